@@ -1,0 +1,5 @@
+"""Data sets that need no file of yours, one file each."""
+
+from datamodules.bundled.mnist1d import MNIST1D
+
+__all__ = ["MNIST1D"]

@@ -1,0 +1,78 @@
+"""A loader over tensors in memory that slices whole batches and knows where it is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class TensorLoader:
+    """Batches sliced out of tensors, never collated row by row.
+
+    The order of an epoch is a function of ``(seed, epoch)`` and of nothing else, and ``state_dict`` says how many of
+    its batches were handed out: Lightning saves that, and a resumed run goes on with the very next batch.
+
+    Args:
+        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys.
+        batch_size: Rows of a batch; the last one has what is left.
+        shuffle: Whether every epoch has an order of its own. A last batch of a single row is then left out, since a
+            batch norm cannot learn from it; another row is left out in every epoch.
+        seed: Of the order.
+    """
+
+    batch_sampler = None
+    """Lightning asks for it wherever there is a ``sampler``."""
+
+    def __init__(self, tensors: dict[str, Tensor], batch_size: int, shuffle: bool = False, seed: int = 0) -> None:
+        self.tensors = tensors
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.epoch = 0
+        self._consumed = 0
+        self._resume_at = 0
+
+    @property
+    def sampler(self) -> "TensorLoader":
+        """Itself: Lightning calls ``set_epoch`` on what it finds under this name."""
+        return self
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of all batches together."""
+        return len(next(iter(self.tensors.values())))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+    def order(self) -> Tensor:
+        """Row positions of this epoch, in order."""
+        if not self.shuffle:
+            return torch.arange(self.num_rows)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        return torch.randperm(self.num_rows, generator=generator)
+
+    def __len__(self) -> int:
+        """Batches of a pass."""
+        batches, rest = divmod(self.num_rows, self.batch_size)
+        return batches + (rest > 1 or (rest == 1 and not (self.shuffle and batches)))
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        """The batches of this epoch, from where a restored state left off."""
+        start, self._resume_at = self._resume_at, 0
+        order = self.order()
+        for index in range(start, len(self)):
+            rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+            self._consumed = index + 1
+            yield {name: column[rows] for name, column in self.tensors.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed, and how many batches of the epoch were handed out."""
+        return {"seed": self.seed, "consumed": self._consumed % max(1, len(self))}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        self.seed = state["seed"]
+        self._resume_at = self._consumed = state["consumed"]

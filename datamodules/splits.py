@@ -1,0 +1,99 @@
+"""Which rows train, which choose the epoch, which are tested: functions of the data and the split seed alone."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError
+
+PARTS = ("train", "val", "test")
+
+
+class Split(NamedTuple):
+    """Row numbers of the three parts, each sorted, disjoint, int64."""
+
+    train: Tensor
+    val: Tensor
+    test: Tensor
+
+
+def check_ratios(ratios: Sequence[float]) -> None:
+    """Raise ``DataError`` unless they are three shares above 0 that sum to 1."""
+    if len(ratios) != 3 or any(not share > 0 for share in ratios) or not math.isclose(sum(ratios), 1, abs_tol=1e-9):
+        raise DataError(
+            "ratios are the shares of train, val and test, each above 0, and sum to 1; "
+            f"{list(ratios)} sum to {sum(ratios):g}"
+        )
+
+
+def split_rows(
+    rows: Tensor, ratios: Sequence[float], seed: int, labels: Tensor | None = None, class_names: Sequence[str] = ()
+) -> list[Tensor]:
+    """Deal rows out to parts at random, each part sorted.
+
+    Args:
+        rows: Row numbers, (N,).
+        ratios: Share of each part, summing to 1. Counts are rounded so that no row is lost.
+        seed: The split seed.
+        labels: Class of each row, (N,): each part then gets its share of each class, to the nearest row.
+        class_names: What to call the classes in messages.
+
+    Raises:
+        DataError: Where a part would be left without a row, or without a row of some class.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = rows[torch.randperm(len(rows), generator=generator)]
+    if labels is None:
+        groups = [shuffled]
+    else:
+        by_row = torch.full((int(rows.max()) + 1 if len(rows) else 0,), -1, dtype=torch.int64)
+        by_row[rows] = labels.long()
+        of_shuffled = by_row[shuffled]
+        groups = [shuffled[of_shuffled == label] for label in of_shuffled.unique()]
+        _check_groups(groups, by_row, len(ratios), class_names)
+    parts: list[list[Tensor]] = [[] for _ in ratios]
+    dealt = [0] * len(ratios)
+    seen = 0
+    for group in groups:
+        seen += len(group)
+        counts = _counts(len(group), seen, dealt, ratios, at_least=0 if labels is None else 1)
+        dealt = [before + count for before, count in zip(dealt, counts, strict=True)]
+        for pieces, piece in zip(parts, group.split(counts), strict=True):
+            pieces.append(piece)
+    done = [torch.cat(part).sort().values for part in parts]
+    for name, part, share in zip(PARTS, done, ratios, strict=False):
+        if not len(part):
+            raise DataError(f"{share:g} of {len(rows)} rows leave the {name} part empty; change ratios or add rows")
+    return done
+
+
+def _counts(size: int, seen: int, dealt: list[int], ratios: Sequence[float], at_least: int) -> list[int]:
+    """How many of a group's rows go to each part.
+
+    What a part is owed of all rows seen so far decides who gets a group's odd rows, so that the rounding of many small
+    classes does not add up.
+    """
+    counts = [max(at_least, math.floor(size * share)) for share in ratios]
+    while sum(counts) > size:
+        counts[counts.index(max(counts))] -= 1
+    owed = [seen * share - before - count for share, before, count in zip(ratios, dealt, counts, strict=True)]
+    for _ in range(size - sum(counts)):
+        neediest = owed.index(max(owed))
+        counts[neediest] += 1
+        owed[neediest] -= 1
+    return counts
+
+
+def _check_groups(groups: list[Tensor], by_row: Tensor, parts: int, class_names: Sequence[str]) -> None:
+    small = min(groups, key=len, default=None)
+    if small is not None and len(small) < parts:
+        label = int(by_row[small[0]])
+        name = class_names[label] if class_names else str(label)
+        count = "1 row" if len(small) == 1 else f"{len(small)} rows"
+        raise DataError(
+            f"class {name} has {count}, and a stratified split needs {parts} of each class, one for each part; "
+            "add rows, drop the class, or set --data.stratify false"
+        )

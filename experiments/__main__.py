@@ -1,0 +1,33 @@
+"""``evenhand`` and ``python -m experiments``: what needs no torch is answered before torch is imported."""
+
+import sys
+from importlib.metadata import version
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        args: The command line's words after ``evenhand``; those of this process where they are left out.
+
+    Returns:
+        0 where everything was done.
+
+    Raises:
+        SystemExit: With code 2 for a configuration or data that cannot be used, after one sentence on stderr.
+    """
+    words = sys.argv[1:] if args is None else args
+    if words[:1] in (["--version"], ["-V"]):
+        print(f"evenhand {version('evenhand')}")
+        return 0
+    if words[:1] == ["demo"]:
+        from experiments.verbs.demo import demo
+
+        return demo(words[1:])
+    from experiments.cli import run
+
+    return run(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

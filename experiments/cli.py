@@ -1,0 +1,177 @@
+"""``evenhand fit|validate|test|predict``: a LightningCLI, its runs recorded."""
+
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+import datamodules
+import lit_models
+from datamodules import DataError, DataModule
+from experiments import monitors, parsing, trust
+from experiments.messages import FACTS, Parser
+from experiments.quiet import quieten
+from experiments.run.checkpoints import best_path, checkpoint_callbacks, config_in
+from experiments.run.directory import RunDirectory, job_seed
+from experiments.run.progress import progress_bar
+from experiments.run.record import RunRecord
+from experiments.run.tensorboard import RunLogger
+from lit_models import ConfigError, LitModel
+
+TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
+"""Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""
+
+USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError)
+
+for package in (lit_models, datamodules):  # a short name resolves to classes that were imported
+    for name in package.__all__:
+        getattr(package, name)
+parsing.install()
+
+
+class EvenhandCLI(LightningCLI):
+    """LightningCLI in subclass mode, linking the data's facts into the model and recording what runs."""
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(
+            LitModel,
+            DataModule,
+            save_config_callback=None,  # the record writes it, once everything is known to be in order
+            trainer_defaults=TRAINER_DEFAULTS,
+            parser_class=Parser,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=args,
+            auto_configure_optimizers=False,  # --model.optimizer and --model.schedule are the model's own
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The run's names, and the way of the facts."""
+        parser.add_argument("--experiment", type=str | None, default=None, help="Folder of the run; the data's name.")
+        parser.add_argument("--run", type=str | None, default=None, help="Name of the run; model, seed and time.")
+        for fact in FACTS:
+            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, the checkpoint's own configuration under everything that was typed."""
+        assert isinstance(args, list)
+        words = parsing.in_precedence(args)
+        path = _value_of("--ckpt_path", words)
+        if path is not None and Path(path).is_file():
+            words = [*words[:1], "-c", config_in(path, for_fit=words[:1] == ["fit"]), *words[1:]]
+        self.config = parser.parse_args(words)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning's way lets the checkpoint win over what was typed."""
+
+    def _set_seed(self) -> None:
+        """A seed of its own for every run that typed none, written into its configuration."""
+        config = self.config[self.config.subcommand]
+        if config.seed_everything is True:
+            config.seed_everything = job_seed() or secrets.randbelow(2**31)
+        super()._set_seed()
+
+    def instantiate_classes(self) -> None:
+        """Make data, model and trainer; what a constructor refuses is the configuration's fault."""
+        try:
+            super().instantiate_classes()
+        except (TypeError, ValueError) as error:
+            if _told(error) is None:
+                raise ConfigError(_innermost(error)) from error
+            raise
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """The trainer that was asked for, with the record, the checkpoints, the logger and the progress beside it."""
+        config = self.config[self.config.subcommand]
+        settings = self._get(self.config_init, "trainer", default={})
+        typed = monitors.settle(_as_list(settings.callbacks), _as_list(config.trainer.callbacks), self.model)
+        settings.callbacks = typed
+        callbacks = list(progress_bar(settings))
+        self.record: RunRecord | None = None
+        if self.subcommand == "fit" and not settings.get("fast_dev_run"):
+            directory = RunDirectory.choose(config, self.model, self.datamodule)
+            text = self._parser("fit").dump(self._portable(config), skip_none=False)
+            self.record = RunRecord(directory, text, sys.argv)
+            callbacks += [self.record, *checkpoint_callbacks(directory, typed, self.model)]
+            if settings.get("logger") in (None, True):
+                kwargs["logger"] = RunLogger(directory)
+        elif settings.get("logger") in (None, True):
+            kwargs["logger"] = False
+        return self._instantiate_trainer({**settings, **kwargs}, callbacks)
+
+    def after_fit(self) -> None:
+        """Test the best checkpoint, and say where everything is."""
+        if self.record is None:
+            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+            return
+        path = best_path(self.trainer)
+        self.trainer.test(
+            self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True if path else None, verbose=False
+        )
+        if self.trainer.is_global_zero:
+            print(self.record.summary())
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if kwargs.get("ckpt_path"):
+            kwargs["weights_only"] = True  # a checkpoint of ours is plain data, and anybody else's runs no code here
+        return kwargs
+
+    @staticmethod
+    def _portable(config: Any) -> Any:
+        """The configuration without what belongs to this one run, so that it can be run again with ``-c``."""
+        config = config.clone()
+        for key in ("config", "run", "ckpt_path"):
+            config.pop(key, None)
+        return config
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _value_of(option: str, words: list[str]) -> str | None:
+    value = None
+    for index, word in enumerate(words):
+        if word == option and index + 1 < len(words):
+            value = words[index + 1]
+        elif word.startswith(f"{option}="):
+            value = word.partition("=")[2]
+    return value
+
+
+def run(words: list[str]) -> int:
+    """Run one of Lightning's verbs.
+
+    ``--trust PACKAGE`` lets configurations name a package's classes, ``--debug`` shows an error's whole trace.
+    """
+    words, packages = trust.take_trusted(words)
+    debug = "--debug" in words
+    quieten()
+    try:
+        trust.allow(packages)
+        EvenhandCLI([word for word in words if word != "--debug"])
+    except Exception as error:
+        told = _told(error)
+        if debug or told is None:
+            raise
+        print(f"error: {' '.join(str(told).split())}", file=sys.stderr)
+        raise SystemExit(2) from error
+    return 0
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)
+
+
+def _told(error: BaseException | None) -> BaseException | None:
+    """The error that tells a person what is wrong, which jsonargparse may have wrapped; None for a bug."""
+    while error is not None and not isinstance(error, USER_ERRORS):
+        error = error.__cause__
+    return error

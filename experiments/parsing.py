@@ -1,0 +1,77 @@
+"""What jsonargparse 4.53 leaves to be desired, in three functions.
+
+A class given anew keeps every argument of the old class that it also has (jsonargparse issue 460), so that SGD after
+AdamW runs with AdamW's weight decay. A short name that two classes share is refused, although only one of them may be
+named at all. And the order of the words decides what wins: ``--model.lr 1 -c file`` runs the file's rate.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonargparse import _typehints
+from jsonargparse._common import denying_import_path_entry
+
+Words = list[str]
+
+
+def install() -> None:
+    """Teach jsonargparse the first two; idempotent."""
+    if _typehints.discard_init_args_on_class_path_change is not _start_from_own_defaults:
+        _typehints.discard_init_args_on_class_path_change = _start_from_own_defaults
+        _typehints.resolve_class_path_by_name = _resolve_first
+
+
+def _start_from_own_defaults(parser_or_action: Any, prev_val: Any, value: Any) -> None:
+    """Drop all arguments of a class that another one replaces."""
+    if prev_val and "init_args" in prev_val and prev_val["class_path"] != value["class_path"]:
+        prev_val["init_args"] = type(prev_val["init_args"])()
+
+
+def _resolve_first(cls: Any, name: str) -> str:
+    """The path of the class that a short name means: one that may be imported, ours before anybody else's."""
+    if "." in name:
+        return name
+    bases = cls if isinstance(cls, tuple) else (cls,)
+    paths = [path for base in bases for path in _typehints.get_all_subclass_paths(base)]
+    named = [path for path in paths if path.rpartition(".")[2] == name]
+    allowed = [path for path in named if denying_import_path_entry(path) is None]
+    return min(allowed or named or [name], key=_preference)
+
+
+def _preference(path: str) -> tuple[int, int]:
+    order = ("lit_models.", "datamodules.", "experiments.", "torch.", "lightning.")
+    rank = next((index for index, prefix in enumerate(order) if path.startswith(prefix)), len(order))
+    return rank, len(path)
+
+
+def in_precedence(words: Words) -> Words:
+    """The same words, so ordered that the last one to speak of a setting is the one that should win.
+
+    Files come first, in their order; then the command line's own settings. Of those under ``--model`` and
+    ``--data`` a class comes before its arguments, wherever it was typed: ``--model.optimizer.lr 1 --model.optimizer
+    SGD`` is SGD at 1.
+    """
+    verb, settings = words[:1], list(_settings(words[1:]))
+    return verb + [word for setting in sorted(settings, key=_rank) for word in setting]
+
+
+def _settings(words: Words) -> Iterator[Words]:
+    """Each option together with the values that follow it."""
+    setting: Words = []
+    for word in words:
+        if setting and (word.startswith("--") or word == "-c"):
+            yield setting
+            setting = []
+        setting.append(word)
+    if setting:
+        yield setting
+
+
+def _rank(setting: Words) -> tuple[int, int]:
+    name = setting[0].partition("=")[0]
+    if name in ("-c", "--config"):
+        return 0, 0
+    if name.startswith(("--model", "--data")):
+        # A class can be typed as --model.optimizer, or as --model.optimizer.class_path.
+        return 1, name.replace(".init_args", "").removesuffix(".class_path").count(".")
+    return 2, 0

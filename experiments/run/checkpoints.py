@@ -1,0 +1,63 @@
+"""Checkpoints: the best and the last of a run, and the configuration inside each."""
+
+from pathlib import Path
+
+import torch
+import yaml
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from experiments.run.directory import RunDirectory
+from lit_models import ConfigError, LitModel
+
+CONFIG = "evenhand_config"
+"""Key of the run's configuration, YAML text, in its checkpoints."""
+
+
+def checkpoint_callbacks(directory: RunDirectory, typed: list[Callback], model: LitModel) -> list[Callback]:
+    """``best.ckpt`` by the task's ranking metric and ``last.ckpt``; only the last where a typed callback ranks."""
+    if any(isinstance(callback, ModelCheckpoint) and callback.monitor for callback in typed):
+        return [ModelCheckpoint(directory.checkpoints, filename="last", enable_version_counter=False)]
+    monitor = f"val/{model.task.rank_by}"
+    return [
+        ModelCheckpoint(
+            directory.checkpoints,
+            filename="best",
+            monitor=monitor,
+            mode=model.direction(monitor),
+            save_last=True,
+            enable_version_counter=False,
+        )
+    ]
+
+
+def best_path(trainer: Trainer) -> str | None:
+    """The best checkpoint, by the first callback that ranks."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            return callback.best_model_path
+    return None
+
+
+def config_in(path: str, for_fit: bool) -> str:
+    """The configuration inside a checkpoint, as YAML text.
+
+    Args:
+        path: The checkpoint.
+        for_fit: Whether to keep what only fit takes, such as the names of the experiment.
+
+    Raises:
+        ConfigError: For a file that is no checkpoint, or not one of ours.
+    """
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        text = checkpoint[CONFIG]
+    except Exception as error:  # whatever torch.load or the pickle inside raises, the file is of no use
+        reason = "it has no configuration of ours" if isinstance(error, KeyError) else f"{type(error).__name__}"
+        raise ConfigError(f"--ckpt_path {Path(path)} is not a checkpoint that can be read here: {reason}") from error
+    config = yaml.safe_load(text)
+    if not for_fit:
+        # Callbacks, logger and folders served the training.
+        config = {key: config[key] for key in ("seed_everything", "trainer", "model", "data") if key in config}
+        config["trainer"].update(callbacks=None, logger=None)
+    return yaml.safe_dump(config)

@@ -1,0 +1,32 @@
+"""The settings of a run that people compare by, flat and few."""
+
+from typing import Any
+
+KEPT_OF_OPTIMIZER = ("lr", "weight_decay", "momentum", "betas")
+LEFT_OUT = ("metrics",)
+
+
+def flat_hyperparameters(config: dict[str, Any]) -> dict[str, str | int | float | bool]:
+    """A configuration as ``{"model": "LitCNN", "model.dropout": 0.1, "model.optimizer": "AdamW", ...}``.
+
+    Classes are named without their module. Settings that are left at None are left out, and so are an optimizer's
+    technical ones. Lists become text, which is all that TensorBoard's HParams tab can show of them.
+    """
+    flat: dict[str, Any] = {"seed": config["seed_everything"], "max_epochs": config["trainer"]["max_epochs"]}
+    for part in ("data", "model"):
+        _flatten(part, config[part], flat)
+    return {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in flat.items()}
+
+
+def _flatten(name: str, value: Any, flat: dict[str, Any]) -> None:
+    if not isinstance(value, dict):
+        if value is not None:
+            flat[name] = value
+        return
+    if "class_path" in value:
+        flat[name] = value["class_path"].rpartition(".")[2]
+        value = value.get("init_args") or {}
+    for key, inner in value.items():
+        technical = name.endswith(".optimizer") and key not in KEPT_OF_OPTIMIZER
+        if key not in LEFT_OUT and not technical:
+            _flatten(f"{name}.{key}", inner, flat)

@@ -1,0 +1,36 @@
+"""Runs side by side."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+
+def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
+    """One row for each label, the mean over its runs; best first.
+
+    Args:
+        records: Of finished runs with the same metrics, each with the key ``label`` added.
+        title: What stands above.
+    """
+    metrics = [name for name in records[0]["metrics"] if name != "test/loss"]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(record["label"], []).append(record)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # eighty columns are enough
+    table.add_column("architecture")
+    if len(records) > len(groups):
+        table.add_column("seeds", justify="right")
+    for name in (*metrics, "parameters", "seconds"):
+        table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right")
+    rank = records[0]["rank_by"]
+    for label, runs in sorted(groups.items(), key=lambda group: -fmean(run["metrics"][rank] for run in group[1])):
+        cells = [label]
+        if len(records) > len(groups):
+            cells.append(str(len(runs)))
+        cells += [f"{fmean(run['metrics'][name] for run in runs):.4f}" for name in metrics]
+        cells += [f"{runs[0]['parameters']:,}", f"{fmean(run['seconds'] for run in runs):.1f}"]
+        table.add_row(*cells)
+    return table

@@ -1,0 +1,57 @@
+"""TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
+
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from experiments.run.directory import RunDirectory
+
+
+class RunLogger(TensorBoardLogger):
+    """Lightning's logger, in the run's own folder, without a made-up ``hp_metric``.
+
+    Lightning makes the event file before it has read the data. Here that waits for ``open_session``, so that a run that
+    cannot start leaves nothing behind.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        super().__init__(str(directory.root), name=directory.experiment, version=directory.run, default_hp_metric=False)
+        self._is_open = False
+        self._session_end: Any = None
+
+    @property
+    def experiment(self) -> SummaryWriter | None:
+        """The writer, once the session is open; None before."""
+        writer: SummaryWriter | None = super().experiment if self._is_open else None
+        return writer
+
+    def open_session(self, parameters: dict[str, Any], metrics: list[str]) -> None:
+        """Announce a row of the HParams tab: its parameters, and the scalars that will be its metrics.
+
+        Lightning's ``log_hyperparams`` would write values for the metrics here, before there are any.
+        """
+        self._is_open = True
+        experiment, start, self._session_end = hparams(parameters, dict.fromkeys(metrics, 0.0))
+        self._add(experiment)
+        self._add(start)
+
+    def close_session(self) -> None:
+        """Say that the row is complete, and close the file."""
+        self._add(self._session_end)
+        if self.experiment is not None:
+            self.experiment.close()
+
+    def save(self) -> None:
+        """Write what is pending; not Lightning's hparams.yaml beside it, since the run has its config.yaml."""
+        if self.experiment is not None:
+            self.experiment.flush()
+
+    def finalize(self, status: str) -> None:
+        """Write what is pending; the test that follows a fit goes on in the same file."""
+        self.save()
+
+    def _add(self, summary: Any) -> None:
+        if self.experiment is not None:
+            self.experiment._get_file_writer().add_summary(summary)

@@ -1,0 +1,1 @@
+"""One file a verb, besides those of Lightning."""

@@ -1,0 +1,211 @@
+"""The LightningModule that every architecture stands on: one step for train, validation and test."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from lit_models.errors import ConfigError
+from lit_models.optimizers import build_optimizer
+from lit_models.schedules import Schedule
+from lit_models.stems import Modality
+from lit_models.steps import total_steps
+from lit_models.tasks import TASKS, TaskName
+
+Batch = dict[str, Tensor]
+"""``x``: inputs, ``y``: targets, ``row``: the rows' ids, all with the rows first."""
+
+
+class Evaluation(NamedTuple):
+    """What one pass over an evaluation set came to, its rows in the order of their ids."""
+
+    row: Tensor
+    target: Tensor
+    prediction: Tensor
+    metrics: dict[str, float]
+
+
+class LitModel(LightningModule):
+    """An architecture's LightningModule: what a subclass adds is ``self.network``.
+
+    The first four arguments are the data's facts, which the command line fills in from the data module.
+
+    Args:
+        task: What is asked: binary, multiclass, multilabel or regression.
+        modality: What a row is: table, series or image.
+        input_shape: Shape of one row: (F,) for a table, (C, T) for a series, (C, H, W) for an image.
+        num_outputs: Classes of multiclass, labels of multilabel, targets of regression, 1 for binary.
+        loss: Any loss of ``torch.nn`` or ``lit_models.losses`` that fits the task, or one of your own; the
+            task's usual one where it is left out.
+        optimizer: Any ``torch.optim`` optimizer with its settings.
+        schedule: A learning-rate schedule; a constant rate where it is left out.
+        metrics: Metrics to compute besides the task's, by name; they get what the task's get.
+
+    Raises:
+        ConfigError: For a task or modality that does not exist, or a loss that does not fit.
+    """
+
+    network: nn.Module
+
+    def __init__(
+        self,
+        task: TaskName,
+        modality: Modality,
+        input_shape: Sequence[int],
+        num_outputs: int,
+        loss: nn.Module | None = None,
+        optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
+        schedule: Schedule | None = None,
+        metrics: dict[str, Metric] | None = None,
+    ) -> None:
+        super().__init__()
+        self._save_plain_hyperparameters()
+        if task not in TASKS:
+            raise ConfigError(f"task {task!r} is unknown; it is one of {', '.join(TASKS)}")
+        self.modality = modality
+        self.input_shape = tuple(input_shape)
+        self.num_outputs = num_outputs
+        self.task = TASKS[task](num_outputs)
+        self.loss = loss or self.task.losses[0]()
+        self.task.check_loss(self.loss)
+        self.optimizer_factory = optimizer
+        self.schedule = schedule
+        # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
+        self.metrics = {**self.task.metrics(), **(metrics or {})}
+        for metric in self.metrics.values():
+            metric.sync_on_compute = False  # every process gets all rows, see _gather
+        self.evaluation: Evaluation | None = None
+        self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._loss_sum = torch.zeros(2)
+        self._epoch_started = 0.0
+
+    def direction(self, name: str) -> Literal["min", "max"]:
+        """Whether a logged metric, such as ``val/accuracy``, is best when low or high.
+
+        Raises:
+            ConfigError: For a name that nothing logs, with those that exist.
+        """
+        if name not in self.logged():
+            raise ConfigError(f"nothing logs {name!r}; these are logged: {', '.join(self.logged())}")
+        metric = self.metrics.get(name.partition("/")[2])
+        return "max" if metric is not None and metric.higher_is_better else "min"
+
+    def logged(self) -> list[str]:
+        """The names of what a fit logs, once an epoch."""
+        return ["train/loss", *(f"val/{name}" for name in ("loss", *self.metrics))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (N, *input_shape) -> the network's outputs (N, num_outputs), of which the task makes predictions."""
+        outputs: Tensor = self.network(x)
+        return outputs
+
+    def setup(self, stage: str) -> None:
+        """Take over the target's statistics from a data module that has them."""
+        statistics = getattr(getattr(self.trainer, "datamodule", None), "target_statistics", None)
+        if statistics is not None:
+            self.task.set_target_statistics(*statistics)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's sums."""
+        self._loss_sum = torch.zeros(2, device=self.device)
+        self._epoch_started = time.perf_counter()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One mini-batch's loss; what is logged of it waits for the epoch's end."""
+        loss: Tensor = self.loss(self(batch["x"]), self.task.loss_target(batch["y"]))
+        rows = len(batch["y"])
+        self._loss_sum += torch.stack([loss.detach() * rows, loss.new_tensor(float(rows))])
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss over rows, the learning rate and the throughput."""
+        seconds = time.perf_counter() - self._epoch_started
+        loss, rows = self.trainer.strategy.reduce(self._loss_sum, reduce_op="sum").tolist()
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log_dict({"train/loss": loss / max(rows, 1.0), "train/lr": rate, "train/rows_per_second": rows / seconds})
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep a batch's outputs."""
+        self._keep(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep a batch's outputs."""
+        self._keep(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Compute and log the metrics of all rows."""
+        self._evaluate("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Compute and log the metrics of all rows."""
+        self._evaluate("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
+        """Row ids, and probabilities or values in the target's own units."""
+        return {"row": batch["row"], "prediction": self.task.predict(self(batch["x"]))}
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and the schedule that is stepped with it.
+
+        Raises:
+            ConfigError: For settings that the optimizer or the scheduler refuses.
+        """
+        epochs = -1 if self.trainer.max_epochs is None else self.trainer.max_epochs
+        try:
+            # fused steps unscale 16-bit gradients themselves, too late for clipping
+            optimizer = build_optimizer(self.optimizer_factory, self, fused=self.trainer.precision != "16-mixed")
+            if self.schedule is None:
+                return optimizer
+            direction = self.direction(self.schedule.monitor) if self.schedule.monitor else "min"
+            return [optimizer], self.schedule.build(optimizer, lambda: total_steps(self.trainer), epochs, direction)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
+
+    def _keep(self, batch: Batch) -> None:
+        self._kept.append((batch["row"], batch["y"], self(batch["x"]).float()))
+
+    def _evaluate(self, part: str) -> None:
+        row, target, outputs = (_gather(torch.cat(kept)) for kept in zip(*self._kept, strict=True))
+        self._kept = []
+        order = row.argsort()
+        row, target, outputs = row[order], target[order], outputs[order]
+        prediction = self.task.predict(outputs)
+        values = {"loss": float(self.loss(outputs, self.task.loss_target(target)))}
+        for name, metric in self.metrics.items():
+            values[name] = torch.nan
+            if prediction.isfinite().all():  # an argmax or a rank of NaN is a number, and means nothing
+                metric.to(prediction.device).reset()
+                metric.update(prediction, self.task.metric_target(target))
+                values[name] = float(metric.compute())
+                metric.reset()
+        self.evaluation = Evaluation(row, target, prediction, values)
+        self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+    def _save_plain_hyperparameters(self) -> None:
+        """Keep only what loads with ``weights_only``: from Python, a loss or an optimizer is an object."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
+            self.save_hyperparameters(logger=False)
+        self.remove_ignored_hparams([name for name, value in self.hparams.items() if not _is_plain(value)])
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def _gather(local: Tensor) -> Tensor:
+    """The rows of all processes, each of which may have another number of them."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return local
+    return torch.cat(gather_all_tensors(local))

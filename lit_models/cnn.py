@@ -1,0 +1,35 @@
+"""The convolutional network as a LightningModule."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from lit_models.base import LitModel
+from lit_models.networks import CNN
+from lit_models.stems import to_grid
+
+
+class LitCNN(LitModel):
+    """Convolutions with batch norm and max-pooling, over time for series, over rows and columns for images.
+
+    Args:
+        channels: Channels of each block.
+        kernel_size: Side of the kernels, odd.
+        dropout: Probability of zeroing a pooled feature, in [0, 1).
+        pool_blocks: How many of the first blocks halve the grid.
+        kwargs: What every model takes, see ``LitModel``.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (64, 128, 128),
+        kernel_size: int = 5,
+        dropout: float = 0.1,
+        pool_blocks: int = 2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        stem, (in_channels, *grid) = to_grid(self.modality, self.input_shape)
+        cnn = CNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks)
+        self.network = nn.Sequential(stem, cnn)

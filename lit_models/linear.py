@@ -1,0 +1,23 @@
+"""Linear and logistic regression as a LightningModule."""
+
+from typing import Any
+
+from torch import nn
+
+from lit_models.base import LitModel
+from lit_models.networks import Linear
+from lit_models.stems import to_vector
+
+
+class LitLinear(LitModel):
+    """Linear regression, or logistic regression for classes: the floor under every comparison.
+
+    Args:
+        dropout: Probability of zeroing an input, in [0, 1).
+        kwargs: What every model takes, see ``LitModel``.
+    """
+
+    def __init__(self, dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        stem, (features,) = to_vector(self.modality, self.input_shape)
+        self.network = nn.Sequential(stem, Linear(features, self.num_outputs, dropout))

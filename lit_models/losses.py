@@ -1,0 +1,62 @@
+"""Losses that torch lacks; any ``torch.nn`` loss stands beside them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class FocalLoss(nn.Module):
+    """Cross entropy that fades for rows already predicted well (Lin et al. 2017, "Focal loss", eq. 4 and 5).
+
+    Softmax over classes where targets are class indices, sigmoid per output where they are floats.
+
+    Args:
+        gamma: How fast easy rows fade, at least 0; 0 is plain cross entropy.
+        alpha: Weight in [0, 1] of positives against ``1 - alpha`` of negatives, for sigmoid targets only; no weights
+            where it is left out.
+    """
+
+    def __init__(self, gamma: float = 2.0, alpha: float | None = None) -> None:
+        super().__init__()
+        if gamma < 0:
+            raise ValueError(f"FocalLoss's gamma must be at least 0, and it is {gamma}")
+        if alpha is not None and not 0 <= alpha <= 1:
+            raise ValueError(f"FocalLoss's alpha must be in [0, 1], and it is {alpha}")
+        self.gamma = gamma
+        self.alpha = alpha
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Logits (N, K) with class indices (N,), or logits and float targets of one shape -> the mean, a scalar."""
+        if target.is_floating_point():
+            entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+            probability = torch.sigmoid(logits)
+            wrong = torch.where(target > 0.5, 1 - probability, probability)
+            if self.alpha is not None:
+                entropy = entropy * torch.where(target > 0.5, self.alpha, 1 - self.alpha)
+        else:
+            if self.alpha is not None:
+                raise ValueError("FocalLoss's alpha weighs positives against negatives; leave it out for classes")
+            entropy = functional.cross_entropy(logits, target, reduction="none")
+            wrong = 1 - torch.exp(-entropy)
+        return (wrong**self.gamma * entropy).mean()
+
+
+class SoftTargetCrossEntropy(nn.Module):
+    """Cross entropy against a distribution over classes, as mixup or distillation give (Hinton et al. 2015, eq. 2).
+
+    Args:
+        temperature: Divides the logits, above 0; its square multiplies the loss, so that gradients keep size.
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f"SoftTargetCrossEntropy's temperature must be above 0, and it is {temperature}")
+        self.temperature = temperature
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Logits (N, K) with probabilities (N, K), or class indices (N,) for one-hot ones -> the mean."""
+        if not target.is_floating_point():
+            target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
+        log_probability = functional.log_softmax(logits / self.temperature, dim=1)
+        return -(target * log_probability).sum(dim=1).mean() * self.temperature**2

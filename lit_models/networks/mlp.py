@@ -1,0 +1,34 @@
+"""The feed-forward network."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Layers of affine map, batch norm, ReLU and dropout, then an affine head.
+
+    Args:
+        in_features: Length of the input vector.
+        out_features: Number of outputs.
+        hidden: Width of each hidden layer, at least one.
+        dropout: Probability of zeroing a hidden unit, in [0, 1).
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, hidden: Sequence[int] = (256, 256), dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for width_in, width_out in pairwise((in_features, *hidden)):
+            # The norm's shift makes a bias in front of it redundant.
+            layers += [nn.Linear(width_in, width_out, bias=False), nn.BatchNorm1d(width_out), nn.ReLU()]
+            layers += [nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(hidden[-1], out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_features) -> (N, out_features)."""
+        outputs: Tensor = self.head(self.layers(x))
+        return outputs

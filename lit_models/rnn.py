@@ -1,0 +1,36 @@
+"""The recurrent network as a LightningModule."""
+
+from typing import Any, Literal
+
+from torch import nn
+
+from lit_models.base import LitModel
+from lit_models.networks import RNN
+from lit_models.stems import to_sequence
+
+
+class LitRNN(LitModel):
+    """LSTM or GRU over the steps of a series, the rows of an image or the columns of a table.
+
+    Args:
+        cell: Which recurrence.
+        hidden: Size of the state of one direction.
+        num_layers: Recurrent layers on top of each other.
+        bidirectional: Read the sequence also from its end.
+        dropout: Probability of zeroing a state between layers and ahead of the head, in [0, 1).
+        kwargs: What every model takes, see ``LitModel``.
+    """
+
+    def __init__(
+        self,
+        cell: Literal["lstm", "gru"] = "lstm",
+        hidden: int = 128,
+        num_layers: int = 1,
+        bidirectional: bool = True,
+        dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        stem, (_, features) = to_sequence(self.modality, self.input_shape)
+        rnn = RNN(features, self.num_outputs, cell, hidden, num_layers, bidirectional, dropout)
+        self.network = nn.Sequential(stem, rnn)

@@ -1,0 +1,217 @@
+"""Learning-rate schedules: any of torch's, wrapped with when to step, what to watch and how to warm up.
+
+Three of torch's schedulers ask for what the run already knows. They stand here once more under their own names with
+that argument left open, and ``Schedule`` fills it in: ``CosineAnnealingLR``'s and ``OneCycleLR``'s number of steps, the
+peak of ``OneCycleLR``, and ``ReduceLROnPlateau``'s direction. A short name on the command line means these.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LinearLR, LRScheduler, SequentialLR
+
+from lit_models.errors import ConfigError
+
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+"""A scheduler's class with everything but the optimizer: what ``--model.schedule.scheduler`` makes."""
+
+LENGTHS = ("total_steps", "T_max")
+"""What schedulers call their length; left out, it is the whole run's."""
+
+SETTERS = (
+    lr_scheduler.LambdaLR,
+    lr_scheduler.CyclicLR,
+    lr_scheduler.OneCycleLR,
+    lr_scheduler.CosineAnnealingWarmRestarts,
+)
+"""Schedulers that set the rate whatever it was, where the others multiply it."""
+
+
+class CosineAnnealingLR(lr_scheduler.CosineAnnealingLR):
+    """torch's, over the whole run where ``T_max`` is left out (Loshchilov & Hutter 2017, without restarts).
+
+    Args:
+        optimizer: The optimizer.
+        T_max: Number of steps down to ``eta_min``; the run's where it is left out.
+        eta_min: The last learning rate.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int | None = None, eta_min: float = 0.0) -> None:  # noqa: N803
+        if T_max is None:
+            raise ConfigError("CosineAnnealingLR needs T_max outside a Schedule, which fills it in")
+        super().__init__(optimizer, T_max, eta_min)
+
+
+class OneCycleLR(lr_scheduler.OneCycleLR):
+    """torch's, over the whole run, up to the optimizer's own rate where ``max_lr`` is left out (Smith & Topin 2018).
+
+    Args:
+        optimizer: The optimizer.
+        max_lr: The peak; the optimizer's ``lr`` where it is left out.
+        total_steps: Number of steps; the run's where it is left out.
+        pct_start: Share of the steps that go up, in [0, 1].
+        anneal_strategy: Shape of the way up and down.
+        cycle_momentum: Move momentum (or Adam's first beta) against the learning rate.
+        base_momentum: The momentum at the peak.
+        max_momentum: The momentum at both ends.
+        div_factor: The peak over the first rate.
+        final_div_factor: The first rate over the last.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | None = None,
+        total_steps: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: Literal["cos", "linear"] = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        super().__init__(
+            optimizer,
+            max_lr=optimizer.defaults["lr"] if max_lr is None else max_lr,
+            total_steps=total_steps,
+            pct_start=pct_start,
+            anneal_strategy=anneal_strategy,
+            cycle_momentum=cycle_momentum,
+            base_momentum=base_momentum,
+            max_momentum=max_momentum,
+            div_factor=div_factor,
+            final_div_factor=final_div_factor,
+        )
+
+
+class ReduceLROnPlateau(lr_scheduler.ReduceLROnPlateau):
+    """torch's, with the direction of the metric that ``Schedule.monitor`` names where ``mode`` is left out.
+
+    Args:
+        optimizer: The optimizer.
+        mode: Whether the metric is best when low (min) or high (max).
+        factor: What the rate is multiplied with on a plateau, below 1.
+        patience: Checks without improvement that are let pass.
+        threshold: The smallest change that counts as improvement.
+        threshold_mode: Whether the threshold is a share of the best value or absolute.
+        cooldown: Checks to wait after a reduction.
+        min_lr: The lowest rate.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: Literal["min", "max"] | None = None,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: Literal["rel", "abs"] = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(optimizer, mode or "min", factor, patience, threshold, threshold_mode, cooldown, min_lr)
+
+
+@dataclass
+class Schedule:
+    """A scheduler and how it is stepped.
+
+    Args:
+        scheduler: Any torch scheduler; its length may be left out.
+        interval: Step after every optimizer ``step`` or every ``epoch``; where it is left out, ``step`` for a
+            scheduler whose length is filled in, ``epoch`` for the others.
+        frequency: Step every so many intervals.
+        monitor: The metric that ReduceLROnPlateau watches, ``val/loss`` where it is left out.
+        warmup: Linear rise of the rate ahead of the schedule: a number of steps, or a share of the run below 1.
+    """
+
+    scheduler: SchedulerFactory
+    interval: Literal["step", "epoch"] | None = None
+    frequency: int = 1
+    monitor: str | None = None
+    warmup: int | float = 0
+
+    def __post_init__(self) -> None:
+        if self.frequency < 1:
+            raise ConfigError(f"schedule.frequency must be at least 1, and it is {self.frequency}")
+        if self.warmup < 0 or (self.warmup >= 1 and self.warmup != int(self.warmup)):
+            raise ConfigError(
+                f"schedule.warmup is a number of steps or a share of the run below 1, and it is {self.warmup}"
+            )
+        made = _class_of(self.scheduler)
+        self.on_plateau = issubclass(made, lr_scheduler.ReduceLROnPlateau)
+        if self.monitor is None and self.on_plateau:
+            self.monitor = "val/loss"
+        if self.warmup and issubclass(made, lr_scheduler.OneCycleLR):
+            raise ConfigError("OneCycleLR warms up by itself (pct_start); leave schedule.warmup out")
+
+    def build(
+        self, optimizer: Optimizer, steps: Callable[[], int], epochs: int, direction: Literal["min", "max"]
+    ) -> list[dict[str, Any]]:
+        """Lightning's ``lr_scheduler`` configurations.
+
+        Args:
+            optimizer: The optimizer.
+            steps: Gives the optimizer steps of the whole run; asked only where the schedule depends on them.
+            epochs: The epochs of the whole run, -1 where there is no limit.
+            direction: Whether the monitored metric is best when low or high.
+        """
+        made = _class_of(self.scheduler)
+        parameters = inspect.signature(made).parameters
+        typed = _typed_arguments(self.scheduler)
+        open_lengths = [name for name in LENGTHS if name in parameters and typed.get(name) is None]
+        if typed.get("epochs") is not None:  # OneCycleLR's other way to say its length
+            open_lengths = []
+        interval = self.interval or ("step" if open_lengths else "epoch")
+        warmup = self._warmup_steps(steps)
+        filled: dict[str, Any] = {}
+        if open_lengths:
+            length = steps() - warmup if interval == "step" else epochs
+            if length < 1:
+                raise ConfigError(
+                    f"{made.__name__} has no {interval}s left to go: {length} after {warmup} steps of warm-up; "
+                    "set --trainer.max_epochs or schedule.warmup"
+                )
+            filled = dict.fromkeys(open_lengths, -(-length // self.frequency))
+        if self.on_plateau:
+            if typed.get("mode") not in (None, direction) and made is ReduceLROnPlateau:
+                raise ConfigError(f"{self.monitor} is best at its {direction}imum; leave the scheduler's mode out")
+            filled["mode"] = direction
+        config: dict[str, Any] = {"interval": interval, "frequency": self.frequency, "name": "lr"}
+        if self.on_plateau:
+            config["monitor"] = self.monitor
+        if not warmup:
+            return [config | {"scheduler": self.scheduler(optimizer, **filled)}]
+        if interval == "step":
+            ramp = _ramp(optimizer, warmup)
+            main = self.scheduler(optimizer, **filled)
+            return [config | {"scheduler": SequentialLR(optimizer, [ramp, main], milestones=[warmup])}]
+        if issubclass(made, SETTERS):
+            raise ConfigError(f"{made.__name__} would erase the warm-up at the first epoch's end; set interval to step")
+        # A schedule by epochs and a ramp by steps: both multiply the rate, each at its own pace. The ramp is made
+        # last, since it starts by multiplying what it finds.
+        by_epoch = config | {"scheduler": self.scheduler(optimizer, **filled)}
+        return [by_epoch, {"scheduler": _ramp(optimizer, warmup), "interval": "step", "name": "warmup"}]
+
+    def _warmup_steps(self, steps: Callable[[], int]) -> int:
+        return int(self.warmup) if self.warmup >= 1 or not self.warmup else max(1, round(self.warmup * steps()))
+
+
+def _ramp(optimizer: Optimizer, steps: int) -> LinearLR:
+    """From 1 / (steps + 1) of the rate, so that the first step moves, to the whole rate after ``steps``."""
+    return LinearLR(optimizer, start_factor=1 / (steps + 1), total_iters=steps)
+
+
+def _class_of(factory: Callable[..., Any]) -> type:
+    """The scheduler class behind a class, or a partial of it as jsonargparse and ``functools`` make them."""
+    parts = (factory.func, *factory.args) if isinstance(factory, partial) else (factory,)
+    return next((part for part in parts if isinstance(part, type)), LRScheduler)
+
+
+def _typed_arguments(factory: Callable[..., Any]) -> dict[str, Any]:
+    return dict(factory.keywords) if isinstance(factory, partial) else {}

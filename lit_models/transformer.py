@@ -1,0 +1,40 @@
+"""The transformer encoder as a LightningModule."""
+
+from typing import Any, Literal
+
+from torch import nn
+
+from lit_models.base import LitModel
+from lit_models.networks import Transformer
+from lit_models.stems import to_sequence
+
+
+class LitTransformer(LitModel):
+    """Pre-norm encoder over the steps of a series, the rows of an image or the columns of a table.
+
+    Args:
+        width: Size of a token inside the encoder, a multiple of ``heads``.
+        heads: Attention heads of a layer.
+        num_layers: Encoder layers.
+        dropout: Probability of zeroing an element of a sublayer's output, in [0, 1).
+        pooling: One vector for the sequence: the mean of all tokens, or a class token ahead of them.
+        convolution: Kernel size, odd, of the convolution that embeds the tokens; 1 embeds each alone.
+        kwargs: What every model takes, see ``LitModel``.
+    """
+
+    def __init__(
+        self,
+        width: int = 64,
+        heads: int = 4,
+        num_layers: int = 3,
+        dropout: float = 0.1,
+        pooling: Literal["mean", "class_token"] = "mean",
+        convolution: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        stem, (length, features) = to_sequence(self.modality, self.input_shape)
+        transformer = Transformer(
+            features, length, self.num_outputs, width, heads, num_layers, dropout, pooling, convolution
+        )
+        self.network = nn.Sequential(stem, transformer)
