@@ -1,7 +1,7 @@
 """Runs side by side."""
 
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -9,7 +9,9 @@ from rich.table import Table
 
 
 def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
-    """One row for each label, the mean over its runs; best first.
+    """One row for each label, the mean over its runs; best first by the ranking metric.
+
+    Where there are several runs, the ranking metric also has its standard deviation over them (n - 1).
 
     Args:
         records: Of finished runs with the same metrics, each with the key ``label`` added.
@@ -20,7 +22,7 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     for record in records:
         groups.setdefault(record["label"], []).append(record)
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # eighty columns are enough
-    table.add_column("architecture")
+    table.add_column("model", no_wrap=True)
     if len(records) > len(groups):
         table.add_column("seeds", justify="right")
     for name in (*metrics, "parameters", "seconds"):
@@ -30,7 +32,11 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
         cells = [label]
         if len(records) > len(groups):
             cells.append(str(len(runs)))
-        cells += [f"{fmean(run['metrics'][name] for run in runs):.4f}" for name in metrics]
+        cells += [_mean([run["metrics"][name] for run in runs], spread=name == rank) for name in metrics]
         cells += [f"{runs[0]['parameters']:,}", f"{fmean(run['seconds'] for run in runs):.1f}"]
         table.add_row(*cells)
     return table
+
+
+def _mean(values: list[float], spread: bool) -> str:
+    return f"{fmean(values):.4f}" + (f" ±{stdev(values):.4f}" if spread and len(values) > 1 else "")
