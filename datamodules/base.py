@@ -40,7 +40,7 @@ class DataModule(LightningDataModule):
     classes; the command line passes the first four on to the model.
 
     Args:
-        batch_size: Rows of a training batch.
+        batch_size: Rows of a training batch, over all devices together.
         ratios: Shares of train, val and test. With a test part that the data set comes with, the first two keep
             their proportion.
         stratify: Give each part its share of each class; for the tasks with one class a row where it is left out.
@@ -97,6 +97,7 @@ class DataModule(LightningDataModule):
         """Read, split and fit, once; what a checkpoint brought is kept."""
         if self.split is None:
             self.split = self._split()
+        self._check_processes(len(self.split.train))
         if self.statistics is None:
             self.statistics = fit(self.rows.x[self.split.train].float(), self.normalize)
             if self.task == "regression":
@@ -105,7 +106,8 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> TensorLoader:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
-        return TensorLoader(self.part("train"), self.batch_size, shuffle=True, seed=torch.initial_seed())
+        rank, world_size = self._process()
+        return TensorLoader(self.part("train"), self.batch_size, True, torch.initial_seed(), rank, world_size)
 
     def val_dataloader(self) -> TensorLoader:
         """Validation rows in order."""
@@ -190,7 +192,22 @@ class DataModule(LightningDataModule):
 
     def _evaluation_loader(self, name: str) -> TensorLoader:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
-        return TensorLoader(self.part(name), max(self.batch_size, 1024))
+        rank, world_size = self._process()
+        return TensorLoader(self.part(name), max(self.batch_size, 1024), rank=rank, world_size=world_size)
+
+    def _check_processes(self, train_rows: int) -> None:
+        _, world_size = self._process()
+        if self.batch_size % world_size:
+            raise DataError(
+                f"batch_size {self.batch_size} is that of all {world_size} processes together; "
+                f"choose a multiple of {world_size}"
+            )
+        if train_rows < world_size:
+            raise DataError(f"{train_rows} train rows are too few for {world_size} processes; use fewer devices")
+
+    def _process(self) -> tuple[int, int]:
+        """Which process this is, and of how many."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 def _digest(*tensors: Tensor) -> str:

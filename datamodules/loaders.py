@@ -15,20 +15,34 @@ class TensorLoader:
 
     Args:
         tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys.
-        batch_size: Rows of a batch; the last one has what is left.
-        shuffle: Whether every epoch has an order of its own. A last batch of a single row is then left out, since a
-            batch norm cannot learn from it; another row is left out in every epoch.
+        batch_size: Rows of a batch over all processes; the last one has what is left.
+        shuffle: Whether every epoch has an order of its own, to train on. A last batch that would give a process less
+            than two rows is then left out, since a batch norm cannot learn from one; other rows are left out in every
+            epoch. All processes get equally many rows of every batch.
         seed: Of the order.
+        rank: Which of the processes this is. The rows of a batch do not depend on how many there are: each process
+            takes every ``world_size``-th of them.
+        world_size: Number of processes.
     """
 
     batch_sampler = None
     """Lightning asks for it wherever there is a ``sampler``."""
 
-    def __init__(self, tensors: dict[str, Tensor], batch_size: int, shuffle: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        tensors: dict[str, Tensor],
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         self.tensors = tensors
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
         self.epoch = 0
         self._consumed = 0
         self._resume_at = 0
@@ -55,9 +69,12 @@ class TensorLoader:
         return torch.randperm(self.num_rows, generator=generator)
 
     def __len__(self) -> int:
-        """Batches of a pass."""
+        """Batches of a pass, the same in every process."""
         batches, rest = divmod(self.num_rows, self.batch_size)
-        return batches + (rest > 1 or (rest == 1 and not (self.shuffle and batches)))
+        if not self.shuffle:
+            return batches + (rest > 0)
+        each = rest // self.world_size
+        return batches + (each > 1 or (each == 1 and not batches))
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """The batches of this epoch, from where a restored state left off."""
@@ -65,6 +82,9 @@ class TensorLoader:
         order = self.order()
         for index in range(start, len(self)):
             rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+            if self.shuffle:
+                rows = rows[: len(rows) - len(rows) % self.world_size]
+            rows = rows[self.rank :: self.world_size]
             self._consumed = index + 1
             yield {name: column[rows] for name, column in self.tensors.items()}
 

@@ -169,7 +169,9 @@ class LitModel(LightningModule):
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 
     def _keep(self, batch: Batch) -> None:
-        self._kept.append((batch["row"], batch["y"], self(batch["x"]).float()))
+        # Where there are fewer rows than processes, one of them gets a batch without a row.
+        outputs = self(batch["x"]).float() if len(batch["y"]) else batch["x"].new_zeros(0, self.num_outputs).float()
+        self._kept.append((batch["row"], batch["y"], outputs))
 
     def _evaluate(self, part: str) -> None:
         row, target, outputs = (_gather(torch.cat(kept)) for kept in zip(*self._kept, strict=True))

@@ -1,0 +1,48 @@
+"""The same numbers on one process and on several."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars
+import pytest
+import torch
+
+COMMAND = [sys.executable, "-m", "experiments", "fit", "--data", "MNIST1D", "--model", "LitLinear"]
+COMMAND += ["--trainer.max_epochs", "1", "--seed_everything", "0", "--trainer.accelerator", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    root = tmp_path_factory.mktemp("devices")
+    for processes in (1, 2):
+        words = ["--trainer.devices", str(processes), "--trainer.default_root_dir", str(root), "--run", str(processes)]
+        subprocess.run([*COMMAND, *words], check=True, capture_output=True, text=True)
+    return {processes: root / "runs" / "mnist1d" / str(processes) for processes in (1, 2)}
+
+
+def test_two_processes_evaluate_every_row_once(runs: dict[int, Path]) -> None:
+    rows = [polars.read_parquet(run / "predictions.parquet")["row"].to_list() for run in runs.values()]
+    assert rows[0] == rows[1] == list(range(4000, 5000))
+
+
+def test_two_processes_train_and_measure_what_one_does(runs: dict[int, Path]) -> None:
+    one, two = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in runs.values())
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+    one, two = (json.loads((run / "record.json").read_text())["metrics"] for run in runs.values())
+    assert two == pytest.approx(one, abs=1e-5)
+
+
+def test_two_processes_leave_one_run_and_not_two(runs: dict[int, Path]) -> None:
+    assert sorted(path.name for path in runs[1].parent.iterdir()) == ["1", "2"]
+    assert len(list(runs[2].glob("events*"))) == 1
+    assert json.loads((runs[2] / "record.json").read_text())["device"]["processes"] == 2
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(tmp_path: Path) -> None:
+    words = ["--trainer.devices", "2", "--data.batch_size", "101", "--trainer.default_root_dir", str(tmp_path)]
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "choose a multiple of 2" in done.stderr
+    assert not (tmp_path / "runs").exists()
