@@ -36,7 +36,8 @@ parsing.install()
 class EvenhandCLI(LightningCLI):
     """LightningCLI in subclass mode, linking the data's facts into the model and recording what runs."""
 
-    def __init__(self, args: list[str]) -> None:
+    def __init__(self, args: list[str], command: list[str]) -> None:
+        self.command = command
         super().__init__(
             LitModel,
             DataModule,
@@ -95,7 +96,7 @@ class EvenhandCLI(LightningCLI):
         if self.subcommand == "fit" and not settings.get("fast_dev_run"):
             directory = RunDirectory.choose(config, self.model, self.datamodule)
             text = self._parser("fit").dump(self._portable(config), skip_none=False)
-            self.record = RunRecord(directory, text, sys.argv)
+            self.record = RunRecord(directory, text, self.command)
             callbacks += [self.record, *checkpoint_callbacks(directory, typed, self.model)]
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = RunLogger(directory)
@@ -149,12 +150,13 @@ def run(words: list[str]) -> int:
 
     ``--trust PACKAGE`` lets configurations name a package's classes, ``--debug`` shows an error's whole trace.
     """
+    command = ["evenhand", *words]
     words, packages = trust.take_trusted(words)
     debug = "--debug" in words
     quieten()
     try:
         trust.allow(packages)
-        EvenhandCLI([word for word in words if word != "--debug"])
+        EvenhandCLI([word for word in words if word != "--debug"], command)
     except Exception as error:
         told = _told(error)
         if debug or told is None:

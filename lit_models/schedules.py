@@ -199,7 +199,7 @@ class Schedule:
         return [by_epoch, {"scheduler": _ramp(optimizer, warmup), "interval": "step", "name": "warmup"}]
 
     def _warmup_steps(self, steps: Callable[[], int]) -> int:
-        return int(self.warmup) if self.warmup >= 1 or not self.warmup else max(1, round(self.warmup * steps()))
+        return int(self.warmup) if self.warmup >= 1 or not self.warmup else round(self.warmup * steps())
 
 
 def _ramp(optimizer: Optimizer, steps: int) -> LinearLR:

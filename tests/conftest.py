@@ -1,0 +1,49 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.__main__ import main
+
+sys.path.insert(0, str(Path(__file__).parent))  # where tiny_package is
+
+Fit = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder that gets runs/."""
+    return tmp_path
+
+
+@pytest.fixture
+def fit(root: Path) -> Fit:
+    """``evenhand fit`` with what every test wants: its own folder; gives the record, the run's path added."""
+
+    def run(*words: str) -> dict[str, Any]:
+        before = set(root.glob("runs/*/*"))
+        assert main(["fit", "--trust", "tiny_package", *words, "--trainer.default_root_dir", str(root)]) == 0
+        (path,) = set(root.glob("runs/*/*")) - before
+        return json.loads((path / "record.json").read_text()) | {"path": path}
+
+    return run
+
+
+@pytest.fixture
+def refused(root: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """``evenhand fit`` that must end with exit code 2 and leave nothing; gives what stands on stderr."""
+
+    def run(*words: str) -> str:
+        with pytest.raises(SystemExit) as stopped:
+            main(["fit", "--trust", "tiny_package", *words, "--trainer.default_root_dir", str(root)])
+        assert stopped.value.code == 2
+        assert not (root / "runs").exists()
+        said = capfd.readouterr().err.strip()
+        assert "Traceback" not in said
+        assert len(said.splitlines()) <= 5
+        return said
+
+    return run

@@ -1,0 +1,79 @@
+"""A user's own package: data sets, a model, a loss and a callback that the command line is told to trust."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+from torch import nn
+
+from datamodules import DataModule, Rows
+from lit_models import LitModel
+
+
+class Tiny(DataModule):
+    """Sixty rows of four columns, three classes that a line separates."""
+
+    task = "multiclass"
+    modality = "table"
+    input_shape = (4,)
+    num_outputs = 3
+    class_names = ("low", "middle", "high")
+
+    def load(self) -> Rows:
+        x = torch.linspace(-1, 1, 60).unsqueeze(1) * torch.tensor([[1.0, 2.0, -1.0, 0.5]])
+        return Rows(x, torch.arange(60) // 20)
+
+
+class TinyRegression(DataModule):
+    """Sixty rows, a target in the thousands."""
+
+    task = "regression"
+    modality = "table"
+    input_shape = (4,)
+    num_outputs = 1
+
+    def load(self) -> Rows:
+        rows = Tiny.load(self)  # type: ignore[arg-type]
+        return Rows(rows.x, 5000 + 1000 * rows.x[:, 0])
+
+
+class TinyWithNaN(Tiny):
+    def load(self) -> Rows:
+        rows = super().load()
+        rows.x[17, 2] = torch.nan
+        return rows
+
+
+class TinyLonelyClass(Tiny):
+    num_outputs = 4
+    class_names = ("low", "middle", "high", "lonely")
+
+    def load(self) -> Rows:
+        rows = super().load()
+        rows.y[30] = 3
+        return rows
+
+
+class TinyThreeRows(Tiny):
+    def load(self) -> Rows:
+        rows = super().load()
+        return Rows(rows.x[:3], rows.y[:3])
+
+
+class LitOwn(LitModel):
+    def __init__(self, width: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.network = nn.Sequential(nn.Flatten(), nn.LazyLinear(width), nn.Tanh(), nn.LazyLinear(self.num_outputs))
+        self.network(torch.zeros(1, *self.input_shape))
+
+
+class OwnLoss(nn.Module):
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(logits, target) * 2
+
+
+class Stumble(Callback):
+    """Raises in the first training step, after looking at what is on disk."""
+
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        raise RuntimeError("stumbled")
