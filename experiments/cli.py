@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -17,6 +18,7 @@ from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
 from experiments.run.checkpoints import best_path, checkpoint_callbacks, config_in
 from experiments.run.directory import RunDirectory, job_seed
+from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
 from experiments.run.record import RunRecord
 from experiments.run.tensorboard import RunLogger
@@ -115,6 +117,17 @@ class EvenhandCLI(LightningCLI):
         )
         if self.trainer.is_global_zero:
             print(self.record.summary())
+
+    def predict(self, model: LitModel, datamodule: DataModule, **kwargs: Any) -> None:
+        """Predict the test rows, and write ``predictions.parquet`` into the folder this was started from."""
+        if self.trainer.world_size > 1:
+            raise ConfigError("predict runs on one device; leave --trainer.devices out or set it to 1")
+        batches: Any = self.trainer.predict(model, datamodule=datamodule, **kwargs)
+        if self.trainer.is_global_zero:
+            columns = {name: torch.cat([batch[name] for batch in batches]) for name in ("row", "prediction")}
+            path = Path("predictions.parquet")
+            write_predictions(path, columns, datamodule.class_names)
+            print(f"{len(columns['row']):,} rows predicted: {path}")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

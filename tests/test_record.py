@@ -91,6 +91,16 @@ def test_a_checkpoint_alone_repeats_the_test(fit: Fit, tmp_path: Path, capfd: py
     assert printed_metrics(capfd, "--ckpt_path", str(alone)) == record["metrics"]
 
 
+def test_a_checkpoint_alone_predicts_the_test_rows(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = fit(*TINY)
+    monkeypatch.chdir(tmp_path)
+    checkpoint = str(record["path"] / "checkpoints" / "best.ckpt")
+    assert main(["predict", "--trust", "tiny_package", "--ckpt_path", checkpoint]) == 0
+    recorded = polars.read_parquet(record["path"] / "predictions.parquet").drop("target")
+    assert polars.read_parquet("predictions.parquet").equals(recorded)
+    assert recorded.columns == ["row", "prediction_low", "prediction_middle", "prediction_high"]
+
+
 def test_what_is_typed_beside_a_checkpoint_wins_over_it(fit: Fit, root: Path) -> None:
     first = fit(*TINY, "--model.optimizer.lr", "0.1", "--run", "first")
     words = ["--trainer.max_epochs", "4", "--model.optimizer.lr", "0.5", "--run", "second"]

@@ -4,6 +4,8 @@ from typing import Any
 
 KEPT_OF_OPTIMIZER = ("lr", "weight_decay", "momentum", "betas")
 LEFT_OUT = ("metrics",)
+IN_TENSORBOARD = ("data", "data.batch_size", "data.normalize", "max_epochs", "model", "seed")
+"""With all below ``model`` but the scheduler's own settings: what fits a table that a person reads."""
 
 
 def flat_hyperparameters(config: dict[str, Any]) -> dict[str, str | int | float | bool]:
@@ -16,6 +18,15 @@ def flat_hyperparameters(config: dict[str, Any]) -> dict[str, str | int | float 
     for part in ("data", "model"):
         _flatten(part, config[part], flat)
     return {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in flat.items()}
+
+
+def curated(flat: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+    """The few of ``flat_hyperparameters`` that TensorBoard's HParams tab shows."""
+    return {
+        name: value
+        for name, value in flat.items()
+        if name in IN_TENSORBOARD or (name.startswith("model.") and not name.startswith("model.schedule.scheduler."))
+    }
 
 
 def _flatten(name: str, value: Any, flat: dict[str, Any]) -> None:

@@ -18,7 +18,20 @@ REFRESH_EVERY = 20
 def progress_bar(settings: Namespace) -> Iterator[Callback]:
     """The bar that fits where stderr goes, unless progress was turned off."""
     if settings.get("enable_progress_bar") is not False and not settings.get("barebones"):
-        yield RichProgressBar(REFRESH_EVERY, leave=False) if sys.stdout.isatty() else EpochLines()
+        yield Bar(REFRESH_EVERY) if sys.stdout.isatty() else EpochLines()
+
+
+class Bar(RichProgressBar):
+    """Lightning's bar, counting epochs from one, with the last epoch's numbers."""
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """The numbers that stand beside the bar."""
+        return {name: f"{value:.4f}" for name, value in _numbers(trainer, pl_module).items()}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}{_total(self.trainer)}"
 
 
 class EpochLines(ProgressBar):
@@ -52,9 +65,15 @@ class EpochLines(ProgressBar):
         if self._done is None or not trainer.is_global_zero:
             return
         (epoch, seconds), self._done = self._done, None
-        wanted = ("train/loss", "val/loss", f"val/{cast(LitModel, pl_module).task.rank_by}")
-        values = [
-            f"{name} {float(trainer.callback_metrics[name]):.4f}" for name in wanted if name in trainer.callback_metrics
-        ]
-        total = "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"
-        print(f"epoch {epoch}{total}  {'  '.join(values)}  {seconds:.1f} s", flush=True)
+        values = [f"{name} {value:.4f}" for name, value in _numbers(trainer, pl_module).items()]
+        print(f"epoch {epoch}{_total(trainer)}  {'  '.join(values)}  {seconds:.1f} s", flush=True)
+
+
+def _numbers(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+    logged = trainer.callback_metrics
+    wanted = ("train/loss", "val/loss", f"val/{cast(LitModel, pl_module).task.rank_by}")
+    return {name: float(logged[name]) for name in wanted if name in logged}
+
+
+def _total(trainer: Trainer) -> str:
+    return "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"

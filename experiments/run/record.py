@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from datamodules import DataModule
 from experiments.run.checkpoints import CONFIG
 from experiments.run.directory import LAUNCHED, RunDirectory
-from experiments.run.hyperparameters import flat_hyperparameters
+from experiments.run.hyperparameters import curated, flat_hyperparameters
 from experiments.run.identity import identity
 from experiments.run.predictions import write_predictions
 from experiments.run.tensorboard import RunLogger
@@ -70,8 +70,8 @@ class RunRecord(Callback):
             self._write()
             print(self.heading(), flush=True)
             if isinstance(trainer.logger, RunLogger):
-                metrics = [f"test/{name}" for name in ("loss", *model.metrics)]
-                trainer.logger.open_session(self.content["hyperparameters"], metrics)
+                metrics = [f"test/{name}" for name in (*model.metrics, "loss")]
+                trainer.logger.open_session(curated(self.content["hyperparameters"]), metrics)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the configuration into every checkpoint, so that one file is enough."""
@@ -90,7 +90,8 @@ class RunRecord(Callback):
         self.content["metrics"] = {f"test/{name}": value for name, value in evaluation.metrics.items()}
         if trainer.is_global_zero:
             classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
-            write_predictions(self.directory.path / "predictions.parquet", evaluation, classes)
+            columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
+            write_predictions(self.directory.path / "predictions.parquet", columns, classes)
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
                 trainer.logger.close_session()

@@ -1,5 +1,6 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -26,6 +27,10 @@ class RunLogger(TensorBoardLogger):
         """The writer, once the session is open; None before."""
         writer: SummaryWriter | None = super().experiment if self._is_open else None
         return writer
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Write scalars, without the epoch that Lightning adds to each and nobody plots."""
+        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
     def open_session(self, parameters: dict[str, Any], metrics: list[str]) -> None:
         """Announce a row of the HParams tab: its parameters, and the scalars that will be its metrics.
