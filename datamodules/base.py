@@ -99,7 +99,7 @@ class DataModule(LightningDataModule):
             self.split = self._split()
         self._check_processes(len(self.split.train))
         if self.statistics is None:
-            self.statistics = fit(self.rows.x[self.split.train].float(), self.normalize)
+            self.statistics = fit(self.rows.x[self.split.train], self.normalize)
             if self.task == "regression":
                 target = self.rows.y[self.split.train].double()
                 self.target_statistics = fit(target.view(len(target), -1), "standard")
@@ -182,7 +182,7 @@ class DataModule(LightningDataModule):
         for name, values in (("inputs", rows.x), ("targets", rows.y)):
             if not len(values):
                 raise DataError(f"{type(self).__name__} has no rows")
-            bad = ~values.isfinite().view(len(values), -1).all(dim=1)
+            bad = ~values.isfinite().reshape(len(values), -1).all(dim=1)
             if bad.any():
                 first = int(bad.nonzero()[0])
                 raise DataError(
