@@ -17,7 +17,7 @@ def test_one_row_for_each_architecture(
     table = capsys.readouterr().out.split("MNIST-1D, 1,000 test rows")[1]
     for column in ("accuracy", "precision", "recall", "f1", "auroc", "parameters", "seconds"):
         assert column in table
-    for name in ("linear", "mlp", "cnn", "lstm", "transformer"):
+    for name in ("linear", "mlp", "cnn", "gru", "transformer"):
         (row,) = (line.split() for line in table.splitlines() if line.split()[:1] == [name])
         assert len(row) == 8
     assert "tensorboard --logdir" in table

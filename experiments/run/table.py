@@ -21,7 +21,7 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     groups: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         groups.setdefault(record["label"], []).append(record)
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))  # eighty columns are enough
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)  # eighty columns are enough
     table.add_column("model", no_wrap=True)
     if len(records) > len(groups):
         table.add_column("seeds", justify="right")

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 RECIPES = Path(__file__).parents[1] / "configs" / "recipes" / "mnist1d"
-SHORT = {"linear": 20, "mlp": 30, "cnn": 15, "lstm": 15, "transformer": 15}
+SHORT = {"linear": 20, "mlp": 30, "cnn": 15, "gru": 15, "transformer": 12}
 """Architectures and epochs of the short demonstration."""
 
 
@@ -18,7 +18,7 @@ def demo(words: list[str]) -> int:
     """
     parser = argparse.ArgumentParser("evenhand demo", description=__doc__, allow_abbrev=False)
     parser.add_argument(
-        "--full", action="store_true", help="Train the recipes as they stand, GRU too: the README's table."
+        "--full", action="store_true", help="Train the recipes as they stand, LSTM too: the README's table."
     )
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0], metavar="SEED", help="One run each; means are shown."
