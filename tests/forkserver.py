@@ -40,6 +40,12 @@ class Child:
         assert self.wait() == -SIGKILL, self.output.read_text()
 
 
+    def stop(self) -> int:
+        """Kill it unless it is done; its exit code."""
+        os.kill(self.pid, SIGKILL)  # a zombie until the server waits for it
+        return self.wait()
+
+
 class Server:
     def __init__(self) -> None:
         path = os.pathsep.join([str(HERE.parent), str(HERE)])
@@ -82,6 +88,7 @@ def server() -> Iterator[Server]:
 def _serve() -> None:
     import torch
 
+    import breaking  # noqa: F401
     import killing  # noqa: F401
     from experiments import cli
 
@@ -112,6 +119,10 @@ def _run(cli: Any, question: dict[str, Any]) -> None:
     os.close(0)
     code = 1
     try:
+        if "FAIL_AT" in os.environ:
+            import breaking
+
+            breaking.install(int(os.environ["FAIL_AT"]), os.environ["FAIL_WITH"])
         from experiments.__main__ import main
 
         code = main(question["words"])

@@ -44,12 +44,8 @@ class Divergence(Callback):
         if not isinstance(loss, Tensor) or (self.every == 1 and math.isfinite(loss)):
             return
         self._recent.append((loss.detach(), batch.get("row") if isinstance(batch, Mapping) else None))
-        if len(self._recent) == self.every:
+        if len(self._recent) == self.every or trainer.is_last_batch:  # validation clears the gradients
             self._look(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look ahead of every checkpoint of the epoch."""
-        self._look(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let no checkpoint with broken weights through, nor one whose loss already was."""

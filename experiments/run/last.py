@@ -33,20 +33,22 @@ class LastCheckpoint(Checkpoint):
         self.every_n_steps = every_n_steps
         self.signal: int | None = None
         self._due = False
+        self._next = 0
         self._saved: tuple[int, int] | None = None
         self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From now on a signal waits for the next boundary; a second one does not."""
         self._saved = self._now(trainer)
+        self._next = trainer.global_step + (self.every_n_steps or 0)
         self._handlers = exits.take_over(self._on_signal)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save where it is time to, and where the boundary allows it."""
-        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
-            self._due = True
+        if self.every_n_steps and trainer.global_step >= self._next:
+            self._due, self._next = True, trainer.global_step + self.every_n_steps
         stop = self.signal
         if trainer.world_size > 1:
             stop = self._agreed(trainer) if batch_idx % AGREE_EVERY == 0 else None

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -133,7 +134,10 @@ class RunRecord(Callback):
         """Say how it ended, unless it had not begun."""
         if self._started and trainer.is_global_zero:
             interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
-            self._finish("interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed")
+            with suppress(OSError):  # on a full disk the sentence about the checkpoint says it all
+                self._finish(
+                    "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
+                )
 
     def heading(self) -> str:
         """What is about to run, in one line."""

@@ -83,6 +83,7 @@ class Resume(Callback):
         """Within an epoch, they go back ahead of the first batch."""
         if not self._restored:
             self._restore()
+            trainer.fit_loop._restarting = False  # or Lightning skips the plateau schedule at the end of this epoch
 
     def _restore(self) -> None:
         if not self._restored and self.loaded is not None:
