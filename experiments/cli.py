@@ -73,7 +73,7 @@ class EvenhandCLI(LightningCLI):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, the configuration of the checkpoint or the run that is gone on with under everything that was typed."""
+        """Parse, the configuration of the checkpoint or the run before under everything that was typed."""
         assert isinstance(args, list)
         words = parsing.in_precedence(args)
         for_fit = words[:1] == ["fit"]
@@ -133,7 +133,7 @@ class EvenhandCLI(LightningCLI):
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
         settings.callbacks = [*callbacks, *progress_bar(settings)]
-        files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes))
+        files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         settings.plugins = [*_as_list(settings.get("plugins")), files]
         return self._instantiate_trainer({**settings, **kwargs}, [])
 
@@ -186,6 +186,9 @@ def run(words: list[str]) -> int:
     try:
         with handled(at_once):
             trust.allow(packages)
+            path = typed(words, "ckpt_path")
+            if path not in (None, LAST):
+                config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
             EvenhandCLI([word for word in words if word != "--debug"], allowed)
     except Exception as error:
         told = _told(error)

@@ -16,6 +16,9 @@ KNOWN = (
     "torchmetrics",
 )
 
+_trusted: set[str] = set()
+"""By earlier commands of this process."""
+
 
 class TrustError(ValueError):
     """A package to trust that is not there."""
@@ -50,7 +53,10 @@ def allow(packages: list[str]) -> None:
     """
     packages = [*packages, *of_project(Path())]
     # Lightning's own ReduceLROnPlateau lives in the module of its command line, which nobody has to name.
-    set_parsing_settings(import_path_denylist=["*", "lightning.pytorch.cli"], import_path_allowlist=[*KNOWN, *packages])
+    before = [package for package in _trusted if package not in packages]  # jsonargparse adds, and never forgets
+    _trusted.update(packages)
+    denied = ["*", "lightning.pytorch.cli", *before]
+    set_parsing_settings(import_path_denylist=denied, import_path_allowlist=[*KNOWN, *packages])
     for package in packages:
         try:
             import_module(package)

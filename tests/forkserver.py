@@ -39,7 +39,6 @@ class Child:
         os.kill(self.pid, SIGKILL)
         assert self.wait() == -SIGKILL, self.output.read_text()
 
-
     def stop(self) -> int:
         """Kill it unless it is done; its exit code."""
         os.kill(self.pid, SIGKILL)  # a zombie until the server waits for it
@@ -86,10 +85,10 @@ def server() -> Iterator[Server]:
 
 
 def _serve() -> None:
-    import torch
-
     import breaking  # noqa: F401
     import killing  # noqa: F401
+    import torch
+
     from experiments import cli
 
     del torch

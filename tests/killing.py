@@ -1,4 +1,4 @@
-"""A user's package that the tests of resuming trust: a data set with every kind of loader, and a callback that waits."""
+"""A user's package that is trusted: a data set with every kind of loader, and callbacks that wait or break."""
 
 import os
 import time
@@ -147,3 +147,10 @@ class NaNAt(Callback):
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, *_: Any) -> None:
         if trainer.global_step == self.step:
             batch["x"].fill_(torch.inf)
+
+
+class Bug(Callback):
+    """A mistake in somebody's code."""
+
+    def on_train_start(self, *_: Any) -> None:
+        raise ZeroDivisionError("division by zero")

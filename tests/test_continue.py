@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from forkserver import Server, server
+from test_resume import assert_equal, curves, run, state, words_of
 
 from experiments.__main__ import main
 from experiments.run.reading import read_record
-from forkserver import Server, server
-from test_resume import assert_equal, curves, run, state, words_of
 
 WORDS = "fit --trust killing --data killing.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 "
 WORDS += "--experiment e --run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1"
@@ -74,7 +74,7 @@ def test_a_signal_saves_at_the_next_step_and_the_resumed_run_equals(
     forks: Server, tmp_path: Path, number: int, code: int, moment: str
 ) -> None:
     """Plain Lightning: SIGTERM exits 0 and saves nothing, SIGINT exits 1."""
-    words = [word for word in words_of("cnn", "0")]
+    words = words_of("cnn", "0")
     words = words[: words.index("--save_every_n_steps")]  # only the signal saves within an epoch
     (tmp_path / "whole").mkdir()
     expected = state(run(forks, tmp_path / "whole", words))
@@ -134,7 +134,7 @@ def test_a_restart_with_the_same_configuration_is_silent(here: Path, capfd: pyte
 def test_a_run_is_gone_on_with_by_its_name_alone(here: Path) -> None:
     main(WORDS.split())
     make_unfinished(here)
-    main("fit --trust killing --run one".split())
+    main(["fit", "--trust", "killing", "--run", "one"])
     assert record(here)["status"] == "finished"
     assert record(here)["hyperparameters"]["model.optimizer.lr"] == 0.1
 
@@ -223,7 +223,9 @@ def test_what_changes_shapes_data_or_split_is_refused(here: Path, refused: Said,
 def test_a_change_that_was_allowed_happens(here: Path) -> None:
     main(WORDS.split())
     old = record(here)["fingerprints"]["split"]
-    words = "--data.split_seed 5 --model.hidden [9] --trainer.max_epochs 3 --allow_change data --allow_change model.hidden"
+    words = (
+        "--data.split_seed 5 --model.hidden [9] --trainer.max_epochs 3 --allow_change data --allow_change model.hidden"
+    )
     main([*WORDS.split(), *words.split()])
     assert record(here)["fingerprints"]["split"] != old
     assert next(iter(last(here)["state_dict"].values())).shape[0] == 9
@@ -231,10 +233,11 @@ def test_a_change_that_was_allowed_happens(here: Path) -> None:
 
 
 def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Said) -> None:
-    assert "no run with a checkpoint" in refused(*"fit --trust killing --ckpt_path last --experiment e".split())
+    words = ["fit", "--trust", "killing", "--ckpt_path", "last", "--experiment", "e"]
+    assert "no run with a checkpoint" in refused(*words)
     main(WORDS.split())
     make_unfinished(here)
-    main("fit --trust killing --ckpt_path last --experiment e".split())
+    main(words)
     assert record(here)["status"] == "finished"
 
 

@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
 from forkserver import Server, server
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SCHEDULES = {
     "warmup_cosine": "--model.schedule.scheduler CosineAnnealingLR --model.schedule.warmup 0.2",
@@ -30,9 +29,12 @@ MODELS = {
     "cnn": f"--model LitCNN --model.channels [4,4] --model.dropout 0.2 {SCHEDULES['onecycle']}",
     "gru": f"--model LitRNN --model.cell gru --model.hidden 6 --model.num_layers 2 --model.dropout 0.2 "
     f"--trainer.accumulate_grad_batches 2 {SCHEDULES['plateau']}",
-    "transformer": f"--model LitTransformer --model.width 8 --model.heads 2 --model.num_layers 1 {SCHEDULES['warmup_cosine']}",
+    "transformer": "--model LitTransformer --model.width 8 --model.heads 2 --model.num_layers 1 "
+    f"{SCHEDULES['warmup_cosine']}",
 }
 LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
+WATCHED = """--experiment e --trainer.callbacks+ killing.Pause --trainer.callbacks+ EarlyStopping
+--trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3"""
 EPOCHS, BATCHES = 4, 8  # 140 rows in batches of 16
 
 
@@ -47,8 +49,7 @@ def words_of(model: str, loader: str, *more: str) -> list[str]:
     return [
         *f"fit --trust killing --data killing.Waves --data.loader {kind} --data.workers {workers}".split(),
         *f"--data.batch_size 16 {MODELS[model]} --trainer.max_epochs {EPOCHS} --seed_everything 3 --run one".split(),
-        *"--experiment e --trainer.callbacks+ killing.Pause --trainer.callbacks+ EarlyStopping".split(),
-        *"--trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3".split(),
+        *WATCHED.split(),
         *more,
     ]
 
@@ -67,7 +68,9 @@ def state(path: Path) -> dict[str, Any]:
     kept["early"] = [one for key, one in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
     kept["rng"] = checkpoint["evenhand_resume"]["rng"]
     kept["best"] = torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
-    return kept | {name: record[name] for name in ("metrics", "validation", "epochs", "status")} | {"curves": curves(path)}
+    return (
+        kept | {name: record[name] for name in ("metrics", "validation", "epochs", "status")} | {"curves": curves(path)}
+    )
 
 
 def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -120,7 +123,12 @@ def moments(model: str) -> list[str]:
     steps = BATCHES * EPOCHS // (2 if model == "gru" else 1)
     found = [f"step {step}" for step in range(1, steps, 1 if model == "gru" else 2)]
     found += [f"start {step}" for step in range(0, steps, 5)]
-    return [*found, *(f"validation {epoch}" for epoch in range(EPOCHS)), *(f"epoch {epoch}" for epoch in (0, 3)), "test"]
+    return [
+        *found,
+        *(f"validation {epoch}" for epoch in range(EPOCHS)),
+        *(f"epoch {epoch}" for epoch in (0, 3)),
+        "test",
+    ]
 
 
 @pytest.mark.parametrize("loader", LOADERS)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from forkserver import Server, server
 
 from experiments.__main__ import main
 from experiments.run import callbacks
 from experiments.run.checkpoint_io import SafeCheckpointIO, newest
 from experiments.run.divergence import Divergence
 from experiments.run.reading import read_record
-from forkserver import Server, server
 
 WORDS = "fit --trust killing --data killing.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 "
 WORDS += "--experiment e --run one --trainer.max_epochs 3 --seed_everything 1"

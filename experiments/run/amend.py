@@ -9,19 +9,29 @@ from experiments.run.changes import Changes
 from experiments.run.rates import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError
 
+NEEDED = ("state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
+"""What a training goes on from; a test only needs the first."""
+
 
 def amendment(
-    model: LightningModule, data: LightningDataModule, changes: Changes
+    model: LightningModule, data: LightningDataModule, changes: Changes, training: bool
 ) -> Callable[[dict[str, Any]], None]:
     """The function that a checkpoint goes through when it is loaded.
 
     It leaves out what a change makes useless: another optimizer's state, another schedule's, the split and statistics
     of data that were allowed to change, and weights of a shape that was allowed to change.
+
+    Args:
+        model: What the weights are for.
+        data: What the statistics are for.
+        changes: Since the checkpoint.
+        training: Whether the checkpoint is to be trained on.
     """
 
     def amend(checkpoint: dict[str, Any]) -> None:
-        if not isinstance(checkpoint.get("state_dict"), dict):
-            raise ConfigError("the checkpoint holds no weights; name one that Lightning wrote")
+        missing = [name for name in (NEEDED if training else NEEDED[:1]) if name not in checkpoint]
+        if missing:
+            raise ConfigError(f"the checkpoint has no {' and no '.join(missing)}, and cannot be gone on with")
         if changes.under(f"{OPTIMIZER}.class_path"):
             checkpoint["optimizer_states"] = []
         if changes.under(SCHEDULE):

@@ -106,7 +106,7 @@ def newest(folder: Path) -> Path | None:
 
 
 def check_plain(value: Any, where: str) -> None:
-    """Raise ``TypeError`` unless it is made of dictionaries, lists, numbers and text: others would need code to load."""
+    """Raise ``TypeError`` unless it is made of dictionaries, lists, numbers and text: others need code to load."""
     if isinstance(value, dict):
         for key, item in value.items():
             check_plain(key, where)

@@ -1,5 +1,6 @@
 """Checkpoints: the best and the last of a run, and the configuration inside each."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -49,12 +50,12 @@ def config_in(path: str, for_fit: bool) -> str:
         ConfigError: For a file that is no checkpoint, or not one of ours.
     """
     try:
-        config = yaml.safe_load(read(Path(path))[CONFIG])
+        config = yaml.safe_load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
     except KeyError as error:
         raise ConfigError(f"--ckpt_path {path} has no configuration of ours; name a checkpoint of a run") from error
     except ConfigError as error:
         raise ConfigError(f"--ckpt_path: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, AttributeError) as error:
         raise ConfigError(f"--ckpt_path {path} has a configuration that is no YAML") from error
     if not isinstance(config, dict) or not isinstance(config.get("trainer"), dict):
         raise ConfigError(f"--ckpt_path {path} has a configuration that is none of ours")
@@ -63,3 +64,9 @@ def config_in(path: str, for_fit: bool) -> str:
         config = {key: config[key] for key in ("seed_everything", "trainer", "model", "data") if key in config}
         config["trainer"].update(callbacks=None, logger=None)
     return yaml.safe_dump(config)
+
+
+@lru_cache(maxsize=8)
+def _text_in(path: str, modified: int) -> str:
+    """Asked for several times in a command; a checkpoint may be large."""
+    return str(read(Path(path))[CONFIG])

@@ -162,5 +162,3 @@ def _dig(content: Any, keys: tuple[str, ...], otherwise: Any) -> Any:
             return otherwise
         content = content[key]
     return content
-
-

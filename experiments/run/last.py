@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from experiments import exits
 from experiments.exits import Diverged, Interrupted, SaveError
-from experiments.run.resume import place
+from experiments.run.resume import epochs, place
 
 AGREE_EVERY = 10
 """Steps between two questions to the other processes whether one of them was told to stop."""
@@ -58,7 +58,7 @@ class LastCheckpoint(Checkpoint):
     def at_epoch_start(self, trainer: Trainer) -> None:
         """Save what the epoch before has come to."""
         stop = self._agreed(trainer)
-        if trainer.fit_loop.epoch_progress.current.processed:
+        if epochs(trainer).processed:
             self._save_and_stop(trainer, stop)
         elif stop is not None:
             raise Interrupted(stop)
@@ -75,9 +75,9 @@ class LastCheckpoint(Checkpoint):
         batch = trainer.fit_loop.epoch_loop.batch_progress.current
         whole = trainer.training and batch.ready == batch.completed and batch.ready > 0
         alone = trainer.world_size == 1  # the other processes may be anywhere
-        if whole and alone and not isinstance(exception, Interrupted | Diverged | SaveError):
-            if self._is_boundary(trainer):
-                self._save(trainer)
+        told = isinstance(exception, Interrupted | Diverged | SaveError)
+        if whole and alone and not told and self._is_boundary(trainer):
+            self._save(trainer)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if self.signal is not None:
@@ -103,7 +103,7 @@ class LastCheckpoint(Checkpoint):
 
     @staticmethod
     def _now(trainer: Trainer) -> tuple[int, int]:
-        return trainer.global_step, trainer.fit_loop.epoch_progress.current.processed
+        return trainer.global_step, epochs(trainer).processed
 
     @staticmethod
     def _is_boundary(trainer: Trainer) -> bool:

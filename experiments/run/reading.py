@@ -14,9 +14,9 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     content: dict[str, Any] = json.loads((path / "record.json").read_text())
     process = content.get("process", {})
-    if content.get("status") == "running" and process.get("host") == platform.node():
-        if _began(process["pid"]) != process["began"]:
-            content["status"] = "interrupted"
+    ours = content.get("status") == "running" and process.get("host") == platform.node()
+    if ours and _began(process["pid"]) != process["began"]:
+        content["status"] = "interrupted"
     return content
 
 

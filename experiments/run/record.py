@@ -6,7 +6,6 @@ import shlex
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import yaml

@@ -70,7 +70,7 @@ class Resume(Callback):
         for generator, state in zip(_generators(trainer), self.loaded["generators"], strict=False):
             generator.set_state(state)
         if self.loaded["place"] == "epoch end":
-            progress = trainer.fit_loop.epoch_progress.current
+            progress = epochs(trainer)
             progress.completed -= 1  # the epoch that the schedule's frequency counts
             trainer.fit_loop.epoch_loop.update_lr_schedulers("epoch", update_plateau_schedulers=True)
             progress.completed += 1
@@ -94,11 +94,16 @@ class Resume(Callback):
 
 def place(trainer: Trainer) -> Place:
     """Where the fit stands, by Lightning's counters."""
-    epoch = trainer.fit_loop.epoch_progress.current
+    epoch = epochs(trainer)
     if epoch.processed == epoch.completed + 1:
         return "epoch end"
     # An epoch that was announced and has not begun is no epoch yet.
     return "between epochs" if epoch.started == epoch.processed else "within an epoch"
+
+
+def epochs(trainer: Trainer) -> Any:
+    """Lightning's counts of epochs: ready, started, processed and completed."""
+    return trainer.fit_loop.epoch_progress.current
 
 
 def rng_state() -> dict[str, Any]:
@@ -107,7 +112,12 @@ def rng_state() -> dict[str, Any]:
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": (torch.from_numpy(numpy.asarray(keys).astype(numpy.int64)), int(position), int(has_gauss), float(gauss)),
+        "numpy": (
+            torch.from_numpy(numpy.asarray(keys).astype(numpy.int64)),
+            int(position),
+            int(has_gauss),
+            float(gauss),
+        ),
         "python": random.getstate(),
     }
 
