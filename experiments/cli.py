@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ import datamodules
 import lit_models
 from datamodules import DataError, DataModule
 from experiments import monitors, parsing, trust
+from experiments.exits import Diverged, SaveError, at_once, handled
 from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
-from experiments.run.checkpoints import best_path, checkpoint_callbacks, config_in
+from experiments.run.amend import amendment
+from experiments.run.callbacks import run_callbacks
+from experiments.run.changes import Changes
+from experiments.run.checkpoint_io import SafeCheckpointIO
+from experiments.run.checkpoints import best_path, config_in
+from experiments.run.continuing import LAST, Start, beneath, config_of, decide, find_run, typed
 from experiments.run.directory import RunDirectory, job_seed
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
@@ -27,7 +34,7 @@ from lit_models import ConfigError, LitModel
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
 """Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""
 
-USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError)
+USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, SaveError)
 
 for package in (lit_models, datamodules):  # a short name resolves to classes that were imported
     for name in package.__all__:
@@ -36,10 +43,17 @@ parsing.install()
 
 
 class EvenhandCLI(LightningCLI):
-    """LightningCLI in subclass mode, linking the data's facts into the model and recording what runs."""
+    """LightningCLI in subclass mode, linking the data's facts into the model and recording what runs.
 
-    def __init__(self, args: list[str], command: list[str]) -> None:
+    Args:
+        args: The command line's words, without those that are about this process.
+        command: All words, for the record.
+        allowed: Settings that may change although a checkpoint was trained with others.
+    """
+
+    def __init__(self, args: list[str], command: list[str], allowed: list[str] | None = None) -> None:
         self.command = command
+        self.allowed = allowed or []
         super().__init__(
             LitModel,
             DataModule,
@@ -53,19 +67,27 @@ class EvenhandCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The run's names, and the way of the facts."""
+        """The run's names, how often it is saved, and the way of the facts."""
         parser.add_argument("--experiment", type=str | None, default=None, help="Folder of the run; the data's name.")
         parser.add_argument("--run", type=str | None, default=None, help="Name of the run; model, seed and time.")
+        parser.add_argument(
+            "--save_every_n_steps", type=int | None, default=None, help="Write last.ckpt within epochs too."
+        )
         for fact in FACTS:
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, the checkpoint's own configuration under everything that was typed."""
+        """Parse, the configuration of the checkpoint or the run before under everything that was typed."""
         assert isinstance(args, list)
         words = parsing.in_precedence(args)
-        path = _value_of("--ckpt_path", words)
-        if path is not None and Path(path).is_file():
-            words = [*words[:1], "-c", config_in(path, for_fit=words[:1] == ["fit"]), *words[1:]]
+        for_fit = words[:1] == ["fit"]
+        path = typed(words, "ckpt_path")
+        found = find_run(words) if for_fit and not ("-h" in words or "--help" in words) else None
+        if path not in (None, LAST):
+            words = [*words[:1], "-c", beneath(config_in(path, for_fit), words), *words[1:]]
+        elif found is not None:
+            words = [*words[:1], "-c", beneath(config_of(found), words), *words[1:]]
+            words += ["--experiment", found.experiment, "--run", found.run]
         self.config = parser.parse_args(words)
 
     def _parse_ckpt_path(self) -> None:
@@ -91,20 +113,33 @@ class EvenhandCLI(LightningCLI):
         """The trainer that was asked for, with the record, the checkpoints, the logger and the progress beside it."""
         config = self.config[self.config.subcommand]
         settings = self._get(self.config_init, "trainer", default={})
-        typed = monitors.settle(_as_list(settings.callbacks), _as_list(config.trainer.callbacks), self.model)
-        settings.callbacks = typed
-        callbacks = list(progress_bar(settings))
+        callbacks = monitors.settle(_as_list(settings.callbacks), _as_list(config.trainer.callbacks), self.model)
         self.record: RunRecord | None = None
+        self.start = Start()
         if self.subcommand == "fit" and not settings.get("fast_dev_run"):
             directory = RunDirectory.choose(config, self.model, self.datamodule)
             text = self._parser("fit").dump(self._portable(config), skip_none=False)
-            self.record = RunRecord(directory, text, self.command)
-            callbacks += [self.record, *checkpoint_callbacks(directory, typed, self.model)]
+            self.start = decide(directory, config, text, self.allowed)
+            self.record = RunRecord(directory, text, self.command, self.start)
+            saves = settings.get("enable_checkpointing") is not False
+            callbacks = run_callbacks(
+                directory, callbacks, self.model, self.record, self.start, config.save_every_n_steps if saves else 0
+            )
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = RunLogger(directory)
-        elif settings.get("logger") in (None, True):
-            kwargs["logger"] = False
-        return self._instantiate_trainer({**settings, **kwargs}, callbacks)
+        else:
+            if config.get("ckpt_path"):
+                before = config_in(config.ckpt_path, for_fit=True)
+                now = self._parser(self.subcommand).dump(self._portable(config), skip_none=False)
+                changes = Changes.between(before, now, self.allowed).only("data", "model")
+                changes.refuse_unsafe(evaluating=self.subcommand != "fit")
+                self.start = Start(Path(config.ckpt_path), changes)
+            if settings.get("logger") in (None, True):
+                kwargs["logger"] = False
+        settings.callbacks = [*callbacks, *progress_bar(settings)]
+        files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
+        settings.plugins = [*_as_list(settings.get("plugins")), files]
+        return self._instantiate_trainer({**settings, **kwargs}, [])
 
     def after_fit(self) -> None:
         """Test the best checkpoint, and say where everything is."""
@@ -131,7 +166,8 @@ class EvenhandCLI(LightningCLI):
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        if kwargs.get("ckpt_path"):
+        kwargs["ckpt_path"] = self.start.checkpoint and str(self.start.checkpoint)
+        if kwargs["ckpt_path"]:
             kwargs["weights_only"] = True  # a checkpoint of ours is plain data, and anybody else's runs no code here
         return kwargs
 
@@ -148,34 +184,37 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _value_of(option: str, words: list[str]) -> str | None:
-    value = None
-    for index, word in enumerate(words):
-        if word == option and index + 1 < len(words):
-            value = words[index + 1]
-        elif word.startswith(f"{option}="):
-            value = word.partition("=")[2]
-    return value
-
-
 def run(words: list[str]) -> int:
     """Run one of Lightning's verbs.
 
-    ``--trust PACKAGE`` lets configurations name a package's classes, ``--debug`` shows an error's whole trace.
+    ``--trust PACKAGE`` lets configurations name a package's classes, ``--allow_change KEY`` lets a setting differ from
+    the checkpoint's, ``--debug`` shows an error's whole trace.
+
+    Raises:
+        SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 130 and 143 where
+            SIGINT or SIGTERM ended it.
     """
     command = ["evenhand", *words]
-    words, packages = trust.take_trusted(words)
+    words, packages = trust.take(words, "--trust")
+    words, allowed = trust.take(words, "--allow_change")
     debug = "--debug" in words
     quieten()
     try:
-        trust.allow(packages)
-        EvenhandCLI([word for word in words if word != "--debug"], command)
+        with handled(at_once):
+            trust.allow(packages)
+            path = typed(words, "ckpt_path")
+            if path not in (None, LAST):
+                config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
+            EvenhandCLI([word for word in words if word != "--debug"], command, allowed)
     except Exception as error:
         told = _told(error)
-        if debug or told is None:
-            raise
-        print(f"error: {' '.join(str(told).split())}", file=sys.stderr)
-        raise SystemExit(2) from error
+        if debug:
+            traceback.print_exc()
+        said = " ".join(str(told or error).split())
+        bug = "" if told else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
+        hint = "" if told or debug else "; --debug shows where"
+        print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
+        raise SystemExit(getattr(told, "code", 2) if told else 1) from error
     return 0
 
 

@@ -1,6 +1,8 @@
 """Which classes a configuration or a checkpoint may name: ours, those of the libraries, and whom the user trusts."""
 
+import tomllib
 from importlib import import_module
+from pathlib import Path
 
 from jsonargparse import set_parsing_settings
 
@@ -14,19 +16,47 @@ KNOWN = (
     "torchmetrics",
 )
 
+_trusted: set[str] = set()
+"""By earlier commands of this process."""
+
 
 class TrustError(ValueError):
     """A package to trust that is not there."""
 
 
+def of_project(folder: Path) -> list[str]:
+    """What ``[tool.evenhand] trust`` of the folder's pyproject.toml names.
+
+    Raises:
+        TrustError: Where it is no list of package names.
+    """
+    path = folder / "pyproject.toml"
+    try:
+        project = tomllib.loads(path.read_text())
+    except OSError:
+        return []
+    except ValueError as error:
+        raise TrustError(f"{path.name} cannot be read: {error}") from error
+    packages = project.get("tool", {}).get("evenhand", {}).get("trust", [])
+    if not isinstance(packages, list) or not all(isinstance(one, str) for one in packages):
+        raise TrustError(f"[tool.evenhand] trust in {path.name} is {packages!r}; it is a list of package names")
+    return packages
+
+
 def allow(packages: list[str]) -> None:
     """Refuse every class path but those of ``KNOWN`` and of these packages, and import the packages.
+
+    The packages of the project in the working directory are added, see ``of_project``.
 
     Raises:
         TrustError: For a package that cannot be imported.
     """
+    packages = [*packages, *of_project(Path())]
     # Lightning's own ReduceLROnPlateau lives in the module of its command line, which nobody has to name.
-    set_parsing_settings(import_path_denylist=["*", "lightning.pytorch.cli"], import_path_allowlist=[*KNOWN, *packages])
+    before = [package for package in _trusted if package not in packages]  # jsonargparse adds, and never forgets
+    _trusted.update(packages)
+    denied = ["*", "lightning.pytorch.cli", *before]
+    set_parsing_settings(import_path_denylist=denied, import_path_allowlist=[*KNOWN, *packages])
     for package in packages:
         try:
             import_module(package)
@@ -34,16 +64,16 @@ def allow(packages: list[str]) -> None:
             raise TrustError(f"--trust {package}: {error}; install it, or run from the folder that holds it") from error
 
 
-def take_trusted(words: list[str]) -> tuple[list[str], list[str]]:
-    """The words without every ``--trust PACKAGE``, and the packages."""
+def take(words: list[str], option: str) -> tuple[list[str], list[str]]:
+    """The words without every ``option VALUE``, and the values."""
     left: list[str] = []
-    packages: list[str] = []
+    values: list[str] = []
     remaining = iter(words)
     for word in remaining:
-        if word == "--trust":
-            packages.append(next(remaining, ""))
-        elif word.startswith("--trust="):
-            packages.append(word.partition("=")[2])
+        if word == option:
+            values.append(next(remaining, ""))
+        elif word.startswith(f"{option}="):
+            values.append(word.partition("=")[2])
         else:
             left.append(word)
-    return left, packages
+    return left, values

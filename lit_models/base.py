@@ -118,6 +118,22 @@ class LitModel(LightningModule):
         self._loss_sum = torch.zeros(2, device=self.device)
         self._epoch_started = time.perf_counter()
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the epoch's sums so far."""
+        seconds = time.perf_counter() - self._epoch_started
+        checkpoint["epoch_so_far"] = {"loss_sum": self._loss_sum.cpu(), "seconds": seconds}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the sums of an epoch that was interrupted; another epoch starts its own."""
+        so_far = checkpoint.get("epoch_so_far")
+        if so_far is not None:
+            self._loss_sum = so_far["loss_sum"]
+            self._epoch_started = time.perf_counter() - so_far["seconds"]
+
+    def on_train_start(self) -> None:
+        """Bring restored sums to the device."""
+        self._loss_sum = self._loss_sum.to(self.device)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""
         loss: Tensor = self.loss(self(batch["x"]), self.task.loss_target(batch["y"]))

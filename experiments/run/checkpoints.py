@@ -1,12 +1,13 @@
 """Checkpoints: the best and the last of a run, and the configuration inside each."""
 
+from functools import lru_cache
 from pathlib import Path
 
-import torch
 import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from experiments.run.checkpoint_io import read
 from experiments.run.directory import RunDirectory
 from lit_models import ConfigError, LitModel
 
@@ -14,10 +15,10 @@ CONFIG = "evenhand_config"
 """Key of the run's configuration, YAML text, in its checkpoints."""
 
 
-def checkpoint_callbacks(directory: RunDirectory, typed: list[Callback], model: LitModel) -> list[Callback]:
-    """``best.ckpt`` by the task's ranking metric and ``last.ckpt``; only the last where a typed callback ranks."""
+def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitModel) -> list[Callback]:
+    """``best.ckpt`` by the task's ranking metric; nothing where a typed callback ranks."""
     if any(isinstance(callback, ModelCheckpoint) and callback.monitor for callback in typed):
-        return [ModelCheckpoint(directory.checkpoints, filename="last", enable_version_counter=False)]
+        return []
     monitor = f"val/{model.task.rank_by}"
     return [
         ModelCheckpoint(
@@ -25,7 +26,6 @@ def checkpoint_callbacks(directory: RunDirectory, typed: list[Callback], model: 
             filename="best",
             monitor=monitor,
             mode=model.direction(monitor),
-            save_last=True,
             enable_version_counter=False,
         )
     ]
@@ -50,14 +50,23 @@ def config_in(path: str, for_fit: bool) -> str:
         ConfigError: For a file that is no checkpoint, or not one of ours.
     """
     try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
-        text = checkpoint[CONFIG]
-    except Exception as error:  # whatever torch.load or the pickle inside raises, the file is of no use
-        reason = "it has no configuration of ours" if isinstance(error, KeyError) else f"{type(error).__name__}"
-        raise ConfigError(f"--ckpt_path {Path(path)} is not a checkpoint that can be read here: {reason}") from error
-    config = yaml.safe_load(text)
+        config = yaml.safe_load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
+    except KeyError as error:
+        raise ConfigError(f"--ckpt_path {path} has no configuration of ours; name a checkpoint of a run") from error
+    except ConfigError as error:
+        raise ConfigError(f"--ckpt_path: {error}") from error
+    except (yaml.YAMLError, AttributeError) as error:
+        raise ConfigError(f"--ckpt_path {path} has a configuration that is no YAML") from error
+    if not isinstance(config, dict) or not isinstance(config.get("trainer"), dict):
+        raise ConfigError(f"--ckpt_path {path} has a configuration that is none of ours")
     if not for_fit:
         # Callbacks, logger and folders served the training.
         config = {key: config[key] for key in ("seed_everything", "trainer", "model", "data") if key in config}
         config["trainer"].update(callbacks=None, logger=None)
     return yaml.safe_dump(config)
+
+
+@lru_cache(maxsize=8)
+def _text_in(path: str, modified: int) -> str:
+    """Asked for several times in a command; a checkpoint may be large."""
+    return str(read(Path(path))[CONFIG])

@@ -44,21 +44,23 @@ class RunDirectory:
     def choose(cls, config: Namespace, model: LightningModule, data: LightningDataModule) -> "RunDirectory":
         """Names as typed; else the data's for the experiment, and model, seed and time for the run.
 
+        Under SLURM or torchrun the job's id stands for the time, and a digest of the configuration beside it: a job
+        that is started again goes on with its run, and another command of the same job is another run.
+
         Raises:
-            ConfigError: For a name that cannot be a folder's, or a run that is there already.
+            ConfigError: For a name that cannot be a folder's.
         """
-        root = Path(config.trainer.get("default_root_dir") or ".") / "runs"
+        root = root_of(config.trainer.get("default_root_dir"))
         experiment = _checked("experiment", config.experiment or type(data).__name__.lower())
         if config.run is None and LAUNCHED in os.environ:
             return cls(root, experiment, os.environ[LAUNCHED])
         if config.run is not None:
-            run = _checked("run", config.run)
-            if (root / experiment / run).exists() and LAUNCHED not in os.environ:
-                raise ConfigError(f"the run {root / experiment / run} is there already; choose another --run")
-        else:
-            stem = f"{type(model).__name__}-seed{config.seed_everything}-{datetime.now():%Y%m%d-%H%M%S}"
-            return cls.free(root, experiment, stem)
-        return cls(root, experiment, run)
+            return cls(root, experiment, _checked("run", config.run))
+        stem = f"{type(model).__name__}-seed{config.seed_everything}"
+        if (job := job_id()) is not None:
+            typed = hashlib.sha256(str(config.as_dict()).encode()).hexdigest()[:6]
+            return cls(root, experiment, f"{stem}-job{job}-{typed}")
+        return cls.free(root, experiment, f"{stem}-{datetime.now():%Y%m%d-%H%M%S}")
 
     @classmethod
     def free(cls, root: Path, experiment: str, stem: str) -> "RunDirectory":
@@ -71,8 +73,21 @@ class RunDirectory:
 
 def job_seed() -> int | None:
     """The same seed in every process that a launcher such as torchrun or SLURM started for one job; else None."""
-    job = os.environ.get("TORCHELASTIC_RUN_ID") or os.environ.get("SLURM_JOB_ID")
+    job = job_id()
     return int(hashlib.sha256(job.encode()).hexdigest()[:7], 16) if job else None
+
+
+def job_id() -> str | None:
+    """The id that SLURM, or torchrun with ``--rdzv-id``, gave the job; a requeued or restarted one keeps it."""
+    array = [os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK")]
+    known = (os.environ.get("TORCHELASTIC_RUN_ID"), "-".join(filter(None, array)), os.environ.get("SLURM_JOB_ID"))
+    # torchrun calls every job "none" that got no id.
+    return next((re.sub(r"[^\w.-]", "-", one) for one in known if one and one != "none"), None)
+
+
+def root_of(default_root_dir: str | None) -> Path:
+    """The folder of all runs."""
+    return Path(default_root_dir or ".") / "runs"
 
 
 def _checked(what: str, name: str) -> str:

@@ -4,23 +4,29 @@ import json
 import os
 import shlex
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from datamodules import DataModule
+from experiments.exits import Diverged, Interrupted
 from experiments.run.checkpoints import CONFIG
+from experiments.run.continuing import Start, keep_config
 from experiments.run.directory import LAUNCHED, RunDirectory
 from experiments.run.hyperparameters import curated, flat_hyperparameters
 from experiments.run.identity import identity
 from experiments.run.predictions import write_predictions
+from experiments.run.reading import read_record, this_process
+from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
 from lit_models import LitModel
 
-STATUS = ("running", "finished", "interrupted", "failed")
+KEY = "evenhand_record"
+"""Under what a checkpoint holds how long the training took so far."""
 
 
 class RunRecord(Callback):
@@ -32,13 +38,17 @@ class RunRecord(Callback):
         directory: Where the run lives.
         config: The configuration as it runs, YAML text that ``-c`` takes.
         command: The words that started it.
+        start: What it goes on from.
     """
 
-    def __init__(self, directory: RunDirectory, config: str, command: list[str]) -> None:
+    def __init__(self, directory: RunDirectory, config: str, command: list[str], start: Start | None = None) -> None:
         self.directory = directory
         self.config = config
+        self.start = start or Start()
         self.content: dict[str, Any] = {"command": shlex.join(command)}
         self._started = 0.0
+        self._seconds = 0.0  # of the sessions before this one
+        self._loaded: dict[str, Any] | None = None
         os.environ[LAUNCHED] = directory.run  # read by processes that are launched from here
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,6 +63,7 @@ class RunRecord(Callback):
             "run": self.directory.run,
             "status": "running",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "process": this_process(),
             "model": type(model).__name__,
             "data": type(data).__name__,
             "task": data.task,
@@ -64,24 +75,44 @@ class RunRecord(Callback):
             "hyperparameters": flat_hyperparameters(config),
             **identity(trainer),
         }
+        if self.start.again:
+            self.content["started"] = read_record(self.directory.path)["started"]
+        if self._loaded is not None:
+            self._seconds, self.content["validation"] = self._loaded["seconds"], self._loaded["validation"]
+            self.content["resumed"] = [*self._loaded["resumed"], self._resumption()]
         if trainer.is_global_zero:
             self.directory.path.mkdir(parents=True, exist_ok=True)
-            (self.directory.path / "config.yaml").write_text(self.config)
+            keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
             print(self.heading(), flush=True)
+            self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
+                if self.start.again:
+                    trainer.logger.go_on_at(self._loaded["logged_steps"] if self._loaded else 0)
                 metrics = [f"test/{name}" for name in (*model.metrics, "loss")]
                 trainer.logger.open_session(curated(self.content["hyperparameters"]), metrics)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the configuration into every checkpoint, so that one file is enough."""
+        """Put the configuration into every checkpoint, so that one file is enough, and the time until then."""
         checkpoint[CONFIG] = self.config
+        checkpoint[KEY] = {
+            "seconds": self._seconds + time.monotonic() - self._started,
+            "validation": self._validation(pl_module),
+            "resumed": self.content.get("resumed", []),
+        }
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take over the time of the sessions before; a test of the best checkpoint has no use for it."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            ours = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
+            steps = {"step": checkpoint["global_step"], "epoch": checkpoint["epoch"]}
+            self._loaded = {**ours, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """How long it took."""
-        self.content |= {"seconds": time.monotonic() - self._started, "epochs": trainer.current_epoch}
-        evaluation = cast(LitModel, pl_module).evaluation
-        self.content["validation"] = evaluation and evaluation.metrics
+        seconds = self._seconds + time.monotonic() - self._started
+        self.content |= {"seconds": seconds, "epochs": trainer.current_epoch}
+        self.content["validation"] = self._validation(pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The test metrics, and each test row's prediction."""
@@ -99,7 +130,11 @@ class RunRecord(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how it ended, unless it had not begun."""
         if self._started and trainer.is_global_zero:
-            self._finish("interrupted" if isinstance(exception, KeyboardInterrupt) else "failed")
+            interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
+            with suppress(OSError):  # on a full disk the sentence about the checkpoint says it all
+                self._finish(
+                    "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
+                )
 
     def heading(self) -> str:
         """What is about to run, in one line."""
@@ -119,6 +154,20 @@ class RunRecord(Callback):
             f"run: {here.path}\ncurves: tensorboard --logdir {here.root / here.experiment}"
         )
 
+    def _validation(self, pl_module: LightningModule) -> dict[str, float] | None:
+        evaluation = cast(LitModel, pl_module).evaluation
+        before: dict[str, float] | None = self.content.get("validation")
+        return before if evaluation is None else evaluation.metrics
+
+    def _resumption(self) -> dict[str, Any]:
+        assert self._loaded is not None
+        return {
+            "checkpoint": str(self.start.checkpoint),
+            "step": self._loaded["step"],
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "changed": self.start.changes.plain(),
+        }
+
     def _finish(self, status: str) -> None:
         self.content |= {"status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
         self._write()
@@ -128,9 +177,3 @@ class RunRecord(Callback):
         temporary = path.with_suffix(".json.new")
         temporary.write_text(json.dumps(self.content, indent=2) + "\n")
         os.replace(temporary, path)
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A run's record; NaN stands for a metric that is undefined there."""
-    content: dict[str, Any] = json.loads((path / "record.json").read_text())
-    return content

@@ -22,6 +22,10 @@ class RunLogger(TensorBoardLogger):
         self._is_open = False
         self._session_end: Any = None
 
+    def go_on_at(self, step: int) -> None:
+        """Have TensorBoard forget what an interrupted session logged from this step on; it will be logged again."""
+        self._kwargs["purge_step"] = step
+
     @property
     def experiment(self) -> SummaryWriter | None:
         """The writer, once the session is open; None before."""

@@ -27,7 +27,7 @@ def demo(words: list[str]) -> int:
     typed = parser.parse_args(words)
     from experiments.cli import run
     from experiments.run.directory import RunDirectory
-    from experiments.run.record import read_record
+    from experiments.run.reading import read_record
     from experiments.run.table import side_by_side
 
     experiment = "mnist1d-full" if typed.full else "mnist1d-demo"

@@ -1,0 +1,39 @@
+"""The callbacks of a fit, in the order in which they have to act."""
+
+from lightning.pytorch import Callback
+
+from experiments.run.checkpoints import best_checkpoint
+from experiments.run.continuing import Start
+from experiments.run.directory import RunDirectory
+from experiments.run.divergence import Divergence
+from experiments.run.last import EpochBoundary, LastCheckpoint
+from experiments.run.rates import TypedWins
+from experiments.run.record import RunRecord
+from experiments.run.resume import Resume
+from lit_models import LitModel
+
+
+def run_callbacks(
+    directory: RunDirectory,
+    typed: list[Callback],
+    model: LitModel,
+    record: RunRecord,
+    start: Start,
+    save_every: int | None,
+) -> list[Callback]:
+    """What restores comes first, what looks for divergence before what saves, and ``last.ckpt`` at the end.
+
+    Args:
+        directory: The run's.
+        typed: The callbacks that the configuration names.
+        model: What is trained.
+        record: The run's.
+        start: What it goes on from.
+        save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
+    """
+    resume, divergence = [Resume()], [Divergence(directory.path), TypedWins(start.changes)]
+    if save_every == 0:
+        return [*resume, *typed, record, *divergence]
+    last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
+    best = best_checkpoint(directory, typed, model)
+    return [*resume, EpochBoundary(last), *typed, record, *divergence, *best, last]

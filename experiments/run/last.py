@@ -1,0 +1,134 @@
+"""``last.ckpt``: written at the end of every epoch, every so many steps, and when a run is interrupted."""
+
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning.fabric.utilities.types import _Stateful
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from experiments import exits
+from experiments.exits import Diverged, Interrupted, SaveError
+from experiments.run.resume import epochs, place
+
+AGREE_EVERY = 10
+"""Steps between two questions to the other processes whether one of them was told to stop."""
+
+
+class LastCheckpoint(Checkpoint):
+    """Saves at step boundaries only: after the optimizer's step, with no gradients kept and no validation due.
+
+    A step that failed half way is not saved, since its batch norm has seen a batch that its weights have not; then the
+    file of the last boundary stays. Nor is the inside of an epoch where a loader cannot say how far it is
+    (``state_dict``), or where a plateau schedule steps after the batch: those runs go back to the epoch's start.
+
+    Args:
+        path: The file.
+        every_n_steps: Optimizer steps between two saves within an epoch; None for none.
+    """
+
+    def __init__(self, path: Path, every_n_steps: int | None = None) -> None:
+        self.path = path
+        self.every_n_steps = every_n_steps
+        self.signal: int | None = None
+        self._due = False
+        self._next = 0
+        self._saved: tuple[int, int] | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From now on a signal waits for the next boundary; a second one does not."""
+        self._saved = self._now(trainer)
+        self._next = trainer.global_step + (self.every_n_steps or 0)
+        self._handlers = exits.take_over(self._on_signal)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save where it is time to, and where the boundary allows it."""
+        if self.every_n_steps and trainer.global_step >= self._next:
+            self._due, self._next = True, trainer.global_step + self.every_n_steps
+        stop = self.signal
+        if trainer.world_size > 1:
+            stop = self._agreed(trainer) if batch_idx % AGREE_EVERY == 0 else None
+        if (self._due or stop is not None) and self._is_boundary(trainer):
+            self._save_and_stop(trainer, stop)
+
+    def at_epoch_start(self, trainer: Trainer) -> None:
+        """Save what the epoch before has come to."""
+        stop = self._agreed(trainer)
+        if epochs(trainer).processed:
+            self._save_and_stop(trainer, stop)
+        elif stop is not None:
+            raise Interrupted(stop)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the whole training."""
+        stop = self._agreed(trainer)
+        exits.give_back(self._handlers)
+        self._save_and_stop(trainer, stop)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save what a failing loader, or anything else between two steps, leaves behind."""
+        exits.give_back(self._handlers)
+        batch = trainer.fit_loop.epoch_loop.batch_progress.current
+        whole = trainer.training and batch.ready == batch.completed and batch.ready > 0
+        alone = trainer.world_size == 1  # the other processes may be anywhere
+        told = isinstance(exception, Interrupted | Diverged | SaveError)
+        if whole and alone and not told and self._is_boundary(trainer):
+            self._save(trainer)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise Interrupted(signum)
+        self.signal = signum
+
+    def _agreed(self, trainer: Trainer) -> int | None:
+        """The signal that this process got, or SIGTERM where another one was told to stop."""
+        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(self.signal is not None, all=False):
+            return self.signal or 15
+        return self.signal
+
+    def _save_and_stop(self, trainer: Trainer, stop: int | None) -> None:
+        self._save(trainer)
+        if stop is not None:
+            raise Interrupted(stop)
+
+    def _save(self, trainer: Trainer) -> None:
+        if self._saved != self._now(trainer):
+            trainer.save_checkpoint(self.path)
+            self._saved = self._now(trainer)
+        self._due = False
+
+    @staticmethod
+    def _now(trainer: Trainer) -> tuple[int, int]:
+        return trainer.global_step, epochs(trainer).processed
+
+    @staticmethod
+    def _is_boundary(trainer: Trainer) -> bool:
+        loop = trainer.fit_loop.epoch_loop
+        fetcher, combined = trainer.fit_loop._data_fetcher, trainer.fit_loop._combined_loader
+        if place(trainer) != "within an epoch" or fetcher is None or combined is None:
+            return False
+        if loop._num_ready_batches_reached() or loop._should_accumulate() or loop._should_check_val_fx(fetcher):
+            return False
+        schedules = trainer.lr_scheduler_configs
+        if any(one.reduce_on_plateau and one.interval == "step" for one in schedules):
+            return False
+        return all(isinstance(loader, _Stateful) for loader in combined.flattened)
+
+
+class EpochBoundary(Callback):
+    """Has ``last.ckpt`` written ahead of every other callback's ``on_train_epoch_start``, which a resumed run repeats.
+
+    Args:
+        last: Who writes it.
+    """
+
+    def __init__(self, last: LastCheckpoint) -> None:
+        self.last = last
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The epoch before is over, its plateau schedule stepped."""
+        self.last.at_epoch_start(trainer)

@@ -1,0 +1,45 @@
+"""Reading a run's record, which a killed process could not finish."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A run's record; NaN stands for a metric that is undefined there.
+
+    A run whose process is gone from this machine reads ``interrupted``: it was killed, and could not say so itself.
+    """
+    content: dict[str, Any] = json.loads((path / "record.json").read_text())
+    process = content.get("process", {})
+    ours = content.get("status") == "running" and process.get("host") == platform.node()
+    if ours and _began(process["pid"]) != process["began"]:
+        content["status"] = "interrupted"
+    return content
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from every other, a later one of the same number included."""
+    return {"host": platform.node(), "pid": os.getpid(), "began": _began(os.getpid())}
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, in the system's own ticks since it booted; None where there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "running" if not Path("/proc/self").exists() and _is_alive(pid) else None
+    fields = stat.rpartition(")")[2].split()  # behind the name, which may hold anything
+    return None if fields[0] == "Z" else f"{boot} {fields[19]}"
+
+
+def _is_alive(pid: int) -> bool:
+    """For systems without /proc, where a number taken again cannot be told from the first."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

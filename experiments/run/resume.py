@@ -1,0 +1,157 @@
+"""Resume bit for bit: what Lightning leaves out of a checkpoint, and how it is put back.
+
+Lightning saves weights, optimizer, schedule, scaler, callbacks and its loops' counters. It forgets the generators of
+torch, numpy and python, that early stopping has spoken, and the metrics that a plateau schedule looks at; its epoch-end
+checkpoints are taken before that schedule's step. And a run that goes on behind an epoch draws the first batches of
+the next one before anybody has told the sampler which epoch it is.
+"""
+
+import random
+from typing import Any, Literal, cast
+
+import numpy
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.trainer.states import TrainerFn
+
+KEY = "evenhand_resume"
+"""Under what a checkpoint holds the state."""
+
+Place = Literal["between epochs", "epoch end", "within an epoch"]
+
+
+class Resume(Callback):
+    """Saves and restores what Lightning does not. Has to be the first callback, so that it restores before others draw.
+
+    A checkpoint from between two epochs, whichever hook wrote it, holds Lightning's counters as they are when an epoch
+    is over and the next has not begun: the one state in which its loops go on as if nothing had happened.
+    """
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, Any] | None = None
+        self._restored = True
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the state, and bring the counters of an epoch that is over into order."""
+        where = place(trainer)
+        stepped = trainer.fit_loop.epoch_loop._batches_that_stepped
+        if where != "within an epoch":
+            _finish_epoch(checkpoint["loops"]["fit_loop"])
+        elif not _is_complete(trainer):  # inside on_train_batch_end, ahead of Lightning's own counting
+            stepped += 1
+        checkpoint[KEY] = {
+            "place": where,
+            "rng": rng_state(),
+            "generators": [generator.get_state() for generator in _generators(trainer)],
+            "should_stop": trainer.should_stop,
+            "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+            "logged_steps": stepped,
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the state until the loops are ready for it; a test of the best checkpoint has no use for it."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            self.loaded = checkpoint.get(KEY)
+            self._restored = self.loaded is None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Metrics, early stopping, and the plateau schedule's step that the checkpoint was too early for."""
+        if self.loaded is None or self._restored:
+            return
+        metrics = {name: torch.tensor(value) for name, value in self.loaded["metrics"].items()}
+        cast(Any, trainer)._logger_connector._callback_metrics.update(metrics)
+        trainer.should_stop = self.loaded["should_stop"]
+        if self.loaded["place"] == "within an epoch":
+            return
+        # From here the epoch starts as any later one does, its iterator made after the sampler knows the epoch.
+        cast(Any, _Loop.restarting).fset(trainer.fit_loop, False)
+        trainer.fit_loop._resuming_from_checkpoint = False
+        for generator, state in zip(_generators(trainer), self.loaded["generators"], strict=False):
+            generator.set_state(state)
+        if self.loaded["place"] == "epoch end":
+            progress = epochs(trainer)
+            progress.completed -= 1  # the epoch that the schedule's frequency counts
+            trainer.fit_loop.epoch_loop.update_lr_schedulers("epoch", update_plateau_schedulers=True)
+            progress.completed += 1
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Between epochs, the generators go back to where they were before anything of the epoch drew from them."""
+        self._restore()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Within an epoch, they go back ahead of the first batch."""
+        if not self._restored:
+            self._restore()
+            trainer.fit_loop._restarting = False  # or Lightning skips the plateau schedule at the end of this epoch
+
+    def _restore(self) -> None:
+        if not self._restored and self.loaded is not None:
+            set_rng_state(self.loaded["rng"])
+            self._restored = True
+            self.loaded = None
+
+
+def place(trainer: Trainer) -> Place:
+    """Where the fit stands, by Lightning's counters."""
+    epoch = epochs(trainer)
+    if epoch.processed == epoch.completed + 1:
+        return "epoch end"
+    # An epoch that was announced and has not begun is no epoch yet.
+    return "between epochs" if epoch.started == epoch.processed else "within an epoch"
+
+
+def epochs(trainer: Trainer) -> Any:
+    """Lightning's counts of epochs: ready, started, processed and completed."""
+    return trainer.fit_loop.epoch_progress.current
+
+
+def rng_state() -> dict[str, Any]:
+    """The generators of torch, on CPU and every CUDA device, of numpy and of python, as plain values and tensors."""
+    _, keys, position, has_gauss, gauss = numpy.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": (
+            torch.from_numpy(numpy.asarray(keys).astype(numpy.int64)),
+            int(position),
+            int(has_gauss),
+            float(gauss),
+        ),
+        "python": random.getstate(),
+    }
+
+
+def set_rng_state(state: dict[str, Any]) -> None:
+    """Put every generator back to where ``rng_state`` found it; CUDA's only on as many devices."""
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+    keys, position, has_gauss, gauss = state["numpy"]
+    numpy.random.set_state(("MT19937", keys.cpu().numpy().astype(numpy.uint32), position, has_gauss, gauss))
+    version, internal, gauss_next = state["python"]
+    random.setstate((version, tuple(internal), gauss_next))
+
+
+def _is_complete(trainer: Trainer) -> bool:
+    batch = trainer.fit_loop.epoch_loop.batch_progress.current
+    return batch.ready == batch.completed
+
+
+def _generators(trainer: Trainer) -> list[torch.Generator]:
+    """Those that the training loaders or their samplers were given."""
+    combined = trainer.fit_loop._combined_loader
+    found: list[torch.Generator] = []
+    for loader in combined.flattened if combined is not None else []:
+        for owner in (loader, getattr(loader, "sampler", None)):
+            generator = getattr(owner, "generator", None)
+            if isinstance(generator, torch.Generator) and not any(generator is one for one in found):
+                found.append(generator)
+    return found
+
+
+def _finish_epoch(loops: dict[str, Any]) -> None:
+    """Counters of an epoch that is over, and no position inside of one."""
+    for count in (loops["epoch_progress"]["total"], loops["epoch_progress"]["current"]):
+        count.update(dict.fromkeys(("ready", "started", "completed"), count["processed"]))
+    loops["state_dict"].pop("combined_loader", None)

@@ -1,0 +1,176 @@
+"""A resumed run is the uninterrupted run, bit for bit, from a kill at any step.
+
+On plain Lightning these fail: it saves no generators' state, so dropout and later epochs differ; it skips a plateau
+schedule's step behind a checkpoint, replays the first epoch's order in later ones, forgets the sums of the epoch, and
+draws TensorBoard curves that go back in time.
+"""
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from forkserver import Server, server
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+SCHEDULES = {
+    "warmup_cosine": "--model.schedule.scheduler CosineAnnealingLR --model.schedule.warmup 0.2",
+    "onecycle": "--model.schedule.scheduler OneCycleLR --model.optimizer.lr 0.01",
+    "plateau": "--model.schedule.scheduler ReduceLROnPlateau --model.schedule.scheduler.patience 0 "
+    "--model.schedule.scheduler.threshold 0.5",
+}
+MODELS = {
+    "mlp": f"--model LitMLP --model.hidden [8] {SCHEDULES['warmup_cosine']}",
+    "cnn": f"--model LitCNN --model.channels [4,4] --model.dropout 0.2 {SCHEDULES['onecycle']}",
+    "gru": f"--model LitRNN --model.cell gru --model.hidden 6 --model.num_layers 2 --model.dropout 0.2 "
+    f"--trainer.accumulate_grad_batches 2 {SCHEDULES['plateau']}",
+    "transformer": "--model LitTransformer --model.width 8 --model.heads 2 --model.num_layers 1 "
+    f"{SCHEDULES['warmup_cosine']}",
+}
+LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
+WATCHED = """--experiment e --trainer.callbacks+ killing.Pause --trainer.callbacks+ EarlyStopping
+--trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3"""
+EPOCHS, BATCHES = 4, 8  # 140 rows in batches of 16
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
+def words_of(model: str, loader: str, *more: str) -> list[str]:
+    kind, workers = LOADERS[loader]
+    return [
+        *f"fit --trust killing --data killing.Waves --data.loader {kind} --data.workers {workers}".split(),
+        *f"--data.batch_size 16 {MODELS[model]} --trainer.max_epochs {EPOCHS} --seed_everything 3 --run one".split(),
+        *WATCHED.split(),
+        *more,
+    ]
+
+
+def run(forks: Server, folder: Path, words: list[str], **env: str) -> Path:
+    child = forks.start(words, folder, **env)
+    assert child.wait() == 0, child.output.read_text()
+    return folder / "runs" / "e" / "one"
+
+
+def state(path: Path) -> dict[str, Any]:
+    checkpoint = torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)
+    record = json.loads((path / "record.json").read_text())
+    names = ("state_dict", "optimizer_states", "lr_schedulers")
+    kept = {name: checkpoint[name] for name in names}
+    kept["early"] = [one for key, one in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
+    kept["rng"] = checkpoint["evenhand_resume"]["rng"]
+    kept["best"] = torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    return (
+        kept | {name: record[name] for name in ("metrics", "validation", "epochs", "status")} | {"curves": curves(path)}
+    )
+
+
+def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(path)).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if tag != "train/rows_per_second"]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+def assert_equal(one: Any, other: Any, where: str = "") -> None:
+    """To the last bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            assert_equal(*pair, f"{where}/{index}")
+    elif isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True, msg=where)
+    else:
+        assert one == other or one != one, where
+
+
+whole_runs: dict[tuple[str, str], dict[str, Any]] = {}
+
+
+def uninterrupted(forks: Server, folder: Path, model: str, loader: str) -> dict[str, Any]:
+    if (model, loader) not in whole_runs:
+        (folder / "whole").mkdir()
+        whole_runs[model, loader] = state(run(forks, folder / "whole", words_of(model, loader)))
+    return whole_runs[model, loader]
+
+
+def check_kill(forks: Server, folder: Path, model: str, loader: str, moment: str) -> None:
+    expected = uninterrupted(forks, folder, model, loader)
+    here = folder / moment.replace(" ", "-")
+    here.mkdir()
+    child = forks.start(words_of(model, loader), here, PAUSE_AT=moment)
+    child.wait_for(here / "reached")
+    child.kill()
+    path = run(forks, here, words_of(model, loader))
+    assert_equal(state(path), expected, f"{model} {loader} {moment}")
+    shutil.rmtree(here)
+
+
+def moments(model: str) -> list[str]:
+    """Steps, before and after the weights move, and the moments around an epoch's end."""
+    steps = BATCHES * EPOCHS // (2 if model == "gru" else 1)
+    found = [f"step {step}" for step in range(1, steps, 1 if model == "gru" else 2)]
+    found += [f"start {step}" for step in range(0, steps, 5)]
+    return [
+        *found,
+        *(f"validation {epoch}" for epoch in range(EPOCHS)),
+        *(f"epoch {epoch}" for epoch in (0, 3)),
+        "test",
+    ]
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Path, model: str, loader: str) -> None:
+    """Plain Lightning: 12 of 12 differ (no generators saved; see TRAPS.md, Resume)."""
+    chosen = {"mlp": ["step 5", "validation 1"], "cnn": ["step 21"], "gru": ["step 7", "epoch 3"]}
+    for moment in chosen.get(model, ["step 9"]):
+        check_kill(forks, tmp_path, model, loader, moment)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_kill_at_any_point(forks: Server, tmp_path: Path, model: str, loader: str) -> None:
+    """At least 24 points each."""
+    assert len(moments(model)) >= 24
+    for moment in moments(model):
+        check_kill(forks, tmp_path, model, loader, moment)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_kill_at_a_hundred_random_times(forks: Server, tmp_path: Path) -> None:
+    """Between the first line of code and the last, saves included."""
+    expected = uninterrupted(forks, tmp_path, "cnn", "0")
+    words = words_of("cnn", "0")
+    began = time.monotonic()
+    (tmp_path / "timed").mkdir()
+    run(forks, tmp_path / "timed", words)
+    seconds = time.monotonic() - began
+    chance = random.Random(0)
+    for number in range(100):
+        here = tmp_path / str(number)
+        here.mkdir()
+        for _ in range(2):  # killed, and killed again
+            child = forks.start(words, here)
+            time.sleep(chance.uniform(0.1, 1) * seconds)
+            child.stop()
+        record = here / "runs/e/one/record.json"
+        if not record.exists() or json.loads(record.read_text())["status"] != "finished":
+            run(forks, here, words)
+        assert_equal(state(here / "runs/e/one"), expected, str(number))
+        shutil.rmtree(here)
