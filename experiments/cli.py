@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -138,7 +139,9 @@ class EvenhandCLI(LightningCLI):
                 kwargs["logger"] = False
         settings.callbacks = [*callbacks, *progress_bar(settings)]
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
-        settings.plugins = [*_as_list(settings.get("plugins")), files]
+        plugins = _as_list(settings.get("plugins"))
+        own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)  # somebody's own way of writing is typed
+        settings.plugins = plugins if own else [*plugins, files]
         return self._instantiate_trainer({**settings, **kwargs}, [])
 
     def after_fit(self) -> None:

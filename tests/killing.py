@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules import DataModule, Rows
+from datamodules.loaders import TensorLoader
 
 
 class Waves(DataModule):
@@ -154,3 +155,20 @@ class Bug(Callback):
 
     def on_train_start(self, *_: Any) -> None:
         raise ZeroDivisionError("division by zero")
+
+
+class Failing(Waves):
+    """A loader that breaks at the batch ``BREAK_AT`` of all, between two steps."""
+
+    def train_dataloader(self) -> Any:
+        loader = super().train_dataloader()
+        return BreaksAt(loader.tensors, loader.batch_size, shuffle=True, seed=loader.seed)
+
+
+class BreaksAt(TensorLoader):
+    def __iter__(self) -> Any:
+        for index, batch in enumerate(super().__iter__()):
+            if os.environ.get("BREAK_AT") == f"{self.epoch} {index}":
+                self._consumed -= 1
+                raise OSError("the disk is gone")
+            yield batch

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -262,3 +264,60 @@ def test_checkpoints_of_another_kind_are_refused(here: Path, refused: Said) -> N
     assert "trained with lit_models.LitMLP" in said
     said = refused(*f"test --trust killing --ckpt_path {path} --data MNIST1D".split())
     assert "trained with killing.Waves" in said
+
+
+def test_a_failure_between_two_steps_is_saved_and_the_resumed_run_equals(forks: Server, tmp_path: Path) -> None:
+    """Plain Lightning saves nothing then, and exits 1 with a traceback."""
+    words = [word.replace("killing.Waves", "killing.Failing") for word in words_of("transformer", "0")]
+    words = words[: words.index("--save_every_n_steps")]
+    (tmp_path / "whole").mkdir()
+    expected = state(run(forks, tmp_path / "whole", words))
+    child = forks.start(words, tmp_path, BREAK_AT="1 4")
+    assert child.wait() == 1
+    said = child.output.read_text()
+    assert "the disk is gone" in said
+    assert "Traceback" not in said
+    assert record(tmp_path)["status"] == "failed"
+    assert last(tmp_path)["global_step"] == 13
+    assert_equal(state(run(forks, tmp_path, words)), expected)
+
+
+def test_a_run_that_stopped_early_is_finished(here: Path, refused: Said) -> None:
+    """Plain Lightning forgets that it stopped, and trains for another epoch whenever it is resumed."""
+    words = [*WORDS.split(), "--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
+    words += ["--trainer.callbacks.patience", "1", "--trainer.callbacks.min_delta", "10", "--trainer.max_epochs", "9"]
+    main(words)
+    assert record(here)["epochs"] == 2
+    make_unfinished(here)
+    main(words)
+    assert record(here)["epochs"] == 2
+    said = refused(*words, "--trainer.max_epochs", "20")
+    assert "after 2 epochs of 9; choose another --run" in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_processes_save_at_the_same_step_and_resume(tmp_path: Path) -> None:
+    """Plain Lightning broadcasts from inside its signal handler, which two processes do not reach together."""
+    words = "fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.hidden [8] "
+    words += "--seed_everything 3 --experiment e --trainer.devices 2 --trainer.accelerator cpu --trainer.strategy ddp"
+    here = Path(__file__).parent
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+
+    def start(*more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "experiments", *words.split(), *more]
+        return subprocess.Popen(command, cwd=tmp_path, env=env)
+
+    killed = start("--run", "one", "--trainer.max_epochs", "1000")
+    end = time.monotonic() + 120
+    while not (tmp_path / "runs/e/one/checkpoints/last.ckpt").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGTERM)
+    assert killed.wait(120) == 143
+    assert record(tmp_path)["status"] == "interrupted"
+    epochs = str(last(tmp_path)["epoch"] + 3)
+    for name in ("one", "whole"):
+        assert start("--run", name, "--trainer.max_epochs", epochs).wait(300) == 0
+    assert_equal(last(tmp_path)["state_dict"], last(tmp_path, "whole")["state_dict"])
+    assert_equal(last(tmp_path)["optimizer_states"], last(tmp_path, "whole")["optimizer_states"])

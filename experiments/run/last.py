@@ -97,6 +97,8 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         if self._saved != self._now(trainer):
+            for logger in trainer.loggers:
+                logger.save()  # a resumed run logs nothing from before the checkpoint again
             trainer.save_checkpoint(self.path)
             self._saved = self._now(trainer)
         self._due = False
