@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from datamodules import DataModule
 from lit_models import LitModel
 
-FACTS = ("task", "modality", "input_shape", "num_outputs")
+FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities")
 """What a data module knows once it is made, and a model is told."""
 
 CHOICES: dict[str, tuple[type, ...]] = {

@@ -61,6 +61,7 @@ class RunRecord(Callback):
             "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
             "rows": {} if split is None else {part: len(index) for part, index in split._asdict().items()},
             "fingerprints": data.fingerprints(),
+            "notes": list(data.notes),
             "hyperparameters": flat_hyperparameters(config),
             **identity(trainer),
         }
@@ -68,7 +69,7 @@ class RunRecord(Callback):
             self.directory.path.mkdir(parents=True, exist_ok=True)
             (self.directory.path / "config.yaml").write_text(self.config)
             self._write()
-            print(self.heading(), flush=True)
+            print("\n".join((self.heading(), *data.notes)), flush=True)
             if isinstance(trainer.logger, RunLogger):
                 metrics = [f"test/{name}" for name in (*model.metrics, "loss")]
                 trainer.logger.open_session(curated(self.content["hyperparameters"]), metrics)
