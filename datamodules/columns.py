@@ -6,6 +6,7 @@ from typing import Literal
 
 import polars
 import torch
+from polars.exceptions import PolarsError
 from torch import Tensor
 
 from datamodules.errors import DataError
@@ -122,7 +123,10 @@ def to_days(column: polars.Series) -> Tensor:
         DataError: For what is neither.
     """
     if column.dtype == polars.String:
-        times = column.str.to_datetime(strict=False)
+        try:
+            times = column.str.to_datetime(strict=False)
+        except PolarsError:  # not one of the values shows it a format
+            times = column.clear(len(column)).cast(polars.Datetime)
         _check_cast(column, times, "a date")
         column = times
     if column.dtype in (polars.Time, polars.Duration):

@@ -31,6 +31,8 @@ def fit(x: Tensor, method: Method) -> Statistics:
         ValueError: For a method that does not exist.
     """
     columns = x.double().transpose(0, 1).flatten(1)  # (features, values)
+    if not len(columns):
+        method = "none"  # a table of categories alone
     match method:
         case "standard":
             center, scale = columns.mean(dim=1), columns.std(dim=1, correction=0)

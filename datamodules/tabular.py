@@ -59,6 +59,8 @@ class FrameData(DataModule):
         self.split_settings = SplitSettings(
             self.ratios, self.split_seed, group, time, split_column, folds, fold, duplicates
         )
+        if self.stratify and (group or time):
+            raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
         self.columns: Columns
         self.encoding: Encoding
         self._target: Target

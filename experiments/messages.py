@@ -95,7 +95,7 @@ def explain(message: str, known: list[str]) -> list[str]:
         return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
     found = re.search(r"the following arguments are required: (.+)", message)
     if found:
-        missing = found[1].replace("fit.", "--")
+        missing = found[1].replace("fit.", "--") if not key else f"--{key}.{found[1].replace(', ', f', --{key}.')}"
         return [f"error: {missing} is missing; for example: evenhand fit --data MNIST1D --model LitCNN"]
     found = re.search(r"File does not exist: '([^']+)'", message)
     if found:
