@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.loaders import TensorLoader
-from datamodules.normalization import Method, Statistics, fit
+from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
 from datamodules.splits import Split, check_ratios, split_rows
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -79,7 +79,7 @@ class DataModule(LightningDataModule):
         self.split_seed = split_seed
         self.normalize = normalize
         self.split: Split | None = None
-        self.statistics: Statistics | None = None
+        self.statistics: Normalizer | None = None
         self.target_statistics: Statistics | None = None
         self._rows: Rows | None = None
 
@@ -102,7 +102,7 @@ class DataModule(LightningDataModule):
             self.split = self._split()
         self._check_processes(len(self.split.train))
         if self.statistics is None:
-            self.statistics = fit(self._inputs(self.split.train), self.normalize)
+            self.statistics = learn(self._inputs(self.split.train), self.normalize)
             if self.task == "regression":
                 target = self.rows.y[self.split.train].double()
                 self.target_statistics = fit(target.view(len(target), -1), "standard")
@@ -159,7 +159,7 @@ class DataModule(LightningDataModule):
         if self._data_digest() != state_dict["fingerprints"]["data"]:
             raise DataError(f"the checkpoint was trained on other data than what {type(self).__name__} reads now")
         self.split = Split(**state_dict["split"])
-        self.statistics = Statistics(**state_dict["statistics"])
+        self.statistics = restore(state_dict["statistics"])
         if state_dict["target_statistics"]:
             self.target_statistics = Statistics(**state_dict["target_statistics"])
 

@@ -16,6 +16,7 @@ from conftest import Fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer
+from sklearn.preprocessing import QuantileTransformer
 
 from datamodules import DataError, TableData
 from datamodules.frames import parse
@@ -143,7 +144,7 @@ CELLS = st.one_of(st.none(), st.floats(-1e6, 1e6))
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(CELLS, st.sampled_from(["a", "b", "new", "ä", None]), st.floats(-9, 9)), min_size=2, max_size=8),
-    st.sampled_from(["standard", "minmax", "robust"]),
+    st.sampled_from(["standard", "minmax", "robust", "quantile"]),
 )
 def test_no_change_of_val_or_test_rows_changes_what_is_learned(
     tmp_path_factory: pytest.TempPathFactory, others: list[tuple], normalize: str
@@ -157,8 +158,8 @@ def test_no_change_of_val_or_test_rows_changes_what_is_learned(
         schema = {"x": polars.Float64, "c": polars.String, "y": polars.Float64, "part": polars.String}
         polars.DataFrame(rows, schema=schema, orient="row").write_parquet(path)
         state = made(str(path), "y", split_column="part", normalize=normalize).state_dict()
-        tensors = [state[name][key] for name in ("statistics", "target_statistics") for key in ("center", "scale")]
-        return json.dumps([state["encoding"], [[value.hex() for value in one.tolist()] for one in tensors]])
+        tensors = [*state["statistics"].values(), *state["target_statistics"].values()]
+        return json.dumps([state["encoding"], [[value.hex() for value in one.flatten().tolist()] for one in tensors]])
 
     assert learned(others) == learned([(0.0, "a", 0.0), (0.0, "b", 1.0)])
 
@@ -188,6 +189,25 @@ def test_a_checkpoint_brings_what_was_learned(table) -> None:
     assert all(torch.equal(first.part("test")[name], second.part("test")[name]) for name in first.part("test"))
     with pytest.raises(DataError, match="other data"):
         second.load_state_dict(made(table(people(seed=1)), drop="id").state_dict())
+
+
+def test_quantiles_make_a_normal_distribution_of_any(table) -> None:
+    x = [float(row) ** 9 for row in range(999)] + [1e300]
+    tied = [0.0] * 900 + [float(row) for row in range(100)]
+    frame = polars.DataFrame({"x": x, "tied": tied, "same": 3.0, "y": [row / 7 for row in range(1000)]})
+    data = made(table(frame), "y", normalize="quantile")
+    train, test = (data.part(name)["x"] for name in ("train", "test"))
+    assert train.mean(dim=0).tolist() == pytest.approx([0, 0, 0], abs=0.3)
+    assert train[:, 0].std() == pytest.approx(1, abs=0.02)
+    assert torch.cat([train, test]).abs().max() < 3.3
+    assert not train[:, 2].any()
+    expected = QuantileTransformer(output_distribution="normal", n_quantiles=700)
+    raw = data.columns.numbers[:, :1].numpy()  # at the ends, scikit-learn gives ties no middle
+    expected.fit(raw[data.split.train])
+    edge = -torch.special.ndtri(torch.tensor(0.5 / 700)).item()
+    assert torch.allclose(
+        test[:, :1], torch.tensor(expected.transform(raw[data.split.test])).float().clamp(-edge, edge)
+    )
 
 
 # Through the command line
