@@ -196,7 +196,7 @@ class DataModule(LightningDataModule):
         for name, values in (("inputs", rows.x), ("targets", rows.y)):
             if not len(values):
                 raise DataError(f"{type(self).__name__} has no rows")
-            bad = ~values.isfinite().view(len(values), -1).all(dim=1)
+            bad = ~values.isfinite().reshape(len(values), -1).all(dim=1)
             if bad.any():
                 first = int(bad.nonzero()[0])
                 raise DataError(

@@ -59,7 +59,10 @@ class TensorLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
-        self.epoch = epoch
+        if (
+            epoch != self.epoch
+        ):  # a place in one epoch, which limit_train_batches may have cut short, is none in another
+            self.epoch, self._consumed, self._resume_at = epoch, 0, 0
 
     def order(self) -> Tensor:
         """Row positions of this epoch, in order."""
@@ -89,10 +92,10 @@ class TensorLoader:
             yield {name: column[rows] for name, column in self.tensors.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed, and how many batches of the epoch were handed out."""
-        return {"seed": self.seed, "consumed": self._consumed % max(1, len(self))}
+        """The seed, the epoch, and how many of its batches were handed out."""
+        return {"seed": self.seed, "epoch": self.epoch, "consumed": self._consumed % max(1, len(self))}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where ``state_dict`` was taken."""
-        self.seed = state["seed"]
-        self._resume_at = self._consumed = state["consumed"]
+        self.seed, self.epoch, self._consumed = state["seed"], state["epoch"], state["consumed"]
+        self._resume_at = self._consumed

@@ -80,10 +80,9 @@ def _counts(size: int, seen: int, dealt: list[int], ratios: Sequence[float], at_
     while sum(counts) > size:
         counts[counts.index(max(counts))] -= 1
     owed = [seen * share - before - count for share, before, count in zip(ratios, dealt, counts, strict=True)]
-    for _ in range(size - sum(counts)):
-        neediest = owed.index(max(owed))
-        counts[neediest] += 1
-        owed[neediest] -= 1
+    neediest = sorted(range(len(owed)), key=owed.__getitem__, reverse=True)
+    for part in neediest[: size - sum(counts)]:  # one row each, so that no count is further than one from its share
+        counts[part] += 1
     return counts
 
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
+import numpy
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -73,9 +74,9 @@ class LitModel(LightningModule):
             raise ConfigError(f"task {task!r} is unknown; it is one of {', '.join(TASKS)}")
         self.modality = modality
         self.input_shape = tuple(input_shape)
-        self.num_outputs = num_outputs
+        self.num_outputs = int(num_outputs)
         self.cardinalities = tuple(cardinalities)
-        self.task = TASKS[task](num_outputs)
+        self.task = TASKS[task](self.num_outputs)
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
         self.optimizer_factory = optimizer
@@ -207,7 +208,17 @@ class LitModel(LightningModule):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
             self.save_hyperparameters(logger=False)
+        self.hparams.update({name: _plain(value) for name, value in self.hparams.items()})
         self.remove_ignored_hparams([name for name, value in self.hparams.items() if not _is_plain(value)])
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers in place of NumPy's, which do not load with ``weights_only``."""
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value] if isinstance(value, list) else tuple(map(_plain, value))
+    return value
 
 
 def _is_plain(value: Any) -> bool:

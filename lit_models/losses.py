@@ -29,16 +29,16 @@ class FocalLoss(nn.Module):
         """Logits (N, K) with class indices (N,), or logits and float targets of one shape -> the mean, a scalar."""
         if target.is_floating_point():
             entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-            probability = torch.sigmoid(logits)
-            wrong = torch.where(target > 0.5, 1 - probability, probability)
+            wrong = torch.sigmoid(torch.where(target > 0.5, -logits, logits))
             if self.alpha is not None:
                 entropy = entropy * torch.where(target > 0.5, self.alpha, 1 - self.alpha)
         else:
             if self.alpha is not None:
                 raise ValueError("FocalLoss's alpha weighs positives against negatives; leave it out for classes")
             entropy = functional.cross_entropy(logits, target, reduction="none")
-            wrong = 1 - torch.exp(-entropy)
-        return (wrong**self.gamma * entropy).mean()
+            wrong = -torch.expm1(-entropy)
+        # Below gamma 1 the power is infinitely steep at 0, and a row predicted perfectly would make gradients NaN.
+        return (wrong.clamp_min(torch.finfo(wrong.dtype).tiny) ** self.gamma * entropy).mean()
 
 
 class SoftTargetCrossEntropy(nn.Module):

@@ -169,6 +169,12 @@ class Schedule:
             open_lengths = []
         interval = self.interval or ("step" if open_lengths else "epoch")
         warmup = self._warmup_steps(steps)
+        if interval == "step" and self.frequency > 1 and (open_lengths or warmup):
+            # Lightning starts counting anew in every epoch, and counts batches where gradients are accumulated.
+            raise ConfigError(
+                f"a schedule by steps with the run's length or a warm-up steps every step; "
+                f"leave schedule.frequency {self.frequency} out, or set interval to epoch"
+            )
         filled: dict[str, Any] = {}
         if open_lengths:
             length = steps() - warmup if interval == "step" else epochs

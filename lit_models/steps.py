@@ -3,6 +3,7 @@
 import math
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from lit_models.errors import ConfigError
 
@@ -24,5 +25,11 @@ def total_steps(trainer: Trainer) -> int:
     batches = len(loader)
     limit = trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
-    steps = math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
+    plan = next((one for one in callbacks if isinstance(one, GradientAccumulationScheduler)), None)
+    batches_a_step = [
+        plan.get_accumulate_grad_batches(epoch) if plan else trainer.accumulate_grad_batches
+        for epoch in range(trainer.max_epochs)
+    ]
+    steps = sum(math.ceil(batches / one) for one in batches_a_step)
     return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)

@@ -39,4 +39,6 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
 
 
 def _mean(values: list[float], spread: bool) -> str:
-    return f"{fmean(values):.4f}" + (f" ±{stdev(values):.4f}" if spread and len(values) > 1 else "")
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{fmean(values):.3f}" + (f"±{stdev(values):.3f}" if spread else "")

@@ -1,0 +1,40 @@
+"""What tests of the libraries share: data from tensors, a model that fits them, a Trainer that leaves nothing."""
+
+from typing import Any
+
+from hypothesis import settings
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from datamodules import DataModule, Rows
+from lit_models import LitLinear, LitModel
+
+QUICK = settings(deadline=None, derandomize=True, max_examples=60)
+"""The same examples in every run, however slow the machine."""
+
+DIMS_TO_MODALITY = {2: "table", 3: "series", 4: "image"}
+
+
+def small_data(x: Tensor, y: Tensor, task: str = "multiclass", test: Tensor | None = None, **kwargs: Any) -> DataModule:
+    """A data module of these rows; its facts are read off them."""
+
+    class SmallData(DataModule):
+        def load(self) -> Rows:
+            return Rows(x, y, test)
+
+    data = SmallData(**kwargs)
+    data.task, data.modality, data.input_shape = task, DIMS_TO_MODALITY[x.dim()], tuple(x.shape[1:])
+    data.num_outputs = int(y.max()) + 1 if task == "multiclass" else y[0].numel()
+    return data
+
+
+def model_for(data: DataModule, architecture: type[LitModel] = LitLinear, **kwargs: Any) -> LitModel:
+    """A model of the data's facts."""
+    facts = {name: getattr(data, name) for name in ("task", "modality", "input_shape", "num_outputs")}
+    return architecture(**facts, **kwargs)
+
+
+def quiet_trainer(**kwargs: Any) -> Trainer:
+    """A Trainer on CPU that prints, logs and saves nothing unless told to."""
+    switches = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
+    return Trainer(accelerator="cpu", num_sanity_val_steps=0, **(dict.fromkeys(switches, False) | kwargs))
