@@ -14,6 +14,8 @@ from datamodules.errors import DataError
 ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""
 
+TEXTS = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
+
 FEW = 20
 """So many different texts are never taken for an id."""
 
@@ -73,7 +75,7 @@ def infer_type(column: polars.Series) -> ColumnType:
     """What a column's values look like: text and truth values are categories, unless nearly every text is another.
 
     Raises:
-        DataError: For text that is no category, and for nested values.
+        DataError: For text that is no category.
     """
     if column.dtype.is_numeric():
         return "numeric"
@@ -86,13 +88,16 @@ def infer_type(column: polars.Series) -> ColumnType:
                 f"column {column.name} has {different:,} different texts in {there:,} rows, like an id or free text; "
                 f"drop it with --data.drop, or say --data.types.{column.name} categorical"
             )
-    elif column.dtype not in (polars.Boolean, polars.Categorical, polars.Enum):
-        raise DataError(f"column {column.name} holds {column.dtype}, which is no cell of a table; drop it")
     return "categorical"
 
 
 def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
-    """Codes (N,) int64, -1 where missing, and the sorted texts that they number."""
+    """Codes (N,) int64, -1 where missing, and the sorted texts that they number.
+
+    Raises:
+        DataError: For nested values and bytes.
+    """
+    _check_cells(column)
     text = column.cast(polars.String)
     different = sorted(text.drop_nulls().unique().to_list())
     codes = text.replace_strict(different, list(range(len(different))), default=-1, return_dtype=polars.Int64)
@@ -103,8 +108,9 @@ def to_numbers(column: polars.Series) -> Tensor:
     """Float64 values (N,), NaN where missing.
 
     Raises:
-        DataError: For text that is no number, and for infinite values.
+        DataError: For text that is no number, for infinite values, and for nested values and bytes.
     """
+    _check_cells(column)
     values = column.cast(polars.Float64, strict=False)
     _check_cast(column, values, "numeric")
     infinite = values.is_infinite().fill_null(False)
@@ -134,6 +140,12 @@ def to_days(column: polars.Series) -> Tensor:
     if not column.dtype.is_temporal():
         raise DataError(f"column {column.name} is to be a date, and holds {column.dtype}; leave its type out")
     return to_numbers(column.cast(polars.Datetime("us")).cast(polars.Int64) / 86_400e6)
+
+
+def _check_cells(column: polars.Series) -> None:
+    kind = column.dtype
+    if not (kind.is_numeric() or kind.is_temporal() or kind in TEXTS):
+        raise DataError(f"column {column.name} holds {kind}, which is no cell of a table; drop the column")
 
 
 def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None:

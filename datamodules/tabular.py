@@ -86,8 +86,9 @@ class FrameData(DataModule):
         check_train_targets(self._target, self.split.train)
         self._set_encoding(learn(self.columns, self.split.train))
         for part in ("val", "test"):
-            for name, count in self.encoding.unknown(self.columns, getattr(self.split, part)).items():
-                notes.append(f"{count:,} {part} rows have a category in column {name} that no train row has")
+            rows: Tensor = getattr(self.split, part)
+            for name, count in self.encoding.unknown(self.columns, rows).items():
+                notes.append(f"categories of {name} that no train row has: {count:,} of {len(rows):,} {part} rows")
         self.notes = tuple(notes)
 
     def load(self) -> Rows:

