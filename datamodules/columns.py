@@ -14,7 +14,8 @@ from datamodules.errors import DataError
 ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""
 
-TEXTS = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
+CATEGORICAL = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
+"""The cells of a table that are no number and no time."""
 
 FEW = 20
 """So many different texts are never taken for an id."""
@@ -144,7 +145,7 @@ def to_days(column: polars.Series) -> Tensor:
 
 def _check_cells(column: polars.Series) -> None:
     kind = column.dtype
-    if not (kind.is_numeric() or kind.is_temporal() or kind in TEXTS):
+    if not (kind.is_numeric() or kind.is_temporal() or kind in CATEGORICAL):
         raise DataError(f"column {column.name} holds {kind}, which is no cell of a table; drop the column")
 
 

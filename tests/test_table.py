@@ -22,7 +22,8 @@ from datamodules import DataError, TableData
 from datamodules.frames import parse
 from datamodules.normalization import learn
 from experiments.__main__ import main
-from lit_models import LitMLP, LitTransformer
+from lit_models import ConfigError, LitMLP, LitTransformer
+from lit_models.stems import to_sequence, to_vector
 
 
 def people(rows: int = 120, seed: int = 0) -> polars.DataFrame:
@@ -286,6 +287,22 @@ def test_facts_are_enough_for_a_model_in_python(table) -> None:
     assert model(batch["x"], batch["categories"]).shape == (18, 1)
     numbers_only = LitTransformer(task="regression", modality="table", input_shape=(5,), num_outputs=2, width=8)
     assert numbers_only(torch.zeros(3, 5)).shape == (3, 2)
+
+
+def test_what_no_train_row_has_says_nothing() -> None:
+    numbers, reserved = torch.zeros(2, 1), torch.tensor([[0, 0], [1, 1]])  # unknown and missing, in both columns
+    vector, tokens = to_vector("table", (1,), (5, 9)), to_sequence("table", (1,), (5, 9), 8)
+    assert not vector.module((numbers, reserved)).any()
+    assert torch.equal(*tokens.module((numbers, reserved)))
+    assert vector.module((numbers, reserved + 2)).any(dim=1).all()
+    assert tokens.module((numbers, reserved)).shape == (2, *tokens.shape)
+
+
+def test_facts_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError, match="modality series"):
+        LitMLP(task="binary", modality="series", input_shape=(1, 9), num_outputs=1, cardinalities=(3,))
+    with pytest.raises(ConfigError, match="at least 1"):
+        LitMLP(task="binary", modality="table", input_shape=(0,), num_outputs=1)
 
 
 # Bad input
