@@ -1,7 +1,9 @@
 """Data sets as LightningDataModules: load, split, normalize, batch. Knows no model."""
 
 from datamodules.base import DataModule, Rows
-from datamodules.bundled import MNIST1D
+from datamodules.bundled import MNIST1D, Adult, CaliforniaHousing
 from datamodules.errors import DataError
+from datamodules.table import TableData
+from datamodules.tabular import FrameData
 
-__all__ = ["MNIST1D", "DataError", "DataModule", "Rows"]
+__all__ = ["MNIST1D", "Adult", "CaliforniaHousing", "DataError", "DataModule", "FrameData", "Rows", "TableData"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.loaders import TensorLoader
-from datamodules.normalization import Method, Statistics, fit
+from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
 from datamodules.splits import Split, check_ratios, split_rows
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
@@ -36,8 +36,9 @@ class Rows:
 class DataModule(LightningDataModule):
     """A data set: a subclass sets the facts in its constructor and gives the rows in ``load``.
 
-    The facts are ``task``, ``modality``, ``input_shape`` and ``num_outputs``, and ``class_names`` where there are
-    classes; the command line passes the first four on to the model.
+    The facts are ``task``, ``modality``, ``input_shape``, ``num_outputs`` and, for a table's categorical columns,
+    ``cardinalities``, which the command line passes on to the model; and ``class_names`` where there are classes.
+    ``notes`` are sentences worth knowing about the data, which a run records.
 
     Args:
         batch_size: Rows of a training batch, over all devices together.
@@ -55,7 +56,9 @@ class DataModule(LightningDataModule):
     modality: Modality
     input_shape: tuple[int, ...]
     num_outputs: int
+    cardinalities: tuple[int, ...] = ()
     class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class DataModule(LightningDataModule):
         self.split_seed = split_seed
         self.normalize = normalize
         self.split: Split | None = None
-        self.statistics: Statistics | None = None
+        self.statistics: Normalizer | None = None
         self.target_statistics: Statistics | None = None
         self._rows: Rows | None = None
 
@@ -99,7 +102,7 @@ class DataModule(LightningDataModule):
             self.split = self._split()
         self._check_processes(len(self.split.train))
         if self.statistics is None:
-            self.statistics = fit(self.rows.x[self.split.train], self.normalize)
+            self.statistics = learn(self._inputs(self.split.train), self.normalize)
             if self.task == "regression":
                 target = self.rows.y[self.split.train].double()
                 self.target_statistics = fit(target.view(len(target), -1), "standard")
@@ -126,13 +129,13 @@ class DataModule(LightningDataModule):
         if self.split is None or self.statistics is None:
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
-        return {"x": self.statistics.apply(self.rows.x[index]), "y": self.rows.y[index], "row": index}
+        return {"x": self.statistics.apply(self._inputs(index)), "y": self.rows.y[index], "row": index}
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of the rows, and of the split: runs are comparable where both are equal."""
         if self.split is None:
             raise RuntimeError("call setup() before asking for fingerprints")
-        return {"data": _digest(self.rows.x, self.rows.y), "split": _digest(*self.split)}
+        return {"data": self._data_digest(), "split": digest(*self.split)}
 
     def state_dict(self) -> dict[str, Any]:
         """The split and the statistics, as plain values and tensors."""
@@ -153,19 +156,30 @@ class DataModule(LightningDataModule):
         """
         if not state_dict:
             return
-        if _digest(self.rows.x, self.rows.y) != state_dict["fingerprints"]["data"]:
+        if self._data_digest() != state_dict["fingerprints"]["data"]:
             raise DataError(f"the checkpoint was trained on other data than what {type(self).__name__} reads now")
         self.split = Split(**state_dict["split"])
-        self.statistics = Statistics(**state_dict["statistics"])
+        self.statistics = restore(state_dict["statistics"])
         if state_dict["target_statistics"]:
             self.target_statistics = Statistics(**state_dict["target_statistics"])
 
-    def _split(self) -> Split:
-        rows, test = self.rows, self.rows.test
+    def _inputs(self, index: Tensor) -> Tensor:
+        """The inputs of some rows ahead of their normalization."""
+        return self.rows.x[index]
+
+    def _data_digest(self) -> str:
+        return digest(self.rows.x, self.rows.y)
+
+    def _stratifies(self) -> bool:
         one_class = self.task in ("binary", "multiclass")
         stratify = one_class if self.stratify is None else self.stratify
         if stratify and not one_class:
             raise DataError(f"stratify needs one class a row, and the task is {self.task}; set --data.stratify false")
+        return stratify
+
+    def _split(self) -> Split:
+        rows, test = self.rows, self.rows.test
+        stratify = self._stratifies()
         every = torch.arange(len(rows.y))
         if test is None:
             labels = rows.y if stratify else None
@@ -210,9 +224,10 @@ class DataModule(LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
-def _digest(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
+def digest(*tensors: Tensor) -> str:
+    """SHA-256 of tensors, their types and shapes."""
+    sha = hashlib.sha256()
     for tensor in tensors:
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        sha.update(tensor.contiguous().numpy().tobytes())
+    return sha.hexdigest()

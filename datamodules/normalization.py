@@ -6,8 +6,11 @@ import numpy
 import torch
 from torch import Tensor
 
-Method = Literal["standard", "minmax", "robust", "none"]
-"""standard: mean 0, standard deviation 1; minmax: to [0, 1]; robust: median 0, interquartile range 1; none."""
+Method = Literal["standard", "minmax", "robust", "quantile", "none"]
+"""standard: mean 0, standard deviation 1; minmax: to [0, 1]; robust: median 0, interquartile range 1; quantile: by rank
+to a standard normal distribution, which tames outliers; none."""
+
+MAX_QUANTILES = 1000
 
 
 class Statistics(NamedTuple):
@@ -22,6 +25,50 @@ class Statistics(NamedTuple):
         return ((x.double() - self.center.view(shape)) / self.scale.view(shape)).float()
 
 
+class Quantiles(NamedTuple):
+    """Values (features, Q) at Q equal steps of probability from the smallest to the largest, float64."""
+
+    values: Tensor
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Rows (N, F) or (N, C, ...) as float32, each value where its rank is in a standard normal distribution.
+
+        A value that is repeated gets the middle of its ranks; what is beyond the outermost values gets theirs.
+        """
+        columns = _columns(x)
+        steps = numpy.linspace(0, 1, self.values.shape[1])
+        mapped = torch.empty(columns.shape)
+        for index, (column, quantiles) in enumerate(zip(columns.numpy(), self.values.numpy(), strict=True)):
+            upper = numpy.interp(column, quantiles, steps)
+            lower = -numpy.interp(-column, -quantiles[::-1], -steps[::-1])
+            edge = 0.5 / len(steps)  # the outermost values are not infinitely far out
+            rank = torch.from_numpy(((lower + upper) / 2).clip(edge, 1 - edge))
+            mapped[index] = torch.special.ndtri(rank)
+        return mapped.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1).contiguous()
+
+
+Normalizer = Statistics | Quantiles
+
+
+def learn(x: Tensor, method: Method) -> Normalizer:
+    """What normalizes rows like these (N, F) or (N, C, ...) by a method.
+
+    Raises:
+        ValueError: For a method that does not exist.
+    """
+    if method != "quantile":
+        return fit(x, method)
+    columns = _columns(x).numpy()
+    steps = numpy.linspace(0, 1, max(2, min(MAX_QUANTILES, columns.shape[1])))
+    values = numpy.quantile(columns, steps, axis=1).T
+    return Quantiles(torch.tensor(numpy.maximum.accumulate(values, axis=1)))  # rounding may have put two out of order
+
+
+def restore(state: dict[str, Tensor]) -> Normalizer:
+    """What ``_asdict()`` was taken of."""
+    return Quantiles(**state) if "values" in state else Statistics(**state)
+
+
 def fit(x: Tensor, method: Method) -> Statistics:
     """Statistics of rows (N, F), per column, or of (N, C, ...), per channel over all positions.
 
@@ -30,7 +77,9 @@ def fit(x: Tensor, method: Method) -> Statistics:
     Raises:
         ValueError: For a method that does not exist.
     """
-    columns = x.double().transpose(0, 1).flatten(1)  # (features, values)
+    columns = _columns(x)
+    if not len(columns):
+        method = "none"  # a table of categories alone
     match method:
         case "standard":
             center, scale = columns.mean(dim=1), columns.std(dim=1, correction=0)
@@ -43,7 +92,12 @@ def fit(x: Tensor, method: Method) -> Statistics:
         case "none":
             center, scale = torch.zeros(len(columns)).double(), torch.ones(len(columns)).double()
         case _:
-            raise ValueError(f"normalize {method!r} is unknown; it is standard, minmax, robust or none")
+            raise ValueError(f"normalize {method!r} is unknown; it is standard, minmax, robust, quantile or none")
     # The deviation of a constant is rounding error, not always 0.
     constant = scale <= 1e-12 * columns.abs().amax(dim=1)
     return Statistics(center, torch.where(constant, torch.ones_like(scale), scale))
+
+
+def _columns(x: Tensor) -> Tensor:
+    """Rows (N, F) or (N, C, ...) -> float64 (features, values)."""
+    return x.double().transpose(0, 1).flatten(1)

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from datamodules import DataModule
 from lit_models import LitModel
 
-FACTS = ("task", "modality", "input_shape", "num_outputs")
+FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities")
 """What a data module knows once it is made, and a model is told."""
 
 CHOICES: dict[str, tuple[type, ...]] = {
@@ -95,7 +95,7 @@ def explain(message: str, known: list[str]) -> list[str]:
         return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
     found = re.search(r"the following arguments are required: (.+)", message)
     if found:
-        missing = found[1].replace("fit.", "--")
+        missing = found[1].replace("fit.", "--") if not key else f"--{key}.{found[1].replace(', ', f', --{key}.')}"
         return [f"error: {missing} is missing; for example: evenhand fit --data MNIST1D --model LitCNN"]
     found = re.search(r"File does not exist: '([^']+)'", message)
     if found:

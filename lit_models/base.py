@@ -21,7 +21,7 @@ from lit_models.steps import total_steps
 from lit_models.tasks import TASKS, TaskName
 
 Batch = dict[str, Tensor]
-"""``x``: inputs, ``y``: targets, ``row``: the rows' ids, all with the rows first."""
+"""``x``: inputs, ``categories`` of a table that has any, ``y``: targets, ``row``: the rows' ids; rows first."""
 
 
 class Evaluation(NamedTuple):
@@ -36,13 +36,14 @@ class Evaluation(NamedTuple):
 class LitModel(LightningModule):
     """An architecture's LightningModule: what a subclass adds is ``self.network``.
 
-    The first four arguments are the data's facts, which the command line fills in from the data module.
+    The first five arguments are the data's facts, which the command line fills in from the data module.
 
     Args:
         task: What is asked: binary, multiclass, multilabel or regression.
         modality: What a row is: table, series or image.
         input_shape: Shape of one row: (F,) for a table, (C, T) for a series, (C, H, W) for an image.
         num_outputs: Classes of multiclass, labels of multilabel, targets of regression, 1 for binary.
+        cardinalities: Number of categories of each categorical column of a table; ``input_shape`` counts the others.
         loss: Any loss of ``torch.nn`` or ``lit_models.losses`` that fits the task, or one of your own; the
             task's usual one where it is left out.
         optimizer: Any ``torch.optim`` optimizer with its settings.
@@ -61,6 +62,7 @@ class LitModel(LightningModule):
         modality: Modality,
         input_shape: Sequence[int],
         num_outputs: int,
+        cardinalities: Sequence[int] = (),
         loss: nn.Module | None = None,
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
@@ -73,6 +75,7 @@ class LitModel(LightningModule):
         self.modality = modality
         self.input_shape = tuple(input_shape)
         self.num_outputs = int(num_outputs)
+        self.cardinalities = tuple(cardinalities)
         self.task = TASKS[task](self.num_outputs)
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
@@ -102,9 +105,14 @@ class LitModel(LightningModule):
         """The names of what a fit logs, once an epoch."""
         return ["train/loss", *(f"val/{name}" for name in ("loss", *self.metrics))]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Rows (N, *input_shape) -> the network's outputs (N, num_outputs), of which the task makes predictions."""
-        outputs: Tensor = self.network(x)
+    def forward(self, x: Tensor, categories: Tensor | None = None) -> Tensor:
+        """Rows to the network's outputs (N, num_outputs), of which the task makes predictions.
+
+        Args:
+            x: Inputs (N, *input_shape).
+            categories: Indices (N, C) below ``cardinalities``, where a table has categorical columns.
+        """
+        outputs: Tensor = self.network(x if categories is None else (x, categories))
         return outputs
 
     def setup(self, stage: str) -> None:
@@ -136,7 +144,7 @@ class LitModel(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""
-        loss: Tensor = self.loss(self(batch["x"]), self.task.loss_target(batch["y"]))
+        loss: Tensor = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
         rows = len(batch["y"])
         self._loss_sum += torch.stack([loss.detach() * rows, loss.new_tensor(float(rows))])
         return loss
@@ -166,7 +174,7 @@ class LitModel(LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Row ids, and probabilities or values in the target's own units."""
-        return {"row": batch["row"], "prediction": self.task.predict(self(batch["x"]))}
+        return {"row": batch["row"], "prediction": self.task.predict(self._outputs(batch))}
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the schedule that is stepped with it.
@@ -185,9 +193,13 @@ class LitModel(LightningModule):
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 
+    def _outputs(self, batch: Batch) -> Tensor:
+        outputs: Tensor = self(batch["x"], batch.get("categories"))
+        return outputs
+
     def _keep(self, batch: Batch) -> None:
         # Where there are fewer rows than processes, one of them gets a batch without a row.
-        outputs = self(batch["x"]).float() if len(batch["y"]) else batch["x"].new_zeros(0, self.num_outputs).float()
+        outputs = self._outputs(batch).float() if len(batch["y"]) else batch["x"].new_zeros(0, self.num_outputs).float()
         self._kept.append((batch["row"], batch["y"], outputs))
 
     def _evaluate(self, part: str) -> None:

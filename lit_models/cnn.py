@@ -30,6 +30,6 @@ class LitCNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem, (in_channels, *grid) = to_grid(self.modality, self.input_shape)
+        stem, (in_channels, *grid) = to_grid(self.modality, self.input_shape, self.cardinalities)
         cnn = CNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks)
         self.network = nn.Sequential(stem, cnn)

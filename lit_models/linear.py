@@ -19,5 +19,5 @@ class LitLinear(LitModel):
 
     def __init__(self, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        stem, (features,) = to_vector(self.modality, self.input_shape)
+        stem, (features,) = to_vector(self.modality, self.input_shape, self.cardinalities)
         self.network = nn.Sequential(stem, Linear(features, self.num_outputs, dropout))

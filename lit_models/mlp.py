@@ -21,5 +21,5 @@ class LitMLP(LitModel):
 
     def __init__(self, hidden: Sequence[int] = (256, 256), dropout: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        stem, (features,) = to_vector(self.modality, self.input_shape)
+        stem, (features,) = to_vector(self.modality, self.input_shape, self.cardinalities)
         self.network = nn.Sequential(stem, MLP(features, self.num_outputs, hidden, dropout))

@@ -31,6 +31,6 @@ class LitRNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem, (_, features) = to_sequence(self.modality, self.input_shape)
+        stem, (_, features) = to_sequence(self.modality, self.input_shape, self.cardinalities)
         rnn = RNN(features, self.num_outputs, cell, hidden, num_layers, bidirectional, dropout)
         self.network = nn.Sequential(stem, rnn)

@@ -2,7 +2,7 @@
 
 Three functions, one for each thing that architectures eat: a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), a
 ``sequence`` (N, T, D). Each takes the data's facts and returns the module together with the shape of one row behind it.
-A new modality is a new case in each.
+A new modality is a new case in each. A table with categorical columns comes as a pair, see ``columns.py``.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,14 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from lit_models.columns import ColumnTokens, ColumnVector
 from lit_models.errors import ConfigError
 
 Modality = Literal["table", "series", "image"]
-"""table: rows of shape (F,); series: (C, T); image: (C, H, W)."""
+"""table: rows of shape (F,), beside which there may be categories; series: (C, T); image: (C, H, W)."""
+
+TOKEN_WIDTH = 32
+"""Size of a table column's token where an architecture has none of its own."""
 
 DIMS: dict[str, int] = {"table": 1, "series": 2, "image": 3}
 
@@ -42,28 +46,37 @@ class ImageRows(nn.Module):
         return x.transpose(1, 2).flatten(2)
 
 
-def to_vector(modality: Modality, input_shape: Sequence[int]) -> Stem:
-    """Every modality flattened to (N, F)."""
-    _check(modality, input_shape)
+def to_vector(modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = ()) -> Stem:
+    """Every modality flattened to (N, F), the categories of a table embedded."""
+    _check(modality, input_shape, cardinalities)
+    if cardinalities:
+        columns = ColumnVector(input_shape[0], cardinalities)
+        return Stem(columns, (columns.features,))
     return Stem(nn.Flatten(), (prod(input_shape),))
 
 
-def to_grid(modality: Modality, input_shape: Sequence[int]) -> Stem:
-    """Series and images as they are; a table as a series of its columns with one channel."""
-    _check(modality, input_shape)
+def to_grid(
+    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), token_width: int = TOKEN_WIDTH
+) -> Stem:
+    """Series and images as they are; a table as a series of its columns with ``token_width`` channels."""
+    _check(modality, input_shape, cardinalities)
     match modality:
         case "table":
-            return Stem(nn.Unflatten(1, (1, -1)), (1, *input_shape))
+            tokens, (length, channels) = to_sequence(modality, input_shape, cardinalities, token_width)
+            return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
         case "series" | "image":
             return Stem(nn.Identity(), tuple(input_shape))
 
 
-def to_sequence(modality: Modality, input_shape: Sequence[int]) -> Stem:
-    """A series by its steps, an image by its rows, a table by its columns."""
-    _check(modality, input_shape)
+def to_sequence(
+    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), token_width: int = TOKEN_WIDTH
+) -> Stem:
+    """A series by its steps, an image by its rows, a table by its columns, each a token of ``token_width``."""
+    _check(modality, input_shape, cardinalities)
     match modality:
         case "table":
-            return Stem(nn.Unflatten(1, (-1, 1)), (*input_shape, 1))
+            length = sum(input_shape) + len(cardinalities)
+            return Stem(ColumnTokens(input_shape[0], cardinalities, token_width), (length, token_width))
         case "series":
             channels, length = input_shape
             return Stem(Transpose(), (length, channels))
@@ -72,11 +85,17 @@ def to_sequence(modality: Modality, input_shape: Sequence[int]) -> Stem:
             return Stem(ImageRows(), (height, channels * width))
 
 
-def _check(modality: Modality, input_shape: Sequence[int]) -> None:
+def _check(modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int]) -> None:
     if modality not in DIMS:
         raise ConfigError(f"modality {modality!r} is unknown; it is one of {', '.join(DIMS)}")
-    if len(input_shape) != DIMS[modality] or any(size < 1 for size in input_shape):
+    if cardinalities and (modality != "table" or min(cardinalities) < 1):
         raise ConfigError(
-            f"a row of modality {modality} has {DIMS[modality]} sizes of at least 1, "
+            f"cardinalities are those of a table's categorical columns, each at least 1, and they are "
+            f"{tuple(cardinalities)} with modality {modality}"
+        )
+    smallest = 0 if cardinalities else 1
+    if len(input_shape) != DIMS[modality] or any(size < smallest for size in input_shape):
+        raise ConfigError(
+            f"a row of modality {modality} has {DIMS[modality]} sizes of at least {smallest}, "
             f"and input_shape is {tuple(input_shape)}"
         )

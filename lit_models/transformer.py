@@ -33,7 +33,7 @@ class LitTransformer(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem, (length, features) = to_sequence(self.modality, self.input_shape)
+        stem, (length, features) = to_sequence(self.modality, self.input_shape, self.cardinalities, width)
         transformer = Transformer(
             features, length, self.num_outputs, width, heads, num_layers, dropout, pooling, convolution
         )

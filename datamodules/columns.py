@@ -1,0 +1,163 @@
+"""What the columns of a table are: numbers, categories or dates, as raw values that nothing was learned for yet."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import polars
+import torch
+from polars.exceptions import PolarsError
+from torch import Tensor
+
+from datamodules.errors import DataError
+
+ColumnType = Literal["numeric", "categorical", "date"]
+"""date: a number, the days since 1970-01-01."""
+
+CATEGORICAL = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
+"""The cells of a table that are no number and no time."""
+
+FEW = 20
+"""So many different texts are never taken for an id."""
+
+
+@dataclass
+class Columns:
+    """The columns of a table that a model is given, in the order of the file within each kind.
+
+    Args:
+        numbers: Values of the numeric columns and dates (N, F) float64, NaN where missing.
+        codes: Values of the categorical columns (N, C) int64, numbers of ``levels``, -1 where missing.
+        number_names: Names of the columns of ``numbers``.
+        category_names: Names of the columns of ``codes``.
+        levels: The different values of each categorical column in the file, sorted.
+    """
+
+    numbers: Tensor
+    codes: Tensor
+    number_names: list[str]
+    category_names: list[str]
+    levels: list[list[str]]
+
+
+def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Columns:
+    """The columns of a frame as raw values.
+
+    Args:
+        frame: Input columns only.
+        types: What columns are, where it is not what their values look like.
+
+    Raises:
+        DataError: For a column without a value, with infinite values, of text that is no category, or of another type
+            than was said.
+    """
+    if not frame.width:
+        raise DataError("the table has no input column; drop fewer columns")
+    numbers, codes, levels = {}, {}, []
+    for column in frame.iter_columns():
+        if column.null_count() == len(column):
+            raise DataError(f"column {column.name} has no value in any row; drop it with --data.drop")
+        kind = types.get(column.name) or infer_type(column)
+        if kind == "categorical":
+            codes[column.name], different = encode(column)
+            levels.append(different)
+        else:
+            numbers[column.name] = to_days(column) if kind == "date" else to_numbers(column)
+    return Columns(
+        _stack(numbers.values(), len(frame), torch.float64),
+        _stack(codes.values(), len(frame), torch.int64),
+        list(numbers),
+        list(codes),
+        levels,
+    )
+
+
+def infer_type(column: polars.Series) -> ColumnType:
+    """What a column's values look like: text and truth values are categories, unless nearly every text is another.
+
+    Raises:
+        DataError: For text that is no category.
+    """
+    if column.dtype.is_numeric():
+        return "numeric"
+    if column.dtype.is_temporal():
+        return "date"
+    if column.dtype == polars.String:
+        different, there = column.drop_nulls().n_unique(), column.count()
+        if different > max(FEW, there / 2):
+            raise DataError(
+                f"column {column.name} has {different:,} different texts in {there:,} rows, like an id or free text; "
+                f"drop it with --data.drop, or say --data.types.{column.name} categorical"
+            )
+    return "categorical"
+
+
+def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
+    """Codes (N,) int64, -1 where missing, and the sorted texts that they number.
+
+    Raises:
+        DataError: For nested values and bytes.
+    """
+    _check_cells(column)
+    text = column.cast(polars.String)
+    different = sorted(text.drop_nulls().unique().to_list())
+    codes = text.replace_strict(different, list(range(len(different))), default=-1, return_dtype=polars.Int64)
+    return torch.tensor(codes.fill_null(-1).to_numpy()), different
+
+
+def to_numbers(column: polars.Series) -> Tensor:
+    """Float64 values (N,), NaN where missing.
+
+    Raises:
+        DataError: For text that is no number, for infinite values, and for nested values and bytes.
+    """
+    _check_cells(column)
+    values = column.cast(polars.Float64, strict=False)
+    _check_cast(column, values, "numeric")
+    infinite = values.is_infinite().fill_null(False)
+    if infinite.any():
+        raise DataError(
+            f"column {column.name} has {infinite.sum()} infinite values, the first in row {infinite.arg_max()}; "
+            "correct the file or drop the column"
+        )
+    return torch.tensor(values.fill_null(float("nan")).to_numpy())
+
+
+def to_days(column: polars.Series) -> Tensor:
+    """Dates and times, or text in ISO 8601, as float64 days since 1970-01-01 (N,), NaN where missing.
+
+    Raises:
+        DataError: For what is neither.
+    """
+    if column.dtype == polars.String:
+        try:
+            times = column.str.to_datetime(strict=False)
+        except PolarsError:  # not one of the values shows it a format
+            times = column.clear(len(column)).cast(polars.Datetime)
+        _check_cast(column, times, "a date")
+        column = times
+    if column.dtype in (polars.Time, polars.Duration):
+        return to_numbers(column.cast(polars.Duration("us")).cast(polars.Int64) / 86_400e6)
+    if not column.dtype.is_temporal():
+        raise DataError(f"column {column.name} is to be a date, and holds {column.dtype}; leave its type out")
+    return to_numbers(column.cast(polars.Datetime("us")).cast(polars.Int64) / 86_400e6)
+
+
+def _check_cells(column: polars.Series) -> None:
+    kind = column.dtype
+    if not (kind.is_numeric() or kind.is_temporal() or kind in CATEGORICAL):
+        raise DataError(f"column {column.name} holds {kind}, which is no cell of a table; drop the column")
+
+
+def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None:
+    failed = (values.is_null() & column.is_not_null()).arg_true().to_list()
+    if failed:
+        raise DataError(
+            f"column {column.name} is to be {kind}, and row {failed[0]} has {column[failed[0]]!r}; correct the "
+            f"file, or say --data.types.{column.name} categorical"
+        )
+
+
+def _stack(columns: Iterable[Tensor], rows: int, dtype: torch.dtype) -> Tensor:
+    listed = list(columns)
+    return torch.stack(listed, dim=1) if listed else torch.empty(rows, 0, dtype=dtype)

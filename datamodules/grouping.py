@@ -1,0 +1,135 @@
+"""Splits that something in the data decides: groups, copies of a row, time, a column, folds.
+
+Like those of ``splits.py`` they are functions of the data and the split seed alone.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError
+from datamodules.splits import PARTS, Split, split_rows
+
+Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]
+"""(row numbers, ratios, seed) -> the parts, each sorted."""
+
+
+def together(*keys: Tensor) -> Tensor:
+    """Units of rows that belong together by any of several keys, directly or over other rows.
+
+    Args:
+        keys: What rows have in common (N,), int64; rows with an equal value belong together.
+
+    Returns:
+        The first row of each row's unit, (N,).
+    """
+    unit = torch.arange(len(keys[0]))
+    while True:
+        before = unit
+        for key in keys:
+            groups, group_of = key.unique(return_inverse=True)
+            first = torch.full((len(groups),), len(key)).scatter_reduce(0, group_of, unit, "amin")
+            unit = first[group_of]
+        if torch.equal(unit, before):
+            return unit
+
+
+def deal_units(unit: Tensor) -> Deal:
+    """Deal whole units, in random order, each to the part that is owed most rows."""
+
+    def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
+        units, unit_of, sizes = unit[rows].unique(return_inverse=True, return_counts=True)
+        if len(units) < len(ratios):
+            raise DataError(f"{len(units)} groups cannot be dealt to {len(ratios)} parts; choose another --data.group")
+        owed = [len(rows) * share for share in ratios]
+        part_of = torch.empty(len(units), dtype=torch.int64)
+        empty = list(range(len(ratios)))
+        order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed)).tolist()
+        for left, index in zip(range(len(units), 0, -1), order, strict=True):
+            choice = empty if left == len(empty) else range(len(ratios))  # the last units are for parts without one
+            part = max(choice, key=owed.__getitem__)
+            part_of[index] = part
+            owed[part] -= int(sizes[index])
+            if part in empty:
+                empty.remove(part)
+        return [rows[part_of[unit_of] == part] for part in range(len(ratios))]
+
+    return deal
+
+
+def deal_rows(unit: Tensor, labels: Tensor | None, class_names: Sequence[str]) -> Deal:
+    """Deal the first row of each unit as ``split_rows`` does; the others, which are its copies, follow it.
+
+    Without a copy it is ``split_rows`` itself, and with copies it is the ratios of different rows that hold.
+    """
+
+    def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
+        first = unit[rows].unique()
+        parts = split_rows(first, ratios, seed, None if labels is None else labels[first], class_names)
+        return [rows[torch.isin(unit[rows], part)] for part in parts]
+
+    return deal
+
+
+def split_at_random(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal) -> Split:
+    """Train, val and test as ``deal`` gives them."""
+    return Split(*deal(rows, ratios, seed))
+
+
+def split_fold(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal, folds: int, fold: int) -> Split:
+    """One of ``folds`` equal parts is the test part; the rest is dealt to train and val in their proportion.
+
+    Raises:
+        DataError: For a fold that does not exist.
+    """
+    if folds < 2 or not 0 <= fold < folds:
+        raise DataError(f"folds are at least 2 and fold counts from 0 to folds - 1; they are {folds} and {fold}")
+    parts = deal(rows, [1 / folds] * folds, seed)
+    rest = torch.cat([part for index, part in enumerate(parts) if index != fold]).sort().values
+    train, val = deal(rest, train_and_val(ratios), seed)
+    return Split(train, val, parts[fold])
+
+
+def split_given(rows: Tensor, part: Sequence[str | None], ratios: Sequence[float], seed: int, deal: Deal) -> Split:
+    """The parts that the data name, by row; a val part that they lack is dealt out of the train rows.
+
+    Raises:
+        DataError: For another name than train, val and test, or where no row is for train or for test.
+    """
+    names = [part[row] for row in rows.tolist()]
+    odd = next((index for index, name in enumerate(names) if name not in PARTS), None)
+    if odd is not None:
+        raise DataError(f"a row's part is train, val or test, and that of row {int(rows[odd])} is {names[odd]!r}")
+    train, val, test = (rows[torch.tensor([name == one for name in names])] for one in PARTS)
+    if not len(train) or not len(test):
+        raise DataError(f"the data give {len(train)} rows to train and {len(test)} to test; each part needs some")
+    if not len(val):
+        train, val = deal(train, train_and_val(ratios), seed)
+    return Split(train, val, test)
+
+
+def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
+    """All of train before all of val before all of test; rows of one moment stay in one part.
+
+    Args:
+        rows: Row numbers (M,).
+        time: When each row was, (N,), any number, none NaN.
+        ratios: Shares of the parts, met as nearly as equal moments allow.
+
+    Raises:
+        DataError: Where there are too few moments to tell three parts apart.
+    """
+    moments, moment_of, counts = time[rows].unique(return_inverse=True, return_counts=True)
+    if len(moments) < len(PARTS):
+        raise DataError(f"a split by time needs {len(PARTS)} different times, and there are {len(moments)}")
+    ends = counts.cumsum(0).double()
+    train_end = int((ends[:-2] - len(rows) * ratios[0]).abs().argmin())
+    test_start = int((ends[train_end + 1 : -1] - len(rows) * sum(ratios[:2])).abs().argmin()) + train_end + 1
+    is_train, is_test = moment_of <= train_end, moment_of > test_start
+    return Split(*(rows[is_part].sort().values for is_part in (is_train, ~is_train & ~is_test, is_test)))
+
+
+def train_and_val(ratios: Sequence[float]) -> list[float]:
+    """The proportion of train to val, as two shares of 1."""
+    return [share / sum(ratios[:2]) for share in ratios[:2]]

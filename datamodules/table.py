@@ -1,0 +1,34 @@
+"""A person's own table."""
+
+from typing import Any
+
+from datamodules.base import TaskName
+from datamodules.frames import MISSING, read_frame
+from datamodules.tabular import FrameData
+
+
+class TableData(FrameData):
+    """A CSV or Parquet file with a row for each example.
+
+    Args:
+        path: The file: Parquet, or CSV in UTF-8 with a header.
+        target: Column to predict, or several: labels of 0 and 1, or numbers.
+        task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
+            other numbers regression; several columns multilabel if all are 0 and 1, else regression.
+        missing: Texts that stand for a missing value.
+        kwargs: What every table takes, see ``FrameData``.
+
+    Raises:
+        DataError: For a file, columns or settings that cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: list[str] | str,
+        task: TaskName | None = None,
+        missing: list[str] = list(MISSING),  # noqa: B006, it is only read
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.take(read_frame(path, missing), [target] if isinstance(target, str) else target, task)

@@ -1,0 +1,153 @@
+"""The data module of everything that is a table in memory."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import polars
+from torch import Tensor
+
+from datamodules.base import DataModule, Rows, TaskName, digest
+from datamodules.columns import Columns, ColumnType, read_columns
+from datamodules.encoding import Encoding, learn
+from datamodules.errors import DataError
+from datamodules.splits import Split
+from datamodules.table_split import Duplicates, Labels, SplitSettings, split_table
+from datamodules.targets import Target, check_train_targets, read_target
+
+
+class FrameData(DataModule):
+    """A table in a polars frame, which a subclass gives to ``take`` in its constructor.
+
+    Missing numbers become the median and numbers are normalized; a category becomes its index, with one of its own for
+    a category that no train row has (0) and one for a missing value (1). All of it is learned on the train rows.
+
+    Args:
+        types: What columns are, where it is not what they look like: numeric, categorical or date.
+        drop: Column or columns that are no inputs, such as ids.
+        group: Column whose equal values stay in one part; no input.
+        time: Column by whose order train comes before val before test; no input.
+        split_column: Column that says train, val or test; no input. Without a val row, train rows are dealt out.
+        folds: Make one of so many folds the test part, and deal the rest to train and val in their proportion.
+        fold: Which one, from 0.
+        duplicates: Keep exact copies of a row in one part, drop all but the first, or ignore that they are copies.
+        kwargs: What every data module takes, see ``DataModule``.
+
+    Raises:
+        DataError: For settings or data that cannot be used.
+    """
+
+    modality = "table"
+
+    def __init__(
+        self,
+        types: dict[str, ColumnType] | None = None,
+        drop: list[str] | str | None = None,
+        group: str | None = None,
+        time: str | None = None,
+        split_column: str | None = None,
+        folds: int | None = None,
+        fold: int = 0,
+        duplicates: Duplicates = "keep-together",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.types = types or {}
+        self.drop = [drop] if isinstance(drop, str) else drop or []
+        self.split_settings = SplitSettings(
+            self.ratios, self.split_seed, group, time, split_column, folds, fold, duplicates
+        )
+        if self.stratify and (group or time):
+            raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
+        self.columns: Columns
+        self.encoding: Encoding
+        self._target: Target
+
+    def take(
+        self, frame: polars.DataFrame, target: Sequence[str], task: TaskName | None, test: Tensor | None = None
+    ) -> None:
+        """Read the columns of a frame, split its rows and learn the categories: after it all facts are known.
+
+        Args:
+            frame: Missing values are null.
+            target: Columns to predict.
+            task: What is asked; what the target looks like where it is left out.
+            test: Rows of a test part that the data come with.
+        """
+        inputs = self._inputs_among(frame.columns, target)
+        self.columns = read_columns(frame.select(inputs), self.types)
+        self._target = read_target(frame.select(target), task)
+        _, self.task, self.num_outputs, self.class_names = self._target
+        self.input_shape = (self.columns.numbers.shape[1],)
+        labels = Labels(self._target.y, self.class_names) if self._stratifies() else None
+        self.split, notes = split_table(frame, [*inputs, *target], labels, test, self.split_settings)
+        check_train_targets(self._target, self.split.train)
+        self._set_encoding(learn(self.columns, self.split.train))
+        for part in ("val", "test"):
+            rows: Tensor = getattr(self.split, part)
+            for name, count in self.encoding.unknown(self.columns, rows).items():
+                notes.append(f"categories of {name} that no train row has: {count:,} of {len(rows):,} {part} rows")
+        self.notes = tuple(notes)
+
+    def load(self) -> Rows:
+        """The numbers, NaN where missing, and the targets."""
+        return Rows(self.columns.numbers, self._target.y)
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The rows of train, val or test: besides the usual, ``categories`` (N, C) int64 where there are any."""
+        tensors = super().part(name)
+        if self.cardinalities:
+            tensors["categories"] = self.encoding.indices(self.columns, tensors["row"])
+        return tensors
+
+    def state_dict(self) -> dict[str, Any]:
+        """The split, the statistics and the encoding."""
+        state = super().state_dict()
+        return {**state, "encoding": self.encoding.state_dict()} if state else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take a checkpoint's split, statistics and encoding instead of one's own."""
+        super().load_state_dict(state_dict)
+        if state_dict:
+            self._set_encoding(Encoding(**state_dict["encoding"]))
+
+    def _set_encoding(self, encoding: Encoding) -> None:
+        self.encoding = encoding
+        self.cardinalities = encoding.cardinalities
+
+    def _inputs(self, index: Tensor) -> Tensor:
+        return self.encoding.numbers(self.columns, index)
+
+    def _split(self) -> Split:
+        raise RuntimeError("a table is split when it is taken")
+
+    def _check(self, rows: Rows) -> None:
+        """Nothing: columns and targets were checked one by one, and NaN is a missing number here."""
+
+    def _data_digest(self) -> str:
+        columns = self.columns
+        names = json.dumps([columns.number_names, columns.category_names, columns.levels])
+        tensors = digest(columns.numbers, columns.codes, self._target.y)
+        return hashlib.sha256(f"{names}{tensors}".encode()).hexdigest()
+
+    def _inputs_among(self, columns: Sequence[str], target: Sequence[str]) -> list[str]:
+        steering = self.split_settings.columns
+        for what, names in {"target": target, "drop": self.drop, "types": self.types}.items():
+            _check_names(what, names, columns)
+        for what in ("group", "time", "split_column"):
+            name = getattr(self.split_settings, what)
+            _check_names(what, [] if name is None else [name], columns)
+        if not target or len(set(target)) < len(target) or {*target} & {*self.drop, *steering}:
+            raise DataError("--data.target names one or more different columns that serve nothing else")
+        inputs = [name for name in columns if name not in {*target, *self.drop, *steering}]
+        _check_names("types", self.types, inputs)
+        return inputs
+
+
+def _check_names(what: str, names: Iterable[str], columns: Sequence[str]) -> None:
+    for name in names:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=3) or list(columns[:10])
+            raise DataError(f"--data.{what} {name}: there is no such column to use; there are {', '.join(near)}")

@@ -1,0 +1,129 @@
+"""What is to be predicted: the target columns of a table, and the task that they look like."""
+
+from typing import NamedTuple
+
+import polars
+import torch
+from torch import Tensor
+
+from datamodules.base import TaskName
+from datamodules.columns import encode, to_numbers
+from datamodules.errors import DataError
+
+FEW = 20
+"""So many different whole numbers are still taken for classes."""
+
+
+class Target(NamedTuple):
+    """A target and its facts.
+
+    Args:
+        y: Class indices (N,), labels (N, L) or values (N, R).
+        task: What is asked.
+        num_outputs: Of the network.
+        class_names: The classes' or labels' names; none for regression.
+    """
+
+    y: Tensor
+    task: TaskName
+    num_outputs: int
+    class_names: tuple[str, ...]
+
+
+def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target:
+    """The target columns of a frame.
+
+    Args:
+        frame: Target columns only, at least one.
+        task: What is asked; what the values look like where it is left out.
+
+    Raises:
+        DataError: For missing targets, for values that do not fit the task, or where no task can be told.
+    """
+    for column in frame.iter_columns():
+        if column.null_count():
+            first = column.is_null().arg_max()
+            raise DataError(
+                f"target {column.name} is missing in {column.null_count():,} of {len(column):,} rows, the first of "
+                f"them row {first}; drop those rows from the file"
+            )
+    names = tuple(frame.columns)
+    match task or infer_task(frame):
+        case "regression":
+            return Target(_numbers(frame), "regression", len(names), ())
+        case "multilabel":
+            y = _numbers(frame)
+            if not ((y == 0) | (y == 1)).all():
+                raise DataError(f"the labels of multilabel are 0 and 1, and {', '.join(names)} have other values")
+            return Target(y.long(), "multilabel", len(names), names)
+        case "binary" | "multiclass" as one_class:
+            if len(names) > 1:
+                raise DataError(f"{one_class} has one target column, and --data.target names {len(names)}")
+            y, classes = _classes(frame.to_series())
+            if len(classes) < 2 or (one_class == "binary" and len(classes) > 2):
+                wanted = "exactly" if one_class == "binary" else "at least"
+                raise DataError(
+                    f"the task {one_class} needs {wanted} two classes, and target {names[0]} has {len(classes)}; "
+                    "choose another --data.target or --data.task"
+                )
+            return Target(y, one_class, 1 if one_class == "binary" else len(classes), tuple(classes))
+    raise DataError(f"task {task!r} is unknown; it is binary, multiclass, multilabel or regression")
+
+
+def infer_task(frame: polars.DataFrame) -> TaskName:
+    """What target columns without missing values look like.
+
+    One column: two values are binary, text and up to 20 whole numbers multiclass, other numbers regression. Several:
+    multilabel if all are 0 and 1, regression if all are numbers.
+
+    Raises:
+        DataError: For several columns of which some are text.
+    """
+    columns = frame.get_columns()
+    numeric = [column.dtype.is_numeric() or column.dtype == polars.Boolean for column in columns]
+    if len(columns) > 1:
+        if not all(numeric):
+            name = columns[numeric.index(False)].name
+            raise DataError(f"several targets are all labels of 0 and 1 or all numbers, and {name} is neither")
+        zero_one = all(column.cast(polars.Float64).is_in([0.0, 1.0]).all() for column in columns)
+        return "multilabel" if zero_one else "regression"
+    (column,) = columns
+    different = column.n_unique()
+    if different == 2:
+        return "binary"
+    if not numeric[0] or (column.dtype.is_integer() and different <= FEW):
+        return "multiclass"
+    return "regression"
+
+
+def check_train_targets(target: Target, train: Tensor) -> None:
+    """Raise ``DataError`` where the train rows (their numbers) cannot teach a class or label, since none has it."""
+    y = target.y[train]
+    if target.task == "regression":
+        return
+    if target.task == "multilabel":
+        constant = y.amin(dim=0) == y.amax(dim=0)
+        if constant.any():
+            name = target.class_names[int(constant.nonzero()[0])]
+            raise DataError(f"label {name} is the same in all {len(y):,} train rows; choose another split or drop it")
+        return
+    seen = torch.bincount(y, minlength=len(target.class_names)) > 0
+    if not seen.all():
+        names = [name for name, there in zip(target.class_names, seen.tolist(), strict=True) if not there]
+        raise DataError(
+            f"the train rows have no row of class {', '.join(names[:5])}{' ...' * (len(names) > 5)}, so that nothing "
+            "can be learned of it; choose another split or drop its rows"
+        )
+
+
+def _numbers(frame: polars.DataFrame) -> Tensor:
+    return torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
+
+
+def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
+    """Class indices and names, numbers in the order of numbers."""
+    if not column.dtype.is_numeric():
+        return encode(column)
+    different = column.unique().sort()
+    y = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
+    return torch.tensor(y.to_numpy()), [str(value) for value in different]
