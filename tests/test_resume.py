@@ -135,9 +135,8 @@ def moments(model: str) -> list[str]:
 @pytest.mark.parametrize("model", MODELS)
 def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Path, model: str, loader: str) -> None:
     """Plain Lightning: 12 of 12 differ (no generators saved; see TRAPS.md, Resume)."""
-    chosen = {"mlp": ["step 5", "validation 1"], "cnn": ["step 21"], "gru": ["step 7", "epoch 3"]}
-    for moment in chosen.get(model, ["step 9"]):
-        check_kill(forks, tmp_path, model, loader, moment)
+    moment = {"mlp": "step 5", "cnn": "validation 2", "gru": "step 7", "transformer": "start 25"}[model]
+    check_kill(forks, tmp_path, model, loader, moment)
 
 
 @pytest.mark.slow
