@@ -193,6 +193,8 @@ class DataModule(LightningDataModule):
         return Split(train, val, test.sort().values)
 
     def _check(self, rows: Rows) -> None:
+        if len(rows.x) != len(rows.y):
+            raise DataError(f"{type(self).__name__} has {len(rows.x)} rows of inputs and {len(rows.y)} of targets")
         for name, values in (("inputs", rows.x), ("targets", rows.y)):
             if not len(values):
                 raise DataError(f"{type(self).__name__} has no rows")
@@ -202,6 +204,14 @@ class DataModule(LightningDataModule):
                 raise DataError(
                     f"{int(bad.sum())} of {len(bad)} rows of {type(self).__name__} have NaN or infinite {name}, "
                     f"the first of them row {first}; fill them in or drop the rows"
+                )
+
+        if self.task in ("binary", "multiclass"):
+            classes = 2 if self.task == "binary" else self.num_outputs
+            low, high = int(rows.y.min()), int(rows.y.max())
+            if low < 0 or high >= classes:
+                raise DataError(
+                    f"{type(self).__name__} has classes {low} to {high}, and they must be 0 to {classes - 1}"
                 )
 
     def _evaluation_loader(self, name: str) -> TensorLoader:

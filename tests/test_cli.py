@@ -174,6 +174,8 @@ def test_a_typo_is_told_with_the_nearest_names(refused, words: str, expected: li
         ("--data Tiny --model.loss MSELoss", "CrossEntropyLoss"),
         ("--data TinyRegression --model.loss CrossEntropyLoss", "MSELoss"),
         ("--data TinyWithNaN", "row 17"),
+        ("--data TinyWrongLabels", "must be 0 to 1"),
+        ("--data TinyUnequal", "60 rows of inputs and 50 of targets"),
         ("--data TinyLonelyClass", "class lonely has 1 row"),
         ("--data TinyThreeRows --data.stratify false --data.ratios [0.02,0.49,0.49]", "train part empty"),
         ("--data Tiny --model.optimizer.lr -1", "learning rate"),

@@ -15,7 +15,7 @@ COMMANDS = [
     command
     for language, block in BLOCKS
     for command in block.replace("\\\n", " ").splitlines()
-    if not language and command.startswith("evenhand fit") and "my_package" not in command
+    if not language and re.match(r"evenhand fit (-c experiments|--data MNIST1D)", command)
 ]
 
 

@@ -54,6 +54,17 @@ class TinyLonelyClass(Tiny):
         return rows
 
 
+class TinyWrongLabels(Tiny):
+    num_outputs = 2
+    class_names = ("low", "middle")
+
+
+class TinyUnequal(Tiny):
+    def load(self) -> Rows:
+        rows = super().load()
+        return Rows(rows.x, rows.y[:50])
+
+
 class TinyThreeRows(Tiny):
     def load(self) -> Rows:
         rows = super().load()
