@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-import numpy
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lit_models.errors import ConfigError
 from lit_models.optimizers import build_optimizer
+from lit_models.plain import is_plain, plain
 from lit_models.schedules import Schedule
 from lit_models.stems import Modality
 from lit_models.steps import total_steps
@@ -224,25 +224,8 @@ class LitModel(LightningModule):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
             self.save_hyperparameters(logger=False)
-        self.hparams.update({name: _plain(value) for name, value in self.hparams.items()})
-        self.remove_ignored_hparams([name for name, value in self.hparams.items() if not _is_plain(value)])
-
-
-def _plain(value: Any) -> Any:
-    """Python's own numbers in place of NumPy's, which do not load with ``weights_only``."""
-    if isinstance(value, numpy.generic):
-        return value.item()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value] if isinstance(value, list) else tuple(map(_plain, value))
-    return value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float | bool)
+        self.hparams.update({name: plain(value) for name, value in self.hparams.items()})
+        self.remove_ignored_hparams([name for name, value in self.hparams.items() if not is_plain(value)])
 
 
 def _gather(local: Tensor) -> Tensor:

@@ -1,0 +1,23 @@
+"""Values that a checkpoint can hold without code being needed to load them."""
+
+from typing import Any
+
+import numpy
+
+
+def plain(value: Any) -> Any:
+    """Python's own numbers in place of NumPy's, which do not load with ``weights_only``."""
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value] if isinstance(value, list) else tuple(map(plain, value))
+    return value
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is made of text, numbers, truth values, None, and lists, tuples and dictionaries of them."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
