@@ -1,8 +1,9 @@
 """Data sets as LightningDataModules: load, split, normalize, batch. Knows no model."""
 
-from datamodules.base import DataModule, Rows
+from datamodules.base import DataModule
 from datamodules.bundled import MNIST1D, Adult, CaliforniaHousing
 from datamodules.errors import DataError
+from datamodules.rows import Rows
 from datamodules.table import TableData
 from datamodules.tabular import FrameData
 

@@ -1,8 +1,6 @@
 """The LightningDataModule that every data set stands on: load, split, normalize, batch."""
 
-import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -10,35 +8,23 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.loaders import TensorLoader
+from datamodules.loaders import Batches, TensorLoader, Transform
 from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
-from datamodules.splits import Split, check_ratios, split_rows
+from datamodules.rows import Rows, digest, first_copies, valid
+from datamodules.splits import Split, check_ratios
+from datamodules.splitting import Duplicates, Labels, SplitSettings, Splittable, split_data
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
-Modality = Literal["table", "series", "image"]
-
-
-@dataclass
-class Rows:
-    """All rows of a data set, as they were read.
-
-    Args:
-        x: Inputs (N, *input_shape), any number type.
-        y: Targets: class indices (N,), labels (N, L), or values (N,) or (N, R).
-        test: Row numbers of a test part that the data set comes with; None where there is none.
-    """
-
-    x: Tensor
-    y: Tensor
-    test: Tensor | None = None
+Modality = Literal["table", "series", "image", "text"]
+Sampler = Literal["shuffle", "balanced"]
 
 
 class DataModule(LightningDataModule):
     """A data set: a subclass sets the facts in its constructor and gives the rows in ``load``.
 
     The facts are ``task``, ``modality``, ``input_shape``, ``num_outputs`` and, for a table's categorical columns,
-    ``cardinalities``, which the command line passes on to the model; and ``class_names`` where there are classes.
-    ``notes`` are sentences worth knowing about the data, which a run records.
+    ``cardinalities``, for text ``vocab_size``, which the command line passes on to the model; and ``class_names`` where
+    there are classes. ``notes`` are sentences worth knowing about the data, which a run records.
 
     Args:
         batch_size: Rows of a training batch, over all devices together.
@@ -46,6 +32,14 @@ class DataModule(LightningDataModule):
             their proportion.
         stratify: Give each part its share of each class; for the tasks with one class a row where it is left out.
         split_seed: Seed of the split, independent of the training seed.
+        group: Column whose equal values stay in one part; no input.
+        time: Column by whose order train comes before val before test; no input.
+        split_column: Column that says train, val or test; no input. Without a val row, train rows are dealt out.
+        folds: Make one of so many folds the test part, and deal the rest to train and val in their proportion.
+        fold: Which one, from 0.
+        duplicates: Keep exact copies of a row in one part, drop all but the first, or ignore that they are copies.
+        sampler: Go through the train rows in a new order each epoch, or draw as many rows with every class equally
+            often: rows of a rare class come again, those of a common one take turns over the epochs.
         normalize: What is done to each feature, with statistics of the train rows.
 
     Raises:
@@ -57,6 +51,7 @@ class DataModule(LightningDataModule):
     input_shape: tuple[int, ...]
     num_outputs: int
     cardinalities: tuple[int, ...] = ()
+    vocab_size: int = 0
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -66,6 +61,13 @@ class DataModule(LightningDataModule):
         ratios: tuple[float, float, float] = (0.7, 0.15, 0.15),
         stratify: bool | None = None,
         split_seed: int = 0,
+        group: str | None = None,
+        time: str | None = None,
+        split_column: str | None = None,
+        folds: int | None = None,
+        fold: int = 0,
+        duplicates: Duplicates = "keep-together",
+        sampler: Sampler = "shuffle",
         normalize: Method = "standard",
     ) -> None:
         super().__init__()
@@ -74,9 +76,11 @@ class DataModule(LightningDataModule):
             raise DataError(f"batch_size must be at least 1, and it is {batch_size}")
         check_ratios(ratios)
         self.batch_size = batch_size
-        self.ratios = ratios
+        self.split_settings = SplitSettings(ratios, split_seed, group, time, split_column, folds, fold, duplicates)
         self.stratify = stratify
-        self.split_seed = split_seed
+        if stratify and (group or time):
+            raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
+        self.sampler = sampler
         self.normalize = normalize
         self.split: Split | None = None
         self.statistics: Normalizer | None = None
@@ -98,38 +102,70 @@ class DataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read, split and fit, once; what a checkpoint brought is kept."""
-        if self.split is None:
-            self.split = self._split()
+        self.split_now()
+        assert self.split is not None
         self._check_processes(len(self.split.train))
         if self.statistics is None:
-            self.statistics = learn(self._inputs(self.split.train), self.normalize)
+            self.statistics = self._learn(self.split.train)
             if self.task == "regression":
                 target = self.rows.y[self.split.train].double()
                 self.target_statistics = fit(target.view(len(target), -1), "standard")
 
-    def train_dataloader(self) -> TensorLoader:
+    def split_now(self) -> Split:
+        """The split, made where there is none yet; a constructor calls it whose facts depend on the train rows."""
+        if self.split is None:
+            self.split, notes = split_data(self._splittable(), self.split_settings)
+            self.notes = (*self.notes, *notes)
+        return self.split
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes there are where a row has one, else None."""
+        return {"binary": 2, "multiclass": self.num_outputs}.get(self.task)
+
+    def train_labels(self) -> Tensor:
+        """The targets of the train rows, such as for their classes' counts."""
+        return self.rows.y[self.split_now().train]
+
+    def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
         rank, world_size = self._process()
-        return TensorLoader(self.part("train"), self.batch_size, True, torch.initial_seed(), rank, world_size)
+        return TensorLoader(
+            self.part("train"),
+            self.batch_size,
+            shuffle=True,
+            seed=torch.initial_seed(),
+            rank=rank,
+            world_size=world_size,
+            balance=self._balance(),
+            transform=self.transform("train"),
+        )
 
-    def val_dataloader(self) -> TensorLoader:
+    def val_dataloader(self) -> Batches:
         """Validation rows in order."""
         return self._evaluation_loader("val")
 
-    def test_dataloader(self) -> TensorLoader:
+    def test_dataloader(self) -> Batches:
         """Test rows in order."""
         return self._evaluation_loader("test")
 
-    def predict_dataloader(self) -> TensorLoader:
+    def predict_dataloader(self) -> Batches:
         """Test rows in order."""
         return self._evaluation_loader("test")
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The normalized rows of train, val or test: ``x``, ``y`` and the row ids ``row``."""
+        """The normalized rows of train, val or test: ``x``, ``y``, the ids ``row``, and ``lengths`` of padded ones."""
         if self.split is None or self.statistics is None:
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
-        return {"x": self.statistics.apply(self._inputs(index)), "y": self.rows.y[index], "row": index}
+        tensors = {"x": self._normalized(index), "y": self.rows.y[index], "row": index}
+        if self.rows.lengths is not None:
+            tensors["lengths"] = self.rows.lengths[index]
+        return tensors
+
+    def transform(self, part: str) -> Transform | None:
+        """What is done to each batch of train, val or test besides; nothing unless a subclass says so."""
+        return None
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of the rows, and of the split: runs are comparable where both are equal."""
@@ -167,57 +203,51 @@ class DataModule(LightningDataModule):
         """The inputs of some rows ahead of their normalization."""
         return self.rows.x[index]
 
+    def _learn(self, train: Tensor) -> Normalizer:
+        """What normalizes the inputs, of train rows alone."""
+        lengths = self.rows.lengths
+        return learn(self._inputs(train), self.normalize, None if lengths is None else lengths[train])
+
+    def _normalized(self, index: Tensor) -> Tensor:
+        """The inputs of some rows as a model gets them, 0 where they are padded."""
+        assert self.statistics is not None
+        x, lengths = self.statistics.apply(self._inputs(index)), self.rows.lengths
+        return x if lengths is None else x * valid(lengths[index], x.shape[-1]).unsqueeze(1)
+
     def _data_digest(self) -> str:
-        return digest(self.rows.x, self.rows.y)
+        return digest(*self.rows.tensors())
 
     def _stratifies(self) -> bool:
-        one_class = self.task in ("binary", "multiclass")
-        stratify = one_class if self.stratify is None else self.stratify
-        if stratify and not one_class:
+        """Whether the split goes by class, as far as groups or times leave it to."""
+        stratify = self.num_classes is not None if self.stratify is None else self.stratify
+        if stratify and self.num_classes is None:
             raise DataError(f"stratify needs one class a row, and the task is {self.task}; set --data.stratify false")
         return stratify
 
-    def _split(self) -> Split:
-        rows, test = self.rows, self.rows.test
-        stratify = self._stratifies()
-        every = torch.arange(len(rows.y))
-        if test is None:
-            labels = rows.y if stratify else None
-            return Split(*split_rows(every, self.ratios, self.split_seed, labels, self.class_names))
-        rest = torch.ones(len(every), dtype=torch.bool)
-        rest[test] = False
-        labels = rows.y[rest] if stratify else None
-        train_and_val = sum(self.ratios[:2])
-        shares = [share / train_and_val for share in self.ratios[:2]]
-        train, val = split_rows(every[rest], shares, self.split_seed, labels, self.class_names)
-        return Split(train, val, test.sort().values)
+    def _splittable(self) -> Splittable:
+        rows = self.rows
+        labels = Labels(rows.y, self.class_names) if self._stratifies() else None
+        first = torch.arange(len(rows.y)) if self.split_settings.duplicates == "ignore" else self._first_copies()
+        return Splittable(first, labels, rows.about, rows.val, rows.test)
+
+    def _first_copies(self) -> Tensor:
+        return first_copies(*self.rows.tensors())
 
     def _check(self, rows: Rows) -> None:
-        if len(rows.x) != len(rows.y):
-            raise DataError(f"{type(self).__name__} has {len(rows.x)} rows of inputs and {len(rows.y)} of targets")
-        for name, values in (("inputs", rows.x), ("targets", rows.y)):
-            if not len(values):
-                raise DataError(f"{type(self).__name__} has no rows")
-            bad = ~values.isfinite().reshape(len(values), -1).all(dim=1)
-            if bad.any():
-                first = int(bad.nonzero()[0])
-                raise DataError(
-                    f"{int(bad.sum())} of {len(bad)} rows of {type(self).__name__} have NaN or infinite {name}, "
-                    f"the first of them row {first}; fill them in or drop the rows"
-                )
+        rows.check(type(self).__name__, self.num_classes)
 
-        if self.task in ("binary", "multiclass"):
-            classes = 2 if self.task == "binary" else self.num_outputs
-            low, high = int(rows.y.min()), int(rows.y.max())
-            if low < 0 or high >= classes:
-                raise DataError(
-                    f"{type(self).__name__} has classes {low} to {high}, and they must be 0 to {classes - 1}"
-                )
+    def _balance(self) -> Tensor | None:
+        if self.sampler == "shuffle":
+            return None
+        if self.num_classes is None:
+            raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
+        return self.train_labels()
 
-    def _evaluation_loader(self, name: str) -> TensorLoader:
+    def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
         rank, world_size = self._process()
-        return TensorLoader(self.part(name), max(self.batch_size, 1024), rank=rank, world_size=world_size)
+        size = max(self.batch_size, 1024)
+        return TensorLoader(self.part(name), size, rank=rank, world_size=world_size, transform=self.transform(name))
 
     def _check_processes(self, train_rows: int) -> None:
         _, world_size = self._process()
@@ -232,12 +262,3 @@ class DataModule(LightningDataModule):
     def _process(self) -> tuple[int, int]:
         """Which process this is, and of how many."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-
-def digest(*tensors: Tensor) -> str:
-    """SHA-256 of tensors, their types and shapes."""
-    sha = hashlib.sha256()
-    for tensor in tensors:
-        sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        sha.update(tensor.contiguous().numpy().tobytes())
-    return sha.hexdigest()

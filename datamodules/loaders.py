@@ -1,10 +1,42 @@
 """A loader over tensors in memory that slices whole batches and knows where it is."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+Batch = dict[str, Tensor]
+
+
+class Batches(Protocol):
+    """A loader as the data modules give it: sized, iterable, and able to go on inside an epoch."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        ...
+
+
+class Transform(Protocol):
+    """What is done to a batch after it was sliced, such as augmentation."""
+
+    draws: int
+    """How many random numbers it takes a row; 0 for none."""
+
+    def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
+        """Change a batch of n rows by random numbers (n, draws) in [0, 1).
+
+        They are a function of the seed, the epoch and the row's place in the epoch, so that a resumed run and one on
+        more devices draw the same.
+        """
+        ...
 
 
 class TensorLoader:
@@ -23,6 +55,8 @@ class TensorLoader:
         rank: Which of the processes this is. The rows of a batch do not depend on how many there are: each process
             takes every ``world_size``-th of them.
         world_size: Number of processes.
+        balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
+        transform: What is done to each batch.
     """
 
     batch_sampler = None
@@ -36,6 +70,8 @@ class TensorLoader:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        balance: Tensor | None = None,
+        transform: Transform | None = None,
     ) -> None:
         self.tensors = tensors
         self.batch_size = batch_size
@@ -43,6 +79,8 @@ class TensorLoader:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.balance = balance
+        self.transform = transform
         self.epoch = 0
         self._consumed = 0
         self._resume_at = 0
@@ -68,8 +106,9 @@ class TensorLoader:
         """Row positions of this epoch, in order."""
         if not self.shuffle:
             return torch.arange(self.num_rows)
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
-        return torch.randperm(self.num_rows, generator=generator)
+        if self.balance is not None:
+            return balanced_order(self.balance, self.seed, self.epoch)
+        return torch.randperm(self.num_rows, generator=generator(self.seed, self.epoch))
 
     def __len__(self) -> int:
         """Batches of a pass, the same in every process."""
@@ -89,7 +128,8 @@ class TensorLoader:
                 rows = rows[: len(rows) - len(rows) % self.world_size]
             rows = rows[self.rank :: self.world_size]
             self._consumed = index + 1
-            yield {name: column[rows] for name, column in self.tensors.items()}
+            batch = {name: column[rows] for name, column in self.tensors.items()}
+            yield batch if self.transform is None else self._transformed(batch, index)
 
     def state_dict(self) -> dict[str, Any]:
         """The seed, the epoch, and how many of its batches were handed out."""
@@ -99,3 +139,47 @@ class TensorLoader:
         """Go on where ``state_dict`` was taken."""
         self.seed, self.epoch, self._consumed = state["seed"], state["epoch"], state["consumed"]
         self._resume_at = self._consumed
+
+    def _transformed(self, batch: Batch, index: int) -> Batch:
+        assert self.transform is not None
+        draws = generator(self.seed, self.epoch, 1 + index)
+        uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
+        mine = uniform[self.rank :: self.world_size]
+        return self.transform(batch, mine[: len(batch["row"])])
+
+
+def generator(*numbers: int) -> torch.Generator:
+    """Random numbers that are a function of these whole numbers."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number) % 2**63
+    return torch.Generator().manual_seed(seed)
+
+
+def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
+    """As many positions as there are rows, every class equally often but for one, in random order.
+
+    A class goes through its rows in one shuffled round after another, over epochs too: no row of it comes a second time
+    before each came once.
+
+    Args:
+        labels: Class of each row (N,); classes without a row are left out.
+        seed: Of the order.
+        epoch: Which pass, from 0.
+    """
+    classes = labels.unique().tolist()
+    quota, rest = divmod(len(labels), len(classes))
+    drawn = []
+    for place, label in enumerate(classes):
+        rows = (labels == label).nonzero().flatten()
+        share = quota + ((place - epoch * rest) % len(classes) < rest)  # the odd rows go around the classes
+        before = sum(quota + ((place - past * rest) % len(classes) < rest) for past in range(epoch))
+        places = torch.arange(before, before + share)
+        rounds = places // len(rows)
+        order = torch.empty(share, dtype=torch.int64)
+        for number in rounds.unique().tolist():
+            shuffled = rows[torch.randperm(len(rows), generator=generator(seed, label, number))]
+            order[rounds == number] = shuffled[places[rounds == number] % len(rows)]
+        drawn.append(order)
+    order = torch.cat(drawn)
+    return order[torch.randperm(len(order), generator=generator(seed, epoch))]

@@ -6,6 +6,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from datamodules.rows import valid
+
 Method = Literal["standard", "minmax", "robust", "quantile", "none"]
 """standard: mean 0, standard deviation 1; minmax: to [0, 1]; robust: median 0, interquartile range 1; quantile: by rank
 to a standard normal distribution, which tames outliers; none."""
@@ -50,15 +52,20 @@ class Quantiles(NamedTuple):
 Normalizer = Statistics | Quantiles
 
 
-def learn(x: Tensor, method: Method) -> Normalizer:
+def learn(x: Tensor, method: Method, lengths: Tensor | None = None) -> Normalizer:
     """What normalizes rows like these (N, F) or (N, C, ...) by a method.
+
+    Args:
+        x: The rows.
+        method: How.
+        lengths: Steps of each row (N,) that are no padding, where rows are (N, C, T).
 
     Raises:
         ValueError: For a method that does not exist.
     """
     if method != "quantile":
-        return fit(x, method)
-    columns = _columns(x).numpy()
+        return fit(x, method, lengths)
+    columns = _columns(x, lengths).numpy()
     steps = numpy.linspace(0, 1, max(2, min(MAX_QUANTILES, columns.shape[1])))
     values = numpy.quantile(columns, steps, axis=1).T
     return Quantiles(torch.tensor(numpy.maximum.accumulate(values, axis=1)))  # rounding may have put two out of order
@@ -69,15 +76,15 @@ def restore(state: dict[str, Tensor]) -> Normalizer:
     return Quantiles(**state) if "values" in state else Statistics(**state)
 
 
-def fit(x: Tensor, method: Method) -> Statistics:
-    """Statistics of rows (N, F), per column, or of (N, C, ...), per channel over all positions.
+def fit(x: Tensor, method: Method, lengths: Tensor | None = None) -> Statistics:
+    """Statistics of rows (N, F), per column, or of (N, C, ...), per channel over all positions that are no padding.
 
     Computed in float64. A feature that never varies gets scale 1, so that it becomes 0 and not NaN.
 
     Raises:
         ValueError: For a method that does not exist.
     """
-    columns = _columns(x)
+    columns = _columns(x, lengths)
     if not len(columns):
         method = "none"  # a table of categories alone
     match method:
@@ -98,6 +105,7 @@ def fit(x: Tensor, method: Method) -> Statistics:
     return Statistics(center, torch.where(constant, torch.ones_like(scale), scale))
 
 
-def _columns(x: Tensor) -> Tensor:
+def _columns(x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Rows (N, F) or (N, C, ...) -> float64 (features, values)."""
-    return x.double().transpose(0, 1).flatten(1)
+    by_feature = x.double().transpose(0, 1)
+    return by_feature.flatten(1) if lengths is None else by_feature[:, valid(lengths, x.shape[-1])]

@@ -1,20 +1,19 @@
 """The data module of everything that is a table in memory."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import polars
 from torch import Tensor
 
-from datamodules.base import DataModule, Rows, TaskName, digest
+from datamodules.base import DataModule, TaskName
 from datamodules.columns import Columns, ColumnType, read_columns
 from datamodules.encoding import Encoding, learn
 from datamodules.errors import DataError
-from datamodules.splits import Split
-from datamodules.table_split import Duplicates, Labels, SplitSettings, split_table
+from datamodules.rows import Rows, digest, first_equal
+from datamodules.splitting import check_names
 from datamodules.targets import Target, check_train_targets, read_target
 
 
@@ -27,12 +26,6 @@ class FrameData(DataModule):
     Args:
         types: What columns are, where it is not what they look like: numeric, categorical or date.
         drop: Column or columns that are no inputs, such as ids.
-        group: Column whose equal values stay in one part; no input.
-        time: Column by whose order train comes before val before test; no input.
-        split_column: Column that says train, val or test; no input. Without a val row, train rows are dealt out.
-        folds: Make one of so many folds the test part, and deal the rest to train and val in their proportion.
-        fold: Which one, from 0.
-        duplicates: Keep exact copies of a row in one part, drop all but the first, or ignore that they are copies.
         kwargs: What every data module takes, see ``DataModule``.
 
     Raises:
@@ -45,22 +38,11 @@ class FrameData(DataModule):
         self,
         types: dict[str, ColumnType] | None = None,
         drop: list[str] | str | None = None,
-        group: str | None = None,
-        time: str | None = None,
-        split_column: str | None = None,
-        folds: int | None = None,
-        fold: int = 0,
-        duplicates: Duplicates = "keep-together",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.types = types or {}
         self.drop = [drop] if isinstance(drop, str) else drop or []
-        self.split_settings = SplitSettings(
-            self.ratios, self.split_seed, group, time, split_column, folds, fold, duplicates
-        )
-        if self.stratify and (group or time):
-            raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
         self.columns: Columns
         self.encoding: Encoding
         self._target: Target
@@ -81,19 +63,19 @@ class FrameData(DataModule):
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
         self.input_shape = (self.columns.numbers.shape[1],)
-        labels = Labels(self._target.y, self.class_names) if self._stratifies() else None
-        self.split, notes = split_table(frame, [*inputs, *target], labels, test, self.split_settings)
-        check_train_targets(self._target, self.split.train)
-        self._set_encoding(learn(self.columns, self.split.train))
+        self._content, self._about, self._test = frame.select([*inputs, *target]), frame, test
+        split, notes = self.split_now(), []
+        check_train_targets(self._target, split.train)
+        self._set_encoding(learn(self.columns, split.train))
         for part in ("val", "test"):
-            rows: Tensor = getattr(self.split, part)
+            rows: Tensor = getattr(split, part)
             for name, count in self.encoding.unknown(self.columns, rows).items():
                 notes.append(f"categories of {name} that no train row has: {count:,} of {len(rows):,} {part} rows")
-        self.notes = tuple(notes)
+        self.notes = (*self.notes, *notes)
 
     def load(self) -> Rows:
         """The numbers, NaN where missing, and the targets."""
-        return Rows(self.columns.numbers, self._target.y)
+        return Rows(self.columns.numbers, self._target.y, self._test, about=self._about)
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The rows of train, val or test: besides the usual, ``categories`` (N, C) int64 where there are any."""
@@ -120,8 +102,8 @@ class FrameData(DataModule):
     def _inputs(self, index: Tensor) -> Tensor:
         return self.encoding.numbers(self.columns, index)
 
-    def _split(self) -> Split:
-        raise RuntimeError("a table is split when it is taken")
+    def _first_copies(self) -> Tensor:
+        return first_equal(self._content)
 
     def _check(self, rows: Rows) -> None:
         """Nothing: columns and targets were checked one by one, and NaN is a missing number here."""
@@ -135,19 +117,12 @@ class FrameData(DataModule):
     def _inputs_among(self, columns: Sequence[str], target: Sequence[str]) -> list[str]:
         steering = self.split_settings.columns
         for what, names in {"target": target, "drop": self.drop, "types": self.types}.items():
-            _check_names(what, names, columns)
+            check_names(what, names, columns)
         for what in ("group", "time", "split_column"):
             name = getattr(self.split_settings, what)
-            _check_names(what, [] if name is None else [name], columns)
+            check_names(what, [] if name is None else [name], columns)
         if not target or len(set(target)) < len(target) or {*target} & {*self.drop, *steering}:
             raise DataError("--data.target names one or more different columns that serve nothing else")
         inputs = [name for name in columns if name not in {*target, *self.drop, *steering}]
-        _check_names("types", self.types, inputs)
+        check_names("types", self.types, inputs)
         return inputs
-
-
-def _check_names(what: str, names: Iterable[str], columns: Sequence[str]) -> None:
-    for name in names:
-        if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=3) or list(columns[:10])
-            raise DataError(f"--data.{what} {name}: there is no such column to use; there are {', '.join(near)}")

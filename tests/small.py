@@ -22,7 +22,7 @@ def small_data(x: Tensor, y: Tensor, task: str = "multiclass", test: Tensor | No
         def load(self) -> Rows:
             return Rows(x, y, test)
 
-    data = SmallData(**kwargs)
+    data = SmallData(**{"duplicates": "ignore"} | kwargs)  # zeros stand for any rows here
     data.task, data.modality, data.input_shape = task, DIMS_TO_MODALITY[x.dim()], tuple(x.shape[1:])
     data.num_outputs = int(y.max()) + 1 if task == "multiclass" else y[0].numel()
     return data

@@ -133,7 +133,7 @@ def test_a_part_without_a_row_is_refused() -> None:
 
 
 def test_a_test_part_of_all_rows_is_refused() -> None:
-    with pytest.raises(DataError, match="of 0 rows leave the train part empty"):
+    with pytest.raises(DataError, match="0 rows to train"):
         small_data(torch.zeros(9, 2), torch.arange(9.0), "regression", test=torch.arange(9)).setup("fit")
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from datamodules.base import DataModule, Rows
+from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.rows import Rows
 
 
 class MNIST1D(DataModule):
