@@ -1,9 +1,11 @@
 """A person's own table."""
 
+from functools import partial
 from typing import Any
 
 from datamodules.base import TaskName
 from datamodules.frames import MISSING, read_frame
+from datamodules.parts import read_files
 from datamodules.tabular import FrameData
 
 
@@ -12,6 +14,8 @@ class TableData(FrameData):
 
     Args:
         path: The file: Parquet, or CSV in UTF-8 with a header.
+        val_path: A file of the validation part; dealt out of the train rows where only the test part has a file.
+        test_path: A file of the test part; ``path`` is then that of train.
         target: Column to predict, or several: labels of 0 and 1, or numbers.
         task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
             other numbers regression; several columns multilabel if all are 0 and 1, else regression.
@@ -26,9 +30,12 @@ class TableData(FrameData):
         self,
         path: str,
         target: list[str] | str,
+        val_path: str | None = None,
+        test_path: str | None = None,
         task: TaskName | None = None,
         missing: list[str] = list(MISSING),  # noqa: B006, it is only read
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.take(read_frame(path, missing), [target] if isinstance(target, str) else target, task)
+        files = read_files(partial(read_frame, missing=missing), path, val_path, test_path)
+        self.take(files.frame, [target] if isinstance(target, str) else target, task, files.val, files.test)

@@ -48,7 +48,12 @@ class FrameData(DataModule):
         self._target: Target
 
     def take(
-        self, frame: polars.DataFrame, target: Sequence[str], task: TaskName | None, test: Tensor | None = None
+        self,
+        frame: polars.DataFrame,
+        target: Sequence[str],
+        task: TaskName | None,
+        val: Tensor | None = None,
+        test: Tensor | None = None,
     ) -> None:
         """Read the columns of a frame, split its rows and learn the categories: after it all facts are known.
 
@@ -56,14 +61,15 @@ class FrameData(DataModule):
             frame: Missing values are null.
             target: Columns to predict.
             task: What is asked; what the target looks like where it is left out.
-            test: Rows of a test part that the data come with.
+            val: Rows of a validation part that the data come with.
+            test: Rows of a test part that they come with.
         """
         inputs = self._inputs_among(frame.columns, target)
         self.columns = read_columns(frame.select(inputs), self.types)
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
         self.input_shape = (self.columns.numbers.shape[1],)
-        self._content, self._about, self._test = frame.select([*inputs, *target]), frame, test
+        self._frame, self._content, self._given = frame, [*inputs, *target], (val, test)
         split, notes = self.split_now(), []
         check_train_targets(self._target, split.train)
         self._set_encoding(learn(self.columns, split.train))
@@ -75,7 +81,8 @@ class FrameData(DataModule):
 
     def load(self) -> Rows:
         """The numbers, NaN where missing, and the targets."""
-        return Rows(self.columns.numbers, self._target.y, self._test, about=self._about)
+        val, test = self._given
+        return Rows(self.columns.numbers, self._target.y, test, val, about=self._frame)
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The rows of train, val or test: besides the usual, ``categories`` (N, C) int64 where there are any."""
@@ -103,7 +110,7 @@ class FrameData(DataModule):
         return self.encoding.numbers(self.columns, index)
 
     def _first_copies(self) -> Tensor:
-        return first_equal(self._content)
+        return first_equal(self._frame.select(self._content))
 
     def _check(self, rows: Rows) -> None:
         """Nothing: columns and targets were checked one by one, and NaN is a missing number here."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy
 import polars
 import pytest
 import torch
@@ -230,3 +231,37 @@ def test_the_run_says_which_split_it_was(fit: Fit, tmp_path: Path) -> None:
     assert first["fingerprints"]["data"] == second["fingerprints"]["data"]
     assert first["fingerprints"]["split"] != second["fingerprints"]["split"]
     assert first["notes"] == ["exact copies of an earlier row: 30 of 130 rows, kept in one part"]
+
+
+def test_files_are_the_parts_and_val_is_dealt_out_of_train_where_it_has_none(tmp_path: Path) -> None:
+    generator = numpy.random.default_rng(0)
+    sizes = {"train": 60, "val": 20, "test": 30}
+    for part, size in sizes.items():
+        table = polars.DataFrame({"x": generator.normal(size=size), "y": generator.integers(0, 2, size=size)})
+        (table if part != "test" else table.select("y", "x")).write_csv(tmp_path / f"{part}.csv")
+    paths = {name: str(tmp_path / f"{part}.csv") for name, part in (("path", "train"), ("test_path", "test"))}
+    split = TableData(target="y", **paths).split
+    assert torch.equal(split.test, torch.arange(60, 90))
+    assert sorted([*split.train.tolist(), *split.val.tolist()]) == list(range(60))
+    split = TableData(target="y", val_path=str(tmp_path / "val.csv"), **paths).split
+    assert [len(part) for part in split] == [60, 20, 30]
+    assert torch.equal(split.val, torch.arange(60, 80))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words", "said"),
+    [
+        (["x", "y"], {"val_path": "other.csv"}, "alone is no split"),
+        (["y", "z"], {"test_path": "other.csv"}, "lacks the column x"),
+        (["x", "y", "z"], {"test_path": "other.csv", "group": "z"}, "come with a test part"),
+    ],
+)
+def test_files_that_are_no_split_are_refused(
+    tmp_path: Path, columns: list[str], words: dict[str, str], said: str
+) -> None:
+    columns_of_train = {"x": range(20), "y": [0, 1] * 10} | ({"z": range(20)} if "group" in words else {})
+    polars.DataFrame(columns_of_train).write_csv(tmp_path / "train.csv")
+    polars.DataFrame({name: [0, 1] * 5 for name in columns}).write_csv(tmp_path / "other.csv")
+    settings = {name: str(tmp_path / value) if name.endswith("path") else value for name, value in words.items()}
+    with pytest.raises(DataError, match=said):
+        TableData(path=str(tmp_path / "train.csv"), target="y", **settings)

