@@ -171,15 +171,14 @@ def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
     quota, rest = divmod(len(labels), len(classes))
     drawn = []
     for place, label in enumerate(classes):
+        # The rows that do not divide by the classes go round them, over epochs too.
+        start, end = (
+            quota * past + (past * rest - place + len(classes) - 1) // len(classes) for past in (epoch, epoch + 1)
+        )
         rows = (labels == label).nonzero().flatten()
-        share = quota + ((place - epoch * rest) % len(classes) < rest)  # the odd rows go around the classes
-        before = sum(quota + ((place - past * rest) % len(classes) < rest) for past in range(epoch))
-        places = torch.arange(before, before + share)
-        rounds = places // len(rows)
-        order = torch.empty(share, dtype=torch.int64)
-        for number in rounds.unique().tolist():
-            shuffled = rows[torch.randperm(len(rows), generator=generator(seed, label, number))]
-            order[rounds == number] = shuffled[places[rounds == number] % len(rows)]
-        drawn.append(order)
+        rounds = range(start // len(rows), (end - 1) // len(rows) + 1)
+        shuffled = [rows[torch.randperm(len(rows), generator=generator(seed, label, number))] for number in rounds]
+        first = rounds.start * len(rows)
+        drawn.append(torch.cat(shuffled)[start - first : end - first] if end > start else rows[:0])
     order = torch.cat(drawn)
     return order[torch.randperm(len(order), generator=generator(seed, epoch))]
