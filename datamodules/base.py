@@ -15,7 +15,7 @@ from datamodules.normalization import Method, Normalizer, Statistics, fit, learn
 from datamodules.splits import Split, check_ratios, split_rows
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
-Modality = Literal["table", "series", "image"]
+Modality = Literal["table", "series", "image", "text"]
 
 
 @dataclass
@@ -57,6 +57,7 @@ class DataModule(LightningDataModule):
     input_shape: tuple[int, ...]
     num_outputs: int
     cardinalities: tuple[int, ...] = ()
+    vocab_size: int = 0
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
