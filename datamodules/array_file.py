@@ -78,7 +78,9 @@ def _inputs(x: NDArray[Any], name: str) -> Tensor:
 
 def _lengths(lengths: NDArray[Any], x: Tensor, name: str) -> Tensor:
     if lengths.dtype.kind not in "iu" or lengths.shape != (len(x),):
-        raise DataError(f"lengths of {name} is {lengths.dtype} of shape {lengths.shape}, and must be int of ({len(x)},)")
+        raise DataError(
+            f"lengths of {name} is {lengths.dtype} of shape {lengths.shape}, and must be int of ({len(x)},)"
+        )
     if lengths.min() < 1 or lengths.max() > x.shape[2]:
         raise DataError(f"lengths of {name} go from {lengths.min()} to {lengths.max()}, beyond 1 to {x.shape[2]}")
     return torch.from_numpy(lengths.astype(numpy.int64))

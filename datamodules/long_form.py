@@ -82,20 +82,26 @@ def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Te
     _check_there(frame, name, "step", step)
     column = frame[step]
     if not (column.dtype.is_numeric() or column.dtype.is_temporal()):
-        raise DataError(f"column {step} of {name} orders the steps and holds {column.dtype}, not numbers, dates or times")
+        raise DataError(
+            f"column {step} of {name} orders the steps and holds {column.dtype}, not numbers, dates or times"
+        )
     keys = polars.DataFrame({"series": series.numpy(), "step": column})
     again = ~keys.is_unique() if len(keys) else polars.Series([False])
     if again.any():
         row = again.arg_max()
         assert row is not None
-        raise DataError(f"{name} has more than one row of series {frame[id][row]!r} with {step} {column[row]}; keep one")
+        raise DataError(
+            f"{name} has more than one row of series {frame[id][row]!r} with {step} {column[row]}; keep one"
+        )
     order = keys.with_row_index("row").sort("series", "step")["row"].cast(polars.Int64)
     return torch.tensor(order.to_numpy())
 
 
 def _check_there(frame: polars.DataFrame, name: str, what: str, column: str) -> None:
     if frame[column].null_count():
-        raise DataError(f"column {column} of {name} is missing in row {frame[column].is_null().arg_max()}, see --data.{what}")
+        raise DataError(
+            f"column {column} of {name} is missing in row {frame[column].is_null().arg_max()}, see --data.{what}"
+        )
 
 
 def _changing(frame: polars.DataFrame, series: Tensor) -> dict[str, int]:

@@ -1,14 +1,14 @@
-"""Series of unequal lengths in one tensor: padding, gaps, windows, and several files together."""
+"""Series of equal or unequal lengths in one tensor: padding, gaps, windows, and several files together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy
 import polars
 import torch
 from numpy.typing import NDArray
-from polars.exceptions import PolarsError
 from torch import Tensor
+from torch.nn import functional
 
 from datamodules.base import TaskName
 from datamodules.errors import DataError
@@ -25,7 +25,7 @@ class Series:
         targets: Target columns, N rows.
         about: Columns that the split may go by, N rows.
         channels: The channels' names.
-        task: What the file itself says of the target, multiclass for any number of classes; None if it says nothing.
+        task: What is asked; what the target looks like where it is None.
     """
 
     x: Tensor
@@ -58,19 +58,20 @@ def cut(x: Tensor, lengths: Tensor) -> Tensor:
     return x[..., :longest].masked_fill(~valid(lengths, longest).unsqueeze(1), 0)
 
 
-def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
-    """Missing values (N, C, T) on the line between the values beside them, at the ends the nearest one's.
+def fill_gaps(series: Series) -> Series:
+    """Missing values on the line between the values beside them, at the ends the nearest one's.
 
     A channel that has no value in a series stays NaN there.
     """
-    filled = x.clone()
-    for row, channel in x.isnan().any(dim=2).nonzero().tolist():
-        values = filled[row, channel, : lengths[row]].numpy()  # shares its memory
+    gaps = series.x.isnan().any(dim=2).nonzero().tolist()
+    filled = series.x.clone() if gaps else series.x
+    for row, channel in gaps:
+        values = filled[row, channel, : series.lengths[row]].numpy()  # shares its memory
         missing = numpy.isnan(values)
         if not missing.all():
             places = numpy.flatnonzero(~missing)
             values[missing] = numpy.interp(numpy.flatnonzero(missing), places, values[places])
-    return filled
+    return replace(series, x=filled)
 
 
 def window_starts(lengths: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor]:
@@ -86,47 +87,25 @@ def window_starts(lengths: Tensor, window: int, stride: int) -> tuple[Tensor, Te
 
 def windows(x: Tensor, series: Tensor, starts: Tensor, window: int) -> Tensor:
     """The windows (M, C, window) of series (N, C, T) that begin at some steps."""
-    longest = torch.nn.functional.pad(x, (0, window))  # the last start of the shortest series has this much behind it
-    return longest.unfold(2, window, 1)[series, :, starts].contiguous()
+    room = functional.pad(x, (0, max(0, window - x.shape[2])))
+    return room.unfold(2, window, 1)[series, :, starts]
 
 
 def join(files: Sequence[Series], names: Sequence[str]) -> Series:
-    """The series of several files, one file after another.
+    """The series of several files, one file after another, with the columns of the first file alone.
 
     Raises:
-        DataError: For files with different channels or columns.
+        DataError: For files with different channels.
     """
-    first = files[0]
-    for one, name in zip(files[1:], names[1:], strict=True):
-        if one.channels != first.channels:
+    for one, name in zip(files, names, strict=True):
+        if one.channels != files[0].channels:
             raise DataError(
-                f"{name} has the channels {_some(one.channels)} and {names[0]} has {_some(first.channels)}; "
+                f"{name} has the channels {_some(one.channels)} and {names[0]} has {_some(files[0].channels)}; "
                 "they must be the same"
             )
-        if one.task != first.task:
-            raise DataError(f"{name} and {names[0]} do not both have class labels or both have values to predict")
     steps = max(one.x.shape[2] for one in files)
-    padded = [torch.nn.functional.pad(one.x, (0, steps - one.x.shape[2])) for one in files]
-    return Series(
-        torch.cat(padded),
-        torch.cat([one.lengths for one in files]),
-        _stacked([one.targets for one in files], names),
-        _stacked([one.about.select(polars.all()) for one in files], names),
-        first.channels,
-        first.task,
-    )
-
-
-def _stacked(frames: Sequence[polars.DataFrame], names: Sequence[str]) -> polars.DataFrame:
-    first = frames[0]
-    for frame, name in zip(frames[1:], names[1:], strict=True):
-        odd = set(frame.columns) ^ set(first.columns)
-        if odd:
-            raise DataError(f"{name} and {names[0]} do not both have the column {min(odd)}")
-    try:
-        return polars.concat([frame.select(first.columns) for frame in frames], how="vertical_relaxed")
-    except PolarsError as error:
-        raise DataError(f"the columns of {' and '.join(names)} are of different types: {error}") from error
+    x = torch.cat([functional.pad(one.x, (0, steps - one.x.shape[2])) for one in files])
+    return replace(files[0], x=x, lengths=torch.cat([one.lengths for one in files]))
 
 
 def _some(names: Sequence[str]) -> str:

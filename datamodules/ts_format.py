@@ -1,7 +1,9 @@
-"""The ``.ts`` format of the UCR and UEA archives (https://www.sktime.net/en/stable/api_reference/file_specifications/ts.html).
+"""The ``.ts`` format of the UCR and UEA archives.
 
-Lines of ``#`` or ``%`` are comments, ``@name value`` is said of all series, and behind ``@data`` each line is a series: its
-dimensions, separated by ``:``, of values, separated by ``,``; the last part is its class label or its value to predict.
+Lines of ``#`` or ``%`` are comments, ``@name value`` is said of all series, and behind ``@data`` each line is a series:
+its dimensions, separated by ``:``, of values, separated by ``,``; the last part is its class or its value to predict.
+
+Source: https://www.sktime.net/en/stable/api_reference/file_specifications/ts.html
 """
 
 from typing import NamedTuple
@@ -43,7 +45,8 @@ def parse(content: bytes, name: str) -> Series:
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError(f"{name} is not UTF-8 text, line {content[: error.start].count(b'\n') + 1} is not") from error
+        number = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{name} is not UTF-8 text, line {number} is not; save it as UTF-8") from error
     header, start = _header(lines, name)
     arrays, labels, dimensions = [], [], header.dimensions
     for number, line in enumerate(lines[start:], start=start + 1):
@@ -62,14 +65,21 @@ def parse(content: bytes, name: str) -> Series:
     for row, array in zip(x, arrays, strict=True):
         row[:, array.shape[1] :] = numpy.nan
     lengths = last_steps(x)
+    target = polars.Series(TARGET, labels)
     return Series(
         cut(x, lengths),
         lengths,
-        polars.DataFrame({TARGET: labels}),
+        (target if header.regression else as_numbers(target)).to_frame(),
         polars.DataFrame(),
         tuple(str(number) for number in range(dimensions)),
-        "regression" if header.regression else "multiclass",
+        "regression" if header.regression else None,
     )
+
+
+def as_numbers(labels: polars.Series) -> polars.Series:
+    """Class labels that are all whole numbers as such, so that 10 comes behind 9."""
+    numbers = labels.cast(polars.Int64, strict=False)
+    return numbers if numbers.cast(polars.String).equals(labels) else labels
 
 
 def _header(lines: list[str], name: str) -> tuple[Header, int]:
@@ -98,7 +108,9 @@ def _understood(said: dict[str, list[str]], name: str) -> Header:
         )
     regression = yes("targetlabel")
     if not regression and not yes("classlabel"):
-        raise DataError(f"{name} has neither @classLabel true nor @targetLabel true: its series have nothing to predict")
+        raise DataError(
+            f"{name} has neither @classLabel true nor @targetLabel true: its series have nothing to predict"
+        )
     dimensions = "".join(said.get("dimensions", said.get("dimension", ["0"])))
     if not dimensions.isdecimal():
         raise DataError(f"{name} says @dimensions {dimensions}, and that is a number")
