@@ -57,8 +57,8 @@ def parse(content: bytes, name: str) -> Series:
         dimensions = dimensions or len(parts)
         if len(parts) != (dimensions or 1) or not label.strip():
             raise DataError(
-                f"{where} has {len(parts)} dimensions and {'a' if label.strip() else 'no'} label behind them, and there "
-                f"must be {dimensions or 'some'} and a label"
+                f"{where} has {len(parts)} dimensions and {'a' if label.strip() else 'no'} label behind them, and "
+                f"there must be {dimensions or 'some'} and a label"
             )
         arrays.append(_values(parts, where))
         labels.append(_label(label.strip(), header, where))

@@ -19,6 +19,7 @@ from small import QUICK
 
 from datamodules import DataError, SeriesData
 from datamodules.array_file import parse
+from datamodules.inspection import inspect
 from experiments.__main__ import main
 from lit_models import LitCNN
 
@@ -142,7 +143,7 @@ def test_dates_order_steps_and_truth_values_are_channels(save: Save) -> None:
     ]  # fmt: skip
     data = made(save(polars.DataFrame(rows), "my.csv"), **LONG, duplicates="ignore")
     assert data.rows.x[:2].tolist() == [[[1, 0, 1, 0]], [[0, 1, 0, 1]]]
-    assert "no numbers, and therefore no channels: note" in data.notes
+    assert any(note.startswith("no numbers, and therefore no channels: note of ") for note in data.notes)
 
 
 # What is learned
@@ -243,6 +244,18 @@ def test_a_checkpoint_brings_what_was_learned(save: Save) -> None:
     assert all(torch.equal(first.part("test")[name], second.part("test")[name]) for name in first.part("test"))
     with pytest.raises(DataError, match="other data"):
         second.load_state_dict(made(save(waves(seed=1), "other.npz")).state_dict())
+
+
+def test_an_inspection_tells_each_channels_mean_and_the_steps(save: Save) -> None:
+    arrays = waves()
+    arrays["x"][3, 0] = numpy.nan
+    data = made(save(arrays))
+    features = data.features()
+    assert features.columns == ["mean of 0", "mean of 1", "steps"]
+    assert features["mean of 1"][5] == pytest.approx(arrays["x"][5, 1, : arrays["lengths"][5]].mean())
+    assert [column.missing for column in inspect(data).columns] == [1, 0, 0]
+    parts = made(save(arrays, "train.npz"), test_path=save(waves(20, seed=1), "test.npz"), window=8)
+    assert inspect(parts).rows["test"] == len(parts.split.test)
 
 
 # Splits
