@@ -3,5 +3,6 @@
 from datamodules.bundled.adult import Adult
 from datamodules.bundled.california import CaliforniaHousing
 from datamodules.bundled.mnist1d import MNIST1D
+from datamodules.bundled.reviews import WomensReviews
 
-__all__ = ["MNIST1D", "Adult", "CaliforniaHousing"]
+__all__ = ["MNIST1D", "Adult", "CaliforniaHousing", "WomensReviews"]
