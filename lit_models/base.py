@@ -21,7 +21,7 @@ from lit_models.steps import total_steps
 from lit_models.tasks import TASKS, TaskName
 
 Batch = dict[str, Tensor]
-"""``x``: inputs, ``categories`` of a table that has any, ``y``: targets, ``row``: the rows' ids; rows first."""
+"""``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``."""
 
 
 class Evaluation(NamedTuple):
@@ -36,14 +36,16 @@ class Evaluation(NamedTuple):
 class LitModel(LightningModule):
     """An architecture's LightningModule: what a subclass adds is ``self.network``.
 
-    The first five arguments are the data's facts, which the command line fills in from the data module.
+    The first six arguments are the data's facts, which the command line fills in from the data module.
 
     Args:
         task: What is asked: binary, multiclass, multilabel or regression.
-        modality: What a row is: table, series or image.
-        input_shape: Shape of one row: (F,) for a table, (C, T) for a series, (C, H, W) for an image.
+        modality: What a row is: table, series, image or text.
+        input_shape: Shape of one row: (F,) for a table, (C, T) for a series, (C, H, W) for an image,
+            (T,) for a text; a batch of padded rows may have fewer steps than T.
         num_outputs: Classes of multiclass, labels of multilabel, targets of regression, 1 for binary.
         cardinalities: Number of categories of each categorical column of a table; ``input_shape`` counts the others.
+        vocab_size: Number of token ids of a text, those of padding (0) and of unknown tokens (1) among them.
         loss: Any loss of ``torch.nn`` or ``lit_models.losses`` that fits the task, or one of your own; the
             task's usual one where it is left out.
         optimizer: Any ``torch.optim`` optimizer with its settings.
@@ -63,6 +65,7 @@ class LitModel(LightningModule):
         input_shape: Sequence[int],
         num_outputs: int,
         cardinalities: Sequence[int] = (),
+        vocab_size: int = 0,
         loss: nn.Module | None = None,
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
@@ -76,6 +79,7 @@ class LitModel(LightningModule):
         self.input_shape = tuple(input_shape)
         self.num_outputs = int(num_outputs)
         self.cardinalities = tuple(cardinalities)
+        self.vocab_size = int(vocab_size)
         self.task = TASKS[task](self.num_outputs)
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
@@ -105,14 +109,17 @@ class LitModel(LightningModule):
         """The names of what a fit logs, once an epoch."""
         return ["train/loss", *(f"val/{name}" for name in ("loss", *self.metrics))]
 
-    def forward(self, x: Tensor, categories: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
         """Rows to the network's outputs (N, num_outputs), of which the task makes predictions.
 
         Args:
             x: Inputs (N, *input_shape).
             categories: Indices (N, C) below ``cardinalities``, where a table has categorical columns.
+            lengths: Steps that count (N,), each at least 1, where series or texts are padded; what comes after them,
+                and how much, changes no output.
         """
-        outputs: Tensor = self.network(x if categories is None else (x, categories))
+        beside = {"categories": categories, "lengths": lengths}
+        outputs: Tensor = self.network(x, **{name: value for name, value in beside.items() if value is not None})
         return outputs
 
     def setup(self, stage: str) -> None:
@@ -194,7 +201,7 @@ class LitModel(LightningModule):
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 
     def _outputs(self, batch: Batch) -> Tensor:
-        outputs: Tensor = self(batch["x"], batch.get("categories"))
+        outputs: Tensor = self(batch["x"], batch.get("categories"), batch.get("lengths"))
         return outputs
 
     def _keep(self, batch: Batch) -> None:
