@@ -1,13 +1,34 @@
-"""Texts as files: a folder per class."""
+"""Texts as they come: columns of a table, and folders of files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars
+from polars.exceptions import PolarsError
 
 from datamodules.errors import DataError
 
 TEXT, LABEL = "text", "label"
-"""The columns that such files make."""
+"""The columns that a folder makes."""
+
+JOINT = " | "
+"""Between the texts of several columns; a token of its own."""
+
+
+def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
+    """The texts of some columns as one, without the white space around them; empty where all are missing.
+
+    Raises:
+        DataError: For a column that holds no texts.
+    """
+    for column in frame.select(columns).iter_columns():
+        if column.dtype.is_nested() or column.dtype in (polars.Binary, polars.Object):
+            raise DataError(f"column {column.name} holds {column.dtype}, which is no text; choose another --data.text")
+    try:
+        stripped = [polars.col(name).cast(polars.String).str.strip_chars().replace("", None) for name in columns]
+        return frame.select(polars.concat_str(stripped, separator=JOINT, ignore_nulls=True)).to_series().fill_null("")
+    except PolarsError as error:
+        raise DataError(f"the columns {', '.join(columns)} cannot be read as texts: {error}") from error
 
 
 def read_text_folder(path: str) -> polars.DataFrame:

@@ -6,20 +6,17 @@ from typing import Any, Literal
 
 import polars
 import torch
-from polars.exceptions import PolarsError
 from torch import Tensor
 
 from datamodules.base import DataModule, TaskName
 from datamodules.errors import DataError
 from datamodules.normalization import Normalizer, Statistics
-from datamodules.rows import Rows, valid
-from datamodules.splits import PARTS, Split
+from datamodules.rows import Rows
 from datamodules.splitting import check_names
 from datamodules.targets import Target, check_train_targets, read_target
-from datamodules.vocabulary import SPECIAL, UNKNOWN, TokenizerName, Vocabulary, learn
-
-JOINT = " | "
-"""Between the texts of several columns; a token of its own."""
+from datamodules.textfiles import joined
+from datamodules.token_ids import TokenIds, encode
+from datamodules.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
 
 
 class LabelledTexts(DataModule):
@@ -62,8 +59,7 @@ class LabelledTexts(DataModule):
         self.max_vocab_size = max_vocab_size
         self.max_length = max_length
         self.vocabulary: Vocabulary
-        self._ids: Tensor
-        self._lengths: Tensor
+        self._encoded: TokenIds
         self._target: Target
 
     def take(
@@ -86,27 +82,33 @@ class LabelledTexts(DataModule):
             test: Rows of a test part that they come with.
         """
         self._check_columns(frame.columns, text, target)
-        self._frame, self._given = frame, (val, test)
+        self._about, self._given = frame.drop(target), (val, test)
         self.texts = joined(frame, text)
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
         split = self.split_now()
         check_train_targets(self._target, split.train)
         vocabulary = learn(self.texts.gather(split.train.numpy()).to_list(), self.tokenizer, self.max_vocab_size)
-        tokens = self._encode(vocabulary, self.max_length, split.train)
-        self.notes = (*self.notes, *self._about(tokens, split))
+        self._set_encoding(vocabulary, encode(self.texts.to_list(), vocabulary, self.max_length, split.train))
+        learned = f"vocabulary of the train rows: {self.vocab_size:,} {self.tokenizer} tokens"
+        self.notes = (*self.notes, learned, *self._encoded.notes(split))
 
     def load(self) -> Rows:
         """A digest of each text, by which rows are told apart ahead of any vocabulary, and the targets."""
         digests = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in self.texts)
         val, test = self._given
         x = torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(-1, 16)
-        return Rows(x, self._target.y, test, val, about=self._frame)
+        return Rows(x, self._target.y, test, val, about=self._about)
+
+    def features(self) -> polars.DataFrame:
+        """How many tokens a row keeps, and how many of them are unknown."""
+        tokens = {"tokens": self._encoded.lengths, "unknown tokens": self._encoded.unknown()}
+        return polars.DataFrame({name: counts.numpy() for name, counts in tokens.items()})
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The rows of train, val or test: ``x`` (N, T) int64, ``y``, the ids ``row``, and ``lengths`` (N,)."""
         tensors = super().part(name)
-        return {**tensors, "lengths": self._lengths[tensors["row"]]}
+        return {**tensors, "lengths": self._encoded.lengths[tensors["row"]]}
 
     def state_dict(self) -> dict[str, Any]:
         """The split, and the vocabulary as its JSON text."""
@@ -118,49 +120,19 @@ class LabelledTexts(DataModule):
         """Take a checkpoint's split and vocabulary instead of one's own."""
         super().load_state_dict(state_dict)
         if state_dict:
-            self._encode(Vocabulary(state_dict["vocabulary"]), *state_dict["input_shape"])
+            vocabulary = Vocabulary(state_dict["vocabulary"])
+            self._set_encoding(vocabulary, encode(self.texts.to_list(), vocabulary, *state_dict["input_shape"]))
 
-    def _encode(self, vocabulary: Vocabulary, max_length: int, train: Tensor | None = None) -> Tensor:
-        """Encode all texts, cut to the longest train row where train rows are given; gives their numbers of tokens."""
-        ids, tokens = vocabulary.encode(self.texts.to_list(), max_length)
-        steps = max_length if train is None else min(max_length, int(tokens[train].max().clamp(min=1)))
-        self._ids = torch.zeros(len(ids), steps, dtype=torch.int32)
-        self._ids[:, : ids.shape[1]] = ids[:, :steps]
-        self._ids[tokens == 0, 0] = UNKNOWN
-        self._lengths = tokens.clamp(1, steps)
-        self.vocabulary, self.vocab_size, self.input_shape = vocabulary, len(vocabulary), (steps,)
-        return tokens
-
-    def _about(self, tokens: Tensor, split: Split) -> list[str]:
-        """What became of the texts, in sentences."""
-        notes = []
-        (steps,) = self.input_shape
-        if not tokens.all():
-            notes.append(
-                f"missing or empty texts: {int((tokens == 0).sum()):,} of {len(tokens):,} rows, one unknown token"
-            )
-        notes.append(f"vocabulary of the train rows: {self.vocab_size:,} {self.tokenizer} tokens")
-        cut = [
-            f"{int((tokens[rows] > steps).sum()):,} of {len(rows):,} {name}"
-            for name, rows in zip(PARTS, split, strict=True)
-        ]
-        notes.append(f"texts cut behind {steps:,} tokens: {', '.join(cut)} rows")
-        rates = [f"{self._unknown_rate(rows, tokens):.2%} of {name}" for name, rows in zip(PARTS, split, strict=True)]
-        notes.append(f"tokens that are unknown: {', '.join(rates)}")
-        return notes
-
-    def _unknown_rate(self, rows: Tensor, tokens: Tensor) -> float:
-        """The share of unknown ones among the tokens that the texts of some rows keep."""
-        rows = rows[tokens[rows] > 0]
-        ids = self._ids[rows][valid(self._lengths[rows], self._ids.shape[1])]
-        return float((ids == UNKNOWN).double().mean()) if len(ids) else 0.0
+    def _set_encoding(self, vocabulary: Vocabulary, encoded: TokenIds) -> None:
+        self.vocabulary, self._encoded = vocabulary, encoded
+        self.vocab_size, self.input_shape = len(vocabulary), (encoded.steps,)
 
     def _learn(self, train: Tensor) -> Normalizer:
         """Nothing: ids have no features."""
         return Statistics(torch.zeros(0).double(), torch.ones(0).double())
 
     def _normalized(self, index: Tensor) -> Tensor:
-        return self._ids[index].long()
+        return self._encoded.ids[index].long()
 
     def _first_copies(self) -> Tensor:
         """Rows without a text are copies of no other."""
@@ -175,19 +147,3 @@ class LabelledTexts(DataModule):
             raise DataError("--data.text names one or more different columns")
         if not target or len({*target}) < len(target) or {*target} & {*text, *self.split_settings.columns}:
             raise DataError("--data.target names one or more different columns that serve nothing else")
-
-
-def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
-    """The texts of some columns as one, without the white space around them; empty where all are missing.
-
-    Raises:
-        DataError: For a column that holds no texts.
-    """
-    for column in frame.select(columns).iter_columns():
-        if column.dtype.is_nested() or column.dtype in (polars.Binary, polars.Object):
-            raise DataError(f"column {column.name} holds {column.dtype}, which is no text; choose another --data.text")
-    try:
-        stripped = [polars.col(name).cast(polars.String).str.strip_chars().replace("", None) for name in columns]
-        return frame.select(polars.concat_str(stripped, separator=JOINT, ignore_nulls=True)).to_series().fill_null("")
-    except PolarsError as error:
-        raise DataError(f"the columns {', '.join(columns)} cannot be read as texts: {error}") from error
