@@ -12,6 +12,7 @@ from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from lit_models.class_weights import ClassWeights
 from lit_models.errors import ConfigError
 from lit_models.optimizers import build_optimizer
 from lit_models.plain import is_plain, plain
@@ -48,6 +49,8 @@ class LitModel(LightningModule):
         vocab_size: Number of token ids of a text, those of padding (0) and of unknown tokens (1) among them.
         loss: Any loss of ``torch.nn`` or ``lit_models.losses`` that fits the task, or one of your own; the
             task's usual one where it is left out.
+        class_weights: Let every class count as much as any other in the loss, by the counts of the train rows; the
+            losses that are logged are weighted too.
         optimizer: Any ``torch.optim`` optimizer with its settings.
         schedule: A learning-rate schedule; a constant rate where it is left out.
         metrics: Metrics to compute besides the task's, by name; they get what the task's get.
@@ -67,6 +70,7 @@ class LitModel(LightningModule):
         cardinalities: Sequence[int] = (),
         vocab_size: int = 0,
         loss: nn.Module | None = None,
+        class_weights: bool = False,
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
         metrics: dict[str, Metric] | None = None,
@@ -83,6 +87,7 @@ class LitModel(LightningModule):
         self.task = TASKS[task](self.num_outputs)
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
+        self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
         self.optimizer_factory = optimizer
         self.schedule = schedule
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
@@ -123,10 +128,13 @@ class LitModel(LightningModule):
         return outputs
 
     def setup(self, stage: str) -> None:
-        """Take over the target's statistics from a data module that has them."""
-        statistics = getattr(getattr(self.trainer, "datamodule", None), "target_statistics", None)
+        """Take over what a data module has learned of the targets: their statistics, the classes' counts."""
+        data = getattr(self.trainer, "datamodule", None)
+        statistics = getattr(data, "target_statistics", None)
         if statistics is not None:
             self.task.set_target_statistics(*statistics)
+        if self.class_weights is not None and data is not None and stage == "fit":
+            self.class_weights.learn(data.class_counts())
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums."""

@@ -26,7 +26,12 @@ SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "transformer": (LitTransformer, {"width": 8, "heads": 2, "num_layers": 1, "convolution": 3}),
     "class token": (LitTransformer, {"width": 8, "heads": 2, "num_layers": 1, "pooling": "class_token"}),
 }
-SHAPES = {"table": [(5,), (1,)], "series": [(2, 7), (1, 1)], "image": [(3, 4, 6), (1, 1, 1)], "text": [(7,), (1,)]}
+SHAPES = {
+    "table": [(5,), (1,)],
+    "series": [(2, 7), (1, 1)],
+    "image": [(3, 4, 6), (3, 1, 1), (1, 1, 1)],
+    "text": [(7,), (1,)],
+}
 VOCAB_SIZES = {"text": 9}
 
 
@@ -43,8 +48,12 @@ def test_every_architecture_takes_every_modality_and_answers_every_task(
     batch = {"x": rows_of(modality, 3, shape), "row": torch.arange(3)}
     facts = {"modality": modality, "input_shape": shape, "vocab_size": VOCAB_SIZES.get(modality, 0)}
     for task, num_outputs in {"binary": 1, "multiclass": 4, "multilabel": 2, "regression": 3}.items():
-        model = architecture(task=task, num_outputs=num_outputs, **facts, **settings).eval()
-        assert model(batch["x"]).shape == (3, num_outputs)
+        model = architecture(task=task, num_outputs=num_outputs, **facts, **settings)
+        model(batch["x"]).square().sum().backward()
+        assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+        outputs = model.eval()(batch["x"])
+        assert outputs.shape == (3, num_outputs)
+        assert outputs.isfinite().all()
         prediction = model.predict_step(batch, 0)["prediction"]
         assert prediction.shape == ((3,) if task == "binary" else (3, num_outputs))
         if task == "multiclass":

@@ -165,6 +165,7 @@ def test_what_stands_for_padding_is_never_learned(name: str) -> None:
     assert (embedding.weight[1:5] != before[1:5]).any(dim=1).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*_flat_weights.*")  # nn.LSTM's and nn.GRU's own
 @both
 @every
 def test_a_model_that_knows_lengths_can_be_exported(modality: str, name: str) -> None:

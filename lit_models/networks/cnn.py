@@ -52,7 +52,7 @@ class Block(nn.Module):
             return normed
         counts = ~padding
         steps: Tensor = self.norm(x.transpose(1, 2)[counts])  # (all rows' steps, C)
-        grid = steps.new_zeros(len(x), x.shape[2], x.shape[1])
+        grid = steps.new_zeros(x.shape[0], x.shape[2], x.shape[1])
         grid[counts] = steps
         return grid.transpose(1, 2)
 

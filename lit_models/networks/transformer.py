@@ -91,7 +91,7 @@ class Transformer(nn.Module):
             x = x.masked_fill(padding.unsqueeze(2), 0.0)
         tokens = self.embedding(x.transpose(1, 2)).transpose(1, 2) + self.position[:, : x.shape[1]]
         if self.pooling == "class_token":
-            tokens = torch.cat([self.class_token.expand(len(x), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), tokens], dim=1)
             padding = None if padding is None else functional.pad(padding, (1, 0), value=False)
         mask = None if padding is None else ~padding[:, None, None]
         tokens = self.dropout(tokens)
