@@ -208,7 +208,7 @@ def test_no_recipe_rots(
 ) -> None:
     from experiments.__main__ import main
 
-    if path.parent.name in ("adult", "california"):
+    if path.parent.name in ("adult", "california", "reviews"):
         request.getfixturevalue("widedeep")
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "-c", str(path), "--trainer.fast_dev_run", "1"]) == 0
