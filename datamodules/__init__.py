@@ -10,6 +10,7 @@ from datamodules.bundled import (
     Diabetes,
     Digits,
     JapaneseVowels,
+    WomensReviews,
 )
 from datamodules.errors import DataError
 from datamodules.rows import Rows
@@ -17,6 +18,8 @@ from datamodules.sequences import SequenceData
 from datamodules.series import SeriesData
 from datamodules.table import TableData
 from datamodules.tabular import FrameData
+from datamodules.text import TextData
+from datamodules.texts import LabelledTexts
 
 __all__ = [
     "MNIST1D",
@@ -30,8 +33,11 @@ __all__ = [
     "Digits",
     "FrameData",
     "JapaneseVowels",
+    "LabelledTexts",
     "Rows",
     "SequenceData",
     "SeriesData",
     "TableData",
+    "TextData",
+    "WomensReviews",
 ]

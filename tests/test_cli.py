@@ -208,7 +208,7 @@ def test_no_recipe_rots(
 ) -> None:
     from experiments.__main__ import main
 
-    wheels = {"adult": "widedeep", "california": "widedeep", "japanese_vowels": "sktime"}
+    wheels = {"adult": "widedeep", "california": "widedeep", "reviews": "widedeep", "japanese_vowels": "sktime"}
     if path.parent.name in wheels:
         request.getfixturevalue(wheels[path.parent.name])
     monkeypatch.chdir(tmp_path)
