@@ -14,7 +14,7 @@ Channels = Literal[1, 3]
 
 Pixels = NDArray[numpy.uint8]
 
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """What is read. Others have no magic number that tells them from noise, or run a program to be read, as EPS does."""
 
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")

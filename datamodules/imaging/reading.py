@@ -48,6 +48,7 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
     Raises:
         DataError: For an image that cannot be read, or sizes that differ.
     """
+    Image.init()  # by itself pillow would load its readers at the first file, in several threads at once
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         wanted = _wanted(parts[0], channels, size)

@@ -49,7 +49,7 @@ def learn_levels(counts: Tensor, method: Method) -> Normalizer:
             center, scale = quarters[:, 1], quarters[:, 2] - quarters[:, 0]
         case "quantile":
             steps = max(2, min(MAX_QUANTILES, int(counts.sum(dim=1).max())))
-            return Quantiles(_quantiles(counts, torch.linspace(0, 1, steps).double()))
+            return Quantiles(_quantiles(counts, torch.linspace(0, 1, steps, dtype=torch.float64)))
         case "none":
             center, scale = torch.zeros(len(counts)).double(), torch.ones(len(counts)).double()
     # The deviation of equal pixels is rounding error, not always 0.
