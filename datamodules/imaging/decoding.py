@@ -58,9 +58,7 @@ def decode(path: Path, channels: Channels, size: tuple[int, int] | None) -> Pixe
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.load()
-            # Pillow warns on stderr of nonsense in EXIF tags, and goes on without them.
-            upright = ImageOps.exif_transpose(image)
-            return finish(upright, channels, size)
+            return finish(ImageOps.exif_transpose(image), channels, size)
     except Exception as error:  # pillow's readers raise what they like on broken files
         raise _unreadable(path, error) from error
 

@@ -50,6 +50,7 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
     """
     Image.init()  # by itself pillow would load its readers at the first file, in several threads at once
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd tags, which it does without
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         wanted = _wanted(parts[0], channels, size)
         out = numpy.empty((sum(map(len, parts)), wanted.channels, *wanted.size), numpy.uint8)
