@@ -1,9 +1,11 @@
 """The LightningDataModule that every data set stands on: load, split, normalize, batch."""
 
 from abc import abstractmethod
+from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
+import polars
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -124,9 +126,34 @@ class DataModule(LightningDataModule):
         """How many classes there are where a row has one, else None."""
         return {"binary": 2, "multiclass": self.num_outputs}.get(self.task)
 
-    def train_labels(self) -> Tensor:
-        """The targets of the train rows, such as for their classes' counts."""
-        return self.rows.y[self.split_now().train]
+    def targets(self, index: Tensor) -> Tensor:
+        """The targets of some rows, by their numbers."""
+        return self.rows.y[index]
+
+    def class_counts(self) -> Tensor | None:
+        """Train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        y = self.targets(self.split_now().train).long()
+        if self.num_classes is not None:
+            return torch.bincount(y, minlength=self.num_classes)
+        if self.task == "multilabel":
+            return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
+        return None
+
+    def features(self) -> polars.DataFrame:
+        """Columns to look at, a row for each row: what can be said of one in a number; of a table its columns."""
+        x, lengths = self.rows.x, self.rows.lengths
+        each = x.flatten(2).mean(dim=2, dtype=torch.float64) if x.dim() > 2 else x
+        name = "mean of channel" if x.dim() > 2 else "column"
+        columns = {f"{name} {index}": values.numpy() for index, values in enumerate(each.T)}
+        return polars.DataFrame(columns if lengths is None else {**columns, "length": lengths.numpy()})
+
+    def about(self) -> polars.DataFrame:
+        """Columns that the split may go by, none or a row for each row."""
+        return polars.DataFrame() if self.rows.about is None else self.rows.about
+
+    def duplicates(self) -> int | None:
+        """How many rows are an exact copy of an earlier one; None where nobody looked."""
+        return int((self._first != torch.arange(len(self._first))).sum())
 
     def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
@@ -232,8 +259,11 @@ class DataModule(LightningDataModule):
     def _splittable(self) -> Splittable:
         rows = self.rows
         labels = Labels(rows.y, self.class_names) if self._stratifies() else None
-        first = torch.arange(len(rows.y)) if self.split_settings.duplicates == "ignore" else self._first_copies()
-        return Splittable(first, labels, rows.about, rows.val, rows.test)
+        return Splittable(self._first, labels, rows.about, rows.val, rows.test)
+
+    @cached_property
+    def _first(self) -> Tensor:
+        return self._first_copies()
 
     def _first_copies(self) -> Tensor:
         return first_copies(*self.rows.tensors())
@@ -246,7 +276,7 @@ class DataModule(LightningDataModule):
             return None
         if self.num_classes is None:
             raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
-        return self.train_labels()
+        return self.targets(self.split_now().train)
 
     def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.

@@ -1,9 +1,11 @@
 """The data module of everything that is images in memory."""
 
 from dataclasses import asdict
+from math import prod
 from typing import Any
 
 import polars
+import torch
 from torch import Tensor
 
 from datamodules.base import DataModule
@@ -14,6 +16,9 @@ from datamodules.loaders import Transform
 from datamodules.normalization import Normalizer
 from datamodules.rows import Rows
 from datamodules.targets import Target, check_train_targets
+
+BLOCK_ROWS = 256
+"""Images that are summed at a time: torch makes eight bytes of each."""
 
 
 class PixelData(DataModule):
@@ -64,6 +69,12 @@ class PixelData(DataModule):
         """The bytes and the targets."""
         val, test = self._given
         return Rows(self._images, self._target.y, test, val, about=self._about)
+
+    def features(self) -> polars.DataFrame:
+        """The mean of each channel of each image."""
+        blocks = [block.flatten(2).sum(dim=2) for block in self._images.split(BLOCK_ROWS)]
+        means = torch.cat(blocks).double() / prod(self.input_shape[1:])
+        return polars.DataFrame({f"mean of channel {index}": one.numpy() for index, one in enumerate(means.T)})
 
     def transform(self, part: str) -> Transform:
         """What adds a batch's images: changed at random in training, and normalized."""

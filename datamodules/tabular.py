@@ -69,7 +69,7 @@ class FrameData(DataModule):
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
         self.input_shape = (self.columns.numbers.shape[1],)
-        self._frame, self._content, self._given = frame, [*inputs, *target], (val, test)
+        self._frame, self._inputs_named, self._targets_named, self._given = frame, inputs, list(target), (val, test)
         split, notes = self.split_now(), []
         check_train_targets(self._target, split.train)
         self._set_encoding(learn(self.columns, split.train))
@@ -83,6 +83,10 @@ class FrameData(DataModule):
         """The numbers, NaN where missing, and the targets."""
         val, test = self._given
         return Rows(self.columns.numbers, self._target.y, test, val, about=self._frame)
+
+    def features(self) -> polars.DataFrame:
+        """The input columns as they are in the file."""
+        return self._frame.select(self._inputs_named)
 
     def part(self, name: str) -> dict[str, Tensor]:
         """The rows of train, val or test: besides the usual, ``categories`` (N, C) int64 where there are any."""
@@ -110,7 +114,7 @@ class FrameData(DataModule):
         return self.encoding.numbers(self.columns, index)
 
     def _first_copies(self) -> Tensor:
-        return first_equal(self._frame.select(self._content))
+        return first_equal(self._frame.select([*self._inputs_named, *self._targets_named]))
 
     def _check(self, rows: Rows) -> None:
         """Nothing: columns and targets were checked one by one, and NaN is a missing number here."""

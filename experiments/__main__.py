@@ -29,6 +29,10 @@ def main(args: list[str] | None = None) -> int:
         from experiments.verbs.demo import demo
 
         return demo(words[1:])
+    if words[:1] == ["inspect"]:
+        from experiments.verbs.inspect import inspect
+
+        return inspect(words[1:])
     from experiments.cli import run
 
     return run(words)

@@ -3,6 +3,7 @@
 import secrets
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -187,11 +188,44 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
+class DataCLI(EvenhandCLI):
+    """The words of ``fit``, of which only the data module is made: ``datamodule``."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse with any model where none is typed."""
+        assert isinstance(args, list)
+        words = ["fit", *args[1:]]
+        super().parse_arguments(parser, words if typed(words, "model") else [*words, "--model", "LitLinear"])
+
+    def instantiate_classes(self) -> None:
+        """Make the data module alone."""
+        parser = Parser()
+        parser.add_subclass_arguments(DataModule, "data")
+        config = parser.parse_object({"data": self.config[self.config.subcommand].data})
+        self.datamodule = parser.instantiate_classes(config).data
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing is run."""
+
+
 def run(words: list[str]) -> int:
     """Run one of Lightning's verbs.
 
     ``--trust PACKAGE`` lets configurations name a package's classes, ``--allow_change KEY`` lets a setting differ from
     the checkpoint's, ``--debug`` shows an error's whole trace.
+
+    Raises:
+        SystemExit: As ``answer`` does.
+    """
+    return answer(words, EvenhandCLI)
+
+
+def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], object]) -> int:
+    """Do what the words ask for, and turn an error into a sentence and an exit code.
+
+    Args:
+        words: The command line's, with ``--trust``, ``--allow_change`` and ``--debug`` among them.
+        do: Gets the words without those, the whole command, and the changes that are allowed.
 
     Raises:
         SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 130 and 143 where
@@ -208,7 +242,7 @@ def run(words: list[str]) -> int:
             path = typed(words, "ckpt_path")
             if path not in (None, LAST):
                 config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
-            EvenhandCLI([word for word in words if word != "--debug"], command, allowed)
+            do([word for word in words if word != "--debug"], command, allowed)
     except Exception as error:
         told = _told(error)
         if debug:

@@ -16,6 +16,7 @@ from datamodules import DataModule
 from experiments.exits import Diverged, Interrupted
 from experiments.run.checkpoints import CONFIG
 from experiments.run.continuing import Start, keep_config
+from experiments.run.data import write_data
 from experiments.run.directory import LAUNCHED, RunDirectory
 from experiments.run.hyperparameters import curated, flat_hyperparameters
 from experiments.run.identity import identity
@@ -83,6 +84,7 @@ class RunRecord(Callback):
             self.content["resumed"] = [*self._loaded["resumed"], self._resumption()]
         if trainer.is_global_zero:
             self.directory.path.mkdir(parents=True, exist_ok=True)
+            write_data(self.directory.path, data)
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
             print("\n".join((self.heading(), *data.notes)), flush=True)
