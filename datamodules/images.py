@@ -71,4 +71,4 @@ class ImageData(PixelData):
         told = read_target(targets, task)
         self.notes = tuple(source.note for source in sources if source.note)
         images = read_images([source.images for source in sources], channels, size)
-        self.take(images, told, files.val, files.test, files.frame)
+        self.take(images, told, files.val, files.test, files.frame.drop(sources[0].target))

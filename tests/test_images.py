@@ -90,6 +90,13 @@ def test_several_targets_and_numbers(tmp_path: Path) -> None:
     assert made(str(tmp_path / "a.npz")).task == "multilabel"
 
 
+def test_truth_values_are_black_and_white_and_texts_are_classes(tmp_path: Path) -> None:
+    names = numpy.array(["zero", "one", "two", "three"])[Y]
+    data = made(write_npz(tmp_path / "a.npz", X > 100, names))
+    assert data.class_names == ("one", "three", "two", "zero")
+    assert numpy.array_equal(data.rows.x[:, 0].numpy(), (X > 100) * 255)
+
+
 def test_whole_numbers_in_an_array_are_classes_however_many(tmp_path: Path) -> None:
     y = numpy.arange(len(Y)) % 25
     data = made(write_npz(tmp_path / "a.npz", X, y))
@@ -425,6 +432,8 @@ def test_wrong_labels_are_refused(tmp_path: Path) -> None:
     assert "whole numbers 0 to 255" in refusal(numpy.full(X.shape, numpy.nan), Y)
     assert "shape (200, 64)" in refusal(X.reshape(-1, 64), Y)
     assert "two classes" in refusal(X, Y * 0)
+    assert "target label is missing in 1 of 200 rows" in refusal(X, numpy.where(numpy.arange(200) == 7, numpy.nan, Y))
+    assert "1 infinite values" in refusal(X, numpy.where(numpy.arange(200) == 7, numpy.inf, Y / 3))
     numpy.savez(tmp_path / "b.npz", x=X)
     with pytest.raises(DataError, match="is to hold one array y or labels"):
         ImageData(str(tmp_path / "b.npz"))

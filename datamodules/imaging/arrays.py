@@ -74,7 +74,8 @@ def as_pixels(images: Array, name: str) -> Pixels:
             f"{name} holds pixels of type {images.dtype} beyond what is read, whole numbers 0 to 255 or "
             "floating-point numbers 0 to 1; scale and save them as bytes"
         )
-    return (images * 255 if kind == "b" else (images * 255).round() if kind == "f" else images).astype(numpy.uint8)
+    scaled = images if kind in "ui" else (images * 255.0).round()
+    return scaled.astype(numpy.uint8, copy=False)
 
 
 def _bytes(path: Path) -> bytes:
@@ -88,7 +89,9 @@ def _array(content: bytes, name: str) -> Array:
     if is_idx(content):
         return parse_idx(content, name)
     if not content.startswith(b"\x93NUMPY"):
-        raise DataError(f"{name} is neither .npy nor IDX; save the array with numpy.save")
+        raise DataError(
+            f"{name} is neither .npy nor IDX; save arrays with numpy.save, and call an index file .csv or .parquet"
+        )
     try:
         return numpy.load(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
     except Exception as error:  # numpy parses a header as Python, which fails in every way there is

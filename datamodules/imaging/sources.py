@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import polars
+from polars import selectors
 
 from datamodules.errors import DataError
 from datamodules.frames import read_frame
@@ -55,7 +56,12 @@ def read_source(path: str, target: list[str], image_column: str) -> Source:
         return _index(place, target, image_column)
     if target:
         raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
-    return _folder(place) if place.is_dir() else _arrays(place)
+    if not place.is_dir():
+        return _arrays(place)
+    try:
+        return _folder(place)
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
 
 
 def _folder(root: Path) -> Source:
@@ -80,7 +86,11 @@ def _folder(root: Path) -> Source:
 
 def _walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
     """The files below a folder in an order that never changes."""
-    for here, folders, names in os.walk(folder):
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for here, folders, names in os.walk(folder, onerror=fail):
         ignored += [name for name in (*folders, *names) if _is_ignored(name)]
         folders[:] = sorted(name for name in folders if not _is_ignored(name))
         yield from (Path(here) / name for name in sorted(names) if not _is_ignored(name))
@@ -110,6 +120,5 @@ def _index(path: Path, target: list[str], image_column: str) -> Source:
 def _arrays(path: Path) -> Source:
     images, labels = read_arrays(path)
     columns = {LABEL: labels} if labels.ndim == 1 else {f"{LABEL}_{place}": one for place, one in enumerate(labels.T)}
-    return Source(
-        polars.DataFrame(columns), images, list(columns), classes=labels.ndim == 1 and labels.dtype.kind in "iu"
-    )
+    frame = polars.DataFrame(columns).with_columns(selectors.float().fill_nan(None))
+    return Source(frame, images, list(columns), classes=labels.ndim == 1 and labels.dtype.kind in "iu")
