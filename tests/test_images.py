@@ -279,7 +279,7 @@ def test_refusals_name_the_setting(refused, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     cases = {
-        f"--data.path {tmp_path}/nothing.npz": "nothing.npz cannot be read: No such file",
+        f"--data.path {tmp_path}/nothing.csv --data.target y": "there is no ",
         f"--data.path {empty}": "has no folders, and is to have one for each class",
         f"--data.path {arrays} --data.target y": "leave it out",
         f"--data.path {index}": "--data.target is missing",

@@ -54,6 +54,8 @@ def read_source(path: str, target: list[str], image_column: str) -> Source:
     place = Path(path)
     if place.is_file() and place.suffix.lower() in TABLES:
         return _index(place, target, image_column)
+    if not place.exists():
+        raise DataError(f"there is no {path}; --data.path names a folder, an index file or a file of arrays")
     if target:
         raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
     if not place.is_dir():
