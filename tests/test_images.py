@@ -17,6 +17,7 @@ from small import QUICK, model_for, quiet_trainer
 
 from datamodules import Augment, DataError, ImageData, PixelData
 from datamodules.imaging import reading
+from datamodules.inspection import inspect
 from datamodules.targets import Target
 
 X, Y = digits()
@@ -215,6 +216,13 @@ def test_the_images_stay_bytes_and_are_not_copied(tmp_path: Path) -> None:
     assert set(loader.tensors) == {"y", "row"}
     assert loader.transform.images.data_ptr() == data.rows.x.data_ptr()
     assert data.rows.x.element_size() == 1
+
+
+def test_a_look_at_images_is_one_at_their_means(tmp_path: Path) -> None:
+    x = numpy.stack([X, X // 2, X // 3], axis=3)
+    seen = inspect(made(write_npz(tmp_path / "a.npz", x, Y)))
+    assert [column.name for column in seen.columns] == [f"mean of channel {index}" for index in range(3)]
+    assert made(str(tmp_path / "a.npz")).features().to_numpy() == pytest.approx(x.mean(axis=(1, 2)))
 
 
 def test_it_resumes_with_its_split_and_statistics(tmp_path: Path) -> None:
