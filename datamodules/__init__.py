@@ -16,14 +16,14 @@ from datamodules.bundled import (
 from datamodules.errors import DataError
 from datamodules.images import ImageData
 from datamodules.imaging.augmentation import Augment
-from datamodules.pixels import PixelData
+from datamodules.imaging.base import PixelData
 from datamodules.rows import Rows
-from datamodules.sequences import SequenceData
+from datamodules.sequences.base import SequenceData
 from datamodules.series import SeriesData
 from datamodules.table import TableData
-from datamodules.tabular import FrameData
+from datamodules.tables.base import FrameData
 from datamodules.text import TextData
-from datamodules.texts import LabelledTexts
+from datamodules.texts.base import LabelledTexts
 
 __all__ = [
     "MNIST1D",

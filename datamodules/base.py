@@ -14,8 +14,8 @@ from datamodules.errors import DataError
 from datamodules.loaders import Batches, TensorLoader, Transform
 from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
 from datamodules.rows import Rows, digest, first_copies, valid
-from datamodules.splits import Split, check_ratios
-from datamodules.splitting import Duplicates, Labels, SplitSettings, Splittable, split_data
+from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
+from datamodules.splitting.splits import Split, check_ratios
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
 Modality = Literal["table", "series", "image", "text"]

@@ -6,12 +6,12 @@ import polars
 
 from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.imaging.base import PixelData
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.reading import read_images
 from datamodules.imaging.sources import Source, read_source
-from datamodules.parts import read_files
-from datamodules.pixels import PixelData
-from datamodules.targets import read_target
+from datamodules.splitting.files import read_files
+from datamodules.tables.targets import read_target
 
 
 class ImageData(PixelData):

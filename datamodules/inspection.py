@@ -9,7 +9,7 @@ from polars import selectors
 from torch import Tensor
 
 from datamodules.base import DataModule
-from datamodules.splits import PARTS
+from datamodules.splitting.splits import PARTS
 from datamodules.suspicion import suspicions
 
 Numbers = dict[str, float]

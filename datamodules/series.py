@@ -7,13 +7,14 @@ from typing import Any
 
 import polars
 
-from datamodules import array_file, frames, ts_format
 from datamodules.base import TaskName
 from datamodules.errors import DataError
-from datamodules.long_form import from_long
-from datamodules.padded import Series, join
-from datamodules.parts import read_files
-from datamodules.sequences import SequenceData
+from datamodules.sequences import array_file, ts_format
+from datamodules.sequences.base import SequenceData
+from datamodules.sequences.long_form import from_long
+from datamodules.sequences.padded import Series, join
+from datamodules.splitting.files import read_files
+from datamodules.tables import frames
 
 
 class SeriesData(SequenceData):

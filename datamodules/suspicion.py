@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from datamodules.base import DataModule
-from datamodules.columns import encode, to_days, to_numbers
 from datamodules.errors import DataError
-from datamodules.splits import Split
+from datamodules.splitting.splits import Split
+from datamodules.tables.columns import encode, to_days, to_numbers
 
 ALMOST_ALL = 0.95
 """A column that alone explains so much of the target's variation on validation rows is suspicious."""

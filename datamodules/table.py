@@ -4,9 +4,9 @@ from functools import partial
 from typing import Any
 
 from datamodules.base import TaskName
-from datamodules.frames import MISSING, read_frame
-from datamodules.parts import read_files
-from datamodules.tabular import FrameData
+from datamodules.splitting.files import read_files
+from datamodules.tables.base import FrameData
+from datamodules.tables.frames import MISSING, read_frame
 
 
 class TableData(FrameData):

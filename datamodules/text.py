@@ -8,10 +8,10 @@ import polars
 
 from datamodules.base import TaskName
 from datamodules.errors import DataError
-from datamodules.frames import MISSING, read_frame
-from datamodules.parts import read_files
-from datamodules.textfiles import LABEL, TEXT, read_text_folder
-from datamodules.texts import LabelledTexts
+from datamodules.splitting.files import read_files
+from datamodules.tables.frames import MISSING, read_frame
+from datamodules.texts.base import LabelledTexts
+from datamodules.texts.files import LABEL, TEXT, read_text_folder
 
 
 class TextData(LabelledTexts):

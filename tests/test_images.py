@@ -18,7 +18,7 @@ from small import QUICK, model_for, quiet_trainer
 from datamodules import Augment, DataError, ImageData, PixelData
 from datamodules.imaging import reading
 from datamodules.inspection import inspect
-from datamodules.targets import Target
+from datamodules.tables.targets import Target
 
 X, Y = digits()
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from small import QUICK
 
 from datamodules import DataError, SeriesData
-from datamodules.array_file import parse
 from datamodules.inspection import inspect
+from datamodules.sequences.array_file import parse
 from experiments.__main__ import main
 from lit_models import LitCNN
 

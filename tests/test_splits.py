@@ -11,7 +11,7 @@ from small import QUICK, small_data
 from torch import Tensor
 
 from datamodules import DataError, DataModule
-from datamodules.splits import split_rows
+from datamodules.splitting.splits import split_rows
 
 RATIOS = st.lists(st.integers(1, 20), min_size=3, max_size=3).map(lambda shares: [one / sum(shares) for one in shares])
 SIZES = st.lists(st.integers(3, 90), min_size=1, max_size=6)

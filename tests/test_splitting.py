@@ -11,8 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from datamodules import DataError, TableData
-from datamodules.grouping import deal_units, split_by_time, split_fold, together
-from datamodules.splits import Split
+from datamodules.splitting.grouping import deal_units, split_by_time, split_fold, together
+from datamodules.splitting.splits import Split
 
 RATIOS = (0.7, 0.15, 0.15)
 SEEDS = st.integers(0, 2**40)

@@ -19,8 +19,8 @@ from lightning.pytorch import Trainer
 from sklearn.preprocessing import QuantileTransformer
 
 from datamodules import DataError, TableData
-from datamodules.frames import parse
 from datamodules.normalization import learn
+from datamodules.tables.frames import parse
 from experiments.__main__ import main
 from lit_models import ConfigError, LitMLP, LitTransformer
 from lit_models.stems import to_sequence, to_vector

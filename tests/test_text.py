@@ -21,7 +21,7 @@ from small import QUICK
 from datamodules import DataError, TextData, WomensReviews
 from datamodules.bundled import wheels
 from datamodules.bundled.reviews import MEMBER
-from datamodules.vocabulary import Vocabulary, learn
+from datamodules.texts.vocabulary import Vocabulary, learn
 from experiments.__main__ import main
 
 GOOD = ["lovely", "perfect fit", "so soft", "Flattering!", "great colour"]
@@ -276,7 +276,7 @@ def test_a_random_split_keeps_its_vocabulary_too(file: Write) -> None:
 
 TWICE = """
 import hashlib, json, os, sys
-from datamodules.vocabulary import learn
+from datamodules.texts.vocabulary import learn
 texts = json.load(sys.stdin)
 for kind in ("bpe", "word"):
     for size in (3, 9, 25, 60, 500):

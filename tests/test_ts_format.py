@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small import QUICK
 
 from datamodules import DataError
-from datamodules.ts_format import parse
+from datamodules.sequences.ts_format import parse
 
 HEAD = "@problemName made\n@timeStamps false\n@univariate false\n@classLabel true a b\n"
 GOOD = HEAD + "@data\n1,2,3:4,5,6:a\n7,8:9,10:b\n"

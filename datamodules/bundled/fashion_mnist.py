@@ -9,9 +9,9 @@ from torch import Tensor
 
 from datamodules.bundled.wheels import cache_folder
 from datamodules.errors import DataError
+from datamodules.imaging.base import PixelData
 from datamodules.imaging.idx import parse_idx, unpacked
-from datamodules.pixels import PixelData
-from datamodules.targets import Target
+from datamodules.tables.targets import Target
 
 PACKAGED = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package ``dataset-fashion-mnist`` puts the files."""

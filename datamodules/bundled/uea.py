@@ -7,9 +7,9 @@ import polars
 import torch
 
 from datamodules.bundled.wheels import SKTIME, read_member
-from datamodules.padded import join
-from datamodules.sequences import SequenceData
-from datamodules.ts_format import parse
+from datamodules.sequences.base import SequenceData
+from datamodules.sequences.padded import join
+from datamodules.sequences.ts_format import parse
 
 Name = Literal[
     "ACSF1",

@@ -9,10 +9,10 @@ import polars
 from polars import selectors
 
 from datamodules.errors import DataError
-from datamodules.frames import read_frame
 from datamodules.imaging.arrays import read_arrays
 from datamodules.imaging.reading import Images
-from datamodules.splitting import check_names
+from datamodules.splitting.settings import check_names
+from datamodules.tables.frames import read_frame
 
 LABEL = "label"
 """The target column of what has no columns of its own."""

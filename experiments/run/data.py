@@ -7,7 +7,7 @@ import polars
 
 from datamodules import DataModule
 from datamodules.inspection import inspect
-from datamodules.splits import PARTS
+from datamodules.splitting.splits import PARTS
 
 
 def write_data(folder: Path, data: DataModule) -> None:

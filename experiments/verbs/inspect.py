@@ -7,7 +7,7 @@ from rich.text import Text
 
 from datamodules.inspection import Column, Inspection, Numbers
 from datamodules.inspection import inspect as look
-from datamodules.splits import PARTS
+from datamodules.splitting.splits import PARTS
 from experiments.cli import DataCLI, answer
 
 HELP = """usage: evenhand inspect [-c FILE] [--data CLASS] [--data.SETTING VALUE ...]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.padded import Series, cut, last_steps
 from datamodules.rows import valid
-from datamodules.splitting import check_names
+from datamodules.sequences.padded import Series, cut, last_steps
+from datamodules.splitting.settings import check_names
 
 DAMAGED = (
     ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, OverflowError, NotImplementedError, RuntimeError,

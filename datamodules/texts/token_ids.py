@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datamodules.splits import PARTS, Split
-from datamodules.vocabulary import UNKNOWN, Vocabulary
+from datamodules.splitting.splits import PARTS, Split
+from datamodules.texts.vocabulary import UNKNOWN, Vocabulary
 
 
 @dataclass

@@ -9,12 +9,12 @@ import polars
 from torch import Tensor
 
 from datamodules.base import DataModule, TaskName
-from datamodules.columns import Columns, ColumnType, read_columns
-from datamodules.encoding import Encoding, learn
 from datamodules.errors import DataError
 from datamodules.rows import Rows, digest, first_equal
-from datamodules.splitting import check_names
-from datamodules.targets import Target, check_train_targets, read_target
+from datamodules.splitting.settings import check_names
+from datamodules.tables.columns import Columns, ColumnType, read_columns
+from datamodules.tables.encoding import Encoding, learn
+from datamodules.tables.targets import Target, check_train_targets, read_target
 
 
 class FrameData(DataModule):

@@ -9,9 +9,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.columns import encode, to_days, to_numbers
 from datamodules.errors import DataError
-from datamodules.grouping import (
+from datamodules.splitting.grouping import (
     Deal,
     deal_rows,
     deal_units,
@@ -21,7 +20,8 @@ from datamodules.grouping import (
     split_given,
     together,
 )
-from datamodules.splits import Split
+from datamodules.splitting.splits import Split
+from datamodules.tables.columns import encode, to_days, to_numbers
 
 Duplicates = Literal["keep-together", "drop", "ignore"]
 """Exact copies of a row: into one part, out of the data but for the first, or like any other row."""

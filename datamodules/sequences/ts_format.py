@@ -13,7 +13,7 @@ import polars
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
-from datamodules.padded import Series, cut, last_steps, pad
+from datamodules.sequences.padded import Series, cut, last_steps, pad
 
 TARGET = "target"
 """What the target column is called."""

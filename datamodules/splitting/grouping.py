@@ -1,6 +1,6 @@
 """Splits that something in the data decides: groups, copies of a row, time, a column, folds.
 
-Like those of ``splits.py`` they are functions of the data and the split seed alone.
+Like those of ``splits`` they are functions of the data and the split seed alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.splits import PARTS, Split, split_rows
+from datamodules.splitting.splits import PARTS, Split, split_rows
 
 Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]
 """(row numbers, ratios, seed) -> the parts, each sorted."""

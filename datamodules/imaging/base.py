@@ -15,7 +15,7 @@ from datamodules.imaging.statistics import count_levels, learn_levels
 from datamodules.loaders import Transform
 from datamodules.normalization import Normalizer
 from datamodules.rows import Rows
-from datamodules.targets import Target, check_train_targets
+from datamodules.tables.targets import Target, check_train_targets
 
 BLOCK_ROWS = 256
 """Images that are summed at a time: torch makes eight bytes of each."""

@@ -6,10 +6,10 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.columns import to_numbers
 from datamodules.errors import DataError
-from datamodules.padded import Series
-from datamodules.splitting import check_names
+from datamodules.sequences.padded import Series
+from datamodules.splitting.settings import check_names
+from datamodules.tables.columns import to_numbers
 
 
 def from_long(

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from datamodules.base import DataModule
 from datamodules.errors import DataError
-from datamodules.padded import Series, fill_gaps, window_starts, windows
 from datamodules.rows import Rows, first_copies, valid
-from datamodules.splits import Split
-from datamodules.splitting import Labels, Splittable
-from datamodules.targets import Target, check_train_targets, read_target
+from datamodules.sequences.padded import Series, fill_gaps, window_starts, windows
+from datamodules.splitting.settings import Labels, Splittable
+from datamodules.splitting.splits import Split
+from datamodules.tables.targets import Target, check_train_targets, read_target
 
 
 class SequenceData(DataModule):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from datamodules.base import TaskName
-from datamodules.columns import encode, to_numbers
 from datamodules.errors import DataError
+from datamodules.tables.columns import encode, to_numbers
 
 FEW = 20
 """So many different whole numbers are still taken for classes."""

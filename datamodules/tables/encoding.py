@@ -7,8 +7,8 @@ import numpy
 import torch
 from torch import Tensor
 
-from datamodules.columns import Columns
 from datamodules.errors import DataError
+from datamodules.tables.columns import Columns
 
 UNKNOWN, MISSING = 0, 1
 """Indices of every categorical column: a category that no train row has, and no value at all."""

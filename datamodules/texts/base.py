@@ -12,11 +12,11 @@ from datamodules.base import DataModule, TaskName
 from datamodules.errors import DataError
 from datamodules.normalization import Normalizer, Statistics
 from datamodules.rows import Rows
-from datamodules.splitting import check_names
-from datamodules.targets import Target, check_train_targets, read_target
-from datamodules.textfiles import joined
-from datamodules.token_ids import TokenIds, encode
-from datamodules.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
+from datamodules.splitting.settings import check_names
+from datamodules.tables.targets import Target, check_train_targets, read_target
+from datamodules.texts.files import joined
+from datamodules.texts.token_ids import TokenIds, encode
+from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
 
 
 class LabelledTexts(DataModule):

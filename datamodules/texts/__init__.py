@@ -1,0 +1,1 @@
+"""What texts are made of: their files, their vocabulary, their tokens."""
