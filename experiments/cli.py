@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
@@ -203,6 +204,13 @@ class DataCLI(EvenhandCLI):
         parser.add_subclass_arguments(DataModule, "data")
         config = parser.parse_object({"data": self.config[self.config.subcommand].data})
         self.datamodule = parser.instantiate_classes(config).data
+
+    def plain_config(self) -> dict[str, Any]:
+        """The configuration as plain values."""
+        config: dict[str, Any] = yaml.safe_load(
+            self._parser("fit").dump(self.config[self.config.subcommand], skip_none=False)
+        )
+        return config
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Nothing is run."""

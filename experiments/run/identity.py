@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 
 PACKAGES = ("evenhand", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "polars")
 
 
-def identity(trainer: Trainer) -> dict[str, Any]:
+def identity(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
     """Plain values for the record."""
-    device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "git": _git(),
@@ -22,10 +20,10 @@ def identity(trainer: Trainer) -> dict[str, Any]:
         "device": {
             "type": device.type,
             "name": name,
-            "processes": trainer.world_size,
+            "processes": processes,
             "threads": torch.get_num_threads(),
         },
-        "precision": str(trainer.precision),
+        "precision": precision,
     }
 
 

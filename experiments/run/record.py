@@ -75,7 +75,7 @@ class RunRecord(Callback):
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
             "hyperparameters": flat_hyperparameters(config),
-            **identity(trainer),
+            **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
         }
         if self.start.again:
             self.content["started"] = read_record(self.directory.path)["started"]
