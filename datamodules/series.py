@@ -9,7 +9,7 @@ import polars
 
 from datamodules.base import TaskName
 from datamodules.errors import DataError
-from datamodules.sequences.base import array_file, ts_format
+from datamodules.sequences import array_file, ts_format
 from datamodules.sequences.base import SequenceData
 from datamodules.sequences.long_form import from_long
 from datamodules.sequences.padded import Series, join
