@@ -11,9 +11,10 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.inputs import ArrayInputs, Inputs
 from datamodules.loaders import Batches, TensorLoader, Transform
 from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
-from datamodules.rows import Rows, digest, first_copies, valid
+from datamodules.rows import Rows, digest, first_copies
 from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split, check_ratios
 
@@ -27,7 +28,7 @@ class DataModule(LightningDataModule):
 
     The facts are ``task``, ``modality``, ``input_shape``, ``num_outputs`` and, for a table's categorical columns,
     ``cardinalities``, for text ``vocab_size``, which the command line passes on to the model; and ``class_names`` where
-    there are classes. ``notes`` are sentences worth knowing about the data, which a run records.
+    there are classes, ``target_names`` where targets have names. ``notes`` are sentences worth knowing about the data, which a run records.
 
     Args:
         batch_size: Rows of a training batch, over all devices together.
@@ -56,6 +57,7 @@ class DataModule(LightningDataModule):
     cardinalities: tuple[int, ...] = ()
     vocab_size: int = 0
     class_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __init__(
@@ -186,10 +188,13 @@ class DataModule(LightningDataModule):
         if self.split is None or self.statistics is None:
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
-        tensors = {"x": self._normalized(index), "y": self.rows.y[index], "row": index}
-        if self.rows.lengths is not None:
-            tensors["lengths"] = self.rows.lengths[index]
-        return tensors
+        return {**self._tensors(index), "y": self.rows.y[index], "row": index}
+
+    @property
+    def inputs(self) -> Inputs:
+        """What turns raw rows into the model's inputs, once ``setup()`` was called; a checkpoint has it too."""
+        assert self.statistics is not None
+        return ArrayInputs(self.statistics, self.input_shape)
 
     def transform(self, part: str) -> Transform | None:
         """What is done to each batch of train, val or test besides; nothing unless a subclass says so."""
@@ -202,7 +207,7 @@ class DataModule(LightningDataModule):
         return {"data": self._data_digest(), "split": digest(*self.split)}
 
     def state_dict(self) -> dict[str, Any]:
-        """The split and the statistics, as plain values and tensors."""
+        """The split, the statistics, and what predicting needs besides, as plain values and tensors."""
         if self.split is None or self.statistics is None:
             return {}
         return {
@@ -210,6 +215,9 @@ class DataModule(LightningDataModule):
             "split": self.split._asdict(),
             "statistics": self.statistics._asdict(),
             "target_statistics": self.target_statistics and self.target_statistics._asdict(),
+            "inputs": self.inputs.state_dict(),
+            "class_names": list(self.class_names),
+            "target_names": list(self.target_names),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -240,11 +248,12 @@ class DataModule(LightningDataModule):
         lengths = self.rows.lengths
         return learn(self._inputs(train), self.normalize, None if lengths is None else lengths[train])
 
-    def _normalized(self, index: Tensor) -> Tensor:
-        """The inputs of some rows as a model gets them, 0 where they are padded."""
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        """What a model is given of some rows, by ``inputs``."""
         assert self.statistics is not None
-        x, lengths = self.statistics.apply(self._inputs(index)), self.rows.lengths
-        return x if lengths is None else x * valid(lengths[index], x.shape[-1]).unsqueeze(1)
+        lengths = self.rows.lengths
+        of_rows = None if lengths is None else lengths[index]
+        return ArrayInputs(self.statistics, self.input_shape).tensors(self._inputs(index), of_rows)
 
     def _data_digest(self) -> str:
         return digest(*self.rows.tensors())

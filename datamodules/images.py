@@ -71,4 +71,5 @@ class ImageData(PixelData):
         told = read_target(targets, task)
         self.notes = tuple(source.note for source in sources if source.note)
         images = read_images([source.images for source in sources], channels, size)
+        self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
         self.take(images, told, files.val, files.test, files.frame.drop(sources[0].target))

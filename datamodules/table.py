@@ -37,5 +37,6 @@ class TableData(FrameData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.missing = missing
         files = read_files(partial(read_frame, missing=missing), path, val_path, test_path)
         self.take(files.frame, [target] if isinstance(target, str) else target, task, files.val, files.test)

@@ -54,6 +54,7 @@ class TextData(LabelledTexts):
             read, text, target = read_text_folder, TEXT, LABEL
         else:
             read = partial(read_frame, missing=missing)
+        self.missing = missing
         files = read_files(read, path, val_path, test_path)
         frame = files.frame
         self.take(frame, _named(text, "text", frame), _named(target, "target", frame), task, files.val, files.test)

@@ -37,6 +37,10 @@ def main(args: list[str] | None = None) -> int:
         from experiments.verbs.floor import floor
 
         return floor(words[1:])
+    if words[:1] == ["predict"]:
+        from experiments.verbs.predict import predict
+
+        return predict(words[1:])
     from experiments.cli import run
 
     return run(words)

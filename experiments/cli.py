@@ -25,7 +25,7 @@ from experiments.run.amend import amendment
 from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
 from experiments.run.checkpoint_io import SafeCheckpointIO
-from experiments.run.checkpoints import best_path, config_in
+from experiments.run.checkpoints import best_path, checkpoint_of, config_in
 from experiments.run.continuing import LAST, Start, beneath, config_of, decide, find_run, typed
 from experiments.run.directory import RunDirectory, job_seed
 from experiments.run.predictions import write_predictions
@@ -249,6 +249,9 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
             trust.allow(packages)
             path = typed(words, "ckpt_path")
             if path not in (None, LAST):
+                if words[:1] == ["predict"]:
+                    path = str(checkpoint_of(path))
+                    words = [*words, "--ckpt_path", path]
                 config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
             do([word for word in words if word != "--debug"], command, allowed)
     except Exception as error:

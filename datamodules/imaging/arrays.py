@@ -59,6 +59,18 @@ def as_pixels(images: Array, name: str) -> Pixels:
     Raises:
         DataError: For other shapes or values.
     """
+    ordered = arrange(images, name)
+    if not in_range(ordered, name).all():
+        raise _beyond(ordered, name)
+    return as_bytes(ordered)
+
+
+def arrange(images: Array, name: str) -> Array:
+    """Arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as (N, C, H, W).
+
+    Raises:
+        DataError: For other shapes.
+    """
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
@@ -68,14 +80,47 @@ def as_pixels(images: Array, name: str) -> Pixels:
             f"{name} holds an array of shape {images.shape}, and images are (N, H, W), (N, H, W, C) or (N, C, H, W) "
             "with 1 or 3 channels"
         )
-    kind, top = images.dtype.kind, {"b": 1, "u": 255, "i": 255, "f": 1}.get(images.dtype.kind)
-    if top is None or not (images.min() >= 0 and images.max() <= top):  # NaN is neither
-        raise DataError(
-            f"{name} holds pixels of type {images.dtype} beyond what is read, whole numbers 0 to 255 or "
-            "floating-point numbers 0 to 1; scale and save them as bytes"
-        )
-    scaled = images if kind in "ui" else (images * 255.0).round()
+    return images
+
+
+def in_range(images: Array, name: str) -> NDArray[numpy.bool_]:
+    """Which of images (N, C, H, W) have pixels that can be read.
+
+    Raises:
+        DataError: Where their type is none of numbers.
+    """
+    top = {"b": 1, "u": 255, "i": 255, "f": 1}.get(images.dtype.kind)
+    if top is None:
+        raise _beyond(images, name)
+    low, high = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
+    return (low >= 0) & (high <= top)  # NaN is neither
+
+
+def as_bytes(images: Array) -> Pixels:
+    """Images in range as bytes."""
+    scaled = images if images.dtype.kind in "ui" else (images * 255.0).round()
     return scaled.astype(numpy.uint8, copy=False)
+
+
+def read_images_alone(path: Path) -> Array | None:
+    """The images of an .npz, .npy or IDX file without their labels; None for a file that is none of these.
+
+    Raises:
+        DataError: For a broken file.
+    """
+    content = _bytes(path)
+    if content.startswith(b"PK"):
+        return _one(_npz(content, str(path)), IMAGES, str(path))
+    if is_idx(content) or content.startswith(b"\x93NUMPY"):
+        return _array(content, str(path))
+    return None
+
+
+def _beyond(images: Array, name: str) -> DataError:
+    return DataError(
+        f"{name} holds pixels of type {images.dtype} beyond what is read, whole numbers 0 to 255 or "
+        "floating-point numbers 0 to 1; scale and save them as bytes"
+    )
 
 
 def _bytes(path: Path) -> bytes:

@@ -11,6 +11,8 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.imaging.augmentation import Augment
 from datamodules.imaging.batches import ImageBatches
+from datamodules.imaging.decoding import Channels
+from datamodules.imaging.inputs import ImageInputs
 from datamodules.imaging.statistics import count_levels, learn_levels
 from datamodules.loaders import Transform
 from datamodules.normalization import Normalizer
@@ -37,6 +39,8 @@ class PixelData(DataModule):
         super().__init__(**kwargs)
         self.hparams["augment"] = asdict(augment)  # a checkpoint holds plain values only
         self.augment = augment
+        self.resize = False
+        self.image_column = "path"
         self._given: tuple[Tensor | None, Tensor | None] = (None, None)
         self._images: Tensor
         self._target: Target
@@ -70,6 +74,14 @@ class PixelData(DataModule):
         val, test = self._given
         return Rows(self._images, self._target.y, test, val, about=self._about)
 
+    @property
+    def inputs(self) -> ImageInputs:
+        """Size, channels and statistics."""
+        assert self.statistics is not None
+        channels, height, width = self.input_shape
+        grey_or_colour: Channels = 1 if channels == 1 else 3
+        return ImageInputs(self.statistics, grey_or_colour, (height, width), self.resize, self.image_column)
+
     def features(self) -> polars.DataFrame:
         """The mean of each channel of each image."""
         blocks = [block.flatten(2).sum(dim=2) for block in self._images.split(BLOCK_ROWS)]
@@ -78,8 +90,7 @@ class PixelData(DataModule):
 
     def transform(self, part: str) -> Transform:
         """What adds a batch's images: changed at random in training, and normalized."""
-        assert self.statistics is not None
-        return ImageBatches(self._images, self.statistics, self.augment if part == "train" else None)
+        return ImageBatches(self._images, self.inputs, self.augment if part == "train" else None)
 
     def _sliced(self, part: str) -> dict[str, Tensor]:
         assert self.split is not None

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from datamodules.imaging.augmentation import Augment
+from datamodules.imaging.inputs import ImageInputs
 from datamodules.loaders import Batch
-from datamodules.normalization import Normalizer
 
 
 class ImageBatches:
@@ -14,13 +14,13 @@ class ImageBatches:
 
     Args:
         images: Bytes (N, C, H, W).
-        normalizer: What was learned of the train rows.
+        inputs: What normalizes them.
         augment: Random changes; None for evaluation.
     """
 
-    def __init__(self, images: Tensor, normalizer: Normalizer, augment: Augment | None = None) -> None:
+    def __init__(self, images: Tensor, inputs: ImageInputs, augment: Augment | None = None) -> None:
         self.images = images
-        self.normalizer = normalizer
+        self.inputs = inputs
         self.augment = augment
         self.draws = augment.draws if augment else 0
 
@@ -29,4 +29,4 @@ class ImageBatches:
         x = self.images[batch["row"]]
         if self.augment:
             x = self.augment(x, uniform)
-        return {"x": self.normalizer.apply(x), **batch}
+        return {**self.inputs.tensors(x), **batch}

@@ -2,8 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels, Pixels, channels_of, decode, finish
+from datamodules.inputs import Reasons
 from datamodules.progress import shown
 
 FIRST = 100
@@ -48,10 +50,7 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
     Raises:
         DataError: For an image that cannot be read, or sizes that differ.
     """
-    Image.init()  # by itself pillow would load its readers at the first file, in several threads at once
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd tags, which it does without
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _careful():
         wanted = _wanted(parts[0], channels, size)
         out = numpy.empty((sum(map(len, parts)), wanted.channels, *wanted.size), numpy.uint8)
         start = 0
@@ -61,6 +60,25 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
     return torch.from_numpy(out)
 
 
+def read_each(images: Images, wanted: Wanted, resize: bool) -> tuple[Pixels, Reasons]:
+    """Images as bytes (N, C, H, W), black where one cannot be read, and why it cannot, by its place."""
+    out = numpy.zeros((len(images), wanted.channels, *wanted.size), numpy.uint8)
+    reasons: Reasons = {}
+    with _careful():
+        _fill(out, images, wanted, resize, reasons.__setitem__)
+    return out, reasons
+
+
+@contextmanager
+def _careful() -> Iterator[None]:
+    """Pillow's readers loaded, its warnings heeded that matter."""
+    Image.init()  # by itself pillow would load its readers at the first file, in several threads at once
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd tags, which it does without
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def _wanted(first: Images, channels: Channels | None, size: tuple[int, int] | None) -> Wanted:
     if isinstance(first, list):
         channels = channels or max(channels_of(path) for path in first[:FIRST])
@@ -68,7 +86,13 @@ def _wanted(first: Images, channels: Channels | None, size: tuple[int, int] | No
     return Wanted(channels or first.shape[1], size or first.shape[2:])
 
 
-def _fill(out: Pixels, images: Images, wanted: Wanted, resize: bool) -> None:
+def _stop(row: int, reason: str) -> None:
+    raise DataError(reason)
+
+
+def _fill(
+    out: Pixels, images: Images, wanted: Wanted, resize: bool, failed: Callable[[int, str], None] = _stop
+) -> None:
     if not isinstance(images, list) and images.shape[1:] == out.shape[1:]:
         out[:] = images
         return
@@ -77,17 +101,24 @@ def _fill(out: Pixels, images: Images, wanted: Wanted, resize: bool) -> None:
 
     def block(start: int) -> int:
         for row in range(start, min(start + BLOCK, len(out))):
-            name, pixels = one(row, wanted.channels, size)
-            if pixels.shape[1:] != wanted.size:
-                height, width = pixels.shape[1:]
-                raise DataError(
-                    f"{name} is {height} x {width} (height x width) and the first image {wanted.size[0]} x "
-                    f"{wanted.size[1]}; give all one size with --data.size [{wanted.size[0]},{wanted.size[1]}]"
-                )
-            out[row] = pixels
+            try:
+                name, pixels = one(row, wanted.channels, size)
+                _check_size(name, pixels, wanted)
+                out[row] = pixels
+            except DataError as error:
+                failed(row, str(error))
         return BLOCK
 
     _in_threads(block, range(0, len(out), BLOCK), len(out))
+
+
+def _check_size(name: str, pixels: Pixels, wanted: Wanted) -> None:
+    if pixels.shape[1:] != wanted.size:
+        height, width = pixels.shape[1:]
+        raise DataError(
+            f"{name} is {height} x {width} (height x width) and the first image {wanted.size[0]} x "
+            f"{wanted.size[1]}; give all one size with --data.size [{wanted.size[0]},{wanted.size[1]}]"
+        )
 
 
 def _in_threads(block: Callable[[int], int], starts: range, rows: int) -> None:

@@ -74,7 +74,7 @@ def _folder(root: Path) -> Source:
     files: list[Path] = []
     labels: list[str] = []
     for name in classes:
-        inside = list(_walk(root / name, ignored))
+        inside = list(walk(root / name, ignored))
         if not inside:
             raise DataError(f"the class folder {root / name} has no file in it; remove it or add images")
         files += inside
@@ -86,7 +86,7 @@ def _folder(root: Path) -> Source:
     return Source(frame, files, [LABEL], note=note)
 
 
-def _walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
+def walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
     """The files below a folder in an order that never changes."""
 
     def fail(error: OSError) -> None:

@@ -56,9 +56,30 @@ def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
     return Series(cut(x, lengths), lengths, columns.select(targets), columns.drop(targets), channels)
 
 
+def parse_inputs(content: bytes, name: str) -> tuple[Tensor, Tensor]:
+    """The series alone: values (N, C, T), NaN where missing and 0 behind a series' end, and their lengths (N,).
+
+    Args:
+        content: An .npz file with ``x`` and perhaps ``lengths``, or an .npy file of the series.
+        name: Of the file.
+
+    Raises:
+        DataError: For arrays of other shapes, and for a damaged file.
+    """
+    arrays = _arrays(content, name)
+    if "x" not in arrays:
+        raise DataError(f"{name} has no array 'x'; there are {', '.join(sorted(arrays)[:10]) or 'none'}")
+    x = _inputs(arrays["x"], name)
+    lengths = _lengths(arrays["lengths"], x, name) if "lengths" in arrays else last_steps(x)
+    return cut(x, lengths), lengths
+
+
 def _arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
     try:
-        with numpy.load(io.BytesIO(content), allow_pickle=False) as file:
+        loaded = numpy.load(io.BytesIO(content), allow_pickle=False)
+        if isinstance(loaded, numpy.ndarray):
+            return {"x": loaded}
+        with loaded as file:
             return {key: file[key] for key in file.files if isinstance(file[key], numpy.ndarray)}
     except DAMAGED as error:
         said = str(error).partition("\n")[0].rstrip(".")

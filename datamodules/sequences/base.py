@@ -1,5 +1,6 @@
 """The data module of all series in memory."""
 
+from dataclasses import replace
 from typing import Any
 
 import polars
@@ -9,6 +10,7 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.errors import DataError
 from datamodules.rows import Rows, first_copies, valid
+from datamodules.sequences.inputs import SeriesInputs, filled
 from datamodules.sequences.padded import Series, fill_gaps, window_starts, windows
 from datamodules.splitting.settings import Labels, Splittable
 from datamodules.splitting.splits import Split
@@ -47,6 +49,8 @@ class SequenceData(DataModule):
                 raise DataError(f"--data.{name} is a number of steps, at least 1, and it is {steps}")
         self.window = window
         self.stride = stride or window or 1
+        self.id: str | None = None
+        self.step: str | None = None
         self.fill: Tensor
         self._series: Series
         self._target: Target
@@ -61,9 +65,11 @@ class SequenceData(DataModule):
             val: Numbers of those of a validation part that the data come with.
             test: Numbers of those of a test part.
         """
-        self._series, self._given = fill_gaps(series), (val, test)
+        x = fill_gaps(series.x, series.lengths)
+        self._series, self._given = replace(series, x=x), (val, test)
         self._window_of = window_starts(series.lengths, self.window or series.x.shape[2], self.stride)
         self._target = read_target(series.targets, series.task)
+        self.target_names = tuple(series.targets.columns)
         _, self.task, self.num_outputs, self.class_names = self._target
         split = self.split_now()
         check_train_targets(Target(self.rows.y, *self._target[1:]), split.train)
@@ -93,11 +99,12 @@ class SequenceData(DataModule):
         columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
         return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
 
-    def part(self, name: str) -> dict[str, Tensor]:
-        """The rows of train, val or test; without ``lengths`` where all are as long as the longest train row."""
-        tensors = super().part(name)
-        lengths = tensors.pop("lengths").clamp(max=self.input_shape[1])
-        return tensors if (lengths == self.input_shape[1]).all() else {**tensors, "lengths": lengths}
+    @property
+    def inputs(self) -> SeriesInputs:
+        """The channels, what fills them, their statistics and the windows."""
+        assert self.statistics is not None
+        series, step = self._series.channels, self.input_shape[1]
+        return SeriesInputs(self.statistics, self.fill, step, series, self.window, self.stride, self.id, self.step)
 
     def state_dict(self) -> dict[str, Any]:
         """The split, the statistics, the number of steps and what fills a channel without a value."""
@@ -133,8 +140,10 @@ class SequenceData(DataModule):
         return x.where(there, 0).sum(dim=2, dtype=torch.float64), there.sum(dim=2)
 
     def _inputs(self, index: Tensor) -> Tensor:
-        x = self.rows.x[index][..., : self.input_shape[1]]
-        return x.where(~x.isnan(), self.fill.to(x.dtype).unsqueeze(1))
+        return filled(self.rows.x[index], self.fill, self.input_shape[1])
+
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        return self.inputs.tensors(self.rows.x[index], self._lengths()[index])
 
     def _on_cuts(self, split: Split) -> list[str]:
         steps, lengths, notes = self.input_shape[1], self._lengths(), []

@@ -1,6 +1,6 @@
 """Series in long form: a table with a row for each step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars
 import torch
@@ -45,7 +45,7 @@ def from_long(
         check_names(what, names, frame.columns)
     if len({id, step, *target, *drop}) < 2 + len(target) + len(drop) or {step, *target} & set(steering):
         raise DataError("--data.id, --data.step, --data.target and --data.drop name different columns, each one once")
-    series = _numbered(frame, name, id)
+    series = numbered_series(frame, name, id)
     row_of = _in_order(frame, name, id, step, series)
     rest = [one for one in frame.columns if one not in {id, step, *target, *drop, *steering}]
     channels = [one for one in rest if frame[one].dtype.is_numeric() or frame[one].dtype == polars.Boolean]
@@ -59,17 +59,29 @@ def from_long(
                 "target, and what the split goes by, is said of a whole series"
             )
     first = _first_rows(series)
-    lengths = torch.bincount(series)
-    place = torch.arange(len(series)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
-    x = torch.zeros(len(lengths), len(channels), int(lengths.max()), dtype=torch.float64)
-    for number, channel in enumerate(channels):
-        x[series[row_of], number, place] = to_numbers(frame[channel])[row_of]
+    x, lengths = placed({channel: to_numbers(frame[channel]) for channel in channels}, series, row_of)
     about = frame.drop(*channels, *target, *changing)[first.tolist()]
     unused = [one for one in changing if one not in {step, *drop}]
     return Series(x, lengths, frame.select(target)[first.tolist()], about, tuple(channels)), unused
 
 
-def _numbered(frame: polars.DataFrame, name: str, id: str) -> Tensor:
+def placed(channels: Mapping[str, Tensor], series: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
+    """Columns (rows,) of steps as series (N, C, T) float64, 0 behind each one's end, and their lengths (N,).
+
+    Args:
+        channels: The columns.
+        series: The number of each row's series (rows,), each of 0 to N - 1 at least once.
+        row_of: The rows, series by series, each in the order of its steps.
+    """
+    lengths = torch.bincount(series)
+    place = torch.arange(len(series)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
+    x = torch.zeros(len(lengths), len(channels), int(lengths.max()), dtype=torch.float64)
+    for number, values in enumerate(channels.values()):
+        x[series[row_of], number, place] = values[row_of]
+    return x, lengths
+
+
+def numbered_series(frame: polars.DataFrame, name: str, id: str) -> Tensor:
     """The number of each row's series (rows,), counted from 0 in the order of their first rows."""
     _check_there(frame, name, "id", id)
     column = frame[id].alias("id").to_frame().with_row_index("row")

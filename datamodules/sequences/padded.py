@@ -1,7 +1,7 @@
 """Series of equal or unequal lengths in one tensor: padding, gaps, windows, and several files together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy
 import polars
@@ -58,20 +58,20 @@ def cut(x: Tensor, lengths: Tensor) -> Tensor:
     return x[..., :longest].masked_fill(~valid(lengths, longest).unsqueeze(1), 0)
 
 
-def fill_gaps(series: Series) -> Series:
-    """Missing values on the line between the values beside them, at the ends the nearest one's.
+def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
+    """Missing values of series (N, C, T) on the line between the values beside them, at the ends the nearest one's.
 
     A channel that has no value in a series stays NaN there.
     """
-    gaps = series.x.isnan().any(dim=2).nonzero().tolist()
-    filled = series.x.clone() if gaps else series.x
+    gaps = x.isnan().any(dim=2).nonzero().tolist()
+    filled = x.clone() if gaps else x
     for row, channel in gaps:
-        values = filled[row, channel, : series.lengths[row]].numpy()  # shares its memory
+        values = filled[row, channel, : lengths[row]].numpy()  # shares its memory
         missing = numpy.isnan(values)
         if not missing.all():
             places = numpy.flatnonzero(~missing)
             values[missing] = numpy.interp(numpy.flatnonzero(missing), places, values[places])
-    return replace(series, x=filled)
+    return filled
 
 
 def window_starts(lengths: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy
 import polars
 from numpy.typing import NDArray
+from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.inputs import Reasons
 from datamodules.sequences.padded import Series, cut, last_steps, pad
 
 TARGET = "target"
@@ -26,11 +28,13 @@ class Header(NamedTuple):
         classes: The class labels, empty where none are listed.
         regression: Whether a series has a value to predict instead of a class.
         dimensions: How many there are; 0 where it is not said.
+        labelled: Whether a series has a class or a value to predict.
     """
 
     classes: frozenset[str]
     regression: bool
     dimensions: int
+    labelled: bool
 
 
 def parse(content: bytes, name: str) -> Series:
@@ -42,12 +46,12 @@ def parse(content: bytes, name: str) -> Series:
     Raises:
         DataError: For what is no such file, for time stamps, and for series without a label.
     """
-    try:
-        lines = content.decode("utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{name} is not UTF-8 text, line {number} is not; save it as UTF-8") from error
+    lines = _lines(content, name)
     header, start = _header(lines, name)
+    if not header.labelled:
+        raise DataError(
+            f"{name} has neither @classLabel true nor @targetLabel true: its series have nothing to predict"
+        )
     arrays, labels, dimensions = [], [], header.dimensions
     for number, line in enumerate(lines[start:], start=start + 1):
         if not line.strip():
@@ -64,13 +68,10 @@ def parse(content: bytes, name: str) -> Series:
         labels.append(_label(label.strip(), header, where))
     if not arrays:
         raise DataError(f"{name} has no series behind @data")
-    x, _ = pad(arrays)
-    for row, array in zip(x, arrays, strict=True):
-        row[:, array.shape[1] :] = numpy.nan
-    lengths = last_steps(x)
+    x, lengths = _trimmed(arrays)
     target = polars.Series(TARGET, labels)
     return Series(
-        cut(x, lengths),
+        x,
         lengths,
         (target if header.regression else as_numbers(target)).to_frame(),
         polars.DataFrame(),
@@ -79,10 +80,60 @@ def parse(content: bytes, name: str) -> Series:
     )
 
 
+def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Tensor, Reasons]:
+    """The series of a file without their labels, which need not be there.
+
+    Args:
+        content: The file's.
+        name: Of the file.
+        dimensions: How many a series has.
+
+    Returns:
+        Series (N, C, T), NaN where missing and 0 behind a series' end; their lengths (N,); what is wrong with which.
+
+    Raises:
+        DataError: For what is no such file.
+    """
+    lines = _lines(content, name)
+    _, start = _header(lines, name)
+    arrays, reasons = [], Reasons()
+    for number, line in enumerate(lines[start:], start=start + 1):
+        if not line.strip():
+            continue
+        parts = line.split(":")
+        arrays.append(numpy.zeros((dimensions, 1)))
+        try:
+            if len(parts) not in (dimensions, dimensions + 1):
+                raise DataError(f"line {number} has {len(parts)} parts, and there are {dimensions} dimensions")
+            arrays[-1] = _values(parts[:dimensions], f"line {number}")
+        except DataError as error:
+            reasons[len(arrays) - 1] = str(error)
+    if not arrays:
+        raise DataError(f"{name} has no series behind @data")
+    return *_trimmed(arrays), reasons
+
+
 def as_numbers(labels: polars.Series) -> polars.Series:
     """Class labels that are all whole numbers as such, so that 10 comes behind 9."""
     numbers = labels.cast(polars.Int64, strict=False)
     return numbers if numbers.cast(polars.String).equals(labels) else labels
+
+
+def _lines(content: bytes, name: str) -> list[str]:
+    try:
+        return content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{name} is not UTF-8 text, line {number} is not; save it as UTF-8") from error
+
+
+def _trimmed(arrays: list[NDArray[numpy.float64]]) -> tuple[Tensor, Tensor]:
+    """Arrays (C, T_i) as one tensor (N, C, T), each up to its last value, and their lengths."""
+    x, _ = pad(arrays)
+    for row, array in zip(x, arrays, strict=True):
+        row[:, array.shape[1] :] = numpy.nan
+    lengths = last_steps(x)
+    return cut(x, lengths), lengths
 
 
 def _header(lines: list[str], name: str) -> tuple[Header, int]:
@@ -110,14 +161,12 @@ def _understood(said: dict[str, list[str]], name: str) -> Header:
             f"{name} has time stamps (@timeStamps true), which are not read; save it without, or in long form as CSV"
         )
     regression = yes("targetlabel")
-    if not regression and not yes("classlabel"):
-        raise DataError(
-            f"{name} has neither @classLabel true nor @targetLabel true: its series have nothing to predict"
-        )
     dimensions = "".join(said.get("dimensions", said.get("dimension", ["0"])))
     if not dimensions.isdecimal():
         raise DataError(f"{name} says @dimensions {dimensions}, and that is a number")
-    return Header(frozenset(said["classlabel"][1:]) if not regression else frozenset(), regression, int(dimensions))
+    labelled = regression or yes("classlabel")
+    classes = frozenset(said.get("classlabel", [])[1:]) if not regression else frozenset[str]()
+    return Header(classes, regression, int(dimensions), labelled)
 
 
 def _values(parts: list[str], where: str) -> NDArray[numpy.float64]:

@@ -14,6 +14,8 @@ from datamodules.rows import Rows, digest, first_equal
 from datamodules.splitting.settings import check_names
 from datamodules.tables.columns import Columns, ColumnType, read_columns
 from datamodules.tables.encoding import Encoding, learn
+from datamodules.tables.frames import MISSING
+from datamodules.tables.inputs import TableInputs
 from datamodules.tables.targets import Target, check_train_targets, read_target
 
 
@@ -43,6 +45,7 @@ class FrameData(DataModule):
         super().__init__(**kwargs)
         self.types = types or {}
         self.drop = [drop] if isinstance(drop, str) else drop or []
+        self.missing: Sequence[str] = MISSING
         self.columns: Columns
         self.encoding: Encoding
         self._target: Target
@@ -69,7 +72,8 @@ class FrameData(DataModule):
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
         self.input_shape = (self.columns.numbers.shape[1],)
-        self._frame, self._inputs_named, self._targets_named, self._given = frame, inputs, list(target), (val, test)
+        self.target_names = tuple(target)
+        self._frame, self._inputs_named, self._given = frame, inputs, (val, test)
         split, notes = self.split_now(), []
         check_train_targets(self._target, split.train)
         self._set_encoding(learn(self.columns, split.train))
@@ -88,12 +92,11 @@ class FrameData(DataModule):
         """The input columns as they are in the file."""
         return self._frame.select(self._inputs_named)
 
-    def part(self, name: str) -> dict[str, Tensor]:
-        """The rows of train, val or test: besides the usual, ``categories`` (N, C) int64 where there are any."""
-        tensors = super().part(name)
-        if self.cardinalities:
-            tensors["categories"] = self.encoding.indices(self.columns, tensors["row"])
-        return tensors
+    @property
+    def inputs(self) -> TableInputs:
+        """The columns, medians, categories and statistics."""
+        assert self.statistics is not None
+        return TableInputs(self.statistics, self.encoding, self.columns.kinds, self.missing)
 
     def state_dict(self) -> dict[str, Any]:
         """The split, the statistics and the encoding."""
@@ -110,11 +113,14 @@ class FrameData(DataModule):
         self.encoding = encoding
         self.cardinalities = encoding.cardinalities
 
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        return self.inputs.tensors(self.columns, index)
+
     def _inputs(self, index: Tensor) -> Tensor:
         return self.encoding.numbers(self.columns, index)
 
     def _first_copies(self) -> Tensor:
-        return first_equal(self._frame.select([*self._inputs_named, *self._targets_named]))
+        return first_equal(self._frame.select([*self._inputs_named, *self.target_names]))
 
     def _check(self, rows: Rows) -> None:
         """Nothing: columns and targets were checked one by one, and NaN is a missing number here."""

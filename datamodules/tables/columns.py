@@ -10,6 +10,7 @@ from polars.exceptions import PolarsError
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.tables.cells import stored
 
 ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""
@@ -31,6 +32,7 @@ class Columns:
         number_names: Names of the columns of ``numbers``.
         category_names: Names of the columns of ``codes``.
         levels: The different values of each categorical column in the file, sorted.
+        kinds: What each column is, by its name, and as what it came, see ``cells.stored``.
     """
 
     numbers: Tensor
@@ -38,6 +40,7 @@ class Columns:
     number_names: list[str]
     category_names: list[str]
     levels: list[list[str]]
+    kinds: dict[str, tuple[ColumnType, str]]
 
 
 def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Columns:
@@ -53,22 +56,35 @@ def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Co
     """
     if not frame.width:
         raise DataError("the table has no input column; drop fewer columns")
-    numbers, codes, levels = {}, {}, []
+    numbers, codes, levels, kinds = {}, {}, [], {}
     for column in frame.iter_columns():
         if column.null_count() == len(column):
             raise DataError(f"column {column.name} has no value in any row; drop it with --data.drop")
         kind = types.get(column.name) or infer_type(column)
+        kinds[column.name] = (kind, stored(column.dtype))
         if kind == "categorical":
             codes[column.name], different = encode(column)
             levels.append(different)
         else:
             numbers[column.name] = to_days(column) if kind == "date" else to_numbers(column)
+    return arrange(numbers, codes, levels, kinds, len(frame))
+
+
+def arrange(
+    numbers: Mapping[str, Tensor],
+    codes: Mapping[str, Tensor],
+    levels: list[list[str]],
+    kinds: dict[str, tuple[ColumnType, str]],
+    rows: int,
+) -> Columns:
+    """Columns (N,) side by side."""
     return Columns(
-        _stack(numbers.values(), len(frame), torch.float64),
-        _stack(codes.values(), len(frame), torch.int64),
+        _stack(numbers.values(), rows, torch.float64),
+        _stack(codes.values(), rows, torch.int64),
         list(numbers),
         list(codes),
         levels,
+        kinds,
     )
 
 
@@ -98,7 +114,7 @@ def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
     Raises:
         DataError: For nested values and bytes.
     """
-    _check_cells(column)
+    check_cells(column)
     text = column.cast(polars.String)
     different = sorted(text.drop_nulls().unique().to_list())
     codes = text.replace_strict(different, list(range(len(different))), default=-1, return_dtype=polars.Int64)
@@ -111,7 +127,7 @@ def to_numbers(column: polars.Series) -> Tensor:
     Raises:
         DataError: For text that is no number, for infinite values, and for nested values and bytes.
     """
-    _check_cells(column)
+    check_cells(column)
     values = column.cast(polars.Float64, strict=False)
     _check_cast(column, values, "numeric")
     infinite = values.is_infinite().fill_null(False)
@@ -120,7 +136,7 @@ def to_numbers(column: polars.Series) -> Tensor:
             f"column {column.name} has {infinite.sum()} infinite values, the first in row {infinite.arg_max()}; "
             "correct the file or drop the column"
         )
-    return torch.tensor(values.fill_null(float("nan")).to_numpy())
+    return as_tensor(values)
 
 
 def to_days(column: polars.Series) -> Tensor:
@@ -129,21 +145,36 @@ def to_days(column: polars.Series) -> Tensor:
     Raises:
         DataError: For what is neither.
     """
+    days = as_days(column)
+    _check_cast(column, days, "a date")
+    return as_tensor(days)
+
+
+def as_days(column: polars.Series) -> polars.Series:
+    """The same as float64, null where missing, and where a text is no date.
+
+    Raises:
+        DataError: For a column that is neither dates, nor times, nor text.
+    """
     if column.dtype == polars.String:
         try:
-            times = column.str.to_datetime(strict=False)
+            column = column.str.to_datetime(strict=False)
         except PolarsError:  # not one of the values shows it a format
-            times = column.clear(len(column)).cast(polars.Datetime)
-        _check_cast(column, times, "a date")
-        column = times
+            column = column.clear(len(column)).cast(polars.Datetime)
     if column.dtype in (polars.Time, polars.Duration):
-        return to_numbers(column.cast(polars.Duration("us")).cast(polars.Int64) / 86_400e6)
+        return column.cast(polars.Duration("us")).cast(polars.Int64) / 86_400e6
     if not column.dtype.is_temporal():
         raise DataError(f"column {column.name} is to be a date, and holds {column.dtype}; leave its type out")
-    return to_numbers(column.cast(polars.Datetime("us")).cast(polars.Int64) / 86_400e6)
+    return column.cast(polars.Datetime("us")).cast(polars.Int64) / 86_400e6
 
 
-def _check_cells(column: polars.Series) -> None:
+def as_tensor(values: polars.Series) -> Tensor:
+    """Float64 values (N,), NaN where null."""
+    return torch.tensor(values.fill_null(float("nan")).to_numpy())
+
+
+def check_cells(column: polars.Series) -> None:
+    """Raise ``DataError`` for nested values and bytes."""
     kind = column.dtype
     if not (kind.is_numeric() or kind.is_temporal() or kind in CATEGORICAL):
         raise DataError(f"column {column.name} holds {kind}, which is no cell of a table; drop the column")

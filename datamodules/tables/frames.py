@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def parse(content: bytes, name: str, missing: Sequence[str] = MISSING) -> polars
         raise DataError(f"{name} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {reason}") from error
     if not len(frame):
         raise DataError(f"{name} has no rows")
-    return _without_missing(frame, missing)
+    return without_missing(frame, missing)
 
 
 def _parse_csv(content: bytes, name: str, missing: Sequence[str]) -> polars.DataFrame:
@@ -91,10 +92,16 @@ def _check_shape(text: str, name: str, separator: str) -> list[str]:
         raise DataError(f"{name} cannot be read as CSV: {error}") from error
     finally:
         csv.field_size_limit(limit)
-    again = next((column for column in columns if columns.count(column) > 1), None)
+    again = repeated(columns)
     if again is not None:
         raise DataError(f"{name} has two columns of the name {again!r}; rename one")
     return columns
+
+
+def repeated(names: Sequence[str]) -> str | None:
+    """The first name that comes twice; None where all are different."""
+    counts = Counter(names)
+    return next((name for name in names if counts[name] > 1), None)
 
 
 def _without_spaces(frame: polars.DataFrame) -> polars.DataFrame:
@@ -111,7 +118,7 @@ def _without_spaces(frame: polars.DataFrame) -> polars.DataFrame:
     return polars.DataFrame(done)
 
 
-def _without_missing(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
+def without_missing(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
     """NaN and the texts for missing values as null, which a Parquet file or stripped spaces may still have."""
     texts, floats = polars.selectors.string(), polars.selectors.float()
     return frame.with_columns(

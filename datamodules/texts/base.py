@@ -13,8 +13,10 @@ from datamodules.errors import DataError
 from datamodules.normalization import Normalizer, Statistics
 from datamodules.rows import Rows
 from datamodules.splitting.settings import check_names
+from datamodules.tables.frames import MISSING
 from datamodules.tables.targets import Target, check_train_targets, read_target
 from datamodules.texts.files import joined
+from datamodules.texts.inputs import TextInputs
 from datamodules.texts.token_ids import TokenIds, encode
 from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
 
@@ -58,7 +60,9 @@ class LabelledTexts(DataModule):
         self.tokenizer = tokenizer
         self.max_vocab_size = max_vocab_size
         self.max_length = max_length
+        self.missing: Sequence[str] = MISSING
         self.vocabulary: Vocabulary
+        self._text: list[str]
         self._encoded: TokenIds
         self._target: Target
 
@@ -83,6 +87,7 @@ class LabelledTexts(DataModule):
         """
         self._check_columns(frame.columns, text, target)
         self._about, self._given = frame.drop(target), (val, test)
+        self._text, self.target_names = list(text), tuple(target)
         self.texts = joined(frame, text)
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
@@ -105,10 +110,10 @@ class LabelledTexts(DataModule):
         tokens = {"tokens": self._encoded.lengths, "unknown tokens": self._encoded.unknown()}
         return polars.DataFrame({name: counts.numpy() for name, counts in tokens.items()})
 
-    def part(self, name: str) -> dict[str, Tensor]:
-        """The rows of train, val or test: ``x`` (N, T) int64, ``y``, the ids ``row``, and ``lengths`` (N,)."""
-        tensors = super().part(name)
-        return {**tensors, "lengths": self._encoded.lengths[tensors["row"]]}
+    @property
+    def inputs(self) -> TextInputs:
+        """The vocabulary and the columns."""
+        return TextInputs(self.vocabulary, *self.input_shape, self._text, self.missing)
 
     def state_dict(self) -> dict[str, Any]:
         """The split, and the vocabulary as its JSON text."""
@@ -131,8 +136,8 @@ class LabelledTexts(DataModule):
         """Nothing: ids have no features."""
         return Statistics(torch.zeros(0).double(), torch.ones(0).double())
 
-    def _normalized(self, index: Tensor) -> Tensor:
-        return self._encoded.ids[index].long()
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        return self.inputs.tensors(self._encoded, index)
 
     def _first_copies(self) -> Tensor:
         """Rows without a text are copies of no other."""

@@ -49,7 +49,7 @@ def read_text_folder(path: str) -> polars.DataFrame:
             files = sorted(one for one in folder.rglob("*.txt") if not one.is_dir())
             if not files:
                 raise DataError(f"the class folder {folder} has no .txt file; add some or remove it")
-            texts += [_read(file) for file in files]
+            texts += [read_text(file) for file in files]
             labels += [folder.name] * len(files)
         return polars.DataFrame({TEXT: texts, LABEL: labels})
     except OSError as error:
@@ -58,7 +58,13 @@ def read_text_folder(path: str) -> polars.DataFrame:
         raise DataError(f"a folder in {path} has a name that is not UTF-8: {error.object!r}; rename it") from error
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """What is in a file.
+
+    Raises:
+        DataError: Unless it is UTF-8.
+        OSError: Where it cannot be read.
+    """
     content = file.read_bytes()
     try:
         return content.decode("utf-8-sig")

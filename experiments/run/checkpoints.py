@@ -39,6 +39,21 @@ def best_path(trainer: Trainer) -> str | None:
     return None
 
 
+def checkpoint_of(path: str | Path) -> Path:
+    """The best checkpoint of a run's folder; a file as it is.
+
+    Raises:
+        ConfigError: For a folder without one.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return place
+    best = place / "checkpoints" / "best.ckpt"
+    if not best.is_file():
+        raise ConfigError(f"--ckpt_path {path} is a folder without checkpoints/best.ckpt; name a run or a checkpoint")
+    return best
+
+
 def config_in(path: str, for_fit: bool) -> str:
     """The configuration inside a checkpoint, as YAML text.
 
