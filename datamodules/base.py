@@ -27,8 +27,9 @@ class DataModule(LightningDataModule):
     """A data set: a subclass sets the facts in its constructor and gives the rows in ``load``.
 
     The facts are ``task``, ``modality``, ``input_shape``, ``num_outputs`` and, for a table's categorical columns,
-    ``cardinalities``, for text ``vocab_size``, which the command line passes on to the model; and ``class_names`` where
-    there are classes, ``target_names`` where targets have names. ``notes`` are sentences worth knowing about the data, which a run records.
+    ``cardinalities``, for text ``vocab_size``, which the command line passes on to the model; ``class_names`` where
+    there are classes, and ``target_names`` where targets have names. ``notes`` are sentences worth knowing about the
+    data, which a run records.
 
     Args:
         batch_size: Rows of a training batch, over all devices together.

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars
 import torch
@@ -24,6 +25,7 @@ from experiments.run.predictions import answers
 from lit_models import ConfigError, LitModel
 
 Device = Literal["auto", "cpu", "cuda"]
+T = TypeVar("T")
 
 OF_TRAINING = ("loss", "class_weights", "optimizer", "schedule", "metrics")
 """What a model is told that makes no difference to its predictions."""
@@ -107,7 +109,7 @@ class Predictor:
         Raises:
             DataError: For a source that does not fit.
         """
-        for chunk in self.inputs.chunks(source):
+        for chunk in _ahead(self.inputs.chunks(source)):
             prediction = answers(self.model.task.name, self._predict(chunk), self.class_names, self.target_names)
             rows = chunk.ids.hstack(prediction)
             yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
@@ -121,6 +123,15 @@ class Predictor:
             there = {name: column.to(self.device) for name, column in batch.items()}
             outputs.append(self.model(there["x"], there.get("categories"), there.get("lengths")).float())
         return self.model.task.predict(torch.cat(outputs)).cpu()
+
+
+def _ahead(values: Iterator[T]) -> Iterator[T]:
+    """The same values, the next one already being made, in another thread, while one is worked with."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, values, None)
+        while (value := following.result()) is not None:
+            following = pool.submit(next, values, None)
+            yield value
 
 
 def load(path: str | Path, device: Device = "auto", packages: list[str] | None = None) -> Predictor:
@@ -145,9 +156,9 @@ def load(path: str | Path, device: Device = "auto", packages: list[str] | None =
         model = _model(config["model"]["class_path"], checkpoint)
         classes, targets = tuple(state.get("class_names", ())), tuple(state.get("target_names", ()))
         return Predictor(model, restore_inputs(state), classes, targets, _device(device))
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RuntimeError, ImportError, yaml.YAMLError) as error:
-        if isinstance(error, ConfigError | DataError):
-            raise
+    except (ConfigError, DataError):
+        raise
+    except Exception as error:  # what another program wrote is wrong in every way there is
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{file} cannot be predicted with: {type(error).__name__}: {reason}") from error
 

@@ -69,7 +69,7 @@ class Task(nn.Module):
             raise ConfigError(f"the loss {name} must give one finite number with a gradient, and gave {value!r}")
 
     @property
-    def name(self) -> str:
+    def name(self) -> TaskName:
         """The task's name, as a configuration has it."""
         return next(name for name, task in TASKS.items() if isinstance(self, task))
 

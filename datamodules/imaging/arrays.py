@@ -93,7 +93,7 @@ def in_range(images: Array, name: str) -> NDArray[numpy.bool_]:
     if top is None:
         raise _beyond(images, name)
     low, high = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
-    return (low >= 0) & (high <= top)  # NaN is neither
+    return numpy.asarray((low >= 0) & (high <= top))  # NaN is neither
 
 
 def as_bytes(images: Array) -> Pixels:

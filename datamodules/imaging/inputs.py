@@ -96,7 +96,7 @@ class ImageInputs:
         notes = table.check([self.column])
         for piece in table.pieces([self.column]):
             names = piece.frame[self.column].cast(polars.String)
-            missing = {place: f"column {self.column} has no path" for place in names.is_null().arg_true().to_list()}
+            missing = dict.fromkeys(names.is_null().arg_true().to_list(), f"column {self.column} has no path")
             paths = [root / (name or "") for name in names]
             ids = numbered(len(paths), piece.first, file=names)
             yield from self._pieces(paths, ids, missing | piece.reasons, notes, piece.done)

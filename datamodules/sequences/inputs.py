@@ -123,7 +123,9 @@ class SeriesInputs:
         try:
             content = Path(source).read_bytes()
         except OSError as error:
-            raise DataError(f"{name} cannot be read: {error.strerror}; name a .npz, .ts, CSV or Parquet file") from error
+            raise DataError(
+                f"{name} cannot be read: {error.strerror}; name a .npz, .ts, CSV or Parquet file"
+            ) from error
         if name.lower().endswith(".ts"):
             x, lengths, reasons = ts_format.parse_inputs(content, name, len(self.channels))
             return self._checked(Raw(x, lengths, numbered(len(x)), reasons), name)

@@ -100,5 +100,3 @@ def as_frame(source: Any) -> Any:
     if hasattr(source, "columns") or isinstance(source, dict):
         return source if isinstance(source, polars.DataFrame) else polars.DataFrame(source)
     return source
-
-

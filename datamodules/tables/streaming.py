@@ -61,7 +61,7 @@ class Table:
         try:
             with open(source, "rb") as file:
                 self._parquet = file.read(4) == b"PAR1"
-            self.columns = polars.read_parquet_schema(source).names() if self._parquet else self._read_header()
+            self.columns = list(polars.read_parquet_schema(source)) if self._parquet else self._read_header()
         except OSError as error:
             raise DataError(f"{source} cannot be read: {error.strerror or error}; correct the path") from error
         except (PolarsError, PanicException, OverflowError) as error:
@@ -77,7 +77,7 @@ class Table:
         if lacking:
             what = "column" if len(lacking) == 1 else "columns"
             names = ", ".join(lacking[:10]) + " ..." * (len(lacking) > 10)
-            raise DataError(f"{self.name} lacks the {what} {names}, which the model was trained with; add what is missing")
+            raise DataError(f"{self.name} lacks the {what} {names}, which the model was trained with")
         extra = [name for name in self.columns if name not in set(wanted)]
         some = ", ".join(extra[:10]) + " ..." * (len(extra) > 10)
         return (f"columns that the model does not use, ignored: {some}",) if extra else ()
@@ -130,7 +130,8 @@ class Table:
             if "\0" in text:
                 raise ValueError("it has bytes of 0")
             self._separator = max(SEPARATORS, key=text.count)
-            columns = [name.strip() for name in next(csv.reader(io.StringIO(text, newline=""), delimiter=self._separator))]
+            fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._separator))
+            columns = [name.strip() for name in fields]
         except (ValueError, csv.Error) as error:
             raise DataError(f"{self.name} is neither Parquet nor UTF-8 text; save it as one of them") from error
         self._start = start
@@ -174,13 +175,14 @@ class Table:
         rows = bare.count(b"\n") + (not bare.endswith(b"\n"))
         if b'"' in bare or bare.count(self._separator.encode()) != rows * (len(self.columns) - 1) or b"\0" in bare:
             return None
-        types = dict.fromkeys(self.columns, polars.String())
-        for typed in ({name: polars.Float64() for name in numbers}, {}) if numbers else ({},):
+        text: dict[str, polars.DataType] = {name: polars.String() for name in self.columns}
+        typed = {**text, **{name: polars.Float64() for name in numbers}}
+        for schema in (typed, text) if numbers else (text,):
             try:
                 scan = polars.scan_csv(
                     io.BytesIO(block),
                     has_header=False,
-                    schema=types | typed,
+                    schema=schema,
                     separator=self._separator,
                     null_values=self.missing,
                 )

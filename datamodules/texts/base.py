@@ -113,7 +113,7 @@ class LabelledTexts(DataModule):
     @property
     def inputs(self) -> TextInputs:
         """The vocabulary and the columns."""
-        return TextInputs(self.vocabulary, *self.input_shape, self._text, self.missing)
+        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing)
 
     def state_dict(self) -> dict[str, Any]:
         """The split, and the vocabulary as its JSON text."""
