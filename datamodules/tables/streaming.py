@@ -20,8 +20,8 @@ BLOCK = 2**23
 LONGEST = 2**28
 """Bytes of a row of CSV at most; what is longer has a quote that never ends."""
 
-PIECE = 2**16
-"""Rows of a Parquet file or of a frame that are taken at a time."""
+CELLS = 2**20
+"""Cells of a Parquet file or of a frame that are taken at a time."""
 
 
 @dataclass
@@ -94,8 +94,9 @@ class Table:
         """
         try:
             if isinstance(self.source, polars.DataFrame):
-                for first in range(0, len(self.source), PIECE):
-                    rows = self.source[first : first + PIECE].select(wanted)
+                size = _rows(wanted)
+                for first in range(0, len(self.source), size):
+                    rows = self.source[first : first + size].select(wanted)
                     yield Piece(first, without_missing(rows, self.missing), {}, (first + len(rows)) / len(self.source))
             elif self._parquet:
                 yield from self._read_parquet(wanted)
@@ -109,9 +110,10 @@ class Table:
     def _read_parquet(self, wanted: Sequence[str]) -> Iterator[Piece]:
         rows = polars.scan_parquet(self.source)  # type: ignore[arg-type]
         total, first = rows.select(polars.len()).collect().item(), 0
-        for frame in rows.select(wanted).collect_batches(chunk_size=PIECE, maintain_order=True):
-            for start in range(0, len(frame), PIECE):
-                piece = without_missing(frame[start : start + PIECE], self.missing)
+        size = _rows(wanted)
+        for frame in rows.select(wanted).collect_batches(chunk_size=size, maintain_order=True):
+            for start in range(0, len(frame), size):
+                piece = without_missing(frame[start : start + size], self.missing)
                 yield Piece(first, piece, {}, (first + len(piece)) / total)
                 first += len(piece)
 
@@ -218,6 +220,11 @@ class Table:
     def _unreadable(self, error: BaseException) -> DataError:
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         return DataError(f"{self.name} cannot be read as a table: {reason}")
+
+
+def _rows(columns: Sequence[str]) -> int:
+    """How many rows of so many columns are taken at a time."""
+    return max(1, CELLS // max(1, len(columns)))
 
 
 def stripped(frame: polars.DataFrame) -> polars.DataFrame:

@@ -9,8 +9,8 @@ import polars
 
 from datamodules import DataError
 
-PART = 2**20
-"""Rows that are held in memory before they are written."""
+PART = 2**23
+"""Cells that are held in memory before they are written."""
 
 ENDINGS = (".parquet", ".csv")
 
@@ -54,7 +54,7 @@ class PartFile:
         """Put rows behind those that are there."""
         self.rows += len(frame)
         self._held.append(frame)
-        if sum(map(len, self._held)) >= PART:
+        if sum(one.height * one.width for one in self._held) >= PART:
             self._write()
 
     def commit(self) -> None:
