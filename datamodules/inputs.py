@@ -42,6 +42,23 @@ class Chunk:
     done: float = 1.0
 
 
+@dataclass
+class Piece:
+    """Rows of a table that follow each other.
+
+    Args:
+        first: Number of the first row.
+        frame: The wanted columns; those of bad rows are null.
+        reasons: Why rows cannot be read, by their places in the frame.
+        done: Share of the source that has been read.
+    """
+
+    first: int
+    frame: polars.DataFrame
+    reasons: Reasons = field(default_factory=dict)
+    done: float = 1.0
+
+
 class Inputs(Protocol):
     """What a kind of raw rows is turned into a model's inputs by; a data module and a prediction use the same one."""
 

@@ -258,7 +258,7 @@ def test_a_row_far_down_is_as_good_as_the_first(
     frame = people(500, seed=1).drop("label")
     frame.write_csv(tmp_path / "new.csv")
     whole = predicted(table, tmp_path / "new.csv")
-    monkeypatch.setattr("datamodules.tables.streaming.BLOCK", 300)
+    monkeypatch.setattr("datamodules.tables.csv_file.BLOCK", 300)
     monkeypatch.setattr("experiments.run.parts.PART", 200)
     again = predicted(table, tmp_path / "new.csv")
     assert again.drop("prediction").columns == whole.drop("prediction").columns
@@ -316,3 +316,13 @@ def test_images_that_cannot_be_read_go_beside(fit: Fit, tmp_path: Path, predicte
 def test_the_help_is_there_without_torch(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--help"]) == 0
     assert "--ckpt_path RUN --input FILE" in capfd.readouterr().out
+
+
+def test_a_runs_folder_stands_for_its_best_checkpoint(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = fit("--data", "Tiny", *QUICKLY)
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", "--trust", "tiny_package", "--ckpt_path", str(record["path"])]) == 0
+    recorded = polars.read_parquet(record["path"] / "predictions.parquet").drop("target")
+    assert polars.read_parquet("predictions.parquet").equals(recorded)
