@@ -135,7 +135,26 @@ def test_what_is_no_run_is_refused(fit: Fit, tmp_path: Path) -> None:
 
 
 CELLS = st.one_of(
-    st.sampled_from(["", "1", "nan", "inf", "-1e400", '"', '""', "2020-01-01", "true", "Rome", ",", "\n", "\r\n", "é"]),
+    st.sampled_from(
+        [
+            "",
+            "1",
+            "nan",
+            "inf",
+            "-1e400",
+            '"',
+            '""',
+            "2020-01-01",
+            "0000-00-00",
+            "99999-12-31T25:61",
+            "true",
+            "Rome",
+            ",",
+            "\n",
+            "\r\n",
+            "é",
+        ]
+    ),
     st.text(max_size=5),
 )
 
