@@ -129,6 +129,15 @@ class DataModule(LightningDataModule):
         """The targets of some rows, by their numbers."""
         return self.rows.y[index]
 
+    def class_counts(self) -> Tensor | None:
+        """Train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        y = self.targets(self.split_now().train).long()
+        if self.num_classes is not None:
+            return torch.bincount(y, minlength=self.num_classes)
+        if self.task == "multilabel":
+            return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
+        return None
+
     def features(self) -> polars.DataFrame:
         """Columns to look at, a row for each row: what can be said of one in a number; of a table its columns."""
         x, lengths = self.rows.x, self.rows.lengths

@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from datamodules import DataModule
 from lit_models import LitModel
 
-FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities")
+FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities", "vocab_size")
 """What a data module knows once it is made, and a model is told."""
 
 CHOICES: dict[str, tuple[type, ...]] = {

@@ -12,6 +12,7 @@ from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from lit_models.class_weights import ClassWeights
 from lit_models.errors import ConfigError
 from lit_models.optimizers import build_optimizer
 from lit_models.plain import is_plain, plain
@@ -21,7 +22,7 @@ from lit_models.steps import total_steps
 from lit_models.tasks import TASKS, TaskName
 
 Batch = dict[str, Tensor]
-"""``x``: inputs, ``categories`` of a table that has any, ``y``: targets, ``row``: the rows' ids; rows first."""
+"""``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``."""
 
 
 class Evaluation(NamedTuple):
@@ -36,16 +37,20 @@ class Evaluation(NamedTuple):
 class LitModel(LightningModule):
     """An architecture's LightningModule: what a subclass adds is ``self.network``.
 
-    The first five arguments are the data's facts, which the command line fills in from the data module.
+    The first six arguments are the data's facts, which the command line fills in from the data module.
 
     Args:
         task: What is asked: binary, multiclass, multilabel or regression.
-        modality: What a row is: table, series or image.
-        input_shape: Shape of one row: (F,) for a table, (C, T) for a series, (C, H, W) for an image.
+        modality: What a row is: table, series, image or text.
+        input_shape: Shape of one row: (F,) for a table, (C, T) for a series, (C, H, W) for an image,
+            (T,) for a text; a batch of padded rows may have fewer steps than T.
         num_outputs: Classes of multiclass, labels of multilabel, targets of regression, 1 for binary.
         cardinalities: Number of categories of each categorical column of a table; ``input_shape`` counts the others.
+        vocab_size: Number of token ids of a text, those of padding (0) and of unknown tokens (1) among them.
         loss: Any loss of ``torch.nn`` or ``lit_models.losses`` that fits the task, or one of your own; the
             task's usual one where it is left out.
+        class_weights: Let every class count as much as any other in the loss, by the counts of the train rows; the
+            losses that are logged are weighted too.
         optimizer: Any ``torch.optim`` optimizer with its settings.
         schedule: A learning-rate schedule; a constant rate where it is left out.
         metrics: Metrics to compute besides the task's, by name; they get what the task's get.
@@ -63,7 +68,9 @@ class LitModel(LightningModule):
         input_shape: Sequence[int],
         num_outputs: int,
         cardinalities: Sequence[int] = (),
+        vocab_size: int = 0,
         loss: nn.Module | None = None,
+        class_weights: bool = False,
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
         metrics: dict[str, Metric] | None = None,
@@ -76,9 +83,11 @@ class LitModel(LightningModule):
         self.input_shape = tuple(input_shape)
         self.num_outputs = int(num_outputs)
         self.cardinalities = tuple(cardinalities)
+        self.vocab_size = int(vocab_size)
         self.task = TASKS[task](self.num_outputs)
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
+        self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
         self.optimizer_factory = optimizer
         self.schedule = schedule
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
@@ -105,21 +114,27 @@ class LitModel(LightningModule):
         """The names of what a fit logs, once an epoch."""
         return ["train/loss", *(f"val/{name}" for name in ("loss", *self.metrics))]
 
-    def forward(self, x: Tensor, categories: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
         """Rows to the network's outputs (N, num_outputs), of which the task makes predictions.
 
         Args:
             x: Inputs (N, *input_shape).
             categories: Indices (N, C) below ``cardinalities``, where a table has categorical columns.
+            lengths: Steps that count (N,), each at least 1, where series or texts are padded; what comes after them,
+                and how much, changes no output.
         """
-        outputs: Tensor = self.network(x if categories is None else (x, categories))
+        beside = {"categories": categories, "lengths": lengths}
+        outputs: Tensor = self.network(x, **{name: value for name, value in beside.items() if value is not None})
         return outputs
 
     def setup(self, stage: str) -> None:
-        """Take over the target's statistics from a data module that has them."""
-        statistics = getattr(getattr(self.trainer, "datamodule", None), "target_statistics", None)
+        """Take over what a data module has learned of the targets: their statistics, the classes' counts."""
+        data = getattr(self.trainer, "datamodule", None)
+        statistics = getattr(data, "target_statistics", None)
         if statistics is not None:
             self.task.set_target_statistics(*statistics)
+        if self.class_weights is not None and data is not None and stage == "fit":
+            self.class_weights.learn(data.class_counts())
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums."""
@@ -194,7 +209,7 @@ class LitModel(LightningModule):
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 
     def _outputs(self, batch: Batch) -> Tensor:
-        outputs: Tensor = self(batch["x"], batch.get("categories"))
+        outputs: Tensor = self(batch["x"], batch.get("categories"), batch.get("lengths"))
         return outputs
 
     def _keep(self, batch: Batch) -> None:

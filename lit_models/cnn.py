@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
 from lit_models.base import LitModel
 from lit_models.networks import CNN
-from lit_models.stems import to_grid
+from lit_models.stems import Stemmed, to_grid
 
 
 class LitCNN(LitModel):
-    """Convolutions with batch norm and max-pooling, over time for series, over rows and columns for images.
+    """Convolutions with batch norm and max-pooling, over time for series and texts, over rows and columns for images.
 
     Args:
         channels: Channels of each block.
@@ -30,6 +28,7 @@ class LitCNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem, (in_channels, *grid) = to_grid(self.modality, self.input_shape, self.cardinalities)
+        stem = to_grid(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        in_channels, *grid = stem.shape
         cnn = CNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks)
-        self.network = nn.Sequential(stem, cnn)
+        self.network = Stemmed(stem, cnn)

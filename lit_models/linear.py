@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from torch import nn
-
 from lit_models.base import LitModel
 from lit_models.networks import Linear
-from lit_models.stems import to_vector
+from lit_models.stems import Stemmed, to_vector
 
 
 class LitLinear(LitModel):
@@ -19,5 +17,5 @@ class LitLinear(LitModel):
 
     def __init__(self, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        stem, (features,) = to_vector(self.modality, self.input_shape, self.cardinalities)
-        self.network = nn.Sequential(stem, Linear(features, self.num_outputs, dropout))
+        stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        self.network = Stemmed(stem, Linear(stem.shape[0], self.num_outputs, dropout))

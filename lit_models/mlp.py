@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
 from lit_models.base import LitModel
 from lit_models.networks import MLP
-from lit_models.stems import to_vector
+from lit_models.stems import Stemmed, to_vector
 
 
 class LitMLP(LitModel):
@@ -21,5 +19,5 @@ class LitMLP(LitModel):
 
     def __init__(self, hidden: Sequence[int] = (256, 256), dropout: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        stem, (features,) = to_vector(self.modality, self.input_shape, self.cardinalities)
-        self.network = nn.Sequential(stem, MLP(features, self.num_outputs, hidden, dropout))
+        stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        self.network = Stemmed(stem, MLP(stem.shape[0], self.num_outputs, hidden, dropout))

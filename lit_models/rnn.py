@@ -2,15 +2,13 @@
 
 from typing import Any, Literal
 
-from torch import nn
-
 from lit_models.base import LitModel
 from lit_models.networks import RNN
-from lit_models.stems import to_sequence
+from lit_models.stems import Stemmed, to_sequence
 
 
 class LitRNN(LitModel):
-    """LSTM or GRU over the steps of a series, the rows of an image or the columns of a table.
+    """LSTM or GRU over the steps of a series, rows of an image, columns of a table or tokens of a text.
 
     Args:
         cell: Which recurrence.
@@ -31,6 +29,6 @@ class LitRNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem, (_, features) = to_sequence(self.modality, self.input_shape, self.cardinalities)
-        rnn = RNN(features, self.num_outputs, cell, hidden, num_layers, bidirectional, dropout)
-        self.network = nn.Sequential(stem, rnn)
+        stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        rnn = RNN(stem.shape[1], self.num_outputs, cell, hidden, num_layers, bidirectional, dropout)
+        self.network = Stemmed(stem, rnn)

@@ -2,15 +2,13 @@
 
 from typing import Any, Literal
 
-from torch import nn
-
 from lit_models.base import LitModel
 from lit_models.networks import Transformer
-from lit_models.stems import to_sequence
+from lit_models.stems import Stemmed, to_sequence
 
 
 class LitTransformer(LitModel):
-    """Pre-norm encoder over the steps of a series, the rows of an image or the columns of a table.
+    """Pre-norm encoder over the steps of a series, rows of an image, columns of a table or tokens of a text.
 
     Args:
         width: Size of a token inside the encoder, a multiple of ``heads``.
@@ -33,8 +31,9 @@ class LitTransformer(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem, (length, features) = to_sequence(self.modality, self.input_shape, self.cardinalities, width)
+        stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size, width)
+        length, features = stem.shape
         transformer = Transformer(
             features, length, self.num_outputs, width, heads, num_layers, dropout, pooling, convolution
         )
-        self.network = nn.Sequential(stem, transformer)
+        self.network = Stemmed(stem, transformer)

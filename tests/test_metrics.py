@@ -168,7 +168,7 @@ def test_predictions_that_are_not_finite_have_no_metrics(task: str, target: Tens
     trainer = quiet_trainer()
     (sound,) = trainer.test(model, data, verbose=False)
     with torch.no_grad():
-        model.network[1].head.bias.view(-1)[0] = torch.nan
+        model.network.body.head.bias.view(-1)[0] = torch.nan
     (broken,) = trainer.test(model, data, verbose=False)
     assert set(broken) == {"test/loss", *(f"test/{name}" for name in model.metrics)}
     assert not any(map(numpy.isnan, sound.values()))

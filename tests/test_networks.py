@@ -26,7 +26,17 @@ SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "transformer": (LitTransformer, {"width": 8, "heads": 2, "num_layers": 1, "convolution": 3}),
     "class token": (LitTransformer, {"width": 8, "heads": 2, "num_layers": 1, "pooling": "class_token"}),
 }
-SHAPES = {"table": [(5,), (1,)], "series": [(2, 7), (1, 1)], "image": [(3, 4, 6), (1, 1, 1)]}
+SHAPES = {
+    "table": [(5,), (1,)],
+    "series": [(2, 7), (1, 1)],
+    "image": [(3, 4, 6), (3, 1, 1), (1, 1, 1)],
+    "text": [(7,), (1,)],
+}
+VOCAB_SIZES = {"text": 9}
+
+
+def rows_of(modality: str, rows: int, shape: tuple[int, ...]) -> Tensor:
+    return torch.randint(9, (rows, *shape)) if modality == "text" else torch.randn(rows, *shape)
 
 
 @pytest.mark.parametrize(("modality", "shape"), [(name, shape) for name in SHAPES for shape in SHAPES[name]])
@@ -35,12 +45,15 @@ def test_every_architecture_takes_every_modality_and_answers_every_task(
     name: str, modality: str, shape: tuple[int, ...]
 ) -> None:
     architecture, settings = SMALL[name]
-    batch = {"x": torch.randn(3, *shape), "row": torch.arange(3)}
+    batch = {"x": rows_of(modality, 3, shape), "row": torch.arange(3)}
+    facts = {"modality": modality, "input_shape": shape, "vocab_size": VOCAB_SIZES.get(modality, 0)}
     for task, num_outputs in {"binary": 1, "multiclass": 4, "multilabel": 2, "regression": 3}.items():
-        model = architecture(
-            task=task, modality=modality, input_shape=shape, num_outputs=num_outputs, **settings
-        ).eval()
-        assert model(batch["x"]).shape == (3, num_outputs)
+        model = architecture(task=task, num_outputs=num_outputs, **facts, **settings)
+        model(batch["x"]).square().sum().backward()
+        assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+        outputs = model.eval()(batch["x"])
+        assert outputs.shape == (3, num_outputs)
+        assert outputs.isfinite().all()
         prediction = model.predict_step(batch, 0)["prediction"]
         assert prediction.shape == ((3,) if task == "binary" else (3, num_outputs))
         if task == "multiclass":
@@ -58,6 +71,36 @@ def test_every_element_of_a_row_is_seen(name: str, modality: str, shape: tuple[i
     x = torch.randn(64, *shape, requires_grad=True)
     model(x).square().sum().backward()
     assert (x.grad.abs().amax(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_token_of_a_text_is_seen_and_all_weights_learn(name: str) -> None:
+    torch.manual_seed(0)
+    architecture, settings = SMALL[name]
+    facts = {"task": "multiclass", "modality": "text", "input_shape": (7,), "num_outputs": 3, "vocab_size": 9}
+    model = architecture(**facts, **settings, dropout=0.0)
+    ids = torch.randint(2, 9, (64, 7))
+    nn.functional.cross_entropy(model(ids), torch.arange(64) % 3).backward()
+    assert all(parameter.grad.isfinite().all() and parameter.grad.any() for parameter in model.parameters())
+    model.eval()
+    for step in range(7):
+        other = ids.clone()
+        other[:, step] = (ids[:, step] + 1) % 9
+        assert ((model(other) - model(ids)).abs().amax(dim=1) > 0).any()
+
+
+def test_a_text_has_a_vocabulary_and_nothing_else_has() -> None:
+    facts = {"task": "multiclass", "modality": "text", "input_shape": (7,), "num_outputs": 3, "vocab_size": 30}
+    for name, (architecture, settings) in SMALL.items():
+        (embedding,) = (one for one in architecture(**facts, **settings).modules() if isinstance(one, nn.Embedding))
+        assert embedding.num_embeddings == 30
+        assert embedding.embedding_dim == (8 if name in ("transformer", "class token") else 64)
+        weight = embedding.weight.detach()
+        assert not weight[0].any()
+        assert weight[1:].std() == pytest.approx(embedding.embedding_dim**-0.5, rel=0.15)
+        for wrong in ({"vocab_size": 1}, {"vocab_size": 0}, {"modality": "table"}):
+            with pytest.raises(ConfigError, match="vocab_size is the number of a text's token ids"):
+                architecture(**(facts | wrong), **settings)
 
 
 @pytest.mark.parametrize(
@@ -131,15 +174,14 @@ def test_an_rnn_reads_the_sequence_in_order() -> None:
 def test_a_cnns_relu_after_the_pool_gives_what_the_usual_order_gives(dims: int, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     network = CNN(2, 3, dims, channels=(4, 6, 8)).eval()
-    layers = list(network.blocks)
-    pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d)]
-    assert len(pools) == 2
-    for index in pools:
-        assert isinstance(layers[index + 1], nn.ReLU)
-        layers[index], layers[index + 1] = layers[index + 1], layers[index]
-    x = torch.randn(5, *shape)
-    assert torch.equal(network.blocks(x), nn.Sequential(*layers)(x))
-    assert network.blocks(x).shape == (5, 8, *(-(-side // 4) for side in shape[1:]))
+    assert [block.pool is not None for block in network.blocks] == [True, True, False]
+    features = usual = torch.randn(5, *shape)
+    for block in network.blocks:
+        features = block(features)
+        usual = block.norm(block.conv(usual)).relu()
+        usual = usual if block.pool is None else block.pool(usual)
+    assert torch.equal(features, usual)
+    assert features.shape == (5, 8, *(-(-side // 4) for side in shape[1:]))
 
 
 NETWORKS: dict[str, tuple[Any, tuple[int, ...]]] = {

@@ -1,5 +1,6 @@
-"""Every architecture can learn a handful of rows by heart, whatever the task."""
+"""Every architecture can learn a handful of rows by heart, whatever the task, and padded rows too."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from small import model_for, quiet_trainer, small_data
 from torch import Tensor
 from torch.optim import AdamW
 
+from datamodules.loaders import TensorLoader
 from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTransformer
 
 ARCHITECTURES: list[tuple[type[LitModel], dict[str, Any]]] = [
@@ -37,7 +39,12 @@ def targets(x: Tensor, task: str) -> Tensor:
             return 1000 + 5 * scores.double()
 
 
-@pytest.mark.parametrize(("architecture", "settings"), ARCHITECTURES, ids=lambda one: getattr(one, "__name__", ""))
+every = pytest.mark.parametrize(
+    ("architecture", "settings"), ARCHITECTURES, ids=lambda one: getattr(one, "__name__", "")
+)
+
+
+@every
 @pytest.mark.parametrize("task", MEASURES)
 def test_a_tiny_set_is_learned_by_heart(architecture: type[LitModel], settings: dict[str, Any], task: str) -> None:
     pl.seed_everything(0, verbose=False)
@@ -48,3 +55,39 @@ def test_a_tiny_set_is_learned_by_heart(architecture: type[LitModel], settings: 
     trainer.fit(model, data)
     (learned,) = quiet_trainer().validate(model, data.train_dataloader(), verbose=False)
     assert learned[f"val/{MEASURES[task]}"] >= 0.99
+
+
+def padded_series() -> dict[str, Any]:
+    """Classes that a linear map of the steps that count explains, and NaN behind them."""
+    lengths = torch.randint(1, 7, (ROWS,))
+    x = torch.randn(ROWS, 2, 6)
+    padding = (torch.arange(6) >= lengths.unsqueeze(1)).unsqueeze(1)
+    y = targets(x.masked_fill(padding, 0.0), "multiclass")
+    facts = {"modality": "series", "input_shape": (2, 6)}
+    return {"facts": facts, "x": x.masked_fill(padding, torch.nan), "y": y, "lengths": lengths}
+
+
+def texts() -> dict[str, Any]:
+    """Classes that the tokens vote for."""
+    lengths = torch.randint(1, 7, (ROWS,))
+    padding = torch.arange(6) >= lengths.unsqueeze(1)
+    ids = torch.randint(2, 20, (ROWS, 6)).masked_fill(padding, 0)
+    votes = torch.randn(20, 3)[ids].masked_fill(padding.unsqueeze(2), 0.0)
+    facts = {"modality": "text", "input_shape": (6,), "vocab_size": 20}
+    return {"facts": facts, "x": ids, "y": votes.sum(dim=1).argmax(dim=1), "lengths": lengths}
+
+
+@every
+@pytest.mark.parametrize("make", [padded_series, texts])
+def test_tiny_padded_rows_are_learned_by_heart(
+    architecture: type[LitModel], settings: dict[str, Any], make: Callable[[], dict[str, Any]]
+) -> None:
+    pl.seed_everything(0, verbose=False)
+    made = make()
+    facts = made.pop("facts")
+    batches = TensorLoader(made | {"row": torch.arange(ROWS)}, ROWS)
+    optimizer = partial(AdamW, lr=0.02, weight_decay=0.0)
+    model = architecture(task="multiclass", num_outputs=3, **facts, **settings, optimizer=optimizer)
+    quiet_trainer(max_epochs=150, limit_val_batches=0).fit(model, batches, batches)
+    (learned,) = quiet_trainer().validate(model, batches, verbose=False)
+    assert learned["val/accuracy"] >= 0.99

@@ -37,6 +37,20 @@ class TinyRegression(DataModule):
         return Rows(rows.x, 5000 + 1000 * rows.x[:, 0])
 
 
+class TinyImbalanced(DataModule):
+    """Two thousand rows, a tenth of them of a class that overlaps with the other."""
+
+    task = "binary"
+    modality = "table"
+    input_shape = (2,)
+    num_outputs = 1
+
+    def load(self) -> Rows:
+        y = (torch.arange(2000) % 10 == 0).long()
+        x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0))
+        return Rows(x + y.unsqueeze(1), y)
+
+
 class TinyWithNaN(Tiny):
     def load(self) -> Rows:
         rows = super().load()

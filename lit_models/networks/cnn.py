@@ -3,14 +3,62 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
+
+from lit_models.networks.padding import is_padding, masked_mean
+
+
+class Block(nn.Module):
+    """Convolution, batch norm, a max-pool that halves the grid where there is one, and ReLU.
+
+    The ReLU comes after the max-pool: the two commute, so the outputs are the same, and it has half (1-D) or a
+    quarter (2-D) of the elements left to work on.
+
+    Args:
+        in_channels: Channels of the input grid.
+        channels: Channels of the output grid.
+        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
+        kernel_size: Side of the kernel, odd.
+        pool: Whether to halve the grid.
+    """
+
+    def __init__(self, in_channels: int, channels: int, dims: int, kernel_size: int, pool: bool) -> None:
+        super().__init__()
+        conv, norm, max_pool = (
+            (nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d) if dims == 1 else (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)
+        )
+        self.conv = conv(in_channels, channels, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm = norm(channels)
+        self.pool = max_pool(2, ceil_mode=True) if pool else None  # ceil_mode: a side of 1 stays 1 and does not vanish
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """(N, in_channels, L), of which ``padding`` (N, L) does not count -> (N, channels, L), or half of L."""
+        if padding is None:
+            x = self.norm(self.conv(x))
+        else:
+            x = self._norm_without(padding, self.conv(x.masked_fill(padding.unsqueeze(1), 0.0)))
+        if self.pool is not None:
+            # What is padding must not be the largest of a pair.
+            x = self.pool(x if padding is None else x.masked_fill(padding.unsqueeze(1), -torch.inf))
+        outputs: Tensor = self.relu(x)
+        return outputs
+
+    def _norm_without(self, padding: Tensor, x: Tensor) -> Tensor:
+        """(N, C, L) -> (N, C, L); in training the statistics are those of what is no padding."""
+        if not self.training:
+            normed: Tensor = self.norm(x)
+            return normed
+        counts = ~padding
+        steps: Tensor = self.norm(x.transpose(1, 2)[counts])  # (all rows' steps, C)
+        grid = steps.new_zeros(x.shape[0], x.shape[2], x.shape[1])
+        grid[counts] = steps
+        return grid.transpose(1, 2)
 
 
 class CNN(nn.Module):
     """Blocks of convolution, batch norm, halving max-pool, ReLU; then global average pooling and a head.
-
-    The ReLU comes after the max-pool: the two commute, so the outputs are the same, and it has half (1-D) or a
-    quarter (2-D) of the elements left to work on.
 
     Args:
         in_channels: Channels of the input grid.
@@ -37,21 +85,30 @@ class CNN(nn.Module):
             raise ValueError(f"CNN convolves over 1 or 2 dimensions, and the input grid has {dims}")
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that padding keeps the size, and it is {kernel_size}")
-        conv, norm, pool = (
-            (nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d) if dims == 1 else (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)
+        self.blocks = nn.ModuleList(
+            Block(before, after, dims, kernel_size, pool=index < pool_blocks)
+            for index, (before, after) in enumerate(pairwise((in_channels, *channels)))
         )
-        layers: list[nn.Module] = []
-        for index, (before, after) in enumerate(pairwise((in_channels, *channels))):
-            layers += [conv(before, after, kernel_size, padding=kernel_size // 2, bias=False), norm(after)]
-            if index < pool_blocks:
-                layers += [pool(2, ceil_mode=True)]  # ceil_mode: a side of 1 stays 1 instead of vanishing
-            layers += [nn.ReLU()]
-        self.blocks = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels[-1], out_features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, L) or (N, in_channels, H, W) -> (N, out_features)."""
-        features = self.blocks(x).flatten(2).mean(dim=2)
-        outputs: Tensor = self.head(self.dropout(features))
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """A grid to (N, out_features).
+
+        Args:
+            x: (N, in_channels, L) or (N, in_channels, H, W).
+            lengths: How many of the L steps of each row count, (N,), each at least 1; all where it is left out.
+        """
+        padding = None
+        for block in self.blocks:
+            if lengths is not None:
+                padding = is_padding(lengths, x.shape[2])
+            x = block(x, padding)
+            if lengths is not None and block.pool is not None:
+                lengths = (lengths + 1) // 2
+        if lengths is None:
+            pooled = x.flatten(2).mean(dim=2)
+        else:
+            pooled = masked_mean(x.transpose(1, 2), is_padding(lengths, x.shape[2]))
+        outputs: Tensor = self.head(self.dropout(pooled))
         return outputs

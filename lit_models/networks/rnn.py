@@ -2,7 +2,38 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+
+from lit_models.networks.padding import is_padding, masked_mean, reverse
+
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class RecurrentLayer(nn.Module):
+    """One layer in one or two directions: ``nn.LSTM`` or ``nn.GRU``, without need of packed sequences.
+
+    Where sequences are padded, the backward direction reads each from its own last step. Packed sequences give the
+    same, and cannot be exported.
+
+    Args:
+        in_features: Features of one time step.
+        cell: ``lstm`` or ``gru``.
+        hidden: Size of the state of one direction.
+        bidirectional: Read the sequence also from its end.
+    """
+
+    def __init__(self, in_features: int, cell: Literal["lstm", "gru"], hidden: int, bidirectional: bool) -> None:
+        super().__init__()
+        self.ahead = CELLS[cell](in_features, hidden, batch_first=True)
+        self.back = CELLS[cell](in_features, hidden, batch_first=True) if bidirectional else None
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, T, in_features) -> the states of every step (N, T, hidden * directions)."""
+        states: Tensor = self.ahead(x)[0]
+        if self.back is None:
+            return states
+        return torch.cat([states, reverse(self.back(reverse(x, lengths))[0], lengths)], dim=2)
 
 
 class RNN(nn.Module):
@@ -29,19 +60,20 @@ class RNN(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        self.recurrent = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](
-            in_features,
-            hidden,
-            num_layers,
-            batch_first=True,
-            bidirectional=bidirectional,
-            dropout=dropout if num_layers > 1 else 0.0,  # torch warns where there is no layer in between
-        )
+        states = hidden * (2 if bidirectional else 1)
+        widths = [in_features] + [states] * (num_layers - 1)
+        self.layers = nn.ModuleList(RecurrentLayer(width, cell, hidden, bidirectional) for width in widths)
+        self.between = nn.Dropout(dropout)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden * (2 if bidirectional else 1), out_features)
+        self.head = nn.Linear(states, out_features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, T, in_features) -> (N, out_features)."""
-        states, _ = self.recurrent(x)
-        outputs: Tensor = self.head(self.dropout(states.mean(dim=1)))
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, T, in_features), of which each row's first ``lengths`` (N,) steps count -> (N, out_features)."""
+        padding = None if lengths is None else is_padding(lengths, x.shape[1])
+        if padding is not None:
+            x = x.masked_fill(padding.unsqueeze(2), 0.0)
+        for index, layer in enumerate(self.layers):
+            x = layer(self.between(x) if index else x, lengths)
+        pooled = x.mean(dim=1) if padding is None else masked_mean(x, padding)
+        outputs: Tensor = self.head(self.dropout(pooled))
         return outputs

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lit_models.networks.padding import is_padding, masked_mean
+
 
 class EncoderLayer(nn.Module):
     """Self-attention and a two-layer feed-forward network, each behind a layer norm and beside a residual path."""
@@ -22,18 +24,18 @@ class EncoderLayer(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def attend(self, x: Tensor) -> Tensor:
-        """(N, T, D) -> (N, T, D), every token a mixture of all tokens' values."""
+    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(N, T, D) -> (N, T, D), every token a mixture of the values of all tokens that ``mask`` has True for."""
         n, t, d = x.shape
         split = self.query_key_value(x).view(n, t, 3, self.heads, d // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # three times (N, heads, T, D / heads)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         outputs: Tensor = self.attention_output(mixed.transpose(1, 2).reshape(n, t, d))
         return outputs
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, T, D) -> (N, T, D)."""
-        x = x + self.dropout(self.attend(self.attention_norm(x)))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(N, T, D) -> (N, T, D); ``mask`` (N, 1, 1, T) is False for the tokens that nobody attends to."""
+        x = x + self.dropout(self.attend(self.attention_norm(x), mask))
         outputs: Tensor = x + self.dropout(self.feedforward(self.feedforward_norm(x)))
         return outputs
 
@@ -43,7 +45,7 @@ class Transformer(nn.Module):
 
     Args:
         in_features: Features of one token.
-        length: Number of tokens, T.
+        length: Number of tokens, T, at the most.
         out_features: Number of outputs.
         width: Size of a token inside the encoder, a multiple of ``heads``.
         heads: Attention heads of a layer.
@@ -78,16 +80,27 @@ class Transformer(nn.Module):
         if pooling == "class_token":
             self.class_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.dropout = nn.Dropout(dropout)
-        self.layers = nn.Sequential(*(EncoderLayer(width, heads, 4 * width, dropout) for _ in range(num_layers)))
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, 4 * width, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, out_features)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, T, in_features) -> (N, out_features)."""
-        tokens = self.embedding(x.transpose(1, 2)).transpose(1, 2) + self.position
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, T, in_features), of which each row's first ``lengths`` (N,) tokens count -> (N, out_features)."""
+        padding = None if lengths is None else is_padding(lengths, x.shape[1])
+        if padding is not None:
+            x = x.masked_fill(padding.unsqueeze(2), 0.0)
+        tokens = self.embedding(x.transpose(1, 2)).transpose(1, 2) + self.position[:, : x.shape[1]]
         if self.pooling == "class_token":
-            tokens = torch.cat([self.class_token.expand(len(x), -1, -1), tokens], dim=1)
-        tokens = self.norm(self.layers(self.dropout(tokens)))
-        pooled = tokens[:, 0] if self.pooling == "class_token" else tokens.mean(dim=1)
-        outputs: Tensor = self.head(pooled)
+            tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), tokens], dim=1)
+            padding = None if padding is None else functional.pad(padding, (1, 0), value=False)
+        mask = None if padding is None else ~padding[:, None, None]
+        tokens = self.dropout(tokens)
+        for layer in self.layers:
+            tokens = layer(tokens, mask)
+        outputs: Tensor = self.head(self._pool(self.norm(tokens), padding))
         return outputs
+
+    def _pool(self, tokens: Tensor, padding: Tensor | None) -> Tensor:
+        if self.pooling == "class_token":
+            return tokens[:, 0]
+        return tokens.mean(dim=1) if padding is None else masked_mean(tokens, padding)

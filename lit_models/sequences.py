@@ -1,0 +1,69 @@
+"""Series (N, C, T) and texts (N, T) on their way into an architecture.
+
+Rows may be padded on the right; ``lengths`` (N,) int64, each at least 1, then says how many steps of each count.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lit_models.networks.padding import is_padding, masked_mean
+
+
+class Transpose(nn.Module):
+    """(N, C, T) -> (N, T, C): a series as its steps, each with its channels; and back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Swap the last two axes."""
+        return x.transpose(1, 2)
+
+
+class FlatSeries(nn.Module):
+    """All steps of a series side by side, zeros where a row has ended.
+
+    Args:
+        steps: T of the vector, to which a batch of fewer steps is filled up.
+    """
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, C, T) and (N,) -> (N, C * steps)."""
+        if lengths is not None:
+            x = x.masked_fill(is_padding(lengths, x.shape[2]).unsqueeze(1), 0.0)
+            x = functional.pad(x, (0, self.steps - x.shape[2]))
+        return x.flatten(1)
+
+
+class MeanOfTokens(nn.Module):
+    """The mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016).
+
+    Args:
+        vocab_size: Number of token ids.
+        width: Size of an embedding.
+    """
+
+    def __init__(self, vocab_size: int, width: int) -> None:
+        super().__init__()
+        self.embedding = token_embedding(vocab_size, width)
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, T) int64 and (N,) -> (N, width)."""
+        tokens = self.embedding(ids)
+        if lengths is None:
+            return torch.mean(tokens, dim=1)
+        return masked_mean(tokens, is_padding(lengths, ids.shape[1]))
+
+
+def token_embedding(vocab_size: int, width: int) -> nn.Embedding:
+    """Embeddings of token ids, zero for the padding id 0, elsewhere normal with the scale of a table's tokens.
+
+    That scale, ``width**-0.5``, is near what language models start from; torch's own of 1 would drown a transformer's
+    positions, and would make the random vectors of rare tokens the loudest.
+    """
+    embedding = nn.Embedding(vocab_size, width, padding_idx=0)
+    with torch.no_grad():
+        embedding.weight *= width**-0.5
+    return embedding
