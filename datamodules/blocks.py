@@ -12,8 +12,10 @@ from datamodules.loaders import Batch, Loader, Transform, generator
 class Blocks(Protocol):
     """Rows on disk that are read a block of consecutive rows at a time."""
 
-    counts: Tensor
-    """Rows of each block, int64."""
+    @property
+    def counts(self) -> Tensor:
+        """Rows of each block, int64."""
+        ...
 
     def read(self, block: int) -> Batch:
         """A block's rows, as they are on disk."""
@@ -27,8 +29,8 @@ class Blocks(Protocol):
 class BlockLoader(Loader):
     """Batches of rows on disk, of which a buffer of so many is in memory.
 
-    Every epoch goes through the blocks in a new random order, and through each buffer's rows in a new random order; both
-    are functions of ``(seed, epoch)``. With one buffer for all rows that is a full shuffle. With smaller ones two rows
+    Every epoch goes through the blocks in a new random order and through each buffer's rows in a new random order, both
+    functions of ``(seed, epoch)``. With one buffer for all rows that is a full shuffle. With smaller ones two rows
     of a batch are of one block with probability 1 / (blocks of a buffer), and a class that stands in few blocks, as in
     a sorted file, is spread over the epoch's buffers as its blocks are: with B blocks a buffer the share p of a class
     differs from buffer to buffer by about sqrt(p (1 - p) / B).

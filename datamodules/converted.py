@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy
 import polars
-import torch
 from numpy.typing import NDArray
 
 from datamodules.base import TaskName
@@ -99,7 +98,9 @@ def convert(files: Sequence[ParquetFiles], wanted: Wanted, cache: Path) -> Conve
                 os.replace(made, folder)
             return Converted(folder)
     except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error.strerror}; name another folder with --data.cache") from error
+        raise DataError(
+            f"{folder} cannot be written: {error.strerror}; name another folder with --data.cache"
+        ) from error
 
 
 def _is_of(folder: Path, state: list[list[int]]) -> bool:
@@ -140,7 +141,7 @@ def _write(files: Sequence[ParquetFiles], wanted: Wanted, folder: Path) -> dict[
         x = array("numbers", "<f4" if exact else "<f8", len(numbers))
         codes = array("codes", "<i4", len(levels)) if levels else None
         y = array("y", "<i8" if labelling.task != "regression" else "<f8", *labelling.shape)
-        keys = array("keys", "<u8".replace("u", "i")) if wanted.group or wanted.split_column else None
+        keys = array("keys", "<i8") if wanted.group or wanted.split_column else None
         has_val = False
         for piece in progress(_pieces(files, columns, wanted), "converting", rows, lambda piece: len(piece.frame)):
             with _located(piece):
@@ -150,7 +151,9 @@ def _write(files: Sequence[ParquetFiles], wanted: Wanted, folder: Path) -> dict[
                     codes.write(_stack([_codes(frame[name], known) for name, known in levels.items()], len(frame)))
                 y.write(labelling.encode(frame.select(wanted.target)).numpy())
                 if keys is not None:
-                    key = _parts(frame[wanted.split_column]) if wanted.split_column else _groups(frame[str(wanted.group)])
+                    key = (
+                        _parts(frame[wanted.split_column]) if wanted.split_column else _groups(frame[str(wanted.group)])
+                    )
                     has_val |= bool(wanted.split_column and (key == PARTS.index("val")).any())
                     keys.write(key)
     digests = {path.stem: DiskArray(path).digest() for path in sorted(folder.glob("*.npy")) if path.stem != "keys"}
@@ -225,9 +228,9 @@ def _codes(column: polars.Series, known: dict[str, int]) -> NDArray[Any]:
 
 def _parts(column: polars.Series) -> NDArray[Any]:
     _check_there(column, "split column")
-    odd = column.cast(polars.String).is_in(PARTS).not_()
-    if odd.any():
-        raise DataError(f"a row's part is train, val or test, and row {odd.arg_max()} has {column[odd.arg_max()]!r}")
+    odd = column.cast(polars.String).is_in(PARTS).not_().arg_true().to_list()
+    if odd:
+        raise DataError(f"a row's part is train, val or test, and row {odd[0]} has {column[odd[0]]!r}")
     return _replaced(column.cast(polars.String), {name: index for index, name in enumerate(PARTS)}, -1)
 
 

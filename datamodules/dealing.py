@@ -21,7 +21,8 @@ Key = NDArray[numpy.uint64]
 def uniform(key: Key, seed: int) -> NDArray[numpy.float64]:
     """A number in [0, 1) for each key, a function of key and seed: SplitMix64 (Steele, Lea & Flood 2014)."""
     with numpy.errstate(over="ignore"):
-        return (_mixed(key ^ _mixed(numpy.uint64(seed % 2**64))) >> numpy.uint64(11)) * 2.0**-53
+        bits = _mixed(key ^ _mixed(numpy.uint64(seed % 2**64))) >> numpy.uint64(11)
+    return bits.astype(numpy.float64) * 2.0**-53
 
 
 class Given(NamedTuple):
@@ -35,7 +36,7 @@ class Dealing:
     """Which part each row is in, computed for any piece of the rows, with nothing kept in memory.
 
     Rows are dealt by a hash of their number, or of their group's value, and of the split seed: each is in a part with
-    the probability that the ratios say, so that of n rows a share p differs from its ratio by about sqrt(p (1 - p) / n).
+    the probability that the ratios say, so that of n rows a part's share p is met to about sqrt(p (1 - p) / n).
 
     Args:
         rows: Number of all rows.
@@ -57,9 +58,7 @@ class Dealing:
             raise DataError("these data come with a test part; leave out --data.test_path to split them another way")
         folds, fold = settings.folds, settings.fold
         if folds is not None and (folds < 2 or not 0 <= fold < folds):
-            raise DataError(
-                f"folds are at least 2 and fold counts from 0 to folds - 1; they are {folds} and {fold}"
-            )
+            raise DataError(f"folds are at least 2 and fold counts from 0 to folds - 1; they are {folds} and {fold}")
         self.rows = rows
         self.settings = settings
         self.given = given

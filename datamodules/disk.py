@@ -63,7 +63,7 @@ class DiskArray:
         if out is None or len(out) < rows:
             out = torch.empty((rows, *self.shape[1:]), dtype=self.dtype)
         out = out[:rows]
-        view, done = memoryview(out.numpy().reshape(-1).view(numpy.uint8)), 0
+        view, done = out.numpy().reshape(-1).view(numpy.uint8).data, 0
         while done < len(view):
             got = os.preadv(self._file.fileno(), [view[done:]], self._offset + start * self.row_bytes + done)
             if not got:

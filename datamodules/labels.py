@@ -43,8 +43,8 @@ class Labelling:
         """
         if self.classes:
             indices = list(range(len(self.classes)))
-            y = _comparable(frame.to_series()).replace_strict(self.classes, indices, return_dtype=polars.Int64)
-            return torch.tensor(y.to_numpy())
+            coded = _comparable(frame.to_series()).replace_strict(self.classes, indices, return_dtype=polars.Int64)
+            return torch.tensor(coded.to_numpy())
         y = torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
         return y.long() if self.task == "multilabel" else y
 
@@ -73,7 +73,9 @@ def read_labelling(pieces: Iterable[polars.DataFrame], task: TaskName | None) ->
     )
     target = read_target(frame, task)
     if target.task != "regression" and longest > MANY:
-        raise DataError(f"target {frame.columns[0]} has more than {MANY:,} different values; say --data.task regression")
+        raise DataError(
+            f"target {frame.columns[0]} has more than {MANY:,} different values; say --data.task regression"
+        )
     one_class = target.task in ("binary", "multiclass")
     classes = [value for _, value in sorted(zip(target.y.tolist(), frame.to_series().to_list(), strict=True))]
     shape = () if one_class else (frame.width,)

@@ -11,7 +11,7 @@ from polars.exceptions import PanicException, PolarsError
 from datamodules.errors import DataError
 from datamodules.frames import without_missing
 
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 8 << 20
 """About so many bytes of a file are taken at a time."""
 
 
@@ -57,7 +57,9 @@ class ParquetFiles:
                 if column not in own:
                     raise DataError(f"{path} lacks the column {column}, which {name} has")
                 if own[column] != kind:
-                    raise DataError(f"column {column} holds {own[column]} in {path} and {kind} in {name}; write it alike")
+                    raise DataError(
+                        f"column {column} holds {own[column]} in {path} and {kind} in {name}; write it alike"
+                    )
 
     def pieces(self, columns: Sequence[str], missing: Sequence[str]) -> Iterator[Piece]:
         """Some columns of all rows in order, missing values as null."""

@@ -26,11 +26,14 @@ from datamodules.splits import PARTS, Split
 BLOCK_BYTES = 1 << 18
 """About so many bytes of consecutive rows are read at a time."""
 
-PIECE_BLOCKS = 32
+PIECE_BLOCKS = 16
 """A pass over all rows takes so many blocks at a time."""
 
 SAMPLE_ROWS, SAMPLE_BYTES = 65_536, 16 << 20
-"""What needs rows in memory, such as a median, is taken from a sample of about so many rows, or bytes if those are less."""
+"""Medians and quantiles are those of a sample of about so many train rows, or bytes if those are less."""
+
+LOOK_ROWS = 10_000
+"""A look at the data is one at about so many rows."""
 
 
 class Part(NamedTuple):
@@ -95,8 +98,12 @@ class StreamData(DataModule):
         self.block_rows = max(1, BLOCK_BYTES // row_bytes)
         self._buffer_rows = max(1, (self.buffer_mib << 20) // row_bytes)
         counts, sha = [], hashlib.sha256()
+        self._labels = torch.zeros(len(self.class_names), dtype=torch.int64)
         for start, stop in self._pieces():
             parts = dealing.parts(start, stop)
+            if self.task != "regression":
+                y = arrays["y"].read(start, stop)[parts == TRAIN]
+                self._labels += y.sum(dim=0) if y.dim() > 1 else torch.bincount(y, minlength=len(self._labels))
             sha.update(parts.numpy().tobytes())
             blocks = torch.arange(len(parts)) // self.block_rows
             flat = torch.bincount(blocks * len(PARTS) + parts, minlength=(int(blocks[-1]) + 1) * len(PARTS))
@@ -105,13 +112,16 @@ class StreamData(DataModule):
         self._split_digest = sha.hexdigest()
         for part, rows in self.part_rows().items():
             if not rows:
-                raise DataError(f"none of the {dealing.rows:,} rows is in the {part} part; change the split or add rows")
+                raise DataError(
+                    f"none of the {dealing.rows:,} rows is in the {part} part; change the split or add rows"
+                )
+        self._check_labels()
         shape = " x ".join(map(str, self.input_shape))
         share = min(1.0, self._buffer_rows / self.part_rows()["train"])
         self.notes = (
             *self.notes,
-            f"streamed: {dealing.rows:,} rows of {shape}, {share:.1%} of the train rows shuffled at a time in blocks of "
-            f"{self.block_rows:,}; exact copies were not looked for",
+            f"streamed: {dealing.rows:,} rows of {shape}, {share:.1%} of the train rows shuffled at a time, in blocks "
+            f"of {self.block_rows:,}; exact copies were not looked for",
         )
 
     @abstractmethod
@@ -120,8 +130,8 @@ class StreamData(DataModule):
 
     def take_over(self, learned: Learner) -> None:
         """Set the statistics, and what ``encode`` needs, to what was learned of the train rows."""
-        sample = floating(learned.sample["x"]).view(-1, *self.input_shape)
-        self.statistics = normalizer(learned.inputs.over(self.input_shape[0]), sample, self.normalize)
+        moments = learned.inputs.over(self.input_shape[0])
+        self.statistics = normalizer(moments, lambda: floating(learned.sample["x"]), self.normalize)
 
     def load(self) -> Rows:
         """Refuse: the rows are never in memory together."""
@@ -137,15 +147,33 @@ class StreamData(DataModule):
         """Number of rows of each part."""
         return dict(zip(PARTS, self._counts.sum(dim=1).tolist(), strict=True))
 
-    def read(self, start: int, stop: int, part: int | None = None) -> Batch:
-        """The rows of a part, or of all, from ``start`` to before ``stop``, as they are on disk, with their ids."""
+    def read(self, start: int, stop: int, part: int) -> Batch:
+        """The rows of a part from ``start`` to before ``stop``, as they are on disk, with their ids."""
         stop = min(stop, self.dealing.rows)
         rows = {name: array.read(start, stop) for name, array in self.arrays.items()}
         rows["row"] = torch.arange(start, stop)
-        if part is None:
-            return rows
         mine = (self.dealing.parts(start, stop) == part).nonzero().flatten()
         return {name: column[mine] for name, column in rows.items()}
+
+    def scan(self, part: int | None = None) -> Iterator[tuple[int, Batch]]:
+        """The rows of a part, or of all, a piece at a time with the number of its first row.
+
+        A piece is overwritten by the next: what was freed between small things that stay would not be used again.
+        """
+        step = self.block_rows * PIECE_BLOCKS
+        read, chosen = (
+            {name: torch.empty(step, *array.shape[1:], dtype=array.dtype) for name, array in self.arrays.items()}
+            for _ in range(2)
+        )
+        for start, stop in self._pieces():
+            rows = {name: array.read(start, stop, read[name]) for name, array in self.arrays.items()}
+            row = torch.arange(start, stop)
+            if part is not None:
+                mine = (self.dealing.parts(start, stop) == part).nonzero().flatten()
+                row = row[mine]
+                for name, column in rows.items():
+                    rows[name] = torch.index_select(column, 0, mine, out=chosen[name][: len(mine)])
+            yield start, {**rows, "row": row}
 
     def finish(self, rows: Batch) -> Batch:
         """Rows as they are on disk -> what a model is given."""
@@ -200,6 +228,12 @@ class StreamData(DataModule):
         """The targets of rows of that sample."""
         return self._looked_at["y"][index]
 
+    def class_counts(self) -> Tensor | None:
+        """Train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        if self.task == "multilabel":
+            return torch.stack([self.part_rows()["train"] - self._labels, self._labels], dim=1)
+        return None if self.task == "regression" else self._labels
+
     def features(self) -> polars.DataFrame:
         """Columns of that sample."""
         x = self._looked_at["x"].double()
@@ -218,9 +252,9 @@ class StreamData(DataModule):
     @cached_property
     def _looked_at(self) -> Batch:
         """A sample of all rows, and the part of each."""
-        share, drawn = self._sample_share(self.dealing.rows), []
-        for start, stop in self._pieces():
-            rows = self.read(start, stop)
+        share, drawn = min(1.0, LOOK_ROWS / self.dealing.rows), []
+        for start, rows in self.scan():
+            stop = start + len(rows["row"])
             rows["part"] = self.dealing.parts(start, stop)
             mine = torch.from_numpy(numpy.flatnonzero(sampled(start, stop, share)))
             drawn.append({name: column[mine] for name, column in rows.items()})
@@ -232,15 +266,25 @@ class StreamData(DataModule):
         """Everything that is learned of train rows, in one pass over them."""
         share = self._sample_share(self.part_rows()["train"])
         features = int(numpy.prod(self.input_shape))
-        learner = Learner(features, self.task, self.num_outputs, self.class_names, self.sizes, share)
-        for start, stop in progress(self._pieces(), "statistics", self.dealing.rows, lambda ends: ends[1] - ends[0]):
-            learner.update(self.read(start, stop, TRAIN), start, stop)
-        learner.check()
-        if learner.target is not None:
-            target = normalizer(learner.target, torch.empty(0), "standard")
+        learner = Learner(features, self.num_outputs if self.task == "regression" else 0, self.sizes, share)
+        for start, rows in progress(self.scan(TRAIN), "statistics", self.part_rows()["train"], _size):
+            learner.update(rows, start, start + self.block_rows * PIECE_BLOCKS)
+        if self.task == "regression":
+            target = normalizer(learner.target, lambda: torch.empty(0), "standard")
             assert isinstance(target, Statistics)
             self.target_statistics = target
         self.take_over(learner)
+
+    def _check_labels(self) -> None:
+        """Raise ``DataError`` where the train rows cannot teach a class or label, since none has it."""
+        rows, several = self.part_rows()["train"], self.task == "multilabel"
+        lacking = (self._labels == 0) | ((self._labels == rows) & several)
+        names = [name for name, lacks in zip(self.class_names, lacking.tolist(), strict=True) if lacks]
+        if names:
+            what = f"label {names[0]} is the same in" if several else f"class {names[0]} is in none of"
+            raise DataError(
+                f"{what} the {rows:,} train rows, so that nothing can be learned of it; choose another split"
+            )
 
     def _sample_share(self, rows: int) -> float:
         row_bytes = sum(array.row_bytes for array in self.arrays.values()) + 8
@@ -262,3 +306,7 @@ class StreamData(DataModule):
 
     def _evaluation_loader(self, name: str) -> Batches:
         return self._loader(name, max(self.batch_size, 1024))
+
+
+def _size(piece: tuple[int, Batch]) -> int:
+    return len(piece[1]["row"])

@@ -26,7 +26,7 @@ class StreamedTable(StreamData):
     """A folder of Parquet files, or one, with a row for each example, trained on from the disk.
 
     The first time the rows are converted to arrays in the cache folder, of which any block is read without the others:
-    4 bytes a number (8 if a column has more digits than float32 holds), 4 a category, 8 a target. Later runs on the same
+    4 bytes a number (8 if a column has more digits than float32 holds), 4 a category, 8 a target. Later runs on these
     files take them from there. Columns are read as ``TableData`` reads them.
 
     Args:
@@ -90,22 +90,26 @@ class StreamedTable(StreamData):
 
     def take_over(self, learned: Learner) -> None:
         """Medians, categories and statistics; a missing number counts as its column's median."""
-        moments, numbers = learned.inputs, learned.sample["x"].double()
+        moments, numbers = learned.inputs, learned.sample["x"]
         names = [*self.number_names, *self.levels]
         there = [*(moments.count > 0).tolist(), *(bool(seen.any()) for seen in learned.seen)]
         for name, any_value in zip(names, there, strict=True):
             if not any_value:
-                raise DataError(f"column {name} has no value in the {learned.rows:,} train rows; drop it with --data.drop")
-        in_sample = (~numbers.isnan()).any(dim=0)
+                raise DataError(
+                    f"column {name} has no value in the {learned.rows:,} train rows; drop it with --data.drop"
+                )
         medians = moments.mean.clone()  # of a column with so few values that the sample has none
-        medians[in_sample] = torch.from_numpy(numpy.nanmedian(numbers[:, in_sample].numpy(), axis=0))
+        for index, values in enumerate(numbers.T):
+            there_values = values[~values.isnan()].double().numpy()
+            if len(there_values):
+                medians[index] = float(numpy.median(there_values))
         moments.merge(learned.rows - moments.count, medians, torch.zeros_like(medians), medians, medians)
         categories = {
             name: sorted(level for level, there in zip(levels, seen.tolist(), strict=True) if there)
             for (name, levels), seen in zip(self.levels.items(), learned.seen, strict=True)
         }
         self._set_encoding(Encoding(dict(zip(self.number_names, medians.tolist(), strict=True)), categories))
-        self.statistics = normalizer(moments, torch.where(numbers.isnan(), medians, numbers), self.normalize)
+        self.statistics = normalizer(moments, lambda: torch.where(numbers.isnan(), medians, numbers), self.normalize)
 
     def features(self) -> polars.DataFrame:
         """The columns of the sample that is looked at, missing values as null."""
@@ -136,7 +140,11 @@ class StreamedTable(StreamData):
         self.levels: dict[str, list[str]] = made.about["levels"]
         self.sizes = [len(levels) for levels in self.levels.values()]
         labelling = made.labelling
-        self.task, self.num_outputs, self.class_names = labelling.task, labelling.num_outputs, tuple(labelling.class_names)
+        self.task, self.num_outputs, self.class_names = (
+            labelling.task,
+            labelling.num_outputs,
+            tuple(labelling.class_names),
+        )
         self.input_shape = (len(self.number_names),)
         made.arrays["x"] = made.arrays.pop("numbers")
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from datamodules.base import DataModule, TaskName
 from datamodules.columns import Columns, ColumnType, read_columns
 from datamodules.encoding import Encoding, learn
-from datamodules.errors import DataError
 from datamodules.naming import inputs_among
 from datamodules.rows import Rows, digest, first_equal
 from datamodules.targets import Target, check_train_targets, read_target

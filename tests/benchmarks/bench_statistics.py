@@ -1,0 +1,136 @@
+"""One-pass statistics beside a plain read of the same rows: time, memory and error.
+
+``python tests/benchmarks/bench_statistics.py`` prints a table. Every figure is that of a process of its own with one
+thread (polars takes two); times are the least of several repetitions, all ways taking turns, on files in the page cache.
+
+- read: every value of a memory-mapped array copied into a buffer, 64k rows at a time.
+- ours: mean, standard deviation, minimum and maximum of the same file by ``Moments``.
+- polars: ``read_parquet`` of the same rows, written by polars with its own settings.
+- ours of Parquet: the statistics of that Parquet file, a slice at a time.
+- error: of means, in standard deviations, and of standard deviations, relative; the larger one, against numpy's two
+  passes in float64.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy
+import polars
+import torch
+
+from datamodules.disk import DiskArray
+from datamodules.moments import Moments
+from datamodules.parquet import ParquetFiles
+
+FEATURES = 32
+REPETITIONS = {100_000: 7, 1_000_000: 5, 10_000_000: 3}
+WAYS = ("read", "ours", "polars", "parquet")
+
+
+def write(folder: Path, rows: int) -> None:
+    """Rows with means far from 0 and spreads of many sizes, as .npy and as Parquet."""
+    generator = numpy.random.default_rng(0)
+    center = generator.normal(size=FEATURES) * 100
+    spread = numpy.exp(generator.normal(size=FEATURES) * 2)
+    array = numpy.lib.format.open_memmap(folder / "x.npy", "w+", numpy.float32, (rows, FEATURES))
+    for start in range(0, rows, 100_000):
+        drawn = generator.standard_normal((min(100_000, rows - start), FEATURES), dtype=numpy.float32)
+        array[start : start + len(drawn)] = drawn * spread + center
+    array.flush()
+    columns = {str(index): numpy.ascontiguousarray(array[:, index]) for index in range(FEATURES)}
+    polars.DataFrame(columns).write_parquet(folder / "x.parquet")
+
+
+def read(folder: Path) -> None:
+    """A plain sequential read of a memory-mapped array."""
+    array = numpy.load(folder / "x.npy", mmap_mode="r")
+    room = numpy.empty((1 << 16, FEATURES), numpy.float32)
+    for start in range(0, len(array), len(room)):
+        piece = array[start : start + len(room)]
+        numpy.copyto(room[: len(piece)], piece)
+
+
+def ours(folder: Path) -> Moments:
+    """Statistics of the .npy file."""
+    moments = Moments(FEATURES)
+    for piece in DiskArray(folder / "x.npy").pieces(1 << 16):
+        moments.update(piece)
+    return moments
+
+
+def parquet(folder: Path) -> Moments:
+    """Statistics of the Parquet file."""
+    moments = Moments(FEATURES)
+    files = ParquetFiles(str(folder / "x.parquet"))
+    for piece in files.pieces(files.schema.names(), []):
+        moments.update(torch.from_numpy(piece.frame.to_numpy()))
+    return moments
+
+
+def read_polars(folder: Path) -> None:
+    """What polars does to have the Parquet file in memory."""
+    polars.read_parquet(folder / "x.parquet")
+
+
+def error(folder: Path) -> float:
+    """Of means and standard deviations against float64."""
+    array = numpy.load(folder / "x.npy", mmap_mode="r")
+    found = ours(folder)
+    worst = 0.0
+    for index in range(FEATURES):
+        column = array[:, index].astype(numpy.float64)
+        mean, std = column.mean(), column.std()
+        worst = max(worst, abs(float(found.mean[index]) - mean) / std, abs(float(found.std[index]) / std - 1))
+    return worst
+
+
+def alone(way: str, folder: Path) -> dict[str, float]:
+    """Seconds and additional peak memory in MiB of one way in this process, after a first small call of its kind."""
+    do: dict[str, Callable[[Path], object]] = {"read": read, "ours": ours, "polars": read_polars, "parquet": parquet}
+    with TemporaryDirectory(dir=folder) as warm:
+        write(Path(warm), 2000)
+        do[way](Path(warm))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    do[way](folder)
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+
+
+def measured(way: str, folder: Path) -> dict[str, float]:
+    """The same from a process of its own."""
+    done = subprocess.run([sys.executable, __file__, way, str(folder)], check=True, capture_output=True, text=True)
+    told: dict[str, float] = json.loads(done.stdout)
+    return told
+
+
+def main() -> None:
+    """Print the table."""
+    print("      rows    read s    ours s  x read   polars s  x polars   ours of Parquet s  x polars   ours MiB     error")
+    for rows, repetitions in REPETITIONS.items():
+        with TemporaryDirectory(prefix="evenhand-bench-") as name:
+            folder = Path(name)
+            write(folder, rows)
+            runs = [{way: measured(way, folder) for way in WAYS} for _ in range(repetitions)]
+            least = {way: min(run[way]["seconds"] for run in runs) for way in WAYS}
+            mib = max(run["ours"]["mib"] for run in runs)
+            print(
+                f"{rows:10,} {least['read']:9.4f} {least['ours']:9.4f} {least['ours'] / least['read']:7.2f} "
+                f"{least['polars']:10.4f} {least['ours'] / least['polars']:9.2f} {least['parquet']:19.4f} "
+                f"{least['parquet'] / least['polars']:9.2f} {mib:10.1f} {error(folder):9.1e}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        torch.set_num_threads(1)
+        print(json.dumps(alone(sys.argv[1], Path(sys.argv[2]))))
+    else:
+        main()
