@@ -46,14 +46,12 @@ class Dealing:
         has_val: Whether the column or the files give a val part.
 
     Raises:
-        DataError: For a way to split that needs all rows at once.
+        DataError: For settings that exclude each other, or a fold that does not exist.
     """
 
     def __init__(
         self, rows: int, settings: SplitSettings, given: Given | None, keys: DiskArray | None, has_val: bool
     ) -> None:
-        if settings.time is not None:
-            raise DataError("streamed rows cannot be split by time; name a column of train, val and test instead")
         if given is not None and settings.way is not None:
             raise DataError("these data come with a test part; leave out --data.test_path to split them another way")
         folds, fold = settings.folds, settings.fold

@@ -75,6 +75,8 @@ class StreamData(DataModule):
         super().__init__(**kwargs)
         if buffer_mib < 1:
             raise DataError(f"buffer_mib must be at least 1, and it is {buffer_mib}")
+        if self.split_settings.time is not None:
+            raise DataError("streamed rows cannot be split by time; name a column of train, val and test instead")
         if self.stratify:
             raise DataError("streamed rows are dealt one by one and cannot be stratified; leave --data.stratify out")
         if self.sampler != "shuffle":

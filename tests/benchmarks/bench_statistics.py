@@ -1,7 +1,7 @@
 """One-pass statistics beside a plain read of the same rows: time, memory and error.
 
-``python tests/benchmarks/bench_statistics.py`` prints a table. Every figure is that of a process of its own with one
-thread (polars takes two); times are the least of several repetitions, all ways taking turns, on files in the page cache.
+``make bench-data`` prints a table. Times are the least of several repetitions in one process and one thread (polars takes
+two), all ways taking turns, on files in the page cache; memory is the peak of a process of its own.
 
 - read: every value of a memory-mapped array copied into a buffer, 64k rows at a time.
 - ours: mean, standard deviation, minimum and maximum of the same file by ``Moments``.
@@ -11,7 +11,6 @@ thread (polars takes two); times are the least of several repetitions, all ways 
   passes in float64.
 """
 
-import json
 import resource
 import subprocess
 import sys
@@ -29,8 +28,7 @@ from datamodules.moments import Moments
 from datamodules.parquet import ParquetFiles
 
 FEATURES = 32
-REPETITIONS = {100_000: 7, 1_000_000: 5, 10_000_000: 3}
-WAYS = ("read", "ours", "polars", "parquet")
+REPETITIONS = {100_000: 25, 1_000_000: 11, 10_000_000: 4}
 
 
 def write(folder: Path, rows: int) -> None:
@@ -90,47 +88,50 @@ def error(folder: Path) -> float:
     return worst
 
 
-def alone(way: str, folder: Path) -> dict[str, float]:
-    """Seconds and additional peak memory in MiB of one way in this process, after a first small call of its kind."""
-    do: dict[str, Callable[[Path], object]] = {"read": read, "ours": ours, "polars": read_polars, "parquet": parquet}
-    with TemporaryDirectory(dir=folder) as warm:
-        write(Path(warm), 2000)
-        do[way](Path(warm))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+WAYS: dict[str, Callable[[Path], object]] = {"read": read, "ours": ours, "polars": read_polars, "parquet": parquet}
+
+
+def seconds(way: str, folder: Path) -> float:
+    """How long one way takes."""
     began = time.perf_counter()
-    do[way](folder)
-    seconds = time.perf_counter() - began
-    return {"seconds": seconds, "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+    WAYS[way](folder)
+    return time.perf_counter() - began
 
 
-def measured(way: str, folder: Path) -> dict[str, float]:
-    """The same from a process of its own."""
-    done = subprocess.run([sys.executable, __file__, way, str(folder)], check=True, capture_output=True, text=True)
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+def peak(folder: Path) -> float:
+    """MiB that our statistics add to a process which has done the same with few rows."""
+    words = [sys.executable, __file__, str(folder)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def added(folder: Path) -> float:
+    """The same of this process."""
+    with TemporaryDirectory(dir=folder) as few:
+        write(Path(few), 2000)
+        ours(Path(few))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ours(folder)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
 def main() -> None:
     """Print the table."""
-    print("      rows    read s    ours s  x read   polars s  x polars   ours of Parquet s  x polars   ours MiB     error")
+    torch.set_num_threads(1)
+    print("      rows    read s    ours s  x read  polars s  x polars  Parquet s  x polars  MiB    error")
     for rows, repetitions in REPETITIONS.items():
         with TemporaryDirectory(prefix="evenhand-bench-") as name:
             folder = Path(name)
             write(folder, rows)
-            runs = [{way: measured(way, folder) for way in WAYS} for _ in range(repetitions)]
-            least = {way: min(run[way]["seconds"] for run in runs) for way in WAYS}
-            mib = max(run["ours"]["mib"] for run in runs)
+            runs = [{way: seconds(way, folder) for way in WAYS} for _ in range(repetitions)]
+            least = {way: min(run[way] for run in runs) for way in WAYS}
             print(
                 f"{rows:10,} {least['read']:9.4f} {least['ours']:9.4f} {least['ours'] / least['read']:7.2f} "
-                f"{least['polars']:10.4f} {least['ours'] / least['polars']:9.2f} {least['parquet']:19.4f} "
-                f"{least['parquet'] / least['polars']:9.2f} {mib:10.1f} {error(folder):9.1e}",
+                f"{least['polars']:9.4f} {least['ours'] / least['polars']:9.2f} {least['parquet']:10.4f} "
+                f"{least['parquet'] / least['polars']:9.2f} {peak(folder):4.0f} {error(folder):8.1e}",
                 flush=True,
             )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        torch.set_num_threads(1)
-        print(json.dumps(alone(sys.argv[1], Path(sys.argv[2]))))
-    else:
-        main()
+    main() if len(sys.argv) == 1 else print(added(Path(sys.argv[1])))
