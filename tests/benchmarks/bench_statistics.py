@@ -1,7 +1,7 @@
 """One-pass statistics beside a plain read of the same rows: time, memory and error.
 
-``make bench-data`` prints a table. Times are the least of several repetitions in one process and one thread (polars takes
-two), all ways taking turns, on files in the page cache; memory is the peak of a process of its own.
+``make bench-data`` prints a table. Times are the least of several repetitions in one process and one thread (polars
+takes two), all ways taking turns, on files in the page cache; memory is the peak of a process of its own.
 
 - read: every value of a memory-mapped array copied into a buffer, 64k rows at a time.
 - ours: mean, standard deviation, minimum and maximum of the same file by ``Moments``.
