@@ -121,6 +121,10 @@ class DataModule(LightningDataModule):
             self.notes = (*self.notes, *notes)
         return self.split
 
+    def part_rows(self) -> dict[str, int]:
+        """Number of rows of each part."""
+        return {part: len(index) for part, index in self.split_now()._asdict().items()}
+
     @property
     def num_classes(self) -> int | None:
         """How many classes there are where a row has one, else None."""

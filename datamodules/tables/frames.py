@@ -43,7 +43,7 @@ def parse(content: bytes, name: str, missing: Sequence[str] = MISSING) -> polars
         raise DataError(f"{name} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {reason}") from error
     if not len(frame):
         raise DataError(f"{name} has no rows")
-    return _without_missing(frame, missing)
+    return without_missing(frame, missing)
 
 
 def _parse_csv(content: bytes, name: str, missing: Sequence[str]) -> polars.DataFrame:
@@ -111,7 +111,7 @@ def _without_spaces(frame: polars.DataFrame) -> polars.DataFrame:
     return polars.DataFrame(done)
 
 
-def _without_missing(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
+def without_missing(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
     """NaN and the texts for missing values as null, which a Parquet file or stripped spaces may still have."""
     texts, floats = polars.selectors.string(), polars.selectors.float()
     return frame.with_columns(

@@ -57,7 +57,7 @@ class RunRecord(Callback):
         os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
         self._started = time.monotonic()
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        model, split = cast(LitModel, pl_module), data.split
+        model = cast(LitModel, pl_module)
         config = yaml.safe_load(self.config)
         self.content |= {
             "experiment": self.directory.experiment,
@@ -71,7 +71,7 @@ class RunRecord(Callback):
             "seed": config["seed_everything"],
             "rank_by": f"test/{model.task.rank_by}",
             "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
-            "rows": {} if split is None else {part: len(index) for part, index in split._asdict().items()},
+            "rows": data.part_rows(),
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
             "hyperparameters": flat_hyperparameters(config),
