@@ -20,6 +20,7 @@ from datamodules.imaging.base import PixelData
 from datamodules.rows import Rows
 from datamodules.sequences.base import SequenceData
 from datamodules.series import SeriesData
+from datamodules.streamed_arrays import StreamedArrays
 from datamodules.streamed_table import StreamedTable
 from datamodules.table import TableData
 from datamodules.tables.base import FrameData
@@ -46,6 +47,7 @@ __all__ = [
     "Rows",
     "SequenceData",
     "SeriesData",
+    "StreamedArrays",
     "StreamedTable",
     "TableData",
     "TextData",
