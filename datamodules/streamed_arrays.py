@@ -43,9 +43,7 @@ class StreamedArrays(StreamData):
             raise DataError(f"arrays have no column {self.split_settings.columns[0]} to split by; use ratios or folds")
         x, y = DiskArray(path), DiskArray(labels)
         if len(x) != len(y):
-            raise DataError(
-                f"{path} has {len(x):,} rows and {labels} {len(y):,}; they are to be those of the same rows"
-            )
+            raise DataError(f"{path} has {len(x):,} rows and {labels} {len(y):,}; they are to be of the same rows")
         if len(x.shape) not in MODALITIES:
             raise DataError(f"{path} is an array of {len(x.shape)} dimensions; rows are (F,), (C, T) or (C, H, W)")
         self.path = path
