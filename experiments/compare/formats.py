@@ -36,9 +36,12 @@ class Sheet:
         return index < self.texts or (self.ragged and index == len(self.columns) - 1)
 
 
-def to_terminal(sheet: Sheet, console: Console) -> None:
+def to_terminal(sheet: Sheet) -> None:
     """Print it, folded to the terminal's width; at full width where the output is no terminal."""
-    table = Table(title=Text(sheet.title), box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+    screen, text = Console(highlight=False), io.StringIO()
+    console = screen if screen.is_terminal else Console(file=text, width=10_000, highlight=False)
+    console.print(Text(sheet.title, style="bold"))
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index, name in enumerate(sheet.columns):
         words = sheet.is_words(index)
         table.add_column(Text(name), justify="left" if words else "right", overflow="fold", no_wrap=not words)
@@ -47,6 +50,8 @@ def to_terminal(sheet: Sheet, console: Console) -> None:
     console.print(table)
     for note in sheet.notes:
         console.print(Text(note))
+    if not screen.is_terminal:
+        print("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def to_markdown(sheet: Sheet) -> str:

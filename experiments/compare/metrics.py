@@ -36,7 +36,7 @@ class Measure:
         """(B,) values; NaN where a prediction is not finite, whose rank or argmax would mean nothing."""
         if not numpy.isfinite(prediction).all():
             return numpy.full(len(weights), numpy.nan)
-        with numpy.errstate(invalid="ignore", divide="ignore"):
+        with numpy.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return self.compute(target, prediction, weights)
 
 
@@ -68,7 +68,7 @@ def _ece(target: Array, prediction: Array, weights: Array) -> Array:
     sure, hit = prediction, target
     if prediction.ndim == 2:
         sure, hit = prediction.max(axis=1), prediction.argmax(axis=1) == target
-    bins = numpy.clip(numpy.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = numpy.clip((numpy.arange(BINS + 1) / BINS).searchsorted(sure) - 1, 0, BINS - 1)
     gaps = numpy.eye(BINS)[bins] * (hit - sure)[:, None]
     gap: Array = numpy.abs(_mean(gaps, weights)).sum(axis=1)
     return gap

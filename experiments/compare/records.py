@@ -142,11 +142,19 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def once_per_seed(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
+def once_per_seed(runs: Iterable[Run]) -> tuple[list[Run], list[LeftOut]]:
     """The newest of runs that have every setting in common, the seed too: repeating a run adds no evidence."""
+    runs = list(runs)
     newest: dict[tuple[Any, ...], Run] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        newest[(run.fingerprints, *sorted((name, str(value)) for name, value in run.settings.items()))] = run
+        newest[
+            (
+                run.task,
+                run.rank_by,
+                run.fingerprints,
+                *sorted((name, str(value)) for name, value in run.settings.items()),
+            )
+        ] = run
     kept = {id(run) for run in newest.values()}
     again = [LeftOut(run.path, "has the settings and the seed of a newer run") for run in runs if id(run) not in kept]
     return [run for run in runs if id(run) in kept], again

@@ -56,8 +56,6 @@ def compare(words: list[str]) -> int:
 
 
 def _compare(typed: argparse.Namespace) -> None:
-    from rich.console import Console
-
     from experiments.compare import comparison, formats, report
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.records import once_per_seed, read_runs
@@ -65,10 +63,10 @@ def _compare(typed: argparse.Namespace) -> None:
     from experiments.compare.selection import select
 
     runs, left = read_runs(typed.paths)
-    runs, again = once_per_seed(select(runs, typed.where))
-    scores, unscored = score(runs, typed.metric)
-    left += again + unscored
-    blocks = blocks_of(scores, typed.metric)
+    scores, unscored = score(select(runs, typed.where), typed.metric)
+    runs, again = once_per_seed(scores)
+    left += unscored + again
+    blocks = blocks_of(runs, typed.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
     compared = [(block, report.in_order(standings, typed.sort)) for block, standings in best_first]
     why = ["" if block is blocks[0] else unlike(blocks[0], block) for block in blocks]
@@ -91,8 +89,7 @@ def _compare(typed: argparse.Namespace) -> None:
             at = number if len(blocks) > 1 else 0
             shown = report.changes(pair[0], at) if typed.what_changed else report.sheet(pair[0], at, pair[1])
             if typed.format == "table":
-                console = Console(highlight=False)
-                formats.to_terminal(shown, console if console.is_terminal else Console(width=1000, highlight=False))
+                formats.to_terminal(shown)
             else:
                 print(formats.to_markdown(shown) if typed.format == "markdown" else formats.to_latex(shown))
         print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")

@@ -23,8 +23,7 @@ def figure(block: Block, standings: Sequence[Standing]) -> Figure:
             told = standing.estimate
             half = 0.0 if numpy.isnan(told.low) else told.high - told.mean
             axes.errorbar(cost, told.mean, half, fmt="o", color=color, capsize=3, label=standing.group.label)
-        if min(values) > 0:
-            axes.set_xscale("log")
+        axes.set_xscale("log" if min(values) > 0 else "symlog")
         axes.set_xlabel(name)
         axes.set_ylabel(f"test/{block.metric}")
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""
