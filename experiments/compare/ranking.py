@@ -33,5 +33,5 @@ def _one(positive: NDArray[numpy.bool_], score: Array, weights: Array) -> Array:
     )  # the negatives' weights, cumulated in the order of their scores
     numpy.cumsum(of_row[downs], axis=0, out=below[1:])
     lower, not_higher = (below[score[downs].searchsorted(score[ups], side)] for side in ("left", "right"))
-    pairs: Array = (of_row[ups] * (lower + not_higher)).sum(axis=0) / 2
-    return pairs / (of_row[ups].sum(axis=0) * below[-1])
+    pairs: Array = (of_row[ups] * (lower + not_higher)).sum(axis=0) / (2 * of_row[ups].sum(axis=0) * below[-1])
+    return pairs
