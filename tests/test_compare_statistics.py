@@ -204,17 +204,18 @@ def test_under_no_difference_better_is_claimed_in_at_most_a_twentieth(groups: in
 
 
 def test_over_splits_too_better_is_claimed_in_at_most_a_twentieth() -> None:
-    # Eight random splits of a thousand rows: some rows are tested several times, and train rows are in common.
+    # Eight random splits of a thousand rows: some rows are tested several times, and as much of what training does to
+    # the value is in common as Nadeau and Bengio suppose, n_test / (n_test + n_train) of its variance.
     generator = numpy.random.default_rng(4)
     times, splits, pool, rows = 1000, 8, 1000, 150
     tested = [generator.permutation(pool)[:rows] for _ in range(splits)]
     weights = [numpy.concatenate([*Resamples(row)]) for row in tested]
     claims = 0
     for _ in range(times):
-        of_rows, trained = generator.normal(0, 1, (2, pool)), generator.normal(0, 0.05, (2, 1))
+        of_rows, trained = generator.normal(0, 1, (2, pool)), generator.normal(0, 0.1 * 0.15**0.5, (2, 1))
         samples = []
         for group in range(2):
-            means = trained[group] + generator.normal(0, 0.1, splits)  # what the shared train rows do, and the seeds
+            means = trained[group] + generator.normal(0, 0.1 * 0.85**0.5, splits)
             samples.append(
                 [
                     on_rows((of_rows[group, row] + mean)[None], w)
@@ -222,7 +223,7 @@ def test_over_splits_too_better_is_claimed_in_at_most_a_twentieth() -> None:
                 ]
             )
         ours, theirs = ([split[:, 0] for split in sample] for sample in samples)
-        claims += pairwise(samples, rows, 15 / 70).p[0, 1] < 0.05 and permutation(ours, theirs).p < 0.05
+        claims += pairwise(samples, rows, 15 / 85).p[0, 1] < 0.05 and permutation(ours, theirs).p < 0.05
     assert claims / times <= 0.05 + 2 * numpy.sqrt(0.05 * 0.95 / times)
 
 

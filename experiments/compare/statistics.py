@@ -9,7 +9,8 @@ difference of two groups' means gets the variance
 
 and is told by Student's t with the degrees of freedom of Welch and Satterthwaite, which makes up for few seeds, where
 resampling them as well would not. Over several splits of the data the unit is the split: differences within each,
-their variance corrected for train rows in common (Nadeau & Bengio 2003).
+their variance corrected for train rows in common (Nadeau & Bengio 2003). That supposes that they do to a value what
+their share is; no estimate from overlapping splits can do without a supposition (Bengio & Grandvalet 2004).
 """
 
 from collections.abc import Sequence
