@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -212,7 +213,13 @@ def test_repeated_splits_are_compared_split_by_split(tmp_path: Path, told: Any) 
     assert "over splits" in block["notes"][0]
 
 
-STATES = {"running": "still running", "interrupted": "interrupted", "diverged": "diverged", "failed": "failed"}
+STATES = {
+    "running": "still running",
+    "interrupted": "interrupted",
+    "diverged": "diverged",
+    "failed": "failed",
+    "untested": "not tested",
+}
 
 
 def test_unfinished_and_broken_runs_are_listed_and_stop_nothing(tmp_path: Path, says: Says) -> None:
@@ -361,6 +368,19 @@ def test_every_format_says_the_same(tmp_path: Path, says: Says, told: Any) -> No
     assert "a\\_b=50 \\% \\& more" in latex
     assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 1
     assert mean in says(tmp_path)
+
+
+def test_a_narrow_terminal_gets_every_number_whole(tmp_path: Path, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
+    group(tmp_path / "a", 0.5, 3, "LitTransformer")
+    group(tmp_path / "a", 3.0, 3, "LitCNN")
+    wide = says(tmp_path).split()
+    for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in says(tmp_path).splitlines()]
+    assert max(map(len, lines)) <= 80
+    numbers = {word for word in wide if re.match(r"[-+]?[\d,]+\.?\d*$", word)}
+    assert len(numbers) > 8
+    assert numbers <= set(" ".join(lines).split())
 
 
 def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, refused: Says) -> None:

@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,7 @@ class Sheet:
         notes: Sentences below.
         texts: So many of the first columns, and the last where ``ragged``, are words and not numbers.
         ragged: Whether the last column is words.
+        parts: Columns of the tables that stand below each other where the whole is too wide for a terminal.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Sheet:
     notes: Sequence[str] = ()
     texts: int = 1
     ragged: bool = True
+    parts: Sequence[Sequence[int]] = ()
 
     def is_words(self, index: int) -> bool:
         """Whether a column is set flush left."""
@@ -37,21 +40,29 @@ class Sheet:
 
 
 def to_terminal(sheet: Sheet) -> None:
-    """Print it, folded to the terminal's width; at full width where the output is no terminal."""
+    """Print it, in parts where the terminal is too narrow; at full width where the output is no terminal."""
     screen, text = Console(highlight=False), io.StringIO()
     console = screen if screen.is_terminal else Console(file=text, width=10_000, highlight=False)
     console.print(Text(sheet.title, style="bold"))
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for index, name in enumerate(sheet.columns):
-        words = sheet.is_words(index)
-        table.add_column(Text(name), justify="left" if words else "right", overflow="fold", no_wrap=not words)
-    for row in sheet.rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
+    whole = _table(sheet, range(len(sheet.columns)))
+    too_wide = Measurement.get(console, console.options.update(max_width=10_000), whole).maximum > console.width
+    for table in [_table(sheet, part) for part in sheet.parts] if too_wide and sheet.parts else [whole]:
+        console.print(table)
     for note in sheet.notes:
         console.print(Text(note))
     if not screen.is_terminal:
         print("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def _table(sheet: Sheet, columns: Iterable[int]) -> Table:
+    columns = [*columns]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for index in columns:
+        words = sheet.is_words(index)
+        table.add_column(Text(sheet.columns[index]), justify="left" if words else "right", overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*(Text(row[index]) for index in columns))
+    return table
 
 
 def to_markdown(sheet: Sheet) -> str:

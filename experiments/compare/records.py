@@ -17,6 +17,7 @@ WHY_NOT = {
     "interrupted": "was interrupted; the same fit command goes on with it",
     "diverged": "diverged; its divergence.json says where",
     "failed": "failed",
+    "untested": "was not tested; a search tests its choice alone",
 }
 """Under each status but ``finished``, what a person reads."""
 

@@ -29,7 +29,7 @@ def sheet(compared: Compared, number: int, why: str) -> Sheet:
     columns += ["to the best", "the best is"]
     rows = [_row(standing) for standing in standings]
     title = heading(block, number) + (f"; not compared with the first: {why}" if why else "")
-    return Sheet(title, columns, rows, notes(compared))
+    return Sheet(title, columns, rows, notes(compared), parts=((0, 1, 2, 3, 4, 7, 8), (0, 9, 10), (0, 5, 6)))
 
 
 def heading(block: Block, number: int) -> str:

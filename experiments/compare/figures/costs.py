@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.compare.comparison import Standing
 from experiments.compare.figures.style import COLORS, plot
@@ -23,7 +25,7 @@ def figure(block: Block, standings: Sequence[Standing]) -> Figure:
             told = standing.estimate
             half = 0.0 if numpy.isnan(told.low) else told.high - told.mean
             axes.errorbar(cost, told.mean, half, fmt="o", color=color, capsize=3, label=standing.group.label)
-        axes.set_xscale("log" if min(values) > 0 else "symlog")
+        _scale(axes, values)
         axes.set_xlabel(name)
         axes.set_ylabel(f"test/{block.metric}")
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""
@@ -31,3 +33,15 @@ def figure(block: Block, standings: Sequence[Standing]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=min(4, len(shown)), fontsize=8, frameon=False)
     return drawn
+
+
+def _scale(axes: Axes, values: list[float]) -> None:
+    """Logarithmic, with a place for 0, which is how many parameters a classical baseline trains."""
+    low, high = min((value for value in values if value > 0), default=0.0), max(values)
+    if min(values) > 0:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high < 30 * low else LogLocator())
+    elif low:
+        axes.set_xscale("symlog", linthresh=low)
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
