@@ -93,13 +93,18 @@ def name_groups(groups: Sequence[Group]) -> None:
     only where nothing else tells two groups apart.
     """
     settings = [group.settings for group in groups]
-    shown = [[name for name in one if name != "model" and _differs(name, one, settings)] for one in settings]
+    varied = _varied(settings)
+    shown = [[name for name in one if (name, _owners(name, one)) in varied] for one in settings]
     for name in dict.fromkeys(name for one in settings for name in one):
-        labels = [_label(*pair) for pair in zip(settings, shown, strict=True)]
-        for index, one in enumerate(settings):
-            same = [settings[other] for other, label in enumerate(labels) if label == labels[index]]
-            if name in one and name not in shown[index] and any(name not in other for other in same):
+        alike = defaultdict(list)
+        for index, pair in enumerate(zip(settings, shown, strict=True)):
+            alike[_label(*pair)].append(index)
+        for same in alike.values():
+            holders = [index for index in same if name in settings[index] and name not in shown[index]]
+            for index in holders if len(holders) < len(same) else ():
                 shown[index].append(name)
+        if len(alike) == len(groups):
+            break
     for group, one, names in zip(groups, settings, shown, strict=True):
         group.label = _label(one, names)
 
@@ -111,11 +116,19 @@ def differing(groups: Sequence[Group]) -> list[str]:
     return [name for name in names if len({str(one.get(name)) for one in settings}) > 1]
 
 
-def _differs(name: str, one: dict[str, Setting], settings: Sequence[dict[str, Setting]]) -> bool:
+def _varied(settings: Sequence[dict[str, Setting]]) -> set[tuple[str, tuple[str, ...]]]:
+    """The settings, each with its owners' values, that take several values among groups which share those."""
+    values = defaultdict(set)
+    for one in settings:
+        for name, value in one.items():
+            values[(name, _owners(name, one))].add(str(value))
+    return {key for key, found in values.items() if len(found) > 1 and key[0] != "model"}
+
+
+def _owners(name: str, one: dict[str, Setting]) -> tuple[str, ...]:
+    """The values of the model and of what a setting belongs to, as ``model.optimizer`` for ``model.optimizer.lr``."""
     parts = name.split(".")
-    owners = ["model", *(".".join(parts[:end]) for end in range(1, len(parts)))]
-    near = [other for other in settings if all(other.get(owner) == one.get(owner) for owner in owners)]
-    return len({str(other[name]) for other in near if name in other}) > 1
+    return tuple(str(one.get(owner)) for owner in ("model", *(".".join(parts[:end]) for end in range(1, len(parts)))))
 
 
 def _label(settings: dict[str, Setting], names: Sequence[str]) -> str:
