@@ -29,6 +29,10 @@ def main(args: list[str] | None = None) -> int:
         from experiments.verbs.demo import demo
 
         return demo(words[1:])
+    if words[:1] == ["compare"]:
+        from experiments.verbs.compare import compare
+
+        return compare(words[1:])
     if words[:1] == ["inspect"]:
         from experiments.verbs.inspect import inspect
 
