@@ -105,11 +105,13 @@ class RunRecord(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take over the time of the sessions before; a test of the best checkpoint has no use for it."""
+        """Take over the time of the sessions before; of the checkpoint that is tested, the validation metrics."""
         if trainer.state.fn == TrainerFn.FITTING:
             ours = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
             steps = {"step": checkpoint["global_step"], "epoch": checkpoint["epoch"]}
             self._loaded = {**ours, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
+        elif KEY in checkpoint:
+            self.content["validation"] = checkpoint[KEY]["validation"]
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """How long it took."""

@@ -14,7 +14,7 @@ regression. It takes the words of fit, of which those of the data, --seed_everyt
 
   evenhand floor -c experiments/configs/recipes/adult/mlp.yaml
 
-scikit-learn is needed: pip install 'evenhand[floor]'."""
+scikit-learn is needed: pip install 'evenhand[sklearn]'."""
 
 
 def floor(words: list[str]) -> int:
@@ -29,7 +29,7 @@ def floor(words: list[str]) -> int:
 
     def fit(words: list[str], command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
-            raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[floor]'")
+            raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[sklearn]'")
         from rich.console import Console
 
         from experiments.floor.fitting import fit_floor
