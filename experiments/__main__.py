@@ -33,6 +33,10 @@ def main(args: list[str] | None = None) -> int:
         from experiments.verbs.inspect import inspect
 
         return inspect(words[1:])
+    if words[:1] == ["sweep"]:
+        from experiments.verbs.sweep import sweep
+
+        return sweep(words[1:])
     from experiments.cli import run
 
     return run(words)
