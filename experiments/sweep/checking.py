@@ -44,8 +44,13 @@ def check(lines: Sequence[Sequence[str]], facts: bool = False) -> Checked:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         asked = json.dumps({"combinations": [list(line) for line in lines], "facts": facts})
-        words = ["-c", "from experiments.sweep.check import main; main()", "fit", str(result)]
-        done = subprocess.run([sys.executable, *words], input=asked, text=True)
-        if done.returncode:
-            raise SystemExit(done.returncode if done.returncode > 0 else 128 - done.returncode)
+        code = ask(asked, str(result))
+        if code:
+            raise SystemExit(code if code > 0 else 128 - code)
         return Checked(**json.loads(result.read_text()))
+
+
+def ask(question: str, result: str) -> int:
+    """Start the process; its exit code."""
+    words = ["-c", "from experiments.sweep.check import main; main()", "fit", result]
+    return subprocess.run([sys.executable, *words], input=question, text=True).returncode

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -42,10 +43,13 @@ class Cluster:
     """
 
     def __init__(self, address: str, jobs: int | None = None) -> None:
+        host, colon, port = address.removeprefix("ray://").rpartition(":")
         try:
+            if colon and port.isdecimal():  # ahead of Ray, which tries for a minute
+                socket.create_connection((host, int(port)), timeout=10).close()
             if not ray.is_initialized():
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"--ray {address}: {' '.join(str(error).split())[:200]}") from error
         self.jobs = jobs
         self._tasks: dict[Any, Run] = {}

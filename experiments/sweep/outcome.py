@@ -46,7 +46,11 @@ class Outcome:
             code: The exit code, or minus the signal that killed it.
         """
         code = code if code >= 0 else 128 - code
-        return cls(run, code, folder.record(run.name), _error(folder, run, code) if code else "")
+        record = folder.record(run.name)
+        told = _error(folder, run, code) if code else ""
+        if not code and record.get("status") not in COMPLETE:
+            told = "it ended well and left no finished run; is a trainer.fast_dev_run among the words?"
+        return cls(run, code, record, told)
 
     def line(self) -> str:
         """For a person: the metric that ranks and the seconds, or what went wrong."""

@@ -1,6 +1,7 @@
 """The runs of a sweep, named and placed."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,15 @@ def place(configs: Sequence[dict[str, Any]], experiment: str | None) -> Path:
     """The folder of the experiment, by the rule of ``fit``: as typed, else named after the data.
 
     Raises:
-        ConfigError: Where there are several data sets, and no name.
+        ConfigError: Where there are several data sets and no name, or one that cannot be a folder's.
     """
     named = {experiment or config.get("experiment") or class_of(config, "data").lower() for config in configs}
     if len(named) > 1:
         raise ConfigError(f"the grid has several data sets ({', '.join(sorted(named))}); name it with --experiment")
-    return Path(configs[0]["trainer"].get("default_root_dir") or ".") / "runs" / named.pop()
+    name = named.pop()
+    if not re.fullmatch(r"\w[\w .+=,@-]*", name):
+        raise ConfigError(f"--experiment {name!r} cannot name a folder; use letters, digits and . + = , @ _ -")
+    return Path(configs[0]["trainer"].get("default_root_dir") or ".") / "runs" / name
 
 
 def plan(

@@ -63,8 +63,12 @@ def search(asked: "Asked") -> int:
                 if not outcome.complete:
                     display.say(outcome.line())
             display.say(f"{len(done)} trials complete, {pruned} ended early: {folder.path}")
-            if signal is not None or not done:
+            if signal is not None:
                 return exit_code(outcomes, signal)
+            if not done:
+                raise ConfigError(
+                    f"no trial came to a {checked.metric}; {folder.log('trial-0000')} tells what was printed"
+                )
             best = settings_of(study.best_params)
             chosen = " ".join(settings_words(best))
             display.say(f"chosen by {checked.metric} {study.best_value:.4f} on validation rows: {chosen}")

@@ -1,6 +1,8 @@
 """The space of a search: a YAML file, under each setting a range."""
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,19 +77,19 @@ def _distribution(kind: str, bounds: Any) -> BaseDistribution:
     if kind in ("int", "log_int"):
         if not all(isinstance(one, int) and not isinstance(one, bool) for one in bounds):
             raise ValueError("the ends are no whole numbers")
-        if kind == "log_int" and low < 1:
-            raise ValueError("the lower end is below 1, where there is no logarithm")
-        made: BaseDistribution = IntDistribution(low, high, log=kind == "log_int")
+        lowest: float = 1
     elif kind in ("range", "log"):
         low, high = float(low), float(high)  # YAML reads 1e-4 as text
-        if kind == "log" and low <= 0:
-            raise ValueError("the lower end is not above 0, where there is no logarithm")
-        made = FloatDistribution(low, high, log=kind == "log")
+        lowest = sys.float_info.min
     else:
         raise TypeError
-    if not low < high:
+    if not -math.inf < low < high < math.inf:
         raise ValueError("the lower end is not below the upper one")
-    return made
+    if kind in ("log", "log_int") and low < lowest:
+        raise ValueError(f"the lower end is below {lowest:.4g}, too low for a logarithm")
+    if isinstance(low, int):
+        return IntDistribution(low, high, log=kind == "log_int")
+    return FloatDistribution(low, high, log=kind == "log")
 
 
 def _ends(distribution: BaseDistribution) -> list[Any]:

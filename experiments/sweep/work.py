@@ -104,9 +104,13 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
     with handled(on_signal):
         passed_on = 0
         while True:
-            while not signals and launcher.has_room() and (run := source.next()) is not None:
-                launcher.start(run, folder)
-                display.started(run)
+            more = True
+            while more and not signals and launcher.has_room():
+                run = source.next()
+                more = run is not None
+                if run is not None:
+                    launcher.start(run, folder)
+                    display.started(run)
             if len(signals) > passed_on:
                 passed_on = len(signals)
                 for run in launcher.running():
@@ -115,7 +119,7 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
                 outcomes.append(source.take(Outcome.of(folder, run, code)))
                 display.ended(outcomes[-1])
             busy = launcher.running()
-            if not busy and (signals or not source.waiting()):
+            if not busy and (signals or not (more or source.waiting())):
                 return outcomes, signals[0] if signals else None
             for run in [] if busy or signals else source.waiting():
                 if run.name not in told:
