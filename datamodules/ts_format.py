@@ -1,0 +1,149 @@
+"""The ``.ts`` format of the UCR and UEA archives.
+
+Lines of ``#`` or ``%`` are comments, ``@name value`` is said of all series, and behind ``@data`` each line is a series:
+its dimensions, separated by ``:``, of values, separated by ``,``; the last part is its class or its value to predict.
+
+Source: https://www.sktime.net/en/stable/api_reference/file_specifications/ts.html
+"""
+
+from typing import NamedTuple
+
+import numpy
+import polars
+from numpy.typing import NDArray
+
+from datamodules.errors import DataError
+from datamodules.padded import Series, cut, last_steps, pad
+
+TARGET = "target"
+"""What the target column is called."""
+
+
+class Header(NamedTuple):
+    """What is said ahead of the series.
+
+    Args:
+        classes: The class labels, empty where none are listed.
+        regression: Whether a series has a value to predict instead of a class.
+        dimensions: How many there are; 0 where it is not said.
+    """
+
+    classes: frozenset[str]
+    regression: bool
+    dimensions: int
+
+
+def parse(content: bytes, name: str) -> Series:
+    """The series of a file's bytes, which messages call ``name``.
+
+    A missing value is ``?`` or ``NaN``; steps at the end of a series that are missing in all dimensions are padding,
+    and left out. What the header says of lengths and missing values is not needed, and therefore not believed.
+
+    Raises:
+        DataError: For what is no such file, for time stamps, and for series without a label.
+    """
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        number = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{name} is not UTF-8 text, line {number} is not; save it as UTF-8") from error
+    header, start = _header(lines, name)
+    arrays, labels, dimensions = [], [], header.dimensions
+    for number, line in enumerate(lines[start:], start=start + 1):
+        if not line.strip():
+            continue
+        *parts, label = line.split(":")
+        where = f"line {number} of {name}"
+        dimensions = dimensions or len(parts)
+        if len(parts) != (dimensions or 1) or not label.strip():
+            raise DataError(
+                f"{where} has {len(parts)} dimensions and {'a' if label.strip() else 'no'} label behind them, and "
+                f"there must be {dimensions or 'some'} and a label"
+            )
+        arrays.append(_values(parts, where))
+        labels.append(_label(label.strip(), header, where))
+    if not arrays:
+        raise DataError(f"{name} has no series behind @data")
+    x, _ = pad(arrays)
+    for row, array in zip(x, arrays, strict=True):
+        row[:, array.shape[1] :] = numpy.nan
+    lengths = last_steps(x)
+    target = polars.Series(TARGET, labels)
+    return Series(
+        cut(x, lengths),
+        lengths,
+        (target if header.regression else as_numbers(target)).to_frame(),
+        polars.DataFrame(),
+        tuple(str(number) for number in range(dimensions)),
+        "regression" if header.regression else None,
+    )
+
+
+def as_numbers(labels: polars.Series) -> polars.Series:
+    """Class labels that are all whole numbers as such, so that 10 comes behind 9."""
+    numbers = labels.cast(polars.Int64, strict=False)
+    return numbers if numbers.cast(polars.String).equals(labels) else labels
+
+
+def _header(lines: list[str], name: str) -> tuple[Header, int]:
+    """What is said, and the number of lines up to ``@data``."""
+    said: dict[str, list[str]] = {}
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words or words[0][0] in "#%":
+            continue
+        if words[0][0] != "@":
+            raise DataError(f"line {number} of {name} comes ahead of @data and begins with neither @ nor #")
+        key = words[0][1:].lower()
+        if key == "data":
+            return _understood(said, name), number
+        said[key] = words[1:]
+    raise DataError(f"{name} has no line @data, as a .ts file has ahead of its series")
+
+
+def _understood(said: dict[str, list[str]], name: str) -> Header:
+    def yes(key: str) -> bool:
+        return said.get(key, ["false"])[:1] in (["true"], ["True"], ["TRUE"])
+
+    if yes("timestamps"):
+        raise DataError(
+            f"{name} has time stamps (@timeStamps true), which are not read; save it without, or in long form as CSV"
+        )
+    regression = yes("targetlabel")
+    if not regression and not yes("classlabel"):
+        raise DataError(
+            f"{name} has neither @classLabel true nor @targetLabel true: its series have nothing to predict"
+        )
+    dimensions = "".join(said.get("dimensions", said.get("dimension", ["0"])))
+    if not dimensions.isdecimal():
+        raise DataError(f"{name} says @dimensions {dimensions}, and that is a number")
+    return Header(frozenset(said["classlabel"][1:]) if not regression else frozenset(), regression, int(dimensions))
+
+
+def _values(parts: list[str], where: str) -> NDArray[numpy.float64]:
+    rows = [part.replace("?", "nan").split(",") for part in parts]
+    steps = [len(row) for row in rows]
+    if min(steps) != max(steps):
+        raise DataError(f"{where} has dimensions of {min(steps)} and of {max(steps)} steps; they must be equally long")
+    try:
+        values = numpy.array([[float(value) for value in row] for row in rows])
+    except ValueError as error:
+        reason = str(error).rpartition(": ")[2][:40]
+        raise DataError(f"{where} has {reason} among its values, which is no number and not ?") from error
+    if numpy.isinf(values).any():
+        raise DataError(f"{where} has an infinite value; correct it, or write ? for a missing one")
+    return values
+
+
+def _label(text: str, header: Header, where: str) -> str | float:
+    if not header.regression:
+        if header.classes and text not in header.classes:
+            raise DataError(f"{where} has the class {text[:40]!r}, which @classLabel does not list")
+        return text
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise DataError(f"{where} ends with {text[:40]!r}, and a value to predict is a number") from error
+    if not numpy.isfinite(value):
+        raise DataError(f"{where} has no finite value to predict; leave the line out")
+    return value

@@ -1,0 +1,148 @@
+"""The vocabulary of a text: learned from train rows, then every text is the numbers of its tokens."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError
+
+# A process that forks after tokenizers used threads gets a warning from it, and the child may hang. Where nobody does,
+# true is faster on many cores; what is learned is the same.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+TokenizerName = Literal["bpe", "word"]
+"""bpe: pieces of words, after byte-pair encoding of characters (Sennrich et al. 2016); word: words and punctuation."""
+
+PADDING, UNKNOWN = 0, 1
+"""Ids of what is behind a row's end, and of what train rows do not have twice."""
+
+SPECIAL = ["[PAD]", "[UNK]"]
+SPACE = "▁"
+"""Stands ahead of a word's first piece."""
+
+AT_LEAST = 2
+"""So often must train rows have a token: what they have once is unknown, so that they teach the unknown token too."""
+
+LONGEST = 100
+"""Characters of a word at most; the rest of it is another word, since learning takes a word's length squared."""
+
+CHUNK = 1000
+"""Texts that are encoded at a time."""
+
+
+class Encoded(NamedTuple):
+    """Texts as ids.
+
+    Args:
+        ids: Their first tokens (N, T) int32, 0 behind a text's end.
+        tokens: Number of tokens of each whole text (N,) int64, 0 where it has none.
+    """
+
+    ids: Tensor
+    tokens: Tensor
+
+
+class Vocabulary:
+    """A trained tokenizer; two are equal where they encode every text alike.
+
+    Args:
+        text: Its JSON text, in the format of Hugging Face's ``tokenizers``.
+
+    Raises:
+        DataError: For a text that is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_str(text)
+        except Exception as error:  # the library raises nothing narrower
+            raise DataError(f"the vocabulary cannot be read: {error}") from error
+
+    def __len__(self) -> int:
+        """Number of ids, those of padding and unknown included."""
+        return self._tokenizer.get_vocab_size()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def to_json(self) -> str:
+        """What makes it again."""
+        return self._tokenizer.to_str()
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of a text, as they are written in the vocabulary."""
+        return self._tokenizer.encode(text).tokens
+
+    def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
+        """Every text as ids, cut behind so many tokens; T is ``max_length``, or less where no text is as long."""
+        rows: list[list[int]] = []
+        counts: list[int] = []
+        for start in range(0, len(texts), CHUNK):
+            for encoding in self._tokenizer.encode_batch_fast(list(texts[start : start + CHUNK])):
+                ids = encoding.ids
+                counts.append(len(ids))
+                rows.append(ids[:max_length])
+        padded = numpy.full((len(rows), max(map(len, rows), default=0)), PADDING, dtype=numpy.int32)
+        for row, ids in zip(padded, rows, strict=True):
+            row[: len(ids)] = ids
+        return Encoded(torch.from_numpy(padded), torch.tensor(counts, dtype=torch.int64))
+
+
+def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabulary:
+    """The vocabulary of some texts, the same bit for bit whenever and wherever it is learned.
+
+    Texts are brought to Unicode's form NFKC and lower case, and every run of white space counts as one space.
+
+    Args:
+        texts: Those of the train rows.
+        kind: What a token is.
+        max_size: So many ids at most, those of padding and unknown included. The most frequent tokens are kept.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
+    if kind == "word":
+        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    )
+    if kind == "word":
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        trainer: trainers.Trainer = trainers.WordLevelTrainer(
+            vocab_size=max_size, min_frequency=AT_LEAST, show_progress=False, special_tokens=SPECIAL
+        )
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Metaspace(SPACE), pre_tokenizers.Punctuation(), pre_tokenizers.FixedLength(LONGEST)]
+        )
+        characters = _characters(texts, tokenizer.normalizer, max_size - len(SPECIAL))
+        trainer = trainers.BpeTrainer(
+            vocab_size=max_size,
+            min_frequency=AT_LEAST,
+            show_progress=False,
+            special_tokens=SPECIAL,
+            initial_alphabet=characters,
+            limit_alphabet=len(characters),  # the library breaks ties between characters by chance
+        )
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    made = json.loads(tokenizer.to_str())
+    made["added_tokens"] = []  # else "[PAD]" in a text would be padding
+    return Vocabulary(json.dumps(made, ensure_ascii=False))
+
+
+def _characters(texts: Sequence[str], normalizer: normalizers.Normalizer, at_most: int) -> list[str]:
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    counts.pop(" ", None)
+    counts.pop(SPACE, None)
+    frequent = sorted((-count, one) for one, count in counts.items() if count >= AT_LEAST)
+    return [SPACE, *(one for _, one in frequent)][:at_most]
