@@ -20,7 +20,7 @@ from lit_models.errors import ConfigError
 
 optuna = pytest.importorskip("optuna", reason="this test needs the extra: pip install 'evenhand[search]'")
 
-from experiments.sweep import search  # noqa: E402
+from experiments.sweep import trials as searched  # noqa: E402
 from experiments.sweep.space import corners, read_space, settings_of  # noqa: E402
 
 __all__ = ["calls"]
@@ -188,7 +188,7 @@ def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls
             return script[self.name][: launcher.epoch[self.name]]
 
     monkeypatch.setattr("experiments.sweep.asked.Asked.launcher", lambda self, jobs: launcher)
-    monkeypatch.setattr(search, "Curve", Read)
+    monkeypatch.setattr(searched, "Curve", Read)
     monkeypatch.setattr("experiments.sweep.asked.Asked.run_all", lambda *_: 0)
     assert run(root, space, "--trials", "7") == 0
     assert launcher.stopped == [_name(6)]

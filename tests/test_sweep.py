@@ -24,7 +24,8 @@ from experiments.__main__ import main
 from experiments.sweep import local
 from experiments.sweep.display import Display
 from experiments.sweep.folder import Folder
-from experiments.sweep.grid import Run, combinations, label_of, parse_grid, parse_seeds
+from experiments.sweep.grid import Run, combinations, parse_grid, parse_seeds
+from experiments.sweep.naming import label_of
 from experiments.sweep.outcome import Outcome
 from experiments.sweep.report import exit_code
 from experiments.sweep.work import Listed, work

@@ -8,8 +8,9 @@ from typing import Any
 from experiments.sweep.checking import check
 from experiments.sweep.display import Display
 from experiments.sweep.folder import Folder
-from experiments.sweep.grid import combinations, label_of, parse_grid, parse_seeds, refuse_typed, settings_words
+from experiments.sweep.grid import combinations, parse_grid, parse_seeds, refuse_typed, settings_words
 from experiments.sweep.local import Local
+from experiments.sweep.naming import label_of
 from experiments.sweep.outcome import COMPLETE
 from experiments.sweep.plan import Combination, class_of, place, plan, refuse_own
 from experiments.sweep.report import exit_code, report

@@ -71,6 +71,6 @@ class Display:
                 found = EPOCH.match(last_line(self.folder, run.name))
                 if found:
                     said = f"{run.name}  {found[3][: max(0, self.console.width - len(run.name) - 45)]}"
-                    done = {"completed": int(found[1]), "total": int(found[2])}
-                    self._bar.update(self._rows[run.name], description=said, **done)
+                    row, done, total = self._rows[run.name], int(found[1]), int(found[2])
+                    self._bar.update(row, description=said, completed=done, total=total)
             self._bar.refresh()
