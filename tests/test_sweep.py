@@ -247,6 +247,19 @@ def test_cores_and_gpus_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OMP_NUM_THREADS" not in local.share(0, 2)
 
 
+def test_gpus_are_counted_by_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert local.visible_gpus() == []
+    command = tmp_path / "nvidia-smi"
+    command.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100 (UUID: GPU-1)'\necho 'GPU 1: NVIDIA H100 (UUID: GPU-2)'\n")
+    command.chmod(0o755)
+    assert local.visible_gpus() == ["0", "1"]
+    assert [local.share(place, 2)["CUDA_VISIBLE_DEVICES"] for place in range(2)] == ["0", "1"]
+    command.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
+    assert local.visible_gpus() == []
+
+
 def test_help_needs_no_torch() -> None:
     code = "import sys; from experiments.__main__ import main\n"
     code += "try: main(['sweep', '--help'])\nfinally: assert not {'torch', 'lightning', 'rich'} & {*sys.modules}"

@@ -65,8 +65,11 @@ class Asked:
             from experiments.sweep.search import search
 
             return search(self)
+        if self.resplit:
+            refuse_typed(self.words, ["data.split_seed"], "--resplit")
         grid = parse_grid(self.grid)
         refuse_typed(self.words, list(grid), "--grid")
+        launcher = self.launcher(self.jobs)
         settings = combinations(grid)
         lines = [(*self.words, *settings_words(one)) for one in settings]
         checked = check([("fit", *line) for line in lines])
@@ -75,21 +78,25 @@ class Asked:
         made = [Combination(*one) for one in zip(labels, lines, configs, strict=True)]
         folder = Folder(place(configs, self.experiment))
         with folder.alone():
-            return self.run_all(folder, made, checked.texts, {"grid": grid})
+            return self.run_all(launcher, folder, made, checked.texts, {"grid": grid})
 
     def run_all(
-        self, folder: Folder, made: Sequence[Combination], texts: Sequence[str], asked: dict[str, object]
+        self,
+        launcher: Launcher,
+        folder: Folder,
+        made: Sequence[Combination],
+        texts: Sequence[str],
+        asked: dict[str, object],
     ) -> int:
         """Run every combination with every seed, and print their table; the exit code.
 
         Args:
+            launcher: Where they go.
             folder: Of the experiment, held alone.
             made: The combinations.
             texts: Of each its configuration.
             asked: What ``sweep.json`` tells beside the command.
         """
-        if self.resplit:
-            refuse_typed(self.words, ["data.split_seed"], "--resplit")
         seeds = self.seeds_for(made[0].config)
         planned = plan(made, seeds, self.resplit, folder.path.name)
         for combination, run in planned:
@@ -97,7 +104,6 @@ class Asked:
         runs = [run for _, run in planned]
         folder.note({"command": self.command, "seeds": seeds, "runs": [run.name for run in runs]} | asked)
         complete = sum(folder.status(run.name) in COMPLETE for run in runs)
-        launcher = self.launcher(self.jobs)
         with Display(folder, len(runs), complete) as display:
             if complete:
                 display.say(f"{complete} of {len(runs)} runs are finished already")

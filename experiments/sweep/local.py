@@ -88,5 +88,8 @@ def visible_gpus() -> list[str]:
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return [one for one in chosen.split(",") if one not in ("", "-1")]
-    driver = Path("/proc/driver/nvidia/gpus")
-    return [str(index) for index in range(len(list(driver.iterdir())))] if driver.is_dir() else []
+    try:  # the driver's own list also knows GPUs that a container does not have
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(index) for index, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU ")]

@@ -43,6 +43,7 @@ def search(asked: "Asked") -> int:
     assert asked.space is not None
     space = read_space(asked.space)
     refuse_typed(asked.words, list(space), "--space")
+    launcher = asked.launcher(asked.jobs or 1)
     checked = check([("fit", *asked.words, *settings_words(one)) for one in corners(space)], facts=True)
     final = Folder(place(checked.configs(), asked.experiment))
     folder = Folder(final.path.with_name(f"{final.path.name}-search"))
@@ -53,7 +54,7 @@ def search(asked: "Asked") -> int:
         folder.note({"command": asked.command, "seed": seed, "space": as_text(space)})
         over = len(study.get_trials(deepcopy=False, states=OVER))
         with Display(folder, max(asked.trials, over), over) as display:
-            outcomes, signal = work(asked.launcher(asked.jobs or 1), trials, folder, display)
+            outcomes, signal = work(launcher, trials, folder, display)
             done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
             for outcome in outcomes:
@@ -74,7 +75,8 @@ def search(asked: "Asked") -> int:
         config = again.configs()[0]
         short = settings_of({key: _rounded(value) for key, value in study.best_params.items()})
         label = label_of(short, {key: [value] for key, value in short.items()}, class_of(config, "model"))
-        return asked.run_all(final, [Combination(label, line, config)], again.texts, {"chosen": best})
+        everywhere = asked.launcher(asked.jobs)
+        return asked.run_all(everywhere, final, [Combination(label, line, config)], again.texts, {"chosen": best})
 
 
 def open_study(path: Path, asked: "Asked", space: Space, checked: Checked, seed: int) -> optuna.Study:
