@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,33 @@ def test_a_lost_node_changes_no_row(root: Path, fit: Fit, monkeypatch: pytest.Mo
         width, seed = name[-7], name[-1]
         plain = ["--model", "LitMLP", "--model.hidden", f"[{width}]", "--seed_everything", seed, "--experiment", "p"]
         assert fit(*TINY[2:], *plain)["metrics"] == one["metrics"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ctrl_c_on_the_sweep_has_its_runs_save(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", PATH)
+    small: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={**small, "include_dashboard": False})
+    try:
+        line = ["sweep", *TINY[:-1], "2000", "--model", "LitMLP", "--seeds", "0,1", "--experiment", "e"]
+        line += ["--ray", cluster.address, "--trainer.default_root_dir", str(root)]
+        with (root / "output.txt").open("wb") as output:
+            driver = subprocess.Popen([sys.executable, "-m", "experiments", *line], stdout=output, stderr=output)
+        end = time.monotonic() + 300
+        while not list(root.glob("runs/e/*/checkpoints/last.ckpt")):
+            assert driver.poll() is None, (root / "output.txt").read_text()
+            assert time.monotonic() < end, (root / "output.txt").read_text()
+            time.sleep(0.01)
+        driver.send_signal(signal.SIGINT)
+        assert driver.wait(100) == 130, (root / "output.txt").read_text()
+        time.sleep(5)  # the task ends before its process has saved
+    finally:
+        cluster.shutdown()
+    made = records(root, "e")
+    assert [one["status"] for one in made.values()] == ["interrupted"]
 
 
 def test_a_cluster_that_is_not_there_is_told_in_one_sentence(root: Path) -> None:

@@ -95,7 +95,9 @@ def run_task(run: Run, path: str, cwd: str) -> int:
         return 0
     process = start(run, folder.log(run.name), dict(os.environ))
     try:
-        return process.wait()
+        while (code := process.poll()) is None:  # Ray's cancelling does not reach into a wait
+            time.sleep(0.2)
+        return code
     except BaseException:  # Ray's cancelling is a KeyboardInterrupt
         process.send_signal(signal.SIGTERM)
         try:
