@@ -49,7 +49,9 @@ def test_seeds_are_those_that_were_typed(seeds: list[int], separator: str) -> No
     assert parse_seeds([f"{seeds[0]}..{seeds[0] + 3}"]) == [*range(seeds[0], seeds[0] + 4)]
 
 
-@pytest.mark.parametrize("word", ["a", "4..0", "-1", "1..", "0,0", "0..2 1", "1.5", "٣", "0..99999999", "99999999999"])
+@pytest.mark.parametrize(
+    "word", ["a", "4..0", "-1", "1..", "0,0", "0..2 1", "1.5", "٣", ",", "0..99999999", "99999999999"]
+)
 def test_what_is_no_seed_is_refused(word: str) -> None:
     with pytest.raises(ConfigError, match="--seeds"):
         parse_seeds(word.split())
@@ -226,6 +228,21 @@ def test_the_seed_of_a_recipe_is_kept_where_none_is_typed(root: Path, calls: Cal
     assert list(records(root, "tiny")) == ["LitLinear-seed9"]
 
 
+def test_recipes_are_a_grid_too(root: Path, calls: Calls, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "small.yaml").write_text("model: {class_path: LitMLP, init_args: {hidden: [4]}}\n")
+    (tmp_path / "line.yaml").write_text("model: {class_path: LitLinear}\nseed_everything: 7\n")
+    grid = f"config={tmp_path}/small.yaml,{tmp_path}/line.yaml"
+    words = ["--grid", grid, "--experiment", "e", "--model.optimizer.lr", "0.5"]
+    with pytest.raises(SystemExit, match="2"):
+        sweep(root, *words)
+    assert "several seed_everything" in capfd.readouterr().err
+    assert not calls.started
+    assert sweep(root, *words, "--seeds", "0") == 0
+    made = records(root, "e")
+    assert {name: one["model"] for name, one in made.items()} == {"line-seed0": "LitLinear", "small-seed0": "LitMLP"}
+    assert {one["hyperparameters"]["model.optimizer.lr"] for one in made.values()} == {0.5}
+
+
 def test_two_sweeps_are_not_at_one_folder(root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
     with Folder(root / "runs/e").alone(), pytest.raises(SystemExit, match="2"):
         sweep(root, "--model", "LitLinear", "--experiment", "e")
@@ -369,10 +386,12 @@ def test_a_run_ends_with_the_sweep_that_started_it(root: Path) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     parent = subprocess.Popen(line, env=environment, **pipes)
     assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+    child, end = int(parent.stdout.readline()), time.monotonic() + 60
+    while "libtorch" not in Path(f"/proc/{child}/maps").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
     parent.kill()
     parent.wait()
-    end = time.monotonic() + 20
     while Path(f"/proc/{child}").exists() and " Z " not in Path(f"/proc/{child}/stat").read_text():
         assert time.monotonic() < end
         time.sleep(0.01)

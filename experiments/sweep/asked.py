@@ -60,6 +60,7 @@ class Asked:
                 raise ConfigError(f"--{option} is {value}; it is a number from 1 on")
         if (self.search is None) != (self.space is None):
             raise ConfigError("--search tpe and --space FILE belong together; add the other one, or leave both out")
+        parse_seeds(self.seeds)  # what is wrong with them is told before anything is done
         refuse_own(self.words)
         if self.search:
             from experiments.sweep.search import search
@@ -97,7 +98,7 @@ class Asked:
             texts: Of each its configuration.
             asked: What ``sweep.json`` tells beside the command.
         """
-        seeds = self.seeds_for(made[0].config)
+        seeds = self.seeds_for([one.config for one in made])
         planned = plan(made, seeds, self.resplit, folder.path.name)
         for combination, run in planned:
             folder.refuse_others(run.name, texts[made.index(combination)])
@@ -111,10 +112,19 @@ class Asked:
         report(folder, runs, outcomes, folder.path.name)
         return exit_code(outcomes, signal)
 
-    def seeds_for(self, config: dict[str, Any]) -> list[int]:
-        """Those that were typed, else the configuration's, else 0."""
-        own = config["seed_everything"]
-        return parse_seeds(self.seeds) or [own if isinstance(own, int) and not isinstance(own, bool) else 0]
+    def seeds_for(self, configs: Sequence[dict[str, Any]]) -> list[int]:
+        """Those that were typed, else the configurations' own, else 0.
+
+        Raises:
+            ConfigError: Where the configurations have several.
+        """
+        if self.seeds:
+            return parse_seeds(self.seeds)
+        seeds = [config["seed_everything"] for config in configs]
+        own = {0 if isinstance(seed, bool) or seed is None else seed for seed in seeds}
+        if len(own) > 1:
+            raise ConfigError("the files have several seed_everything; type the one that all share, as in --seeds 0")
+        return [*own]
 
     def launcher(self, jobs: int | None) -> Launcher:
         """Where the runs go, so many side by side."""

@@ -45,6 +45,8 @@ def parse_seeds(words: Sequence[str]) -> list[int]:
         if not first <= last < min(2**32, first + 10_000):
             raise ConfigError(f"--seeds {part} is no seed and no range of them; type 0..4, or 0,1,2, or 0 1 2")
         seeds += range(first, last + 1)
+    if words and not seeds:
+        raise ConfigError("--seeds names none; type 0..4, or 0,1,2, or 0 1 2")
     twice = [seed for seed in seeds if seeds.count(seed) > 1]
     if twice:
         raise ConfigError(f"--seeds names {twice[0]} twice; two runs with one seed are one run")

@@ -48,7 +48,7 @@ def search(asked: "Asked") -> int:
     final = Folder(place(checked.configs(), asked.experiment))
     folder = Folder(final.path.with_name(f"{final.path.name}-search"))
     with folder.alone(), final.alone():
-        seed = asked.seeds_for(checked.configs()[0])[0]
+        seed = asked.seeds_for(checked.configs())[0]
         study = open_study(folder.path / "study.db", asked, space, checked, seed)
         trials = Trials(study, space, folder, asked, checked, seed)
         folder.note({"command": asked.command, "seed": seed, "space": as_text(space)})
