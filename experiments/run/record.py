@@ -132,6 +132,12 @@ class RunRecord(Callback):
             if isinstance(trainer.logger, RunLogger):
                 trainer.logger.close_session()
 
+    def leave_untested(self, trainer: Trainer) -> None:
+        """The fit is over, and nobody looks at the test rows."""
+        self._finish("untested")
+        if isinstance(trainer.logger, RunLogger):
+            trainer.logger.close_session()
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how it ended, unless it had not begun."""
         if self._started and trainer.is_global_zero:
@@ -152,7 +158,8 @@ class RunRecord(Callback):
 
     def summary(self) -> str:
         """What a person wants to read at the end."""
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.content["metrics"].items())
+        measured = self.content.get("metrics") or self.content["validation"] or {}
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in measured.items())
         here = self.directory
         return (
             f"{here.run}: {self.content['parameters']:,} parameters, {self.content['seconds']:.1f} s\n{metrics}\n"
