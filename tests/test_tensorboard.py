@@ -1,0 +1,174 @@
+"""A real browser opens TensorBoard on a sweep: what people see there is what the records say."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.__main__ import main
+from experiments.run.aggregate import aggregate
+
+SWEEP = "EVENHAND_SWEEP"
+"""Names a folder runs/<experiment> of a sweep that is there already."""
+SCREENSHOTS = "EVENHAND_SCREENSHOTS"
+"""Names a folder that gets the screenshots."""
+ARCHITECTURES = {
+    "linear": ["LitLinear"],
+    "mlp": ["LitMLP"],
+    "cnn": ["LitCNN", "--model.channels", "[4,4]", "--model.kernel_size", "3"],
+    "gru": ["LitRNN", "--model.hidden", "4", "--model.cell", "gru"],
+    "transformer": ["LitTransformer", "--model.width", "8", "--model.heads", "2", "--model.num_layers", "1"],
+}
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five architectures, the one with the fewest settings first, of three seeds each."""
+    if SWEEP in os.environ:
+        return Path(os.environ[SWEEP])
+    root = tmp_path_factory.mktemp("sweep")
+    words = ["fit", "--trust", "tiny_package", "--data", "Tiny", "--trainer.max_epochs", "2", "--experiment", "e"]
+    for name, model in ARCHITECTURES.items():
+        for seed in range(3):
+            own = ["--run", f"{name}-seed{seed}", "--seed_everything", str(seed), "--figures", str(seed == 0)]
+            assert main([*words, *own, "--model", *model, "--trainer.default_root_dir", str(root)]) == 0
+    experiment = root / "runs" / "e"
+    aggregate(experiment, {name: [experiment / f"{name}-seed{seed}" for seed in range(3)] for name in ARCHITECTURES})
+    return experiment
+
+
+@pytest.fixture(scope="module")
+def address(sweep: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    words = ["-m", "tensorboard.main", "--logdir", str(sweep), "--port", str(port), "--samples_per_plugin", "images=1"]
+    server = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://localhost:{port}"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium or chromedriver is not installed: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    profile = tmp_path_factory.mktemp("profile")
+    for option in (*OPTIONS, "--window-size=1750,1000", f"--user-data-dir={profile}"):
+        options.add_argument(option)
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+TEXT = """
+const said = [];
+function walk(node) {
+  if (node.nodeType === 3) { said.push(node.textContent); return; }
+  if (node.tagName === 'STYLE' || node.tagName === 'SCRIPT') return;
+  if (node.shadowRoot) walk(node.shadowRoot);
+  node.childNodes.forEach(walk);
+}
+walk(document.body);
+return said.map(one => one.trim()).filter(one => one).join('\\n');
+"""
+"""What stands on the page, inside of web components too."""
+
+
+@pytest.fixture
+def opened(browser: Any, address: str) -> Callable[..., str]:
+    """Opens a tab, and waits until something stands there; gives the page's text."""
+
+    def open_tab(tab: str, wanted: Callable[[str], bool]) -> str:
+        browser.get("about:blank")
+        browser.get(f"{address}/#{tab}")
+        text, end = "", time.monotonic() + 240
+        while time.monotonic() < end:
+            time.sleep(2)
+            text = browser.execute_script(TEXT)
+            if wanted(text):
+                break
+        if SCREENSHOTS in os.environ:
+            time.sleep(5)
+            browser.save_screenshot(str(Path(os.environ[SCREENSHOTS]) / f"{tab}.png"))
+        return text
+
+    return open_tab
+
+
+def records(sweep: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(sweep.glob("*/record.json"))]
+
+
+def test_the_hparams_table_has_every_runs_final_metrics_and_every_groups_parameters(
+    sweep: Path, opened: Callable[..., str]
+) -> None:
+    runs = records(sweep)
+    assert len(runs) == 15
+    text = opened("hparams", lambda text: all(run["run"] in text for run in runs) and "test/accuracy" in text)
+    for run in runs:
+        assert run["run"] in text
+        for name in ("test/accuracy", "test/f1_macro"):
+            told = f"{run['metrics'][name]:.5g}"
+            assert re.search(rf"^{re.escape(told)}", text, re.MULTILINE), (run["run"], name, told)
+    # The first run, by name and by time, is of an architecture that lacks these.
+    for parameter in ("model.kernel_size", "model.hidden", "model.heads", "model.optimizer.lr", "seed"):
+        assert parameter in text.splitlines()
+
+
+def test_the_images_tab_has_the_confusion_matrix(opened: Callable[..., str], browser: Any) -> None:
+    text = opened("images", lambda text: "confusion" in text and "cnn-seed0" in text)
+    assert "confusion" in text
+    assert "reliability" in text
+    shown = """
+    const found = [];
+    function walk(node) {
+      if (node.tagName === 'IMG') found.push([node.src, node.naturalWidth]);
+      if (node.shadowRoot) walk(node.shadowRoot);
+      node.childNodes.forEach(walk);
+    }
+    walk(document.body);
+    return found;
+    """
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        pictures = [width for source, width in browser.execute_script(shown) if "confusion" in source]
+        if any(pictures):
+            break
+        time.sleep(2)
+    assert max(pictures) > 300
+
+
+def test_the_curves_have_names_that_a_person_can_read(opened: Callable[..., str]) -> None:
+    text = opened("timeseries", lambda text: "cnn mean + sd" in text)
+    for name in ("cnn-seed0", "cnn mean", "cnn mean + sd", "cnn mean - sd", "transformer mean"):
+        assert name in text.splitlines()
