@@ -48,15 +48,18 @@ def test_mean_and_spread_are_those_of_numpy(experiment: Path) -> None:
 
 
 def test_groups_are_runs_alike_but_for_the_seed(experiment: Path) -> None:
+    stems = [f"LitMLP max_epochs=3 hidden={width}" for width in (4, 8)]
     records = sorted(experiment.glob("*/record.json"))
     (experiment / "my mean").mkdir()
     (experiment / "my mean" / "notes.txt").write_text("a person's own")
-    assert aggregate(experiment) == ["LitMLP max_epochs=3 model.hidden=[4]", "LitMLP max_epochs=3 model.hidden=[8]"]
-    assert aggregate(experiment) == ["LitMLP max_epochs=3 model.hidden=[4]", "LitMLP max_epochs=3 model.hidden=[8]"]
+    (experiment / "broken").mkdir()
+    (experiment / "broken" / "record.json").write_text('{"status": "fini')
+    records.append(experiment / "broken" / "record.json")
+    assert aggregate(experiment) == stems
+    assert aggregate(experiment) == stems
     made = sorted(path.name for path in experiment.iterdir() if path.is_dir() and " mean" in path.name)
-    stems = [f"LitMLP max_epochs=3 model.hidden=_{width}_" for width in (4, 8)]
     assert made == sorted(
         ["my mean", *(f"{stem}{end}" for stem in stems for end in (" mean", " mean + sd", " mean - sd"))]
     )
     assert all(len(list((experiment / name).iterdir())) == 1 for name in made)
-    assert sorted(experiment.glob("*/record.json")) == records
+    assert sorted(experiment.glob("*/record.json")) == sorted(records)

@@ -127,7 +127,13 @@ def test_many_classes_are_put_together_and_none_is_lost() -> None:
     assert few[-1, -1] == counts[others][:, others].sum()
 
 
-CLASSES = {"test/confusion", "test/confusion_by_row", "test/reliability", "test/roc", "test/precision_recall"}
+CLASSES = {
+    "test_confusion/rows",
+    "test_confusion/shares",
+    "test_calibration/reliability",
+    "test_curves/roc",
+    "test_curves/precision_recall",
+}
 
 
 def test_images_and_series_are_drawn() -> None:
@@ -136,7 +142,7 @@ def test_images_and_series_are_drawn() -> None:
     for shape in ((1, 8, 8), (3, 8, 8), (2, 20)):
         kept, notes = written("multiclass", 3, small_data(torch.rand(60, *shape), y), chances)
         assert not notes
-        assert set(kept.images) == CLASSES | {"test/worst_rows"}
+        assert set(kept.images) == CLASSES | {"test_worst/rows"}
         assert all(image.std() > 10 for image in kept.images.values())
         assert set(kept.scalars) == {"test/ece"}
 
@@ -154,7 +160,7 @@ def test_the_worst_texts_and_table_rows_come_first_and_as_they_are_in_the_file(t
         kept, notes = written("binary", 1, data, prediction)
         assert not notes
         assert set(kept.images) == CLASSES
-        heading, _, first, *_ = kept.texts["test/worst_rows"].splitlines()
+        heading, _, first, *_ = kept.texts["test_worst/rows"].splitlines()
         true, taken = "ab" if worst % 2 == 0 else "ba"
         assert first.startswith(f"| {worst} | {true} (0.10) | {taken} (0.90) | ")
         is_text = data.modality == "text"
@@ -177,12 +183,12 @@ def test_regression_and_labels_have_figures_of_their_own() -> None:
         data = small_data(x[: len(y)], y, "regression", ratios=(0.1, 0.05, 0.85))
         kept, notes = written("regression", y.shape[1], data, y.double() + 1)
         assert not notes
-        assert set(kept.images) == {"test/predicted", "test/residuals"}
-        assert "column 0" in kept.texts["test/worst_rows"]
+        assert set(kept.images) == {"test_regression/predicted", "test_regression/residuals"}
+        assert "column 0" in kept.texts["test_worst/rows"]
     labels = (x > 0).long()
     kept, notes = written("multilabel", 2, small_data(x, labels, "multilabel"), x.sigmoid().double())
     assert not notes
-    assert set(kept.images) == {"test/roc", "test/precision_recall"}
+    assert set(kept.images) == {"test_curves/roc", "test_curves/precision_recall"}
 
 
 def test_one_class_alone_draws_what_is_defined() -> None:
@@ -204,7 +210,7 @@ def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit) -> No
     for tag in CLASSES:
         (image,) = events.Images(tag)
         assert image.step == 2  # one of each epoch
-    assert len(events.Tensors("test/worst_rows/text_summary")) == 1
+    assert len(events.Tensors("test_worst/rows/text_summary")) == 1
     assert "test/ece" not in record["metrics"]
     rows = polars.read_parquet(record["path"] / "predictions.parquet")
     chances = torch.tensor(rows.select([f"prediction_{name}" for name in ("low", "middle", "high")]).to_numpy())
@@ -232,10 +238,10 @@ def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
     failed = bare("--run", "failed")
     assert failed["metrics"] == wanted["metrics"]
     assert failed["status"] == "finished"
-    said = "test/roc could not be drawn (ValueError: no ink left)"
+    said = "test_curves/roc could not be drawn (ValueError: no ink left)"
     assert failed["notes"] == [said]
     assert said in capsys.readouterr().out
-    assert set(events_of(failed["path"]).Tags()["images"]) == CLASSES - {"test/roc"}
+    assert set(events_of(failed["path"]).Tags()["images"]) == CLASSES - {"test_curves/roc"}
 
     monkeypatch.setattr(writing, "find_spec", lambda name: None)
     without = bare("--run", "without")

@@ -19,7 +19,7 @@ from lit_models.base import Evaluation
 from lit_models.outcomes import Classes, Labels, Outcome, Values
 from lit_models.tasks import Task
 
-WORST = "test/worst_rows"
+WORST = "test_worst/rows"
 
 Write = Callable[[], None]
 
@@ -54,15 +54,15 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
         match outcome:
             case Classes():
                 yield "test/ece", lambda: writer.add_scalar("test/ece", calibration(outcome).error, step)
-                yield image("test/confusion", lambda: draw_confusion(outcome, names, by_row=False))
-                yield image("test/confusion_by_row", lambda: draw_confusion(outcome, names, by_row=True))
-                yield image("test/reliability", lambda: draw_reliability(outcome))
+                yield image("test_confusion/rows", lambda: draw_confusion(outcome, names, by_row=False))
+                yield image("test_confusion/shares", lambda: draw_confusion(outcome, names, by_row=True))
+                yield image("test_calibration/reliability", lambda: draw_reliability(outcome))
             case Values():
-                yield image("test/predicted", lambda: draw_predicted(outcome))
-                yield image("test/residuals", lambda: draw_residuals(outcome))
+                yield image("test_regression/predicted", lambda: draw_predicted(outcome))
+                yield image("test_regression/residuals", lambda: draw_residuals(outcome))
         if isinstance(outcome, Classes | Labels):
-            yield image("test/roc", lambda: draw_roc(outcome, names))
-            yield image("test/precision_recall", lambda: draw_precision_recall(outcome, names))
+            yield image("test_curves/roc", lambda: draw_roc(outcome, names))
+            yield image("test_curves/precision_recall", lambda: draw_precision_recall(outcome, names))
         yield WORST, lambda: _write_worst(writer, outcome, data, row, step, has_matplotlib)
 
     for tag, write in everything():

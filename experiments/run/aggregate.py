@@ -34,16 +34,18 @@ def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]] | None = No
         groups: Folders of runs by the group's name; runs alike in all settings but the seeds where it is left out.
 
     Returns:
-        The names of the groups: those of at least two finished runs with events.
+        The groups as their folders name them: those of at least two runs with events.
     """
-    for folder in experiment.iterdir():
-        if folder.name.endswith(ENDS) and all(file.match(EVENTS) for file in folder.iterdir()):
+    for folder in [*experiment.iterdir()]:
+        if folder.is_dir() and folder.name.endswith(ENDS) and all(file.match(EVENTS) for file in folder.iterdir()):
             shutil.rmtree(folder)
     written = []
     for name, runs in (alike(experiment) if groups is None else groups).items():
         curves = [_curves(run) for run in runs if any(run.glob(EVENTS))]
         if len(curves) > 1:
-            stem = re.sub(r"[^\w .+=,@-]", "_", name)
+            stem = re.sub(r"[^\w .+=,@-]", "_", re.sub(r"[\[\](){}'\"]", "", name))
+            while stem in written:
+                stem += "-2"
             _write(experiment, stem, curves)
             written.append(stem)
     return written
@@ -53,14 +55,22 @@ def alike(experiment: Path) -> dict[str, list[Path]]:
     """Finished runs that differ only in their seeds, by their model and the settings that tell groups of it apart."""
     groups: dict[tuple[tuple[str, str], ...], list[Path]] = defaultdict(list)
     for path in sorted(file.parent for file in experiment.glob("*/record.json")):
-        record = read_record(path)
-        if record["status"] == "finished":
-            settings = {name: str(value) for name, value in record["hyperparameters"].items() if name not in SEEDS}
-            groups[tuple(sorted(settings.items()))].append(path)
+        try:
+            record = read_record(path)
+            status, settings = record["status"], record["hyperparameters"]
+        except (OSError, ValueError, KeyError):  # a run that broke, or is none of ours
+            continue
+        if status == "finished":
+            shared = {name: str(value) for name, value in settings.items() if name not in SEEDS}
+            groups[tuple(sorted(shared.items()))].append(path)
     named = {}
     for key, runs in groups.items():
         others = [dict(other) for other in groups if dict(other)["model"] == dict(key)["model"]]
-        told = [f"{name}={value}" for name, value in key if any(other.get(name) != value for other in others)]
+        told = [
+            f"{name.removeprefix('model.')}={value}"
+            for name, value in key
+            if any(other.get(name) != value for other in others)
+        ]
         named[" ".join([dict(key)["model"], *told])] = runs
     return named
 
