@@ -17,13 +17,13 @@ DPI = 110
 
 
 def sheet(
-    rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 4.8, **kwargs: Any
+    rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 4.8, layout: str = "constrained", **kwargs: Any
 ) -> tuple[Any, list[Any]]:
     """A matplotlib figure of ``rows`` x ``columns`` axes, in inches, and its axes in reading order."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel().tolist()
     for one in axes:
@@ -31,11 +31,11 @@ def sheet(
     return figure, axes
 
 
-def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+def panels(count: int, columns: int, width: float, height: float, layout: str = "constrained") -> tuple[Any, list[Any]]:
     """So many axes of one size, ``columns`` of them beside each other."""
     across = min(count, columns)
     down = ceil(count / across)
-    figure, axes = sheet(down, across, width * across, height * down)
+    figure, axes = sheet(down, across, width * across, height * down, layout)
     for one in axes[count:]:
         one.set_visible(False)
     return figure, axes[:count]
