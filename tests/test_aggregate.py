@@ -4,7 +4,14 @@ from pathlib import Path
 
 import numpy
 import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import ListHyperparametersResult
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
 
 from experiments.__main__ import main
 from experiments.run.aggregate import aggregate
@@ -17,7 +24,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two settings of three seeds, one of them stopped after an epoch less, and a model with one seed."""
     root = tmp_path_factory.mktemp("sweep")
     words = ["fit", "--trust", "tiny_package", "--data", "Tiny", "--figures", "false", "--experiment", "e"]
-    for name, model in {**SETTINGS, "lonely": ("LitLinear",)}.items():
+    for name, model in {**SETTINGS, "lonely": ("LitCNN", "--model.channels", "[4]")}.items():
         for seed in range(1 if name == "lonely" else 3):
             epochs = "2" if (name, seed) == ("wide", 2) else "3"
             own = ["--run", f"{name}{seed}", "--seed_everything", str(seed), "--trainer.max_epochs", epochs]
@@ -63,3 +70,18 @@ def test_groups_are_runs_alike_but_for_the_seed(experiment: Path) -> None:
     )
     assert all(len(list((experiment / name).iterdir())) == 1 for name in made)
     assert sorted(experiment.glob("*/record.json")) == sorted(records)
+
+
+def test_the_hparams_tab_has_the_columns_of_all_runs_and_no_row_of_a_mean(experiment: Path) -> None:
+    aggregate(experiment)
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(experiment))
+    multiplexer.Reload()
+    tab = Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(experiment))))
+    runs = tab.hparams_metadata(RequestContext(), "")
+    rows = {run for run, tags in runs.items() if SESSION_START_INFO_TAG in tags}
+    assert rows == {"lonely0", *(f"{name}{seed}" for name in SETTINGS for seed in range(3))}
+    nothing = ListHyperparametersResult(hyperparameters=[], session_groups=[])
+    seen = tab.experiment_from_metadata(RequestContext(), "", True, runs, nothing)
+    # A multilayer perceptron has no kernels, and a CNN no hidden layers.
+    assert {"model", "model.hidden", "model.kernel_size", "seed"} <= {info.name for info in seen.hparam_infos}
+    assert {"test/accuracy", "test/f1_macro", "test/loss"} <= {info.name.tag for info in seen.metric_infos}
