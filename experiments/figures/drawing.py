@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 from numpy.typing import NDArray
@@ -15,9 +15,17 @@ LINES = tuple((colour, style) for style in STYLES for colour in COLOURS)
 """So many lines of one picture can be told apart."""
 DPI = 110
 
+Layout = Literal["constrained"] | None
+"""Matplotlib's own, or that of ``subplots_adjust``."""
+
 
 def sheet(
-    rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 4.8, layout: str = "constrained", **kwargs: Any
+    rows: int = 1,
+    columns: int = 1,
+    width: float = 6.4,
+    height: float = 4.8,
+    layout: Layout = "constrained",
+    **kwargs: Any,
 ) -> tuple[Any, list[Any]]:
     """A matplotlib figure of ``rows`` x ``columns`` axes, in inches, and its axes in reading order."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -31,7 +39,9 @@ def sheet(
     return figure, axes
 
 
-def panels(count: int, columns: int, width: float, height: float, layout: str = "constrained") -> tuple[Any, list[Any]]:
+def panels(
+    count: int, columns: int, width: float, height: float, layout: Layout = "constrained"
+) -> tuple[Any, list[Any]]:
     """So many axes of one size, ``columns`` of them beside each other."""
     across = min(count, columns)
     down = ceil(count / across)

@@ -22,7 +22,7 @@ Said = Sequence[tuple[str, str]]
 
 def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], said: Said) -> Any:
     """A figure of images (C, H, W) or series (C, T), each with its row id, its truth and its prediction."""
-    figure, axes = panels(len(rows), 4, 2.6, 2.5, layout="none")
+    figure, axes = panels(len(rows), 4, 2.6, 2.5, layout=None)
     # With so many axes matplotlib's own layout takes most of the drawing's time.
     width, height = figure.get_size_inches()
     sides = {"left": 0.35 / width, "right": 1 - 0.1 / width, "bottom": 0.25 / height, "top": 1 - 0.55 / height}

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ ENDS = (" mean", " mean + sd", " mean - sd")
 SEEDS = ("seed", "data.split_seed")
 EVENTS = "events.out.tfevents.*"
 
-Curve = dict[int, float]
-"""Values by step."""
+Curve = dict[int, tuple[float, float]]
+"""Value and time of day by step."""
 
 
 def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]] | None = None) -> list[str]:
@@ -77,23 +76,27 @@ def alike(experiment: Path) -> dict[str, list[Path]]:
 
 def _curves(run: Path) -> dict[str, Curve]:
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
-    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()[SCALARS]}
+    return {
+        tag: {event.step: (event.value, event.wall_time) for event in events.Scalars(tag)}
+        for tag in events.Tags()[SCALARS]
+    }
 
 
 def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> None:
     writers = [EventFileWriter(str(experiment / f"{stem}{end}")) for end in ENDS]
     for tag in sorted(set.intersection(*(set(run) for run in runs))):
-        for step, values in _together(tag, [run[tag] for run in runs]).items():
+        for step, points in _together(tag, [run[tag] for run in runs]).items():
+            values, times = zip(*points, strict=True)
             mean, spread = float(numpy.mean(values)), float(numpy.std(values, ddof=1))
             for writer, value in zip(writers, (mean, mean + spread, mean - spread), strict=True):
                 summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-                writer.add_event(Event(step=step, wall_time=time.time(), summary=summary))
+                writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
     for writer in writers:
         writer.close()
 
 
-def _together(tag: str, curves: Sequence[Curve]) -> dict[int, list[float]]:
-    """The values of all runs at each step."""
+def _together(tag: str, curves: Sequence[Curve]) -> dict[int, list[tuple[float, float]]]:
+    """The points of all runs at each step."""
     if tag.startswith("test/"):  # early stopping may have ended the runs at different steps
         return {max(max(curve) for curve in curves): [curve[max(curve)] for curve in curves]}
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
