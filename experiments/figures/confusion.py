@@ -35,10 +35,14 @@ def draw_confusion(outcome: Classes, names: Sequence[str], by_row: bool) -> Any:
     number = len(shown)
     side = max(4.5, 0.42 * number + 2)
     figure, (axes,) = sheet(width=side + 0.8, height=side)
-    top = 1.0 if by_row else max(float(values.max()), 1.0)
+    alone = values.clone()
+    if outcome.probabilities.shape[1] > MOST:
+        alone[-1, -1] = 0  # so many others together would pale everything else
+    top = 1.0 if by_row else max(float(alone.max()), 1.0)
     picture = axes.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=top)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(range(number), shown, rotation=0 if max(map(len, shown)) < 4 else 60, ha="center")
+    turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if max(map(len, shown)) > 3 else {}
+    axes.set_xticks(range(number), shown, **turned)
     axes.set_yticks(range(number), shown)
     axes.set(xlabel="predicted class", ylabel="true class")
     for true in range(number):

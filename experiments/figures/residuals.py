@@ -54,7 +54,7 @@ def draw_residuals(outcome: Values) -> Any:
 
 def _points(axes: Any, x: Column, y: Column, extent: tuple[float, ...] | None = None) -> None:
     if len(x) > MANY:
-        axes.hexbin(x, y, gridsize=60, bins="log", mincnt=1, cmap="Blues", extent=extent)
+        axes.hexbin(x, y, gridsize=60, bins="log", mincnt=1, cmap="cividis", extent=extent)
     else:
         axes.scatter(x, y, s=12, color=COLOURS[0], alpha=0.5, edgecolors="none")
 
