@@ -9,10 +9,14 @@ from datamodules.bundled import (
     CaliforniaHousing,
     Diabetes,
     Digits,
+    FashionMNIST,
     JapaneseVowels,
     WomensReviews,
 )
 from datamodules.errors import DataError
+from datamodules.images import ImageData
+from datamodules.imaging.augmentation import Augment
+from datamodules.pixels import PixelData
 from datamodules.rows import Rows
 from datamodules.sequences import SequenceData
 from datamodules.series import SeriesData
@@ -25,15 +29,19 @@ __all__ = [
     "MNIST1D",
     "UEA",
     "Adult",
+    "Augment",
     "BreastCancer",
     "CaliforniaHousing",
     "DataError",
     "DataModule",
     "Diabetes",
     "Digits",
+    "FashionMNIST",
     "FrameData",
+    "ImageData",
     "JapaneseVowels",
     "LabelledTexts",
+    "PixelData",
     "Rows",
     "SequenceData",
     "SeriesData",

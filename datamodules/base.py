@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from functools import cached_property
+from math import prod
 from typing import Any, Literal
 
 import polars
@@ -168,7 +169,7 @@ class DataModule(LightningDataModule):
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
         rank, world_size = self._process()
         return TensorLoader(
-            self.part("train"),
+            self._sliced("train"),
             self.batch_size,
             shuffle=True,
             seed=torch.initial_seed(),
@@ -236,6 +237,10 @@ class DataModule(LightningDataModule):
         if state_dict["target_statistics"]:
             self.target_statistics = Statistics(**state_dict["target_statistics"])
 
+    def _sliced(self, part: str) -> dict[str, Tensor]:
+        """What a loader slices its batches from; the transform adds what is missing."""
+        return self.part(part)
+
     def _inputs(self, index: Tensor) -> Tensor:
         """The inputs of some rows ahead of their normalization."""
         return self.rows.x[index]
@@ -286,8 +291,8 @@ class DataModule(LightningDataModule):
     def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
         rank, world_size = self._process()
-        size = max(self.batch_size, 1024)
-        return TensorLoader(self.part(name), size, rank=rank, world_size=world_size, transform=self.transform(name))
+        size = max(self.batch_size, min(1024, 2**20 // max(1, prod(self.input_shape))))
+        return TensorLoader(self._sliced(name), size, rank=rank, world_size=world_size, transform=self.transform(name))
 
     def _check_processes(self, train_rows: int) -> None:
         _, world_size = self._process()

@@ -78,6 +78,7 @@ def _check_shape(text: str, name: str, separator: str) -> list[str]:
 
     polars fills up short rows with nulls, and of long ones it does not say where they are.
     """
+    limit = csv.field_size_limit(len(text) + 1)  # Python's own is 131,072 characters, and a text may be longer
     try:
         rows = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=separator)
         columns = [column.strip() for column in next(rows)]
@@ -88,6 +89,8 @@ def _check_shape(text: str, name: str, separator: str) -> list[str]:
                 )
     except csv.Error as error:
         raise DataError(f"{name} cannot be read as CSV: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
     again = next((column for column in columns if columns.count(column) > 1), None)
     if again is not None:
         raise DataError(f"{name} has two columns of the name {again!r}; rename one")

@@ -1,6 +1,6 @@
 """Series in long form: a table with a row for each step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import polars
 import torch
@@ -86,7 +86,7 @@ def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Te
             f"column {step} of {name} orders the steps and holds {column.dtype}, not numbers, dates or times"
         )
     keys = polars.DataFrame({"series": series.numpy(), "step": column})
-    again = ~keys.is_unique() if len(keys) else polars.Series([False])
+    again = ~keys.is_unique()
     if again.any():
         row = again.arg_max()
         assert row is not None
@@ -108,17 +108,13 @@ def _changing(frame: polars.DataFrame, series: Tensor) -> dict[str, int]:
     """The columns that are not the same in all rows of each series, and for each a row of a series where it is not."""
     first = _first_rows(series)[series].tolist()
     changing = {}
-    for column in _flat(frame):
+    for column in frame.iter_columns():
         differs = column.ne_missing(column[first])
         if differs.any():
             row = differs.arg_max()
             assert row is not None
             changing[column.name] = row
     return changing
-
-
-def _flat(frame: polars.DataFrame) -> Iterable[polars.Series]:
-    return frame.iter_columns()
 
 
 def _first_rows(series: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def windows(x: Tensor, series: Tensor, starts: Tensor, window: int) -> Tensor:
 
 
 def join(files: Sequence[Series], names: Sequence[str]) -> Series:
-    """The series of several files, one file after another, with the columns of the first file alone.
+    """The series of several files, one file after another, without targets, and without columns to split by.
 
     Raises:
         DataError: For files with different channels.
@@ -105,7 +105,8 @@ def join(files: Sequence[Series], names: Sequence[str]) -> Series:
             )
     steps = max(one.x.shape[2] for one in files)
     x = torch.cat([functional.pad(one.x, (0, steps - one.x.shape[2])) for one in files])
-    return replace(files[0], x=x, lengths=torch.cat([one.lengths for one in files]))
+    lengths = torch.cat([one.lengths for one in files])
+    return Series(x, lengths, polars.DataFrame(), polars.DataFrame(), files[0].channels, files[0].task)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -83,7 +83,7 @@ def digest(*tensors: Tensor) -> str:
     sha = hashlib.sha256()
     for tensor in tensors:
         sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        sha.update(tensor.contiguous().numpy().tobytes())
+        sha.update(tensor.contiguous().numpy().data)
     return sha.hexdigest()
 
 

@@ -86,6 +86,13 @@ class SequenceData(DataModule):
             self.split = Split(*(torch.isin(series, part).nonzero().flatten() for part in super().split_now()))
         return self.split
 
+    def features(self) -> polars.DataFrame:
+        """The mean of each channel and the number of steps, by row."""
+        sums, counts = self._sums(torch.arange(len(self.rows.x)))
+        means = (sums / counts).T.numpy()
+        columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
+        return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
+
     def part(self, name: str) -> dict[str, Tensor]:
         """The rows of train, val or test; without ``lengths`` where all are as long as the longest train row."""
         tensors = super().part(name)
@@ -113,13 +120,17 @@ class SequenceData(DataModule):
 
     def _learned_fill(self, train: Tensor) -> Tensor:
         """The mean (C,) float64 of each channel's values in the train rows."""
-        x = self.rows.x[train].double()
-        there = valid(self._lengths()[train], x.shape[2]).unsqueeze(1) & ~x.isnan()
-        counts = there.sum(dim=(0, 2))
+        sums, counts = (each.sum(dim=0) for each in self._sums(train))
         if not counts.all():
             name = self._series.channels[int((counts == 0).nonzero()[0])]
             raise DataError(f"channel {name} has no value in the {len(train):,} train rows; leave it out of the data")
-        return x.where(there, 0).sum(dim=(0, 2)) / counts
+        return sums / counts
+
+    def _sums(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Of some rows the sum (N, C) float64 of each channel's values, and how many there are."""
+        x = self.rows.x[index]
+        there = valid(self._lengths()[index], x.shape[2]).unsqueeze(1) & ~x.isnan()
+        return x.where(there, 0).sum(dim=2, dtype=torch.float64), there.sum(dim=2)
 
     def _inputs(self, index: Tensor) -> Tensor:
         x = self.rows.x[index][..., : self.input_shape[1]]
@@ -138,9 +149,11 @@ class SequenceData(DataModule):
     def _splittable(self) -> Splittable:
         series = self._series
         labels = Labels(self._target.y, self.class_names) if self._stratifies() else None
-        ignore = self.split_settings.duplicates == "ignore"
-        first = torch.arange(len(series.x)) if ignore else first_copies(series.x, self._target.y, series.lengths)
-        return Splittable(first, labels, series.about, *self._given)
+        return Splittable(self._first, labels, series.about, *self._given)
+
+    def _first_copies(self) -> Tensor:
+        """The first series that is equal to each: copies count series, and the windows follow them."""
+        return first_copies(self._series.x, self._target.y, self._series.lengths)
 
     def _check(self, rows: Rows) -> None:
         """Nothing: whoever read the series checked them, and NaN is a channel without a value here."""

@@ -65,8 +65,8 @@ class SeriesData(SequenceData):
 
         files = read_files(read, path, val_path, test_path)
         names = [one for one in (path, val_path, test_path) if one is not None]
-        series = replace(join(parts, names), targets=files.frame)
-        self.take(replace(series, task=task or series.task), files.val, files.test)
+        series = parts[0] if len(parts) == 1 else join(parts, names)
+        self.take(replace(series, targets=files.frame, task=task or series.task), files.val, files.test)
 
     def _read(self, path: str) -> Series:
         try:
@@ -84,7 +84,7 @@ class SeriesData(SequenceData):
             frame = frames.parse(content, path)
             series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, steering)
             if unused:
-                self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)}")
+                self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
             return series
         if path.lower().endswith(".ts"):
             return ts_format.parse(content, path)

@@ -24,7 +24,7 @@ BINS = 64
 MANY = 50
 """Fewer groups than this are categories."""
 
-PERSONAL = re.compile(r"(^|_)(id|uuid|key|patient|person|subject|user|customer|client|session|device|group)(_|$)")
+PERSONAL = re.compile(r"(^|_|\W)(id|uuid|key|patient|person|subject|user|customer|client|session|device|group)(_|\W|$)")
 """Names of columns of whole numbers that stand for someone."""
 
 

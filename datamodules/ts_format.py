@@ -43,7 +43,7 @@ def parse(content: bytes, name: str) -> Series:
         DataError: For what is no such file, for time stamps, and for series without a label.
     """
     try:
-        lines = content.decode("utf-8-sig").splitlines()
+        lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = content[: error.start].count(b"\n") + 1
         raise DataError(f"{name} is not UTF-8 text, line {number} is not; save it as UTF-8") from error
@@ -55,11 +55,14 @@ def parse(content: bytes, name: str) -> Series:
         *parts, label = line.split(":")
         where = f"line {number} of {name}"
         dimensions = dimensions or len(parts)
-        if len(parts) != dimensions or not label.strip():
-            raise DataError(f"{where} has {len(parts)} dimensions ahead of its label, and there must be {dimensions}")
+        if len(parts) != (dimensions or 1) or not label.strip():
+            raise DataError(
+                f"{where} has {len(parts)} dimensions and {'a' if label.strip() else 'no'} label behind them, and "
+                f"there must be {dimensions or 'some'} and a label"
+            )
         arrays.append(_values(parts, where))
         labels.append(_label(label.strip(), header, where))
-    if not arrays or not dimensions:
+    if not arrays:
         raise DataError(f"{name} has no series behind @data")
     x, _ = pad(arrays)
     for row, array in zip(x, arrays, strict=True):

@@ -31,6 +31,9 @@ SPACE = "▁"
 AT_LEAST = 2
 """So often must train rows have a token: what they have once is unknown, so that they teach the unknown token too."""
 
+LONGEST = 100
+"""Characters of a word at most; the rest of it is another word, since learning takes a word's length squared."""
+
 CHUNK = 1000
 """Texts that are encoded at a time."""
 
@@ -118,7 +121,7 @@ def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabular
         )
     else:
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Metaspace(SPACE), pre_tokenizers.Punctuation()]
+            [pre_tokenizers.Metaspace(SPACE), pre_tokenizers.Punctuation(), pre_tokenizers.FixedLength(LONGEST)]
         )
         characters = _characters(texts, tokenizer.normalizer, max_size - len(SPECIAL))
         trainer = trainers.BpeTrainer(

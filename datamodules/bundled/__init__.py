@@ -2,6 +2,7 @@
 
 from datamodules.bundled.adult import Adult
 from datamodules.bundled.california import CaliforniaHousing
+from datamodules.bundled.fashion_mnist import FashionMNIST
 from datamodules.bundled.mnist1d import MNIST1D
 from datamodules.bundled.reviews import WomensReviews
 from datamodules.bundled.scikit import BreastCancer, Diabetes, Digits
@@ -16,6 +17,7 @@ __all__ = [
     "CaliforniaHousing",
     "Diabetes",
     "Digits",
+    "FashionMNIST",
     "JapaneseVowels",
     "WomensReviews",
 ]

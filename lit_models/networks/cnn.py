@@ -91,6 +91,9 @@ class CNN(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels[-1], out_features)
+        # The same numbers in another order in memory, in which convolutions over images are faster.
+        self.layout = torch.channels_last if dims == 2 else torch.contiguous_format
+        self.blocks.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's annotations
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """A grid to (N, out_features).
@@ -99,7 +102,7 @@ class CNN(nn.Module):
             x: (N, in_channels, L) or (N, in_channels, H, W).
             lengths: How many of the L steps of each row count, (N,), each at least 1; all where it is left out.
         """
-        padding = None
+        x, padding = x.contiguous(memory_format=self.layout), None
         for block in self.blocks:
             if lengths is not None:
                 padding = is_padding(lengths, x.shape[2])
@@ -107,7 +110,7 @@ class CNN(nn.Module):
             if lengths is not None and block.pool is not None:
                 lengths = (lengths + 1) // 2
         if lengths is None:
-            pooled = x.flatten(2).mean(dim=2)
+            pooled = x.mean(dim=tuple(range(2, x.dim())))
         else:
             pooled = masked_mean(x.transpose(1, 2), is_padding(lengths, x.shape[2]))
         outputs: Tensor = self.head(self.dropout(pooled))

@@ -1,0 +1,137 @@
+"""Arrays of images and labels in files: .npz, .npy or IDX."""
+
+import io
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from datamodules.errors import DataError
+from datamodules.imaging.decoding import Pixels
+from datamodules.imaging.idx import is_idx, parse_idx, unpacked
+
+IMAGES = ("x", "images")
+LABELS = ("y", "labels")
+"""What the two arrays of an .npz file are called."""
+
+Array = NDArray[Any]
+
+
+def read_arrays(path: Path) -> tuple[Pixels, Array]:
+    """Images and labels.
+
+    Args:
+        path: An .npz file that holds ``x`` or ``images`` and ``y`` or ``labels``; or an .npy or IDX file of images,
+            gzip or not, beside one of labels that is called the same but for ``labels`` instead of ``images`` or ``y``
+            instead of ``x``.
+
+    Returns:
+        Bytes (N, C, H, W) with 1 or 3 channels, and N labels (N,) or (N, L).
+
+    Raises:
+        DataError: For files that are missing or broken, or that hold something else.
+    """
+    content = _bytes(path)
+    if content.startswith(b"PK"):
+        arrays = _npz(content, str(path))
+        images, labels = (_one(arrays, names, str(path)) for names in (IMAGES, LABELS))
+    else:
+        beside = _labels_beside(path)
+        images, labels = _array(content, str(path)), _array(_bytes(beside), str(beside))
+    pixels = as_pixels(images, str(path))
+    if labels.ndim not in (1, 2) or len(labels) != len(pixels) or labels.dtype.kind not in "biufU":
+        raise DataError(
+            f"{path} has {len(pixels):,} images and labels of shape {labels.shape} and type {labels.dtype}; there is "
+            "to be one number or text for each image, or a row of numbers"
+        )
+    return pixels, labels
+
+
+def as_pixels(images: Array, name: str) -> Pixels:
+    """Arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as bytes (N, C, H, W).
+
+    Whole numbers are 0 to 255, truth values black and white, floating-point numbers 0 to 1.
+
+    Raises:
+        DataError: For other shapes or values.
+    """
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+        raise DataError(
+            f"{name} holds an array of shape {images.shape}, and images are (N, H, W), (N, H, W, C) or (N, C, H, W) "
+            "with 1 or 3 channels"
+        )
+    kind, top = images.dtype.kind, {"b": 1, "u": 255, "i": 255, "f": 1}.get(images.dtype.kind)
+    if top is None or not (images.min() >= 0 and images.max() <= top):  # NaN is neither
+        raise DataError(
+            f"{name} holds pixels of type {images.dtype} beyond what is read, whole numbers 0 to 255 or "
+            "floating-point numbers 0 to 1; scale and save them as bytes"
+        )
+    scaled = images if kind in "ui" else (images * 255.0).round()
+    return scaled.astype(numpy.uint8, copy=False)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return unpacked(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}; correct --data.path") from error
+
+
+def _array(content: bytes, name: str) -> Array:
+    if is_idx(content):
+        return parse_idx(content, name)
+    if not content.startswith(b"\x93NUMPY"):
+        raise DataError(
+            f"{name} is neither .npy nor IDX; save arrays with numpy.save, and call an index file .csv or .parquet"
+        )
+    try:
+        return numpy.load(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
+    except Exception as error:  # numpy parses a header as Python, which fails in every way there is
+        raise _broken(name, error) from error
+
+
+def _npz(content: bytes, name: str) -> dict[str, Array]:
+    try:
+        with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files if key in IMAGES + LABELS}
+    except (Exception, zipfile.BadZipFile, zlib.error) as error:
+        raise _broken(name, error) from error
+
+
+def _one(arrays: dict[str, Array], names: tuple[str, ...], path: str) -> Array:
+    there = [name for name in names if name in arrays]
+    if len(there) != 1 or not isinstance(arrays[there[0]], numpy.ndarray) or not arrays[there[0]].ndim:
+        raise DataError(f"{path} is to hold one array {' or '.join(names)}; save it with numpy.savez(path, x=x, y=y)")
+    return arrays[there[0]]
+
+
+def _labels_beside(path: Path) -> Path:
+    """The file of labels that goes with a file of images."""
+    by_word = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels"))
+    by_letter = re.sub(r"(?<![a-zA-Z])[xX](?![a-zA-Z])", "y", path.name)
+    names = [name for name in (by_word, by_letter) if name != path.name]
+    packed = [other for name in names for other in (name, f"{name}.gz", name.removesuffix(".gz"))]
+    beside = next((path.with_name(name) for name in packed if path.with_name(name).is_file()), None)
+    if beside is None:
+        raise DataError(
+            f"{path} needs its labels beside it, "
+            + (
+                f"as {names[0]}"
+                if names
+                else "the images called images.npy or x.npy and the labels labels.npy or y.npy"
+            )
+        )
+    return beside
+
+
+def _broken(name: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return DataError(f"{name} cannot be read as arrays of numbers: {reason[:200]}; save it anew with numpy")

@@ -1,0 +1,105 @@
+"""One image file or array as bytes of the wanted size and channels, by pillow."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from datamodules.errors import DataError
+
+Channels = Literal[1, 3]
+"""Grey, or red, green and blue."""
+
+Pixels = NDArray[numpy.uint8]
+
+FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""What is read. Others have no magic number that tells them from noise, or run a program to be read, as EPS does."""
+
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+"""Pillow's modes without colour."""
+
+SIXTEEN = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+RESIZE = Image.Resampling.BILINEAR
+"""Linear, and over all pixels that a smaller one covers, so that nothing aliases."""
+
+
+def channels_of(path: Path) -> Channels:
+    """Whether a file is grey (1) or has colours (3), by its header alone; a palette has colours.
+
+    Raises:
+        DataError: For a file that is no image.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return 1 if image.mode in GREY else 3
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def decode(path: Path, channels: Channels, size: tuple[int, int] | None) -> Pixels:
+    """The pixels of a file, the way up that its EXIF orientation says.
+
+    Of several frames it is the first. 16 bits become the upper 8; transparent pixels lie on white.
+
+    Args:
+        path: Of the file.
+        channels: Grey or colour, whatever the file has.
+        size: Height and width to resize to; its own where None.
+
+    Returns:
+        Bytes (channels, H, W).
+
+    Raises:
+        DataError: For a file that is not there, is no image or is not all there, or says that it is enormous.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            image.load()
+            return finish(ImageOps.exif_transpose(image), channels, size)
+    except Exception as error:  # pillow's readers raise what they like on broken files
+        raise _unreadable(path, error) from error
+
+
+def finish(image: Image.Image, channels: Channels, size: tuple[int, int] | None) -> Pixels:
+    """The pixels (channels, H, W) of an image that pillow holds, converted first and then resized."""
+    plain = _opaque(_eight_bits(image)).convert("L" if channels == 1 else "RGB")
+    if size is not None and plain.size != size[::-1]:
+        plain = plain.resize(size[::-1], RESIZE)
+    pixels = numpy.asarray(plain)
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow would cut 16 bits off at 255."""
+    if image.mode == "F":
+        raise ValueError("it has floating-point pixels; save it with 8 bits")
+    if image.mode not in SIXTEEN:
+        return image
+    values = numpy.asarray(image).astype(numpy.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels have more than 16 bits; save it with 8 bits")
+    return Image.fromarray((values >> 8).astype(numpy.uint8))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Without transparency, on white."""
+    if not image.has_transparency_data:
+        return image
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path} is not there; correct the path or take its row out")
+    if isinstance(error, UnidentifiedImageError):
+        return DataError(f"{path} is no image of a format that is read ({', '.join(FORMATS)}); convert or remove it")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return DataError(
+            f"{path} says that it has more than {Image.MAX_IMAGE_PIXELS:,} pixels; remove it or save it smaller"
+        )
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return DataError(f"{path} cannot be decoded: {reason}; replace or remove it")
