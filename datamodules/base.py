@@ -151,6 +151,16 @@ class DataModule(LightningDataModule):
         columns = {f"{name} {index}": values.numpy() for index, values in enumerate(each.T)}
         return polars.DataFrame(columns if lengths is None else {**columns, "length": lengths.numpy()})
 
+    def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
+        """Some rows as a person can look at them, ahead of normalization, by their numbers.
+
+        A frame of a table's columns, a column of texts, series (C, T) without their padding, or images (C, H, W).
+        """
+        x, lengths = self._inputs(index), self.rows.lengths
+        if x.dim() == 2:
+            return self.features()[index.numpy()]
+        return list(x) if lengths is None else [row[:, :steps] for row, steps in zip(x, lengths[index], strict=True)]
+
     def about(self) -> polars.DataFrame:
         """Columns that the split may go by, none or a row for each row."""
         return polars.DataFrame() if self.rows.about is None else self.rows.about

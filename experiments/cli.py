@@ -80,6 +80,7 @@ class EvenhandCLI(LightningCLI):
         parser.add_argument(
             "--test_at_end", type=bool, default=True, help="Test the best checkpoint; false leaves the test rows alone."
         )
+        parser.add_argument("--figures", type=bool, default=True, help="Draw the test's figures into TensorBoard.")
         for fact in FACTS:
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
@@ -127,7 +128,7 @@ class EvenhandCLI(LightningCLI):
             directory = RunDirectory.choose(config, self.model, self.datamodule)
             text = self._parser("fit").dump(self._portable(config), skip_none=False)
             self.start = decide(directory, config, text, self.allowed)
-            self.record = RunRecord(directory, text, self.command, self.start)
+            self.record = RunRecord(directory, text, self.command, self.start, config.figures)
             saves = settings.get("enable_checkpointing") is not False
             callbacks = run_callbacks(
                 directory, callbacks, self.model, self.record, self.start, config.save_every_n_steps if saves else 0

@@ -167,9 +167,8 @@ def test_the_hparams_tab_has_the_parameters_and_the_final_test_metrics(events: E
     assert parameters["model.optimizer.lr"].number_value == 1e-3
     assert parameters["seed"].number_value >= 0
     assert not any("foreach" in name or "class_path" in name for name in parameters)
-    metrics = [info.name.tag for info in plugin["_hparams_/experiment"].experiment.metric_infos]
-    assert {"test/accuracy", "test/f1_macro", "test/auroc_macro"} <= set(metrics)
-    for metric in metrics:
+    assert "_hparams_/experiment" not in plugin  # TensorBoard would take its columns for those of all runs
+    for metric in ("test/accuracy", "test/f1_macro", "test/auroc_macro"):
         assert len(events.Scalars(metric)) == 1
     assert "_hparams_/session_end_info" in plugin
 

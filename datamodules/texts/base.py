@@ -105,6 +105,10 @@ class LabelledTexts(DataModule):
         tokens = {"tokens": self._encoded.lengths, "unknown tokens": self._encoded.unknown()}
         return polars.DataFrame({name: counts.numpy() for name, counts in tokens.items()})
 
+    def raw(self, index: Tensor) -> polars.Series:
+        """Some texts as they are in the file."""
+        return self.texts.gather(index.numpy())
+
     def part(self, name: str) -> dict[str, Tensor]:
         """The rows of train, val or test: ``x`` (N, T) int64, ``y``, the ids ``row``, and ``lengths`` (N,)."""
         tensors = super().part(name)
