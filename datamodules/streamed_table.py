@@ -111,9 +111,9 @@ class StreamedTable(StreamData):
         self._set_encoding(Encoding(dict(zip(self.number_names, medians.tolist(), strict=True)), categories))
         self.statistics = normalizer(moments, lambda: torch.where(numbers.isnan(), medians, numbers), self.normalize)
 
-    def features(self) -> polars.DataFrame:
-        """The columns of the sample that is looked at, missing values as null."""
-        columns = self._columns(self._looked_at)
+    def frame(self, rows: Batch) -> polars.DataFrame:
+        """The columns as they are in the file, missing values as null."""
+        columns = self._columns(rows)
         numbers = {
             name: polars.Series(values.numpy()).fill_nan(None)
             for name, values in zip(self.number_names, columns.numbers.T, strict=True)

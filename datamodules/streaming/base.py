@@ -238,7 +238,17 @@ class StreamData(DataModule):
 
     def features(self) -> polars.DataFrame:
         """Columns of that sample."""
-        x = self._looked_at["x"].double()
+        return self.frame(self._looked_at)
+
+    def raw(self, index: Tensor) -> polars.DataFrame | list[Tensor]:
+        """Some rows as a person can look at them, by their numbers."""
+        each = [{name: array.read(row, row + 1) for name, array in self.arrays.items()} for row in index.tolist()]
+        rows = {name: torch.cat([one[name] for one in each]) for name in self.arrays} | {"row": index}
+        return self.frame(rows) if rows["x"].dim() == 2 else list(rows["x"])
+
+    def frame(self, rows: Batch) -> polars.DataFrame:
+        """Columns of rows as they are on disk."""
+        x = rows["x"].double()
         each = x.flatten(2).mean(dim=2) if x.dim() > 2 else x
         name = "mean of channel" if x.dim() > 2 else "column"
         return polars.DataFrame({f"{name} {index}": values.numpy() for index, values in enumerate(each.T)})

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from experiments.run.aggregate import aggregate
 from experiments.run.table import side_by_side
 from experiments.sweep.folder import Folder
 from experiments.sweep.grid import Run
@@ -13,7 +14,7 @@ from experiments.sweep.outcome import Outcome
 
 
 def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome], title: str) -> None:
-    """Print the table of all runs that are finished, and those that are not with their reasons.
+    """Print the table of all runs that are finished, and those that are not with their reasons; draw mean curves.
 
     Args:
         folder: The experiment's.
@@ -27,9 +28,13 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome], tit
         for run in runs
         if (record := folder.record(run.name)).get("status") == "finished" and record.get("metrics")
     ]
+    groups: dict[str, list[str]] = {}
+    for record in records:
+        groups.setdefault(record["label"], []).append(record["run"])
     like = [record for record in records if record["metrics"].keys() == records[0]["metrics"].keys()]
     if like:
         console.print(side_by_side(like, title))
+    aggregate(folder.path, {label: [folder.path / name for name in names] for label, names in groups.items()})
     if len(records) > len(like):
         console.print(f"{len(records) - len(like)} finished runs have other metrics, and are not in the table")
     for outcome in outcomes:
