@@ -1,18 +1,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test bench-data clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
 	$(BIN)/evenhand demo
 
-# The whole suite, ruff and mypy.
+# The whole suite on two cores, ruff and mypy.
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+
+# One-pass statistics beside a plain read of the same rows; takes 2.6 GB of $$TMPDIR for a minute.
+bench-data: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_statistics.py
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt

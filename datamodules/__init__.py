@@ -20,6 +20,8 @@ from datamodules.imaging.base import PixelData
 from datamodules.rows import Rows
 from datamodules.sequences.base import SequenceData
 from datamodules.series import SeriesData
+from datamodules.streamed_arrays import StreamedArrays
+from datamodules.streamed_table import StreamedTable
 from datamodules.table import TableData
 from datamodules.tables.base import FrameData
 from datamodules.text import TextData
@@ -45,6 +47,8 @@ __all__ = [
     "Rows",
     "SequenceData",
     "SeriesData",
+    "StreamedArrays",
+    "StreamedTable",
     "TableData",
     "TextData",
     "WomensReviews",

@@ -124,6 +124,10 @@ class DataModule(LightningDataModule):
             self.notes = (*self.notes, *notes)
         return self.split
 
+    def part_rows(self) -> dict[str, int]:
+        """Number of rows of each part."""
+        return {part: len(index) for part, index in self.split_now()._asdict().items()}
+
     @property
     def num_classes(self) -> int | None:
         """How many classes there are where a row has one, else None."""
@@ -149,6 +153,16 @@ class DataModule(LightningDataModule):
         name = "mean of channel" if x.dim() > 2 else "column"
         columns = {f"{name} {index}": values.numpy() for index, values in enumerate(each.T)}
         return polars.DataFrame(columns if lengths is None else {**columns, "length": lengths.numpy()})
+
+    def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
+        """Some rows as a person can look at them, ahead of normalization, by their numbers.
+
+        A frame of a table's columns, a column of texts, series (C, T) without their padding, or images (C, H, W).
+        """
+        x, lengths = self._inputs(index), self.rows.lengths
+        if x.dim() == 2:
+            return self.features()[index.numpy()]
+        return list(x) if lengths is None else [row[:, :steps] for row, steps in zip(x, lengths[index], strict=True)]
 
     def about(self) -> polars.DataFrame:
         """Columns that the split may go by, none or a row for each row."""
@@ -216,10 +230,13 @@ class DataModule(LightningDataModule):
             "split": self.split._asdict(),
             "statistics": self.statistics._asdict(),
             "target_statistics": self.target_statistics and self.target_statistics._asdict(),
-            "inputs": self.inputs.state_dict(),
-            "class_names": list(self.class_names),
-            "target_names": list(self.target_names),
+            **self.for_prediction(),
         }
+
+    def for_prediction(self) -> dict[str, Any]:
+        """What a checkpoint needs besides the statistics, as plain values, so that raw rows can be predicted."""
+        names = {"class_names": list(self.class_names), "target_names": list(self.target_names)}
+        return {"inputs": self.inputs.state_dict(), **names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take a checkpoint's split and statistics instead of one's own.

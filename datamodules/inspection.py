@@ -82,7 +82,7 @@ def inspect(data: DataModule) -> Inspection:
         task=data.task,
         modality=data.modality,
         input_shape=tuple(data.input_shape),
-        rows={part: len(getattr(split, part)) for part in PARTS},
+        rows=data.part_rows(),
         duplicates=data.duplicates(),
         classes=_classes(data, targets),
         targets=_values(targets) if data.task == "regression" else {},

@@ -1,6 +1,7 @@
-"""A loader over tensors in memory that slices whole batches and knows where it is."""
+"""Loaders that slice whole batches and know where they are."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -39,16 +40,13 @@ class Transform(Protocol):
         ...
 
 
-class TensorLoader:
-    """Batches sliced out of tensors, never collated row by row.
+class Loader(ABC):
+    """Batches of consecutive places in an epoch's order, never collated row by row.
 
     The order of an epoch is a function of ``(seed, epoch)`` and of nothing else, and ``state_dict`` says how many of
     its batches were handed out: Lightning saves that, and a resumed run goes on with the very next batch.
 
     Args:
-        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. Where there are
-            ``lengths``, ``x`` has in its last dimension only so many steps as the longest row of the batch has, over
-            all processes.
         batch_size: Rows of a batch over all processes; the last one has what is left.
         shuffle: Whether every epoch has an order of its own, to train on. A last batch that would give a process less
             than two rows is then left out, since a batch norm cannot learn from one; other rows are left out in every
@@ -57,12 +55,105 @@ class TensorLoader:
         rank: Which of the processes this is. The rows of a batch do not depend on how many there are: each process
             takes every ``world_size``-th of them.
         world_size: Number of processes.
-        balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
         transform: What is done to each batch.
     """
 
     batch_sampler = None
     """Lightning asks for it wherever there is a ``sampler``."""
+
+    def __init__(
+        self,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        transform: Transform | None = None,
+    ) -> None:
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.transform = transform
+        self.epoch = 0
+        self._consumed = 0
+        self._resume_at = 0
+
+    @property
+    @abstractmethod
+    def num_rows(self) -> int:
+        """Rows of all batches together."""
+
+    @abstractmethod
+    def begin(self) -> Callable[[slice], Batch]:
+        """What gives the rows at places of this epoch's order; places are asked for in rising order."""
+
+    @property
+    def sampler(self) -> "Loader":
+        """Itself: Lightning calls ``set_epoch`` on what it finds under this name."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        if (
+            epoch != self.epoch
+        ):  # a place in one epoch, which limit_train_batches may have cut short, is none in another
+            self.epoch, self._consumed, self._resume_at = epoch, 0, 0
+
+    def __len__(self) -> int:
+        """Batches of a pass, the same in every process."""
+        batches, rest = divmod(self.num_rows, self.batch_size)
+        if not self.shuffle:
+            return batches + (rest > 0)
+        each = rest // self.world_size
+        return batches + (each > 1 or (each == 1 and not batches))
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of this epoch, from where a restored state left off."""
+        start, self._resume_at = self._resume_at, 0
+        take = self.begin()
+        for index in range(start, len(self)):
+            first = index * self.batch_size
+            last = min(first + self.batch_size, self.num_rows)
+            if self.shuffle:
+                last -= (last - first) % self.world_size
+            self._consumed = index + 1
+            batch = take(slice(first + self.rank, last, self.world_size))
+            yield batch if self.transform is None else self._transformed(batch, index)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed, the epoch, and how many of its batches were handed out."""
+        return {"seed": self.seed, "epoch": self.epoch, "consumed": self._consumed % max(1, len(self))}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        self.seed, self.epoch, self._consumed = state["seed"], state["epoch"], state["consumed"]
+        self._resume_at = self._consumed
+
+    def _transformed(self, batch: Batch, index: int) -> Batch:
+        assert self.transform is not None
+        draws = generator(self.seed, self.epoch, 1 + index)
+        uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
+        mine = uniform[self.rank :: self.world_size]
+        return self.transform(batch, mine[: len(batch["row"])])
+
+
+class TensorLoader(Loader):
+    """Batches sliced out of tensors in memory.
+
+    Args:
+        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. Where there are
+            ``lengths``, ``x`` has in its last dimension only so many steps as the longest row of the batch has, over
+            all processes.
+        batch_size: As of every ``Loader``, and so is what follows.
+        shuffle: Whether to train on it.
+        seed: Of the order.
+        rank: Which process this is.
+        world_size: Number of processes.
+        balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
+        transform: What is done to each batch.
+    """
 
     def __init__(
         self,
@@ -75,34 +166,14 @@ class TensorLoader:
         balance: Tensor | None = None,
         transform: Transform | None = None,
     ) -> None:
+        super().__init__(batch_size, shuffle, seed, rank, world_size, transform)
         self.tensors = tensors
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
         self.balance = balance
-        self.transform = transform
-        self.epoch = 0
-        self._consumed = 0
-        self._resume_at = 0
-
-    @property
-    def sampler(self) -> "TensorLoader":
-        """Itself: Lightning calls ``set_epoch`` on what it finds under this name."""
-        return self
 
     @property
     def num_rows(self) -> int:
         """Rows of all batches together."""
         return len(next(iter(self.tensors.values())))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        if (
-            epoch != self.epoch
-        ):  # a place in one epoch, which limit_train_batches may have cut short, is none in another
-            self.epoch, self._consumed, self._resume_at = epoch, 0, 0
 
     def order(self) -> Tensor:
         """Row positions of this epoch, in order."""
@@ -112,50 +183,23 @@ class TensorLoader:
             return balanced_order(self.balance, self.seed, self.epoch)
         return torch.randperm(self.num_rows, generator=generator(self.seed, self.epoch))
 
-    def __len__(self) -> int:
-        """Batches of a pass, the same in every process."""
-        batches, rest = divmod(self.num_rows, self.batch_size)
-        if not self.shuffle:
-            return batches + (rest > 0)
-        each = rest // self.world_size
-        return batches + (each > 1 or (each == 1 and not batches))
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        """The batches of this epoch, from where a restored state left off."""
-        start, self._resume_at = self._resume_at, 0
+    def begin(self) -> Callable[[slice], Batch]:
+        """What gives the rows at places of this epoch's order."""
         order = self.order()
-        for index in range(start, len(self)):
-            rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-            if self.shuffle:
-                rows = rows[: len(rows) - len(rows) % self.world_size]
-            steps = self._longest(rows)
-            rows = rows[self.rank :: self.world_size]
-            self._consumed = index + 1
-            batch = {
+
+        def take(places: slice) -> Batch:
+            steps = self._longest(order[places.start - self.rank : places.stop])
+            rows = order[places]
+            return {
                 name: (column[..., :steps] if name == "x" else column)[rows] for name, column in self.tensors.items()
             }
-            yield batch if self.transform is None else self._transformed(batch, index)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The seed, the epoch, and how many of its batches were handed out."""
-        return {"seed": self.seed, "epoch": self.epoch, "consumed": self._consumed % max(1, len(self))}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` was taken."""
-        self.seed, self.epoch, self._consumed = state["seed"], state["epoch"], state["consumed"]
-        self._resume_at = self._consumed
+        return take
 
     def _longest(self, rows: Tensor) -> int | None:
         """Steps of the longest of some rows, where rows are padded; more of them are not worth their time."""
         lengths = self.tensors.get("lengths")
         return None if lengths is None else int(lengths[rows].max())
-
-    def _transformed(self, batch: Batch, index: int) -> Batch:
-        assert self.transform is not None
-        draws = generator(self.seed, self.epoch, 1 + index)
-        uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
-        mine = uniform[self.rank :: self.world_size]
-        return self.transform(batch, mine[: len(batch["row"])])
 
 
 def generator(*numbers: int) -> torch.Generator:

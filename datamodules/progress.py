@@ -1,31 +1,33 @@
-"""How far a long reading is, for a person who waits at a terminal."""
+"""How far a long pass is, told to a person who waits."""
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 PATIENCE = 2.0
-"""Seconds that pass before anything is shown."""
+"""Seconds that pass in silence."""
 
 
-def shown(steps: Iterable[T], total: int, step: int, what: str) -> Iterator[T]:
-    """Pass steps on; once it takes longer than two seconds, and stderr is a terminal, say how many came.
+def progress(pieces: Iterable[T], what: str, total: int, size: Callable[[T], int]) -> Iterator[T]:
+    """The pieces; after two seconds a line on stderr, if that is a terminal, says how much is done.
 
     Args:
-        steps: What is passed on.
-        total: How many things there are.
-        step: How many of them a step is.
-        what: What they are, as in ``images read``.
+        pieces: What is gone through.
+        what: What is being done, as in ``reading images``.
+        total: How much there is.
+        size: How much of it a piece is.
     """
-    began = said = time.monotonic()
-    for number, value in enumerate(steps, start=1):
-        yield value
+    began = told = time.monotonic()
+    done, telling = 0, False
+    for piece in pieces:
+        yield piece
+        done += size(piece)
         now = time.monotonic()
-        if now - began > PATIENCE and now - said > 0.2 and sys.stderr.isatty():
-            said = now
-            print(f"\r{min(number * step, total):,} of {total:,} {what}", end="", file=sys.stderr, flush=True)
-    if said > began:
-        print(f"\r{' ' * 60}\r", end="", file=sys.stderr, flush=True)
+        if now - began > PATIENCE and now - told > 0.2 and sys.stderr.isatty():
+            told, telling = now, True
+            print(f"\r{what}: {min(done, total):,} of {total:,}", end="", file=sys.stderr, flush=True)
+    if telling:
+        print(f"\r{what}: {min(done, total):,} of {total:,}", file=sys.stderr, flush=True)

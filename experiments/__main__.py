@@ -2,11 +2,34 @@
 
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import version
 
 # How long torch's threads spin for each other before they sleep, unless somebody chose it. By libgomp's default they
 # spin for milliseconds: beside one other busy process on two cores, a small CNN's epoch then took 20 s instead of 0.5.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+HELP = """usage: evenhand VERB ...
+
+Train and compare deep-learning architectures on labelled data. Start with
+
+  evenhand demo
+  evenhand fit --data TableData --data.path my.csv --data.target label --model LitMLP
+
+look      inspect     data and split before anything is trained, and what looks like a leak
+train     fit         train, choose the best epoch on validation rows, test once
+          sweep       many runs: settings, seeds, a search
+          floor       scikit-learn's baselines on the same split
+compare   compare     runs side by side, with statistics over seeds and test rows
+use       test        a checkpoint on the test rows again
+          validate    a checkpoint on the validation rows
+          predict     raw rows, by a checkpoint alone
+other     demo        five architectures on MNIST-1D, a minute and a half
+
+evenhand VERB --help tells more; --version tells the version."""
+
+VERBS = ("compare", "demo", "floor", "inspect", "predict", "sweep")
+"""Each a function of its name, in a module of its name in ``verbs/``; all others are Lightning's."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -25,22 +48,13 @@ def main(args: list[str] | None = None) -> int:
     if words[:1] in (["--version"], ["-V"]):
         print(f"evenhand {version('evenhand')}")
         return 0
-    if words[:1] == ["demo"]:
-        from experiments.verbs.demo import demo
-
-        return demo(words[1:])
-    if words[:1] == ["inspect"]:
-        from experiments.verbs.inspect import inspect
-
-        return inspect(words[1:])
-    if words[:1] == ["floor"]:
-        from experiments.verbs.floor import floor
-
-        return floor(words[1:])
-    if words[:1] == ["predict"]:
-        from experiments.verbs.predict import predict
-
-        return predict(words[1:])
+    if words[:1] in ([], ["--help"], ["-h"]):
+        print(HELP)
+        return 0
+    if words[0] in VERBS:
+        verb = import_module(f"experiments.verbs.{words[0]}")
+        code: int = getattr(verb, words[0])(words[1:])
+        return code
     from experiments.cli import run
 
     return run(words)

@@ -26,10 +26,11 @@ from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
 from experiments.run.checkpoint_io import SafeCheckpointIO
 from experiments.run.checkpoints import best_path, checkpoint_of, config_in
-from experiments.run.continuing import LAST, Start, beneath, config_of, decide, find_run, typed
+from experiments.run.continuing import LAST, Start, beneath, decide, find_run, typed
 from experiments.run.directory import RunDirectory, job_seed
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
+from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
 from experiments.run.tensorboard import RunLogger
 from lit_models import ConfigError, LitModel
@@ -76,6 +77,10 @@ class EvenhandCLI(LightningCLI):
         parser.add_argument(
             "--save_every_n_steps", type=int | None, default=None, help="Write last.ckpt within epochs too."
         )
+        parser.add_argument(
+            "--test_at_end", type=bool, default=True, help="Test the best checkpoint; false leaves the test rows alone."
+        )
+        parser.add_argument("--figures", type=bool, default=True, help="Draw the test's figures into TensorBoard.")
         for fact in FACTS:
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
@@ -89,7 +94,7 @@ class EvenhandCLI(LightningCLI):
         if path not in (None, LAST):
             words = [*words[:1], "-c", beneath(config_in(path, for_fit), words), *words[1:]]
         elif found is not None:
-            words = [*words[:1], "-c", beneath(config_of(found), words), *words[1:]]
+            words = [*words[:1], "-c", beneath(config_of(found.path), words), *words[1:]]
             words += ["--experiment", found.experiment, "--run", found.run]
         self.config = parser.parse_args(words)
 
@@ -123,7 +128,7 @@ class EvenhandCLI(LightningCLI):
             directory = RunDirectory.choose(config, self.model, self.datamodule)
             text = self._parser("fit").dump(self._portable(config), skip_none=False)
             self.start = decide(directory, config, text, self.allowed)
-            self.record = RunRecord(directory, text, self.command, self.start)
+            self.record = RunRecord(directory, text, self.command, self.start, config.figures)
             saves = settings.get("enable_checkpointing") is not False
             callbacks = run_callbacks(
                 directory, callbacks, self.model, self.record, self.start, config.save_every_n_steps if saves else 0
@@ -147,7 +152,12 @@ class EvenhandCLI(LightningCLI):
         return self._instantiate_trainer({**settings, **kwargs}, [])
 
     def after_fit(self) -> None:
-        """Test the best checkpoint, and say where everything is."""
+        """Test the best checkpoint, unless told not to, and say where everything is."""
+        if not self.config.fit.test_at_end:
+            if self.record is not None and self.trainer.is_global_zero:
+                self.record.leave_untested(self.trainer)
+                print(self.record.summary())
+            return
         if self.record is None:
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
             return

@@ -14,6 +14,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lit_models.class_weights import ClassWeights
 from lit_models.errors import ConfigError
+from lit_models.memory import peak_memory
 from lit_models.optimizers import build_optimizer
 from lit_models.plain import is_plain, plain
 from lit_models.schedules import Schedule
@@ -98,6 +99,7 @@ class LitModel(LightningModule):
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
         self._loss_sum = torch.zeros(2)
         self._epoch_started = 0.0
+        self._gradient_norm: Tensor | None = None
 
     def direction(self, name: str) -> Literal["min", "max"]:
         """Whether a logged metric, such as ``val/accuracy``, is best when low or high.
@@ -140,6 +142,7 @@ class LitModel(LightningModule):
         """Start the epoch's sums."""
         self._loss_sum = torch.zeros(2, device=self.device)
         self._epoch_started = time.perf_counter()
+        self._gradient_norm = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the epoch's sums so far."""
@@ -164,12 +167,21 @@ class LitModel(LightningModule):
         self._loss_sum += torch.stack([loss.detach() * rows, loss.new_tensor(float(rows))])
         return loss
 
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Keep the norm of all gradients at the last step of an epoch, ahead of clipping."""
+        if self.trainer.is_last_batch:
+            gradients = [one.grad for one in self.parameters() if one.grad is not None]
+            self._gradient_norm = nn.utils.get_total_norm(gradients)
+
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss over rows, the learning rate and the throughput."""
+        """Log the mean loss over rows, the learning rate, the throughput, the gradients' norm and the memory."""
         seconds = time.perf_counter() - self._epoch_started
         loss, rows = self.trainer.strategy.reduce(self._loss_sum, reduce_op="sum").tolist()
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log_dict({"train/loss": loss / max(rows, 1.0), "train/lr": rate, "train/rows_per_second": rows / seconds})
+        self.log("train/memory_mib", peak_memory(self.device))
+        if self._gradient_norm is not None:  # steps, not epochs, may have ended the training
+            self.log("train/gradient_norm", float(self._gradient_norm))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep a batch's outputs."""

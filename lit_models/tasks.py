@@ -15,6 +15,7 @@ from torchmetrics import classification as cls
 from lit_models.errors import ConfigError
 from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
 from lit_models.metrics import R2, RMSE, ExactBinaryAUROC, ExactMulticlassAUROC, ExactMultilabelAUROC
+from lit_models.outcomes import Classes, Labels, Outcome, Values
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
 
@@ -46,6 +47,10 @@ class Task(nn.Module):
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """The metrics by name, the average in the name; ``predict``'s result is their input."""
+
+    @abstractmethod
+    def outcome(self, prediction: Tensor, target: Tensor) -> Outcome:
+        """Predictions and targets, a data module's, as what they are: classes, labels or values."""
 
     @abstractmethod
     def example_target(self) -> Tensor:
@@ -107,6 +112,10 @@ class Binary(Task):
             "auroc": ExactBinaryAUROC(),
         }
 
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
+        """Two classes."""
+        return Classes(torch.stack([1 - prediction, prediction], dim=1), target.long())
+
     def example_target(self) -> Tensor:
         """Both classes."""
         return torch.tensor([0, 1, 1])
@@ -141,6 +150,10 @@ class Multiclass(Task):
             "auroc_macro": ExactMulticlassAUROC(k, average="macro"),
         }
 
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
+        """As many classes as there are outputs."""
+        return Classes(prediction, target.long())
+
     def example_target(self) -> Tensor:
         """The first, the last and the first class."""
         return torch.tensor([0, self.num_outputs - 1, 0])
@@ -174,6 +187,10 @@ class Multilabel(Task):
             "f1_macro": cls.MultilabelF1Score(labels, average="macro"),
             "auroc_macro": ExactMultilabelAUROC(labels, average="macro"),
         }
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Labels:
+        """As many labels as there are outputs."""
+        return Labels(prediction, target.long())
 
     def example_target(self) -> Tensor:
         """No label, all labels, no label."""
@@ -213,6 +230,10 @@ class Regression(Task):
     def metrics(self) -> dict[str, Metric]:
         """In the target's own units, a plain mean over outputs."""
         return {"mae": MeanAbsoluteError(), "rmse": RMSE(self.num_outputs), "r2": R2()}
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Values:
+        """As many values as there are outputs."""
+        return Values(prediction, self.metric_target(target))
 
     def example_target(self) -> Tensor:
         """A low, a middle and a high value."""

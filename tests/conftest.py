@@ -27,7 +27,8 @@ def fit(root: Path) -> Fit:
 
     def run(*words: str) -> dict[str, Any]:
         before = set(root.glob("runs/*/*"))
-        assert main(["fit", "--trust", "tiny_package", *words, "--trainer.default_root_dir", str(root)]) == 0
+        quick = ["--figures", "false"]  # a second of each run that few tests look at; what is typed later wins
+        assert main(["fit", "--trust", "tiny_package", *quick, *words, "--trainer.default_root_dir", str(root)]) == 0
         (path,) = set(root.glob("runs/*/*")) - before
         return json.loads((path / "record.json").read_text()) | {"path": path}
 

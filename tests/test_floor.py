@@ -57,6 +57,17 @@ def test_baselines_are_runs_on_the_split_of_the_networks(root: Path, fit: Fit) -
     assert found["majority"]["metrics"]["test/accuracy"] == pytest.approx(float(share))
 
 
+def test_seeds_make_a_run_each_which_compare_groups(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", "TableData", "--data.path", str(write_table(root)), "--data.target", "y", "--seeds", "0..1"]
+    floor(root, *words)
+    records = [json.loads(path.read_text()) for path in root.glob("runs/*/*/record.json")]
+    assert sorted(record["seed"] for record in records) == [0] * 4 + [1] * 4
+    capsys.readouterr()
+    assert main(["compare", str(root / "runs"), "--format", "csv"]) == 0
+    table = polars.read_csv(capsys.readouterr().out.encode())
+    assert dict(table.select("group", "n").iter_rows()) == {record["model"]: 2 for record in records}
+
+
 def test_a_baseline_is_what_scikit_learn_alone_makes_of_the_train_rows() -> None:
     torch.manual_seed(0)
     y = torch.arange(120) % 3

@@ -253,12 +253,12 @@ def test_augmentations_that_make_no_sense_are_refused(wrong: dict) -> None:
 def test_progress_is_for_a_person_who_waits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     clock = iter(range(100))
     monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
-    assert list(progress.shown(range(6), 11, 2, "images read")) == list(range(6))
+    assert list(progress.progress(range(6), "reading images", 11, lambda _: 2)) == list(range(6))
     assert capsys.readouterr().err == ""  # it is no terminal
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert list(progress.shown(range(6), 11, 2, "images read")) == list(range(6))
+    assert list(progress.progress(range(6), "reading images", 11, lambda _: 2)) == list(range(6))
     told = capsys.readouterr().err.split("\r")
-    assert told[1:5] == ["6 of 11 images read", "8 of 11 images read", "10 of 11 images read", "11 of 11 images read"]
+    assert told[1:5] == [f"reading images: {done} of 11" for done in (6, 8, 10, 11)]
     monkeypatch.setattr(progress.time, "monotonic", lambda: 0.0)
-    assert list(progress.shown(range(6), 11, 2, "images read")) == list(range(6))
+    assert list(progress.progress(range(6), "reading images", 11, lambda _: 2)) == list(range(6))
     assert capsys.readouterr().err == ""  # it took no time

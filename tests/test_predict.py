@@ -326,3 +326,14 @@ def test_a_runs_folder_stands_for_its_best_checkpoint(
     assert main(["predict", "--trust", "tiny_package", "--ckpt_path", str(record["path"])]) == 0
     recorded = polars.read_parquet(record["path"] / "predictions.parquet").drop("target")
     assert polars.read_parquet("predictions.parquet").equals(recorded)
+
+
+def test_a_run_on_a_streamed_table(fit: Fit, tmp_path: Path, predicted: Any) -> None:
+    frame, folder = people(), tmp_path / "my"
+    folder.mkdir()
+    frame.write_parquet(folder / "a.parquet")
+    words = ("--data.target", "label", "--data.drop", "id", "--data.cache", str(tmp_path / "cache"))
+    record = fit("--data", "StreamedTable", "--data.path", str(folder), *words, *QUICKLY)
+    moved = Moved(record, [folder, tmp_path / "cache"], tmp_path)
+    frame[moved.rows].drop("label").write_csv(tmp_path / "new.csv")
+    moved.compare(predicted(moved, tmp_path / "new.csv"))

@@ -75,7 +75,8 @@ def state(path: Path) -> dict[str, Any]:
 
 def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(path)).Reload()
-    tags = [tag for tag in events.Tags()["scalars"] if tag != "train/rows_per_second"]
+    measured = ("train/rows_per_second", "train/memory_mib")
+    tags = [tag for tag in events.Tags()["scalars"] if tag not in measured]
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
 

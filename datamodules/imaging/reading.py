@@ -17,7 +17,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels, Pixels, channels_of, decode, finish
 from datamodules.inputs import Reasons
-from datamodules.progress import shown
+from datamodules.progress import progress
 
 FIRST = 100
 """So many images decide whether all are grey."""
@@ -125,7 +125,7 @@ def _in_threads(block: Callable[[int], int], starts: range, rows: int) -> None:
     # Pillow lets go of the interpreter's lock while it decodes and resizes, and threads write where the rows stay.
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
     with ThreadPoolExecutor(workers) as pool:
-        for _ in shown(pool.map(block, starts), rows, BLOCK, "images read"):
+        for _ in progress(pool.map(block, starts), "reading images", rows, lambda _: BLOCK):
             pass
 
 

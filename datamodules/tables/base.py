@@ -9,13 +9,12 @@ import polars
 from torch import Tensor
 
 from datamodules.base import DataModule, TaskName
-from datamodules.errors import DataError
 from datamodules.rows import Rows, digest, first_equal
-from datamodules.splitting.settings import check_names
 from datamodules.tables.columns import Columns, ColumnType, read_columns
 from datamodules.tables.encoding import Encoding, learn
 from datamodules.tables.frames import MISSING
 from datamodules.tables.inputs import TableInputs
+from datamodules.tables.naming import inputs_among
 from datamodules.tables.targets import Target, check_train_targets, read_target
 
 
@@ -67,7 +66,7 @@ class FrameData(DataModule):
             val: Rows of a validation part that the data come with.
             test: Rows of a test part that they come with.
         """
-        inputs = self._inputs_among(frame.columns, target)
+        inputs = inputs_among(frame.columns, target, self.drop, self.types, self.split_settings)
         self.columns = read_columns(frame.select(inputs), self.types)
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
@@ -130,16 +129,3 @@ class FrameData(DataModule):
         names = json.dumps([columns.number_names, columns.category_names, columns.levels])
         tensors = digest(columns.numbers, columns.codes, self._target.y)
         return hashlib.sha256(f"{names}{tensors}".encode()).hexdigest()
-
-    def _inputs_among(self, columns: Sequence[str], target: Sequence[str]) -> list[str]:
-        steering = self.split_settings.columns
-        for what, names in {"target": target, "drop": self.drop, "types": self.types}.items():
-            check_names(what, names, columns)
-        for what in ("group", "time", "split_column"):
-            name = getattr(self.split_settings, what)
-            check_names(what, [] if name is None else [name], columns)
-        if not target or len(set(target)) < len(target) or {*target} & {*self.drop, *steering}:
-            raise DataError("--data.target names one or more different columns that serve nothing else")
-        inputs = [name for name in columns if name not in {*target, *self.drop, *steering}]
-        check_names("types", self.types, inputs)
-        return inputs

@@ -115,6 +115,10 @@ class LabelledTexts(DataModule):
         """The vocabulary and the columns."""
         return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing)
 
+    def raw(self, index: Tensor) -> polars.Series:
+        """Some texts as they are in the file."""
+        return self.texts.gather(index.numpy())
+
     def state_dict(self) -> dict[str, Any]:
         """The split, and the vocabulary as its JSON text."""
         state = super().state_dict()

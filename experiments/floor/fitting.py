@@ -22,7 +22,7 @@ from lit_models.tasks import TASKS, Task
 
 
 def fit_floor(
-    data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str]
+    data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str], seed: int
 ) -> list[dict[str, Any]]:
     """Fit every baseline on the train rows, evaluate it on val and test rows, and write its run.
 
@@ -31,13 +31,13 @@ def fit_floor(
         config: As parsed, for the run's place.
         plain_config: The same as plain values, for the record.
         command: The words that started it.
+        seed: Of what is random in the baselines.
 
     Returns:
         The records, with the label of each.
     """
     data.setup("fit")
     experiment = config.experiment or type(data).__name__.lower()
-    seed = config.seed_everything
     threads = torch.get_num_threads()
     parts = {part: features(data, part) for part in ("train", "val", "test")}
     task = TASKS[data.task](data.num_outputs)
@@ -65,7 +65,7 @@ def fit_floor(
             "rows": {part: len(rows.row) for part, rows in parts.items()},
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
-            "hyperparameters": _hyperparameters(plain_config, baseline.name),
+            "hyperparameters": _hyperparameters(plain_config, baseline.name) | {"seed": seed},
             **identity(torch.device("cpu"), 1, "64-true"),
             "seconds": time.monotonic() - started,
             "validation": evaluated["val"][1],

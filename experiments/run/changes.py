@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lit_models import ConfigError
 
-OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "trainer.default_root_dir")
+OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "figures", "trainer.default_root_dir")
 """Settings that say where a run is kept, not what it is."""
 
 FREE = ("model.optimizer", "model.schedule", "model.loss", "model.metrics", "model.dropout")

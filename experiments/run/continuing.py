@@ -11,7 +11,7 @@ from experiments.run.changes import Changes
 from experiments.run.checkpoint_io import newest
 from experiments.run.checkpoints import config_in
 from experiments.run.directory import RunDirectory, root_of
-from experiments.run.reading import read_record
+from experiments.run.reading import config_files, config_of, read_record
 from lit_models import ConfigError
 
 LAST = "last"
@@ -60,18 +60,6 @@ def find_run(words: list[str]) -> RunDirectory | None:
     return RunDirectory(root, runs[0].parent.name, runs[0].name) if runs else None
 
 
-def config_of(directory: RunDirectory) -> str:
-    """The configuration with which a run was last started."""
-    return config_files(directory)[-1].read_text()
-
-
-def config_files(directory: RunDirectory) -> list[Path]:
-    """``config.yaml``, and those that stand beside it since it was started with another one."""
-    beside = {path.stem.partition("-")[2]: path for path in directory.path.glob("config-*.yaml")}
-    numbered = {int(number): path for number, path in beside.items() if number.isdecimal()}
-    return [directory.path / "config.yaml", *(numbered[number] for number in sorted(numbered))]
-
-
 def beneath(text: str, words: list[str]) -> str:
     """A configuration to go under the words: lists that they begin anew (``--trainer.callbacks+``) are left out."""
     config = yaml.safe_load(text)
@@ -85,7 +73,7 @@ def beneath(text: str, words: list[str]) -> str:
 
 def keep_config(directory: RunDirectory, text: str, changed: bool) -> None:
     """Write the configuration; where another one is there, it stays, and this one stands beside it."""
-    files = config_files(directory)
+    files = config_files(directory.path)
     if not files[0].exists():
         files[0].write_text(text)
     elif changed:
@@ -109,7 +97,7 @@ def decide(directory: RunDirectory, config: Namespace, text: str, allowed: list[
     if again:
         _check_unfinished(directory, config)
         checkpoint = path or newest(directory.checkpoints)
-        changes = Changes.between(config_of(directory), text, allowed)
+        changes = Changes.between(config_of(directory.path), text, allowed)
     elif path is not None:
         checkpoint, changes = path, Changes.between(config_in(str(path), for_fit=True), text, allowed)
     else:
@@ -125,7 +113,7 @@ def _check_unfinished(directory: RunDirectory, config: Namespace) -> None:
     if record["status"] != "finished":
         return
     epochs, limit = record.get("epochs", 0), config.trainer.max_epochs
-    planned = yaml.safe_load(config_of(directory))["trainer"]["max_epochs"]
+    planned = yaml.safe_load(config_of(directory.path))["trainer"]["max_epochs"]
     stopped_early = planned is not None and planned > epochs
     if stopped_early or limit is None or 0 <= limit <= epochs:
         advice = "" if stopped_early else "extend it with a larger --trainer.max_epochs, or "

@@ -7,14 +7,17 @@ import polars
 
 from datamodules import DataModule
 from datamodules.inspection import inspect
-from datamodules.splitting.splits import PARTS
 
 
 def write_data(folder: Path, data: DataModule) -> None:
-    """Write ``split.parquet``, a row id and its part in each row, and ``inspection.json``."""
-    parts = [
-        polars.DataFrame({"row": getattr(data.split, part).numpy()}).with_columns(part=polars.lit(part))
-        for part in PARTS
-    ]
-    polars.concat(parts).write_parquet(folder / "split.parquet")
+    """Write ``inspection.json`` and ``split.parquet``, a row id and its part in each row.
+
+    The split of streamed rows is never listed; it follows from the settings, and its fingerprint is in the record.
+    """
+    if data.split is not None:
+        parts = [
+            polars.DataFrame({"row": rows.numpy()}).with_columns(part=polars.lit(part))
+            for part, rows in data.split._asdict().items()
+        ]
+        polars.concat(parts).write_parquet(folder / "split.parquet")
     (folder / "inspection.json").write_text(json.dumps(inspect(data).plain(), indent=2) + "\n")

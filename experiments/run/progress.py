@@ -48,6 +48,10 @@ class EpochLines(ProgressBar):
     def enable(self) -> None:
         """The counterpart of ``disable``."""
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count: an epoch that is resumed inside does not start again."""
+        self._started = time.perf_counter()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the epoch before, whose metrics are complete only now."""
         self._print(trainer, pl_module)

@@ -1,4 +1,4 @@
-"""Reading a run's record, which a killed process could not finish."""
+"""Reading a run's record, which a killed process could not finish, and its configuration."""
 
 import json
 import os
@@ -18,6 +18,18 @@ def read_record(path: Path) -> dict[str, Any]:
     if ours and _began(process["pid"]) != process["began"]:
         content["status"] = "interrupted"
     return content
+
+
+def config_of(path: Path) -> str:
+    """The configuration with which a run was last started, YAML text."""
+    return config_files(path)[-1].read_text()
+
+
+def config_files(path: Path) -> list[Path]:
+    """``config.yaml`` of a run's folder, and those that stand beside it since it was started with another one."""
+    beside = {file.stem.partition("-")[2]: file for file in path.glob("config-*.yaml")}
+    numbered = {int(number): file for number, file in beside.items() if number.isdecimal()}
+    return [path / "config.yaml", *(numbered[number] for number in sorted(numbered))]
 
 
 def this_process() -> dict[str, Any]:

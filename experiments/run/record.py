@@ -11,9 +11,11 @@ from typing import Any, cast
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from torch.utils.tensorboard import SummaryWriter
 
 from datamodules import DataModule
 from experiments.exits import Diverged, Interrupted
+from experiments.figures.writing import write_figures
 from experiments.run.checkpoints import CONFIG
 from experiments.run.continuing import Start, keep_config
 from experiments.run.data import write_data
@@ -25,6 +27,7 @@ from experiments.run.reading import read_record, this_process
 from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
 from lit_models import LitModel
+from lit_models.base import Evaluation
 
 KEY = "evenhand_record"
 """Under what a checkpoint holds how long the training took so far."""
@@ -40,12 +43,21 @@ class RunRecord(Callback):
         config: The configuration as it runs, YAML text that ``-c`` takes.
         command: The words that started it.
         start: What it goes on from.
+        figures: Whether to draw the test's figures into TensorBoard.
     """
 
-    def __init__(self, directory: RunDirectory, config: str, command: list[str], start: Start | None = None) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: str,
+        command: list[str],
+        start: Start | None = None,
+        figures: bool = True,
+    ) -> None:
         self.directory = directory
         self.config = config
         self.start = start or Start()
+        self.figures = figures
         self.content: dict[str, Any] = {"command": shlex.join(command)}
         self._started = 0.0
         self._seconds = 0.0  # of the sessions before this one
@@ -57,7 +69,7 @@ class RunRecord(Callback):
         os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
         self._started = time.monotonic()
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        model, split = cast(LitModel, pl_module), data.split
+        model = cast(LitModel, pl_module)
         config = yaml.safe_load(self.config)
         self.content |= {
             "experiment": self.directory.experiment,
@@ -71,7 +83,7 @@ class RunRecord(Callback):
             "seed": config["seed_everything"],
             "rank_by": f"test/{model.task.rank_by}",
             "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
-            "rows": {} if split is None else {part: len(index) for part, index in split._asdict().items()},
+            "rows": data.part_rows(),
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
             "hyperparameters": flat_hyperparameters(config),
@@ -92,8 +104,7 @@ class RunRecord(Callback):
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:
                     trainer.logger.go_on_at(self._loaded["logged_steps"] if self._loaded else 0)
-                metrics = [f"test/{name}" for name in (*model.metrics, "loss")]
-                trainer.logger.open_session(curated(self.content["hyperparameters"]), metrics)
+                trainer.logger.open_session(curated(self.content["hyperparameters"]))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the configuration into every checkpoint, so that one file is enough, and the time until then."""
@@ -105,11 +116,13 @@ class RunRecord(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take over the time of the sessions before; a test of the best checkpoint has no use for it."""
+        """Take over the time of the sessions before; of the checkpoint that is tested, the validation metrics."""
         if trainer.state.fn == TrainerFn.FITTING:
             ours = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
             steps = {"step": checkpoint["global_step"], "epoch": checkpoint["epoch"]}
             self._loaded = {**ours, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
+        elif KEY in checkpoint:
+            self.content["validation"] = checkpoint[KEY]["validation"]
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """How long it took."""
@@ -128,7 +141,15 @@ class RunRecord(Callback):
             write_predictions(self.directory.path / "predictions.parquet", columns, classes)
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
+                if self.figures and trainer.logger.experiment is not None:
+                    self._draw(trainer, cast(LitModel, pl_module), evaluation, trainer.logger.experiment)
                 trainer.logger.close_session()
+
+    def leave_untested(self, trainer: Trainer) -> None:
+        """The fit is over, and nobody looks at the test rows."""
+        self._finish("untested")
+        if isinstance(trainer.logger, RunLogger):
+            trainer.logger.close_session()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how it ended, unless it had not begun."""
@@ -150,7 +171,8 @@ class RunRecord(Callback):
 
     def summary(self) -> str:
         """What a person wants to read at the end."""
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in self.content["metrics"].items())
+        measured = self.content.get("metrics") or self.content["validation"] or {}
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in measured.items())
         here = self.directory
         return (
             f"{here.run}: {self.content['parameters']:,} parameters, {self.content['seconds']:.1f} s\n{metrics}\n"
@@ -170,6 +192,15 @@ class RunRecord(Callback):
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "changed": self.start.changes.plain(),
         }
+
+    def _draw(self, trainer: Trainer, model: LitModel, evaluation: Evaluation, writer: SummaryWriter) -> None:
+        """The record is written by now; what could not be drawn is noted in it."""
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        notes = write_figures(writer, model.task, data, evaluation, trainer.global_step)
+        if notes:
+            print("\n".join(notes), flush=True)
+            self.content["notes"] += notes
+            self._write()
 
     def _finish(self, status: str) -> None:
         self.content |= {"status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -7,6 +7,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from experiments.compare.metrics import MEASURES
+
 
 def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     """One row for each label, the mean over its runs; best first by the ranking metric.
@@ -28,7 +30,11 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     for name in (*metrics, "parameters", "seconds"):
         table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right")
     rank = records[0]["rank_by"]
-    for label, runs in sorted(groups.items(), key=lambda group: -fmean(run["metrics"][rank] for run in group[1])):
+    lower = MEASURES[records[0]["task"]][rank.removeprefix("test/")].lower_is_better
+    ranked = sorted(
+        groups.items(), key=lambda group: fmean(run["metrics"][rank] for run in group[1]), reverse=not lower
+    )
+    for label, runs in ranked:
         cells = [label]
         if len(records) > len(groups):
             cells.append(str(len(runs)))

@@ -36,14 +36,14 @@ class RunLogger(TensorBoardLogger):
         """Write scalars, without the epoch that Lightning adds to each and nobody plots."""
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
-    def open_session(self, parameters: dict[str, Any], metrics: list[str]) -> None:
-        """Announce a row of the HParams tab: its parameters, and the scalars that will be its metrics.
+    def open_session(self, parameters: dict[str, Any]) -> None:
+        """Announce a row of the HParams tab: its parameters; all of the run's scalars are its metrics.
 
-        Lightning's ``log_hyperparams`` would write values for the metrics here, before there are any.
+        TensorBoard takes the first summary of an experiment's columns that it finds for that of all runs, so that
+        parameters and metrics of the others never show. Without any it collects the columns from all runs.
         """
         self._is_open = True
-        experiment, start, self._session_end = hparams(parameters, dict.fromkeys(metrics, 0.0))
-        self._add(experiment)
+        _, start, self._session_end = hparams(parameters, {})
         self._add(start)
 
     def close_session(self) -> None:

@@ -1,20 +1,23 @@
 """``evenhand floor``: classical baselines on the identical split, recorded as runs beside those of the networks."""
 
+import argparse
 from importlib.util import find_spec
 
 from datamodules import DataError
 from experiments.cli import DataCLI, answer
 from experiments.run.table import side_by_side
+from experiments.sweep.grid import parse_seeds
 
-HELP = """usage: evenhand floor [-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--experiment NAME]
+HELP = """usage: evenhand floor [-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--experiment NAME]
 
 Fit what scikit-learn has on the train rows of the same split, test it on the same test rows, and record each as a run:
 the majority, logistic regression or ridge, a random forest, histogram gradient boosting; for texts TF-IDF + logistic
-regression. It takes the words of fit, of which those of the data, --seed_everything and --experiment count:
+regression. It takes the words of fit, of which those of the data, --seed_everything and --experiment count, and as
+sweep does --seeds, with each of which every baseline is fitted:
 
-  evenhand floor -c experiments/configs/recipes/adult/mlp.yaml
+  evenhand floor -c experiments/configs/recipes/adult/mlp.yaml --seeds 0..4
 
-scikit-learn is needed: pip install 'evenhand[floor]'."""
+scikit-learn is needed: pip install 'evenhand[sklearn]'."""
 
 
 def floor(words: list[str]) -> int:
@@ -27,15 +30,25 @@ def floor(words: list[str]) -> int:
         print(HELP)
         return 0
 
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--seeds", nargs="+")
+    typed, words = own.parse_known_args(words)
+    seeds: list[str] | None = typed.seeds
+
     def fit(words: list[str], command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
-            raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[floor]'")
+            raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[sklearn]'")
         from rich.console import Console
 
         from experiments.floor.fitting import fit_floor
 
         cli = DataCLI(words, command, allowed)
-        records = fit_floor(cli.datamodule, cli.config[cli.config.subcommand], cli.plain_config(), command)
+        config = cli.config[cli.config.subcommand]
+        records = [
+            record
+            for seed in (parse_seeds(seeds) if seeds else [config.seed_everything])
+            for record in fit_floor(cli.datamodule, config, cli.plain_config(), command, seed)
+        ]
         Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)

@@ -1,0 +1,122 @@
+"""Arrays in .npy files that are read a piece at a time, so that only the piece is ever in memory."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from datamodules.errors import DataError
+
+KINDS = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
+
+
+class DiskArray:
+    """An array in a .npy file, rows first, in C order.
+
+    It is read, not mapped: pages of a mapping that were looked at count as the process's memory until the kernel takes
+    them back, those of a file that was read do not.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: For a file that is not there, is no such array, or is shorter than its header says.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        try:
+            with open(path, "rb") as file:
+                shape, fortran, kind = _header(file)
+                self._offset = file.tell()
+            size = os.path.getsize(path)
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  # closed when the array is let go
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}; it is to be a .npy file") from error
+        except (ValueError, EOFError, SyntaxError) as error:
+            raise DataError(f"{path} is no .npy file of numbers; save the array with numpy.save") from error
+        if kind.name not in KINDS or not kind.isnative or (fortran and len(shape) > 1):
+            order = "Fortran order" if fortran else "C order"
+            raise DataError(f"{path} holds {kind} in {order}, and only plain numbers in C order can be streamed")
+        if not shape or not shape[0]:
+            raise DataError(f"{path} has no rows")
+        self.shape: tuple[int, ...] = tuple(shape)
+        self.dtype = torch.from_numpy(numpy.empty(0, kind)).dtype
+        self.row_bytes = kind.itemsize * int(numpy.prod(shape[1:], dtype=numpy.int64))
+        if size < self._offset + self.row_bytes * len(self):
+            raise DataError(f"{path} is cut off: its header says {len(self):,} rows of {self.row_bytes:,} bytes")
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self.shape[0])
+
+    def read(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
+        """Rows from ``start`` to before ``stop``, or to the last; in ``out``, if it is given and large enough."""
+        rows = max(0, min(stop, len(self)) - start)
+        if out is None or len(out) < rows:
+            out = torch.empty((rows, *self.shape[1:]), dtype=self.dtype)
+        out = out[:rows]
+        view, done = out.numpy().reshape(-1).view(numpy.uint8).data, 0
+        while done < len(view):
+            got = os.preadv(self._file.fileno(), [view[done:]], self._offset + start * self.row_bytes + done)
+            if not got:
+                raise DataError(f"{self.path} was cut off while it was read; start again once it is whole")
+            done += got
+        return out
+
+    def pieces(self, rows: int) -> Iterator[Tensor]:
+        """All rows, so many at a time, in one piece of memory that is used again for the next."""
+        room = torch.empty((min(rows, len(self)), *self.shape[1:]), dtype=self.dtype)
+        for start in range(0, len(self), rows):
+            yield self.read(start, start + rows, room)
+
+    def digest(self) -> str:
+        """SHA-256 of its type, shape and content, in one pass."""
+        sha = hashlib.sha256(f"{self.dtype}{self.shape}".encode())
+        for piece in self.pieces(max(1, (1 << 22) // max(1, self.row_bytes))):
+            sha.update(piece.numpy().reshape(-1).view(numpy.uint8).data)
+        return sha.hexdigest()
+
+
+class ArrayWriter:
+    """Writes a .npy file a piece at a time; it is whole, and on the disk, when the ``with`` block was left.
+
+    Args:
+        path: The file.
+        dtype: Of the numbers.
+        shape: Of the whole array.
+    """
+
+    def __init__(self, path: Path, dtype: str, shape: tuple[int, ...]) -> None:
+        self._dtype = numpy.dtype(dtype)
+        self._file = open(path, "wb")  # noqa: SIM115
+        header = {"descr": numpy.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        numpy.lib.format.write_array_header_1_0(self._file, header)
+
+    def write(self, piece: NDArray[Any]) -> None:
+        """Append rows."""
+        self._file.write(numpy.ascontiguousarray(piece, dtype=self._dtype).data)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Sync and close."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:
+    version = numpy.lib.format.read_magic(file)
+    read = numpy.lib.format.read_array_header_1_0 if version == (1, 0) else numpy.lib.format.read_array_header_2_0
+    header: tuple[tuple[int, ...], bool, numpy.dtype[Any]] = read(file)
+    return header

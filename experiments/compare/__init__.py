@@ -1,0 +1,1 @@
+"""Runs side by side, from what they left behind: no torch, no GPU."""

@@ -1,0 +1,99 @@
+"""The space of a search: a YAML file, under each setting a range."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+
+from experiments.sweep.grid import Settings, check_key
+from lit_models.errors import ConfigError
+
+KINDS = "range: [0.0, 0.5], log: [1e-4, 1e-1], int: [1, 4], log_int: [16, 512] or choices: [a, b]"
+
+Space = dict[str, BaseDistribution]
+
+
+def read_space(path: Path) -> Space:
+    """Under each setting the distribution of its values.
+
+    Raises:
+        ConfigError: For a file that cannot be read, or a setting that is none of ``KINDS``.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"--space {path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(f"--space {path} holds no settings; write one a line, model.optimizer.lr: {{log: [1e-4, 1]}}")
+    space: Space = {}
+    for key, value in content.items():
+        check_key(f"{key} in --space {path}", str(key))
+        try:
+            ((kind, bounds),) = value.items()
+            space[str(key)] = _distribution(kind, bounds)
+        except (AttributeError, TypeError, ValueError) as error:
+            said = f": {error}" if str(error).startswith(("the", "bounds")) else ""
+            raise ConfigError(f"{key} in --space {path} is {value!r}{said}; it has one of {KINDS}") from error
+    return space
+
+
+def settings_of(params: dict[str, Any]) -> Settings:
+    """A trial's values, as they are typed."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in params.items()}
+
+
+def corners(space: Space) -> list[Settings]:
+    """Settings that have every choice and both ends of every range once, to be parsed ahead of any trial."""
+    values = [_ends(distribution) for distribution in space.values()]
+    count = max(len(ends) for ends in values)
+    return [
+        settings_of({key: ends[min(index, len(ends) - 1)] for key, ends in zip(space, values, strict=True)})
+        for index in range(count)
+    ]
+
+
+def as_text(space: Space) -> str:
+    """The space as optuna writes it, to be compared."""
+    return json.dumps({key: distribution_to_json(one) for key, one in sorted(space.items())})
+
+
+def _distribution(kind: str, bounds: Any) -> BaseDistribution:
+    if kind == "choices":
+        choices = [one if isinstance(one, str) else json.dumps(one) for one in bounds]
+        if isinstance(bounds, str) or not choices:
+            raise ValueError("the choices are no list")
+        return CategoricalDistribution(choices)
+    low, high = bounds
+    if kind in ("int", "log_int"):
+        if not all(isinstance(one, int) and not isinstance(one, bool) for one in bounds):
+            raise ValueError("the ends are no whole numbers")
+        lowest: float = 1
+    elif kind in ("range", "log"):
+        low, high = float(low), float(high)  # YAML reads 1e-4 as text
+        lowest = sys.float_info.min
+    else:
+        raise TypeError
+    if not -math.inf < low < high < math.inf:
+        raise ValueError("the lower end is not below the upper one")
+    if kind in ("log", "log_int") and low < lowest:
+        raise ValueError(f"the lower end is below {lowest:.4g}, too low for a logarithm")
+    if isinstance(low, int):
+        return IntDistribution(low, high, log=kind == "log_int")
+    return FloatDistribution(low, high, log=kind == "log")
+
+
+def _ends(distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return [distribution.low, distribution.high]

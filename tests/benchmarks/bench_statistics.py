@@ -1,0 +1,137 @@
+"""One-pass statistics beside a plain read of the same rows: time, memory and error.
+
+``make bench-data`` prints a table. Times are the least of several repetitions in one process and one thread (polars
+takes two), all ways taking turns, on files in the page cache; memory is the peak of a process of its own.
+
+- read: every value of a memory-mapped array copied into a buffer, 64k rows at a time.
+- ours: mean, standard deviation, minimum and maximum of the same file by ``Moments``.
+- polars: ``read_parquet`` of the same rows, written by polars with its own settings.
+- ours of Parquet: the statistics of that Parquet file, a slice at a time.
+- error: of means, in standard deviations, and of standard deviations, relative; the larger one, against numpy's two
+  passes in float64.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy
+import polars
+import torch
+
+from datamodules.moments import Moments
+from datamodules.streaming.disk import DiskArray
+from datamodules.streaming.parquet import ParquetFiles
+
+FEATURES = 32
+REPETITIONS = {100_000: 25, 1_000_000: 11, 10_000_000: 4}
+
+
+def write(folder: Path, rows: int) -> None:
+    """Rows with means far from 0 and spreads of many sizes, as .npy and as Parquet."""
+    generator = numpy.random.default_rng(0)
+    center = generator.normal(size=FEATURES) * 100
+    spread = numpy.exp(generator.normal(size=FEATURES) * 2)
+    array = numpy.lib.format.open_memmap(folder / "x.npy", "w+", numpy.float32, (rows, FEATURES))
+    for start in range(0, rows, 100_000):
+        drawn = generator.standard_normal((min(100_000, rows - start), FEATURES), dtype=numpy.float32)
+        array[start : start + len(drawn)] = drawn * spread + center
+    array.flush()
+    columns = {str(index): numpy.ascontiguousarray(array[:, index]) for index in range(FEATURES)}
+    polars.DataFrame(columns).write_parquet(folder / "x.parquet")
+
+
+def read(folder: Path) -> None:
+    """A plain sequential read of a memory-mapped array."""
+    array = numpy.load(folder / "x.npy", mmap_mode="r")
+    room = numpy.empty((1 << 16, FEATURES), numpy.float32)
+    for start in range(0, len(array), len(room)):
+        piece = array[start : start + len(room)]
+        numpy.copyto(room[: len(piece)], piece)
+
+
+def ours(folder: Path) -> Moments:
+    """Statistics of the .npy file."""
+    moments = Moments(FEATURES)
+    for piece in DiskArray(folder / "x.npy").pieces(1 << 16):
+        moments.update(piece)
+    return moments
+
+
+def parquet(folder: Path) -> Moments:
+    """Statistics of the Parquet file."""
+    moments = Moments(FEATURES)
+    files = ParquetFiles(str(folder / "x.parquet"))
+    for piece in files.pieces(files.schema.names(), []):
+        moments.update(torch.from_numpy(piece.frame.to_numpy()))
+    return moments
+
+
+def read_polars(folder: Path) -> None:
+    """What polars does to have the Parquet file in memory."""
+    polars.read_parquet(folder / "x.parquet")
+
+
+def error(folder: Path) -> float:
+    """Of means and standard deviations against float64."""
+    array = numpy.load(folder / "x.npy", mmap_mode="r")
+    found = ours(folder)
+    worst = 0.0
+    for index in range(FEATURES):
+        column = array[:, index].astype(numpy.float64)
+        mean, std = column.mean(), column.std()
+        worst = max(worst, abs(float(found.mean[index]) - mean) / std, abs(float(found.std[index]) / std - 1))
+    return worst
+
+
+WAYS: dict[str, Callable[[Path], object]] = {"read": read, "ours": ours, "polars": read_polars, "parquet": parquet}
+
+
+def seconds(way: str, folder: Path) -> float:
+    """How long one way takes."""
+    began = time.perf_counter()
+    WAYS[way](folder)
+    return time.perf_counter() - began
+
+
+def peak(folder: Path) -> float:
+    """MiB that our statistics add to a process which has done the same with few rows."""
+    words = [sys.executable, __file__, str(folder)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def added(folder: Path) -> float:
+    """The same of this process."""
+    with TemporaryDirectory(dir=folder) as few:
+        write(Path(few), 2000)
+        ours(Path(few))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ours(folder)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    print("      rows    read s    ours s  x read  polars s  x polars  Parquet s  x polars  MiB    error")
+    for rows, repetitions in REPETITIONS.items():
+        with TemporaryDirectory(prefix="evenhand-bench-") as name:
+            folder = Path(name)
+            write(folder, rows)
+            runs = [{way: seconds(way, folder) for way in WAYS} for _ in range(repetitions)]
+            least = {way: min(run[way] for run in runs) for way in WAYS}
+            print(
+                f"{rows:10,} {least['read']:9.4f} {least['ours']:9.4f} {least['ours'] / least['read']:7.2f} "
+                f"{least['polars']:9.4f} {least['ours'] / least['polars']:9.2f} {least['parquet']:10.4f} "
+                f"{least['parquet'] / least['polars']:9.2f} {peak(folder):4.0f} {error(folder):8.1e}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main() if len(sys.argv) == 1 else print(added(Path(sys.argv[1])))
