@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench-data clean
+.PHONY: demo test bench-data bench-predict clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -17,6 +17,10 @@ test: .venv/installed
 # One-pass statistics beside a plain read of the same rows; takes 2.6 GB of $$TMPDIR for a minute.
 bench-data: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_statistics.py
+
+# Predicting a million rows against reading them and the bare network.
+bench-predict: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_predict.py
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt

@@ -159,8 +159,9 @@ def load(path: str | Path, device: Device = "auto", packages: list[str] | None =
     except (ConfigError, DataError):
         raise
     except Exception as error:  # what another program wrote is wrong in every way there is
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{file} cannot be predicted with: {type(error).__name__}: {reason}") from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        lacking = "it has no " if isinstance(error, KeyError) else ""
+        raise ConfigError(f"{file} cannot be predicted with, {lacking}{reason}; name a checkpoint of a run") from error
 
 
 def _model(class_path: str, checkpoint: dict[str, Any]) -> LitModel:

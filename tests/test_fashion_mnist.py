@@ -79,7 +79,9 @@ def test_files_of_ones_own_are_read_packed_or_not(nowhere: Path, monkeypatch: py
         assert fashion_mnist._read(name, fashion_mnist.FILES[name]).tolist() == [3, 4]
 
 
-@pytest.mark.parametrize("content", [b"", b"something else", gzip.compress(b"something else", mtime=0), b"\x1f\x8bno gzip"])
+@pytest.mark.parametrize(
+    "content", [b"", b"something else", gzip.compress(b"something else", mtime=0), b"\x1f\x8bno gzip"]
+)
 def test_other_files_are_refused(refused, nowhere: Path, content: bytes) -> None:
     for name in fashion_mnist.FILES:
         (nowhere / f"{name}.gz").write_bytes(content)

@@ -65,7 +65,7 @@ def read_each(images: Images, wanted: Wanted, resize: bool) -> tuple[Pixels, Rea
     out = numpy.zeros((len(images), wanted.channels, *wanted.size), numpy.uint8)
     reasons: Reasons = {}
     with _careful():
-        _fill(out, images, wanted, resize, reasons.__setitem__)
+        _fill(out, images, wanted, resize, lambda row, error: reasons.__setitem__(row, _reason(error, wanted)))
     return out, reasons
 
 
@@ -86,12 +86,23 @@ def _wanted(first: Images, channels: Channels | None, size: tuple[int, int] | No
     return Wanted(channels or first.shape[1], size or first.shape[2:])
 
 
-def _stop(row: int, reason: str) -> None:
-    raise DataError(reason)
+class OtherSizeError(DataError):
+    """An image is smaller or larger than the others: the message says ahead of ``and`` how large."""
+
+
+def _reason(error: DataError, wanted: Wanted) -> str:
+    if not isinstance(error, OtherSizeError):
+        return str(error)
+    height, width = wanted.size
+    return f"{str(error).rpartition(' and ')[0]}, and the model was trained on {height} x {width} without resizing"
+
+
+def _stop(row: int, error: DataError) -> None:
+    raise error
 
 
 def _fill(
-    out: Pixels, images: Images, wanted: Wanted, resize: bool, failed: Callable[[int, str], None] = _stop
+    out: Pixels, images: Images, wanted: Wanted, resize: bool, failed: Callable[[int, DataError], None] = _stop
 ) -> None:
     if not isinstance(images, list) and images.shape[1:] == out.shape[1:]:
         out[:] = images
@@ -106,7 +117,7 @@ def _fill(
                 _check_size(name, pixels, wanted)
                 out[row] = pixels
             except DataError as error:
-                failed(row, str(error))
+                failed(row, error)
         return BLOCK
 
     _in_threads(block, range(0, len(out), BLOCK), len(out))
@@ -115,7 +126,7 @@ def _fill(
 def _check_size(name: str, pixels: Pixels, wanted: Wanted) -> None:
     if pixels.shape[1:] != wanted.size:
         height, width = pixels.shape[1:]
-        raise DataError(
+        raise OtherSizeError(
             f"{name} is {height} x {width} (height x width) and the first image {wanted.size[0]} x "
             f"{wanted.size[1]}; give all one size with --data.size [{wanted.size[0]},{wanted.size[1]}]"
         )
