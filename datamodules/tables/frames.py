@@ -48,13 +48,13 @@ def parse(content: bytes, name: str, missing: Sequence[str] = MISSING) -> polars
 
 
 def _parse_csv(content: bytes, name: str, missing: Sequence[str]) -> polars.DataFrame:
-    if not content.strip():
-        raise DataError(f"{name} is empty")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(f"{name} is not UTF-8 text, line {line} is not; save it as UTF-8 or as Parquet") from error
+    if not text.strip():
+        raise DataError(f"{name} is empty")
     if "\0" in text:
         raise DataError(f"{name} is neither Parquet nor UTF-8 text; save it as one of them")
     header = text.lstrip().partition("\n")[0]
