@@ -219,7 +219,7 @@ class DataModule(LightningDataModule):
         """SHA-256 of the rows, and of the split: runs are comparable where both are equal."""
         if self.split is None:
             raise RuntimeError("call setup() before asking for fingerprints")
-        return {"data": self._data_digest(), "split": digest(*self.split)}
+        return {"data": self._digest, "split": digest(*self.split)}
 
     def state_dict(self) -> dict[str, Any]:
         """The split, the statistics, and what predicting needs besides, as plain values and tensors."""
@@ -246,7 +246,7 @@ class DataModule(LightningDataModule):
         """
         if not state_dict:
             return
-        if self._data_digest() != state_dict["fingerprints"]["data"]:
+        if self._digest != state_dict["fingerprints"]["data"]:
             raise DataError(f"the checkpoint was trained on other data than what {type(self).__name__} reads now")
         self.split = Split(**state_dict["split"])
         self.statistics = restore(state_dict["statistics"])
@@ -272,6 +272,11 @@ class DataModule(LightningDataModule):
         lengths = self.rows.lengths
         of_rows = None if lengths is None else lengths[index]
         return ArrayInputs(self.statistics, self.input_shape).tensors(self._inputs(index), of_rows)
+
+    @cached_property
+    def _digest(self) -> str:
+        """Computed once: every checkpoint has it, and it takes a pass over all rows."""
+        return self._data_digest()
 
     def _data_digest(self) -> str:
         return digest(*self.rows.tensors())

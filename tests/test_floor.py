@@ -62,6 +62,7 @@ def test_seeds_make_a_run_each_which_compare_groups(root: Path, capsys: pytest.C
     floor(root, *words)
     records = [json.loads(path.read_text()) for path in root.glob("runs/*/*/record.json")]
     assert sorted(record["seed"] for record in records) == [0] * 4 + [1] * 4
+    assert all(record["command"].endswith(f"--seeds {record['seed']}") for record in records)
     capsys.readouterr()
     assert main(["compare", str(root / "runs"), "--format", "csv"]) == 0
     table = polars.read_csv(capsys.readouterr().out.encode())

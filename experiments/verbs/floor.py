@@ -47,7 +47,7 @@ def floor(words: list[str]) -> int:
         records = [
             record
             for seed in (parse_seeds(seeds) if seeds else [config.seed_everything])
-            for record in fit_floor(cli.datamodule, config, cli.plain_config(), command, seed)
+            for record in fit_floor(cli.datamodule, config, cli.plain_config(), [*command, "--seeds", str(seed)], seed)
         ]
         Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
