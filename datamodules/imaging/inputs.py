@@ -65,7 +65,7 @@ class ImageInputs:
         return cls(restore(state["statistics"]), inputs["channels"], size, inputs["resize"], inputs["column"])
 
     def chunks(self, source: Any) -> Iterator[Chunk]:
-        """An image, a folder of them, an index file, arrays (.npz, .npy, IDX); in Python paths, a frame or an array.
+        """An image, a folder of them, an index file, arrays; in Python paths, files' contents, a frame or an array.
 
         Bad is what is no image, or has another size where the train rows had one size without being resized.
         """
@@ -85,6 +85,8 @@ class ImageInputs:
             yield from self._index(Table(frame, MISSING), Path())
         elif isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source):
             yield from self._paths([Path(one) for one in source], [str(one) for one in source], Path())
+        elif isinstance(source, list | tuple) and all(isinstance(one, bytes) for one in source):
+            yield from self._pieces(list(source), numbered(len(source)))
         else:
             yield from self._array(numpy.asarray(source), "the array")
 
@@ -117,8 +119,8 @@ class ImageInputs:
             yield self._chunk(pixels, numbered(len(some), first), reasons, (), done)
 
     def _pieces(
-        self, paths: list[Path], ids: polars.DataFrame, reasons: Reasons | None = None, notes: tuple[str, ...] = (),
-        done: float = 0.0,
+        self, paths: list[Path] | list[bytes], ids: polars.DataFrame, reasons: Reasons | None = None,
+        notes: tuple[str, ...] = (), done: float = 0.0,
     ) -> Iterator[Chunk]:  # fmt: skip
         for first in range(0, len(paths), self._piece):
             some = slice(first, first + self._piece)
