@@ -1,6 +1,7 @@
 """The server: LitServe's processes, started, announced and stopped."""
 
 import http.client
+import logging
 import signal
 import socket
 import threading
@@ -11,7 +12,7 @@ from types import FrameType
 
 from litserve import LitServer
 
-from experiments.exits import Interrupted, handled
+from experiments.exits import SIGNALS, Interrupted, handled
 from experiments.serve.api import API
 from experiments.serve.counting import Counts
 from experiments.serve.messages import Settings
@@ -50,19 +51,26 @@ def serve_until_stopped(settings: Settings, asked: Connection, host: str, port: 
     limits = {"body_bytes": max_body, "rows": settings.max_rows}
     add_routes(server.app, info_of(asked, limits), read_page(), counts, max_body)
     threading.Thread(target=_announce, args=(host, port), daemon=True).start()
+    ended: list[int] = []
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        for number in SIGNALS:  # a second one would leave processes behind
+            signal.signal(number, signal.SIG_IGN)
+        logging.disable()  # LitServe's thread that looks after the processes would wonder where they are
+        ended.append(signum)
+        raise KeyboardInterrupt  # at which LitServe ends the processes in turn; anything else makes it wait for ever
+
     try:
-        with handled(_stop):
+        with handled(stop):
             server.run(host=host, port=port, num_api_servers=1, log_level="error", generate_client_file=False)
     except RuntimeError as error:  # LitServe's, where the other process could not be set up
         if not asked.poll():
             raise
         raise ServeError(asked.recv()) from error
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # a second one would leave processes behind
-        signal.signal(number, signal.SIG_IGN)
-    raise Interrupted(signum)
+    except KeyboardInterrupt:  # before there was anything to end
+        pass
+    if ended:
+        raise Interrupted(ended[0])
 
 
 def _check_free(host: str, port: int) -> None:
