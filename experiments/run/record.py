@@ -26,6 +26,7 @@ from experiments.run.predictions import write_predictions
 from experiments.run.reading import read_record, this_process
 from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
+from experiments.run.test_rows import keep_test_rows
 from lit_models import LitModel
 from lit_models.base import Evaluation
 
@@ -139,6 +140,7 @@ class RunRecord(Callback):
             classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
             write_predictions(self.directory.path / "predictions.parquet", columns, classes)
+            keep_test_rows(self.directory.path, trainer.datamodule, evaluation.row.cpu())  # type: ignore[attr-defined]
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
                 if self.figures and trainer.logger.experiment is not None:
