@@ -66,9 +66,8 @@ def _intervals(run: Path, task: str) -> dict[str, list[float]]:
     ones = numpy.ones((1, len(tested.row)))
     for name, measure in MEASURES[task].items():
         value = float(measure(tested.target, tested.prediction, ones)[0])
-        spread = numpy.concatenate([measure(tested.target, tested.prediction, weights) for weights in drawn]).std(
-            ddof=1
-        )
+        resampled = [measure(tested.target, tested.prediction, weights) for weights in drawn]
+        spread = numpy.concatenate(resampled).std(ddof=1)
         if math.isfinite(value) and math.isfinite(spread):
             found[name] = [value - 1.96 * float(spread), value + 1.96 * float(spread)]
     return found

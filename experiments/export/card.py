@@ -19,7 +19,7 @@ def card(content: dict[str, Any]) -> str:
     parts = [
         f"# {run['id'] or run['checkpoint']['name']}",
         f"{content['model']['class_path'].rpartition('.')[2]} for {content['task']}, exported as {content['format']} "
-        f"by Evenhand {content['versions']['evenhand']}.",
+        f"by Evenhand {content['versions']['evenhand'] or 'of an unknown version'}.",
         "## Data and split",
         "\n".join(_data(run)),
         "## Metrics",

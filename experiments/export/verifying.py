@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import DataError
 from experiments.compare.metrics import MEASURES
 from experiments.export.loading import Exported, load_export
 from experiments.export.rows import CheckRows
+from experiments.run.test_rows import save_tensors
 
 ROWS = "rows.safetensors"
 BATCHES = (1, 2, 64)
@@ -34,7 +35,7 @@ def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
     tensors = {**rows.raw, "expected": expected, "row": rows.row}
     if rows.target is not None:
         tensors["target"] = rows.target
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / ROWS)
+    save_tensors(folder / ROWS, tensors)
 
 
 def check(exported: Exported, folder: Path) -> Checked:
@@ -60,7 +61,7 @@ def check(exported: Exported, folder: Path) -> Checked:
     for name, found in differences.items():
         if not found <= AT_MOST:
             raise DataError(
-                f"what {folder} answers differs from the run by {found:.1e} at batch {name}, and {AT_MOST:g} is the most"
+                f"what {folder} answers is {found:.1e} off the run at batch {name}, and {AT_MOST:g} is the most"
             )
     return Checked(differences, {} if target is None else metrics(exported.task, whole, target))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import DataError
@@ -13,6 +13,7 @@ from experiments.export.loading import FILES, LEARNED, Graph
 from experiments.export.rows import eager
 from experiments.export.signature import inputs_of, learned
 from experiments.inference import Predictor, build_model, of_network
+from experiments.run.test_rows import save_tensors
 from lit_models import LitModel
 
 
@@ -22,8 +23,8 @@ def save(predictor: Predictor, as_state_dict: bool, folder: Path) -> None:
     if as_state_dict:
         torch.save(state, folder / FILES["state-dict"])
     else:
-        save_file({name: tensor.clone() for name, tensor in state.items()}, folder / FILES["safetensors"])
-    save_file({name: tensor.contiguous() for name, tensor in learned(predictor.inputs).items()}, folder / LEARNED)
+        save_tensors(folder / FILES["safetensors"], state)
+    save_tensors(folder / LEARNED, learned(predictor.inputs))
 
 
 def about_model(model: LitModel) -> dict[str, Any]:

@@ -140,7 +140,8 @@ class RunRecord(Callback):
             classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
             write_predictions(self.directory.path / "predictions.parquet", columns, classes)
-            keep_test_rows(self.directory.path, trainer.datamodule, evaluation.row.cpu())  # type: ignore[attr-defined]
+            data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+            self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
                 if self.figures and trainer.logger.experiment is not None:
