@@ -1,5 +1,6 @@
 """A trained model as one graph: raw numbers in, probabilities or values out."""
 
+import warnings
 from typing import NamedTuple
 
 import torch
@@ -59,7 +60,8 @@ def trace(graph: Graph, example: dict[str, Tensor]) -> Traced:
     if padded:
         shapes["x"][last] = Dim.AUTO  # an LSTM makes it a constant, and says nothing
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what an LSTM keeps beside its weights
             program = torch.export.export(graph, (), kwargs=example, dynamic_shapes=shapes)
     except Exception as error:  # a network of a person's own fails in every way there is
         reason = " ".join(str(error).split())[:200]
