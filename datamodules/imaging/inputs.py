@@ -1,7 +1,7 @@
 """From images to normalized pixels of one size, with the statistics of the train rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from datamodules.imaging.decoding import Channels
 from datamodules.imaging.reading import Images, Wanted, read_each
 from datamodules.imaging.sources import TABLES, walk
 from datamodules.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.normalization import Normalizer, restore
+from datamodules.normalization import Normalizer, Unchanged, restore
 from datamodules.tables.frames import MISSING
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.streaming import Table
@@ -56,6 +56,10 @@ class ImageInputs:
             "resize": self.resize,
             "column": self.column,
         }
+
+    def unprepared(self) -> "ImageInputs":
+        """Pixels as bytes."""
+        return replace(self, normalizer=Unchanged())
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "ImageInputs":

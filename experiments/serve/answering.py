@@ -9,7 +9,7 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules import DataError
-from experiments.inference import Predictor
+from experiments.answering import Answering
 from experiments.serve.bodies import UNFIT, Refused, merged, read_body
 from experiments.serve.frames import Source, as_source
 from experiments.serve.messages import Body
@@ -53,7 +53,7 @@ class Answers:
         max_rows: Rows of a request at most.
     """
 
-    def __init__(self, predictor: Predictor, max_rows: int) -> None:
+    def __init__(self, predictor: Answering, max_rows: int) -> None:
         self.predictor, self.max_rows = predictor, max_rows
 
     def __call__(self, bodies: list[Body]) -> list[Reply]:

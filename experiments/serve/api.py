@@ -66,12 +66,14 @@ class API(LitAPI):  # type: ignore[misc]
         """Load the run, which here alone needs torch, and tell what it is or what is wrong with it."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is everybody's, and requests are still to be answered
         configure_logging("error", stream=sys.stderr)
-        from experiments.cli import USER_ERRORS
+        from datamodules import DataError
         from experiments.serve.opening import open_answers
+        from experiments.trust import TrustError
+        from lit_models import ConfigError
 
         try:
             self.answers, about = open_answers(self.settings)
-        except USER_ERRORS as error:
+        except (ConfigError, DataError, TrustError) as error:
             self.settings.told.send(" ".join(str(error).split()))
             logging.disable()  # LitServe would show the trace
             raise

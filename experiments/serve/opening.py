@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,15 @@ from datamodules.inputs import ArrayInputs
 from datamodules.sequences.inputs import SeriesInputs
 from datamodules.tables.inputs import TableInputs
 from datamodules.texts.inputs import TextInputs
+from experiments.answering import Answering
+from experiments.export import signature
+from experiments.export.loading import Exported, load_export
 from experiments.inference import Predictor, load
 from experiments.quiet import quieten
 from experiments.serve.answering import Answers, Reply
 from experiments.serve.bodies import takes
 from experiments.serve.messages import CSV, IMAGE, JSON, Body, Settings
+from lit_models import ConfigError
 
 
 def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]], dict[str, Any]]:
@@ -30,29 +33,49 @@ def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]
     quieten()
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    predictor = load(settings.path, settings.device, settings.packages)  # type: ignore[arg-type]  # checked there
-    if settings.compile:
-        predictor.model.compile(dynamic=True)
+    predictor = open_predictor(settings)
     answers = Answers(predictor, settings.max_rows)
-    low = settings.precision == "bf16"
+    if not isinstance(predictor, Predictor):
+        return answers, describe(predictor, settings.path)
+    device, low = predictor.device.type, settings.precision == "bf16"
 
     def answer(bodies: list[Body]) -> list[Reply]:
-        with torch.autocast(predictor.device.type, torch.bfloat16, enabled=low):
+        with torch.autocast(device, torch.bfloat16, enabled=low):
             return answers(bodies)
 
     return answer, describe(predictor, settings.path)
 
 
-def describe(predictor: Predictor, path: str) -> dict[str, Any]:
-    """What goes in and what comes out, as plain values for JSON."""
+def open_predictor(settings: Settings) -> Answering:
+    """A run, or what ``evenhand export`` made of one.
+
+    Raises:
+        ConfigError: For a path that is none, or where an artefact is to compute in another way than its own.
+        DataError: Where it does not say what its inputs look like.
+    """
+    if not (Path(settings.path) / signature.FILE).is_file():
+        predictor = load(settings.path, settings.device, settings.packages)  # type: ignore[arg-type]  # checked there
+        if settings.compile:
+            predictor.model.compile(dynamic=True)
+        return predictor
+    if settings.compile or settings.precision != "32" or settings.device == "cuda":
+        raise ConfigError(
+            f"{settings.path} is an exported graph, which computes as it was written, on a CPU; leave --compile, "
+            "--precision and --device out, or name the run"
+        )
+    return load_export(settings.path, settings.packages)
+
+
+def describe(predictor: Answering, path: str) -> dict[str, Any]:
+    """What goes in and what comes out, as plain values for JSON: what a request may hold, and the signature."""
+    about = predictor.signature if isinstance(predictor, Exported) else signature.describe(predictor)
     return {
-        "task": predictor.model.task.name,
-        "modality": predictor.model.modality,
-        "inputs": _inputs(predictor.inputs),
+        "task": predictor.task,
+        "rows": _inputs(predictor.inputs),
         "classes": list(predictor.class_names),
         "targets": list(predictor.target_names),
-        "metrics": _metrics(path),
-        "versions": {name: _version(name) for name in ("evenhand", "torch", "litserve")},
+        "metrics": about.get("run", {}).get("metrics") or _metrics(path),
+        "signature": about,
     }
 
 
@@ -60,7 +83,7 @@ def _inputs(inputs: Any) -> dict[str, Any]:
     """What a request may hold, and of what names, types and shapes."""
     types = [JSON, *([CSV] if "objects" in takes(inputs) else []), *([f"{IMAGE}*"] * isinstance(inputs, ImageInputs))]
     rows = ["base64" if one == "texts" and isinstance(inputs, ImageInputs) else one for one in takes(inputs)]
-    found: dict[str, Any] = {"content_types": types, "rows": rows}
+    found: dict[str, Any] = {"content_types": types, "kinds": rows}
     match inputs:
         case TableInputs():
             known = inputs.encoding.categories
@@ -93,10 +116,3 @@ def _metrics(path: str) -> dict[str, Any]:
         }
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

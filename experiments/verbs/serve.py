@@ -10,7 +10,8 @@ HELP = """usage: evenhand serve --ckpt_path RUN [--port 8000]
 Answer requests for predictions by HTTP, on LitServe, with a trained run and nothing else. The address that is printed
 is also a page to try it on.
 
-  --ckpt_path RUN     the run's folder, of which the best checkpoint is taken, or a checkpoint
+  --ckpt_path RUN     the run's folder, of which the best checkpoint is taken, a checkpoint, or the folder
+                      of evenhand export, which ONNX Runtime answers for where it is ONNX
   --port PORT         8000; 1024 to 65535
   --host HOST         127.0.0.1, which only this machine reaches; 0.0.0.0 and :: are reached by every other
   --device DEVICE     auto, cpu or cuda; auto takes a CUDA device where there is one

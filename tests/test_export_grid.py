@@ -1,0 +1,74 @@
+"""``evenhand export`` of every architecture, modality and format, from runs whose data are gone."""
+
+import json
+from pathlib import Path
+
+import numpy
+import polars
+import pytest
+from exporting import FORMATS, SMALL, Finished, finished, numbers
+
+from experiments.__main__ import main
+from experiments.export.loading import load_export
+from experiments.inference import load
+
+MODALITIES = ("table", "image", "series", "text")
+
+DIAGONAL = [("table", "LitMLP", "onnx"), ("image", "LitCNN", "onnx"), ("series", "LitRNN", "onnx"),
+            ("text", "LitTransformer", "torch-export"), ("series", "LitLinear", "safetensors"),
+            ("text", "LitRNN", "state-dict")]  # fmt: skip
+"""Each modality, architecture and format once, for the quick suite."""
+
+
+def check(run: Finished, format: str, output: Path) -> dict[str, object]:
+    """Export through the public door; the signature's words are true, and the answers those of the run."""
+    assert main(["export", "--ckpt_path", str(run.path), "--format", format, "--output", str(output)]) == 0
+    about = json.loads((output / "signature.json").read_text())
+    found = about["checked"]
+    batches = {name.split()[0] for name in found["differences"]}
+    assert batches == {"1", "2", "64", "all"}
+    assert max(found["differences"].values()) <= 1e-5
+    assert found["rows"] == found["test_rows"] == len(run.recorded)
+    of_run = run.record["metrics"]
+    assert {name: f"{value:.6f}" for name, value in found["metrics"].items() if f"test/{name}" in of_run} == {
+        name[5:]: f"{value:.6f}" for name, value in of_run.items() if name != "test/loss"
+    }
+    exported = load_export(output)
+    got, want = exported.predict(run.rows), load(run.path).predict(run.rows)
+    assert got.schema == want.schema
+    assert numpy.abs(numbers(got) - numbers(want)).max() <= 1e-5
+    assert got["prediction"].equals(want["prediction"])
+    recorded = run.recorded.select(polars.col("^prediction.*$")).to_numpy()
+    assert numpy.abs(numbers(got)[:, -recorded.shape[1] :] - recorded).max() <= 1e-5
+    alone = numbers(exported.predict(run.rows[:1]))
+    assert numpy.abs(alone - numbers(got)[:1]).max() <= 1e-5
+    assert main(["export", "--verify", str(output)]) == 0
+    return about
+
+
+@pytest.mark.parametrize(("modality", "model", "format"), DIAGONAL)
+def test_the_diagonal(modality: str, model: str, format: str, tmp_path: Path) -> None:
+    check(finished(tmp_path / "run", modality, model), format, tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_whole_grid(tmp_path: Path) -> None:
+    """Prints the table that docs/export.md shows."""
+    lines = []
+    for model in SMALL:
+        cells = []
+        for modality in MODALITIES:
+            home = tmp_path / f"{model}-{modality}"
+            run = finished(home / "run", modality, model)
+            differences, steps = [], ""
+            for format in FORMATS:
+                about = check(run, format, home / format)
+                if format != "state-dict":
+                    differences.append(f"{max(about['checked']['differences'].values()):.0e}")
+                x = about["inputs"][0]["shape"][-1]
+                if format == "onnx" and modality in ("series", "text"):
+                    steps = ", any steps" if x == "time" else ", padded"
+            cells.append(" / ".join(differences) + steps)
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    print("\n" + "\n".join([f"| | {' | '.join(MODALITIES)} |", "|---" * 5 + "|", *lines]))
