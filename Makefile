@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench-data bench-predict clean
+.PHONY: demo test bench-data bench-predict bench-serve clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -21,6 +21,10 @@ bench-data: .venv/installed
 # Predicting a million rows against reading them and the bare network.
 bench-predict: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_predict.py
+
+# Requests a second of a server, one at a time and many at once.
+bench-serve: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_serve.py
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt
