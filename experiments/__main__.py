@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
+from experiments.help import PAGES
 from experiments.packaged import resolve
 
 # How long torch's threads spin for each other before they sleep, unless somebody chose it. By libgomp's default they
@@ -57,9 +58,12 @@ def main(args: list[str] | None = None) -> int:
         verb = import_module(f"experiments.verbs.{words[0]}")
         code: int = getattr(verb, words[0])(words[1:])
         return code
+    if words[0] in PAGES and {"-h", "--help"} & {*words}:
+        print(PAGES[words[0]])
+        return 0
     from experiments.cli import run
 
-    return run(words)
+    return run(["--help" if word == "--help-all" else word for word in words])
 
 
 if __name__ == "__main__":
