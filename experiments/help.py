@@ -39,15 +39,14 @@ evenhand fit --help-all tells every setting of the Trainer too."""
 
 EVALUATE = """usage: evenhand {verb} --ckpt_path RUN/checkpoints/best.ckpt [--SETTING VALUE ...]
 
-Compute the metrics of a checkpoint on {rows} rows, with the data, split and statistics that it was
-trained with.
+Metrics of a checkpoint on {rows} rows, with the data, split and statistics of its run.
 
   evenhand {verb} --ckpt_path runs/mnist1d/RUN/checkpoints/best.ckpt
   evenhand {verb} --ckpt_path runs/mnist1d/RUN/checkpoints/last.ckpt
 
-Nothing else has to be typed. What is typed wins over the checkpoint's configuration, and a setting
-that would change the data or the model is refused unless --allow_change KEY names it. --trust PACKAGE
-lets it name classes of your own.
+Nothing else has to be typed. What is typed wins over the checkpoint's configuration, and a
+setting that would change the data or the model is refused unless --allow_change KEY names it.
+--trust PACKAGE lets it name classes of your own.
 
 evenhand {verb} --help-all tells every setting."""
 
