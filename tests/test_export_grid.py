@@ -14,9 +14,15 @@ from experiments.inference import load
 
 MODALITIES = ("table", "image", "series", "text")
 
-DIAGONAL = [("table", "LitMLP", "onnx"), ("image", "LitCNN", "onnx"), ("series", "LitRNN", "onnx"),
-            ("text", "LitTransformer", "torch-export"), ("series", "LitLinear", "safetensors"),
-            ("text", "LitRNN", "state-dict")]  # fmt: skip
+DIAGONAL = [
+    ("table", "LitMLP", "onnx"),
+    ("image", "LitCNN", "torch-export"),
+    ("series", "LitCNN", "onnx"),
+    ("series", "LitRNN", "onnx"),
+    ("series", "LitLinear", "safetensors"),
+    ("text", "LitTransformer", "torch-export"),
+    ("text", "LitRNN", "state-dict"),
+]
 """Each modality, architecture and format once, for the quick suite."""
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from datamodules.errors import DataError
+from experiments.export.images_of_series import widen
 
 EXTRA = "ONNX is an extra; install it with pip install 'evenhand[export]'"
 
@@ -44,6 +45,7 @@ def save(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool, 
     model = made.model_proto
     for node in (*model.graph.node, *(one for function in model.functions for one in function.node)):
         del node.metadata_props[:]
+    widen(model)
     for value in model.graph.input:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
         if any_steps and value.name == "x":

@@ -143,7 +143,7 @@ def _padded(raw: dict[str, Tensor], predictor: Predictor) -> dict[str, Tensor]:
             if (raw["lengths"] < x.shape[-1]).any() and not isinstance(inputs, SeriesInputs):
                 raise DataError(f"{type(model).__name__} takes no lengths, and the test rows have different ones")
             del raw["lengths"]
-    return raw
+    return {name: raw[name] for name in ("x", "categories", "lengths") if name in raw}
 
 
 def _takes_lengths(predictor: Predictor, raw: dict[str, Tensor]) -> bool:
