@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy
+import polars
+
+from experiments.__main__ import main
+
+QUICKLY = ("--model", "LitMLP", "--model.hidden", "[8]", "--trainer.max_epochs", "2", "--seed_everything", "0")
 
 STARTS = 240
 """Seconds in which a busy machine starts two processes, one of them with torch."""
@@ -138,3 +146,23 @@ def serving(run: Path, folder: Path, *words: str) -> Iterator[Server]:
     assert not left, "processes outlived the server"
     assert process.stdout.read() == ""
     assert (folder / "stderr.txt").read_text() == ""
+
+
+def trained(root: Path, *words: str) -> Path:
+    """A run, of which the best checkpoint alone is left, elsewhere."""
+    own = ("--figures", "false", "--trainer.default_root_dir", str(root), "--experiment", "e", "--run", "a")
+    assert main(["fit", *words, *QUICKLY, *own]) == 0
+    (root / "moved" / "checkpoints").mkdir(parents=True)
+    shutil.copy(root / "runs" / "e" / "a" / "checkpoints" / "best.ckpt", root / "moved" / "checkpoints")
+    shutil.rmtree(root / "runs")
+    return root / "moved"
+
+
+def same(answer: dict[str, Any], want: polars.DataFrame) -> None:
+    """Raise unless an answer is what predict says, to 1e-6."""
+    got = answer["predictions"]
+    assert [one["row"] for one in got] == want["row"].to_list()
+    assert [one["prediction"] for one in got] == want["prediction"].to_list()
+    for name in (one for one in want.columns if one.startswith("probability_")):
+        values = [one["probabilities"][name.removeprefix("probability_")] for one in got]
+        assert numpy.abs(numpy.array(values) - want[name].to_numpy()).max() < 1e-6

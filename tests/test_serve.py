@@ -1,9 +1,6 @@
 """``evenhand serve`` through its own process: answers, refusals, many clients, and its end."""
 
-import base64
-import io
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,28 +14,12 @@ import numpy
 import polars
 import pytest
 from malformed import malformed
-from pictures import digits, write_npz
-from PIL import Image
-from serving import Server, free_port, serving
-from test_series import waves
+from serving import Server, free_port, same, serving, trained
 from test_table import people
-from test_text import opinions
 
-from experiments.__main__ import main
 from experiments.inference import load
 
-QUICKLY = ("--model", "LitMLP", "--model.hidden", "[8]", "--trainer.max_epochs", "2", "--seed_everything", "0")
 GOOD = {"age": 39, "city": "Rome", "member": True, "joined": "2020-05-05", "income": 30000.5}
-
-
-def trained(root: Path, *words: str) -> Path:
-    """A run, of which the best checkpoint alone is left, elsewhere."""
-    own = ("--figures", "false", "--trainer.default_root_dir", str(root), "--experiment", "e", "--run", "a")
-    assert main(["fit", *words, *QUICKLY, *own]) == 0
-    (root / "moved" / "checkpoints").mkdir(parents=True)
-    shutil.copy(root / "runs" / "e" / "a" / "checkpoints" / "best.ckpt", root / "moved" / "checkpoints")
-    shutil.rmtree(root / "runs")
-    return root / "moved"
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +38,6 @@ def server(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     folder = tmp_path_factory.mktemp("serving")
     with serving(run, folder, "--max_rows", "500", "--max_body_mib", "1") as started:
         yield started
-
-
-def same(answer: dict[str, Any], want: polars.DataFrame) -> None:
-    """Raise unless an answer is what predict says, to 1e-6."""
-    got = answer["predictions"]
-    assert [one["row"] for one in got] == want["row"].to_list()
-    assert [one["prediction"] for one in got] == want["prediction"].to_list()
-    for name in (one for one in want.columns if one.startswith("probability_")):
-        values = [one["probabilities"][name.removeprefix("probability_")] for one in got]
-        assert numpy.abs(numpy.array(values) - want[name].to_numpy()).max() < 1e-6
 
 
 def test_a_table(server: Server, run: Path) -> None:
@@ -119,16 +90,15 @@ def test_what_cannot_be_answered_is_a_sentence(server: Server) -> None:
     assert rows({"age": 3})[1].endswith(
         "lacks the columns city, member, joined, income, which the model was trained with"
     )
-    assert "row 1 has no column age" in rows(GOOD, {**GOOD, "age": 1, "x": 2}, {})[1].replace(
-        "a column x", "no column age"
-    )
+    assert rows(GOOD, GOOD | {"x": 2})[1].startswith("row 1 has a column x and row 0 has none")
+    assert rows(GOOD, {"city": "Rome"})[1].startswith("row 1 has no column")
     assert "an array in column city" in rows(GOOD | {"city": ["Rome"]})[1]
     assert rows() == (422, "there is no row to predict")
     assert "take" in rows([1, 2])[1]
     assert server.refusal("")[0] == 400
     assert server.refusal("{")[0] == 400
     assert "NaN is no number" in server.refusal('{"rows": [{"age": NaN}]}')[1]
-    assert "Infinity is no number" in server.refusal('{"rows": [{"age": -Infinity}]}')[1].replace("-I", "I")
+    assert "-Infinity is no number" in server.refusal('{"rows": [{"age": -Infinity}]}')[1]
     assert "nested too deep" in server.refusal("[" * 100_000)[1]
     assert "not UTF-8" in server.refusal(b'{"rows": ["\xff"]}')[1]
     assert "surrogate" in server.refusal('{"rows": [{"age": "\\ud800"}]}')[1]
@@ -250,76 +220,6 @@ def test_what_was_asked_before_the_end_is_answered(run: Path, tmp_path: Path, nu
         for thread in asking:
             thread.join()
         assert answers == [200] * 6
-
-
-def test_an_image(tmp_path: Path) -> None:
-    x, y = digits()
-    run = trained(tmp_path, "--data", "ImageData", "--data.path", write_npz(tmp_path / "my.npz", x, y))
-    predictor = load(run, "cpu")
-    want = predictor.predict(x[:5])
-    files = []
-    for pixels in x[:5]:
-        Image.fromarray(pixels).save(buffer := io.BytesIO(), "PNG")
-        files.append(buffer.getvalue())
-    assert predictor.predict(files).equals(want)
-    with serving(run, tmp_path) as server:
-        same(server.rows(x[:5].tolist()), want)
-        same(server.rows((x[:5] / 255).tolist()), want)
-        same(server.rows([base64.b64encode(one).decode() for one in files]), want)
-        same(server.rows([f"data:image/png;base64,{base64.b64encode(files[0]).decode()}"]), want[:1])
-        status, told = server.ask(files[0], "image/png")
-        assert status == 200
-        same(json.loads(told), want[:1])
-        assert server.refusal(files[0][:60], "image/png")[1].startswith(
-            "row 0 cannot be predicted: it cannot be decoded"
-        )
-        assert "it is no image of a format" in server.refusal(b"what", "image/jpeg")[1]
-        assert server.refusal("", "image/png")[0] == 400
-        other = io.BytesIO()
-        Image.fromarray(x[0]).resize((9, 9)).save(other, "PNG")
-        assert "it is 9 x 9 (height x width)" in server.refusal(other.getvalue(), "image/png")[1]
-        secret = tmp_path / "secret.png"
-        secret.write_bytes(files[0])
-        for row in (str(secret), {"path": str(secret)}, [str(secret)]):
-            assert server.refusal(json.dumps({"rows": [row]}))[0] == 422
-        for kind, body in malformed(150, x[0].tolist(), seed=3):
-            assert server.ask(body, kind)[0] < 500, (kind, body)
-        assert server.refusal(json.dumps({"rows": numpy.zeros((2, 3, 3)).tolist()}))[0] == 422
-
-
-def test_series(tmp_path: Path) -> None:
-    arrays = waves()
-    numpy.savez(tmp_path / "my.npz", **arrays)
-    run = trained(tmp_path, "--data", "SeriesData", "--data.path", str(tmp_path / "my.npz"))
-    some = [x[:, :length] for x, length in zip(arrays["x"][:6], arrays["lengths"], strict=False)]
-    want = load(run, "cpu").predict(some)
-    with serving(run, tmp_path) as server:
-        rows = [one.tolist() for one in some]
-        same(server.rows(rows), want)
-        same(server.rows(rows[:1]), want[:1])
-        assert "has 1 channels" in server.refusal(json.dumps({"rows": [[1, 2, 3]]}))[1]
-        assert server.refusal(json.dumps({"rows": [[[None], [None]]]}))[1].endswith("it has no value")
-        assert server.refusal(json.dumps({"rows": [[["a"], [1]]]}))[0] == 422
-        for kind, body in malformed(150, rows[0], seed=4):
-            assert server.ask(body, kind)[0] < 500, (kind, body)
-
-
-def test_texts_from_an_exported_graph(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    frame = opinions()
-    frame.write_csv(tmp_path / "my.csv")
-    words = ("--data.path", str(tmp_path / "my.csv"), "--data.text", "text", "--data.target", "label")
-    run, graph = trained(tmp_path, "--data", "TextData", *words), tmp_path / "graph"
-    want = load(run, "cpu").predict(frame)
-    assert main(["export", "--ckpt_path", str(run), "--format", "onnx", "--output", str(graph)]) == 0
-    texts = frame["text"].to_list()
-    for place in (run, graph):
-        with serving(place, tmp_path) as server:
-            same(server.rows(texts), want)
-            same(server.rows([{"text": text} for text in texts]), want)
-            assert server.refusal(json.dumps({"rows": ["good", 3]}))[1].startswith("row 1 is 3")
-            for kind, body in malformed(150, texts[0], seed=6):
-                assert server.ask(body, kind)[0] < 500, (kind, body)
 
 
 def refused(*words: str) -> str:
