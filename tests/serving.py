@@ -114,8 +114,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(run: Path, folder: Path, *words: str) -> Iterator[Server]:
-    """A server of a run that is stopped at the end; nothing but its line is on stdout, and nothing on stderr."""
+def serving(run: Path, folder: Path, *words: str, told: str = "") -> Iterator[Server]:
+    """A server of a run that is stopped at the end; nothing but its line is on stdout, and this on stderr."""
     port, here = free_port(), Path(__file__).parent
     command = [sys.executable, "-m", "experiments", "serve", "--ckpt_path", str(run), "--port", str(port), *words]
     path = os.pathsep.join([str(here.parent), str(here)])
@@ -145,7 +145,7 @@ def serving(run: Path, folder: Path, *words: str) -> Iterator[Server]:
             os.kill(pid, signal.SIGKILL)
     assert not left, "processes outlived the server"
     assert process.stdout.read() == ""
-    assert (folder / "stderr.txt").read_text() == ""
+    assert (folder / "stderr.txt").read_text() == told
 
 
 def trained(root: Path, *words: str) -> Path:

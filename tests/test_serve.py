@@ -1,6 +1,7 @@
 """``evenhand serve`` through its own process: answers, refusals, many clients, and its end."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -220,6 +221,14 @@ def test_what_was_asked_before_the_end_is_answered(run: Path, tmp_path: Path, nu
         for thread in asking:
             thread.join()
         assert answers == [200] * 6
+
+
+def test_a_process_that_dies_ends_the_server(run: Path, tmp_path: Path) -> None:
+    told = "error: a process of the server died, perhaps for lack of memory; start it again\n"
+    with serving(run, tmp_path, told=told) as server:
+        (other,) = (pid for pid in server.pids() if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text())
+        os.kill(other, signal.SIGKILL)
+        assert server.process.wait(60) == 2
 
 
 def refused(*words: str) -> str:

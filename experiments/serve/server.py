@@ -67,6 +67,8 @@ def serve_until_stopped(settings: Settings, asked: Connection, host: str, port: 
         if not asked.poll():
             raise
         raise ServeError(asked.recv()) from error
+    except (EOFError, OSError) as error:  # of a queue whose processes LitServe ended when one of them died
+        raise ServeError("a process of the server died, perhaps for lack of memory; start it again") from error
     except KeyboardInterrupt:  # before there was anything to end
         pass
     if ended:
