@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy
 import polars
@@ -26,7 +27,7 @@ DIAGONAL = [
 """Each modality, architecture and format once, for the quick suite."""
 
 
-def check(run: Finished, format: str, output: Path) -> dict[str, object]:
+def check(run: Finished, format: str, output: Path) -> dict[str, Any]:
     """Export through the public door; the signature's words are true, and the answers those of the run."""
     assert main(["export", "--ckpt_path", str(run.path), "--format", format, "--output", str(output)]) == 0
     about = json.loads((output / "signature.json").read_text())
@@ -58,23 +59,16 @@ def test_the_diagonal(modality: str, model: str, format: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_the_whole_grid(tmp_path: Path) -> None:
-    """Prints the table that docs/export.md shows."""
-    lines = []
-    for model in SMALL:
-        cells = []
-        for modality in MODALITIES:
-            home = tmp_path / f"{model}-{modality}"
-            run = finished(home / "run", modality, model)
-            differences, steps = [], ""
-            for format in FORMATS:
-                about = check(run, format, home / format)
-                if format != "state-dict":
-                    differences.append(f"{max(about['checked']['differences'].values()):.0e}")
-                x = about["inputs"][0]["shape"][-1]
-                if format == "onnx" and modality in ("series", "text"):
-                    steps = ", any steps" if x == "time" else ", padded"
-            cells.append(" / ".join(differences) + steps)
-        lines.append(f"| {model} | {' | '.join(cells)} |")
-    print("\n" + "\n".join([f"| | {' | '.join(MODALITIES)} |", "|---" * 5 + "|", *lines]))
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("model", SMALL)
+def test_the_whole_grid(model: str, tmp_path: Path) -> None:
+    """Prints an architecture's row of the table that docs/export.md shows."""
+    cells = []
+    for modality in MODALITIES:
+        run = finished(tmp_path / modality, modality, model)
+        found = {format: check(run, format, tmp_path / modality / format) for format in FORMATS}
+        differences = [f"{max(found[format]['checked']['differences'].values()):.0e}" for format in FORMATS[:3]]
+        x = found["onnx"]["inputs"][0]["shape"]
+        steps = {"time": ", any steps"}.get(x[-1], ", padded") if modality in ("series", "text") else ""
+        cells.append(" / ".join(differences) + steps)
+    print(f"\n| {model} | {' | '.join(cells)} |")
