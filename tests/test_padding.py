@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitResCNN, LitResMLP, LitRNN, LitTransformer
+from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitResCNN, LitRNN, LitTransformer
 from lit_models.networks import CNN, RNN
 
 STEPS, VOCAB_SIZE = 11, 9
@@ -25,7 +25,6 @@ SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "cnn": (LitCNN, {"channels": [4, 6, 5]}),
     "cnn without pools": (LitCNN, {"channels": [4], "kernel_size": 3, "pool_blocks": 0}),
     "residual": (LitResCNN, {"channels": [2, 5], "kernel_size": [3, 3], "pool_blocks": 1}),
-    "res mlp": (LitResMLP, {"width": 8}),
     "lstm": (LitRNN, {"cell": "lstm", "hidden": 4, "num_layers": 2}),
     "gru": (LitRNN, {"cell": "gru", "hidden": 4}),
     "one direction": (LitRNN, {"cell": "gru", "hidden": 4, "bidirectional": False}),
@@ -79,7 +78,7 @@ def test_a_padded_row_has_the_outputs_that_it_has_alone(
     model = model_of(name, modality).eval()
     rows = rows_of(modality, lengths, seed)
     # A vector of steps has a fixed length: there, what a row alone means is that zeros follow it.
-    is_flat = modality == "series" and name in ("linear", "mlp", "res mlp")
+    is_flat = modality == "series" and name in ("linear", "mlp")
     alone = [functional.pad(row, (0, STEPS - row.shape[-1])) if is_flat else row for row in rows]
     expected = torch.cat([model(row.unsqueeze(0)) for row in alone])
     batch = padded(rows, min(STEPS, max(lengths) + more), filling=torch.nan if modality == "series" else 3)
