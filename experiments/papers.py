@@ -42,7 +42,9 @@ class Row:
     @property
     def settings(self) -> dict[str, Setting]:
         """What the recipe and the changes set, by the names that a run's record has."""
-        return flat_settings(_read(self.config)) | self.changes
+        changes = {{"trainer.max_epochs": "max_epochs"}.get(key, key): value for key, value in self.changes.items()}
+        recorded = {key: value for key, value in changes.items() if not key.startswith("trainer.")}
+        return flat_settings(_read(self.config)) | recorded
 
 
 @dataclass(frozen=True)
