@@ -132,7 +132,7 @@ def plain(found: Iterable[Outcome]) -> list[dict[str, Any]]:
 
 
 def _cells(one: Outcome) -> list[str]:
-    published = "–" if one.row.published is None else f"{one.row.published:g}"
+    published = "–" if one.row.published is None else str(one.row.published)
     floor = f"{one.floor[0]:.4f} {one.floor[1]}" if one.floor else "–"
     if not one.values:
         return [one.row.name, "0", "–", published, "not run", floor, "–", "–"]
