@@ -18,7 +18,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 import datamodules
 import lit_models
 from datamodules import DataError, DataModule
-from experiments import monitors, parsing, trust
+from experiments import defaults, monitors, parsing, trust
 from experiments.exits import Diverged, SaveError, at_once, handled
 from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
@@ -59,6 +59,7 @@ class EvenhandCLI(LightningCLI):
     def __init__(self, args: list[str], command: list[str], allowed: list[str] | None = None) -> None:
         self.command = command
         self.allowed = allowed or []
+        self.said = ""
         super().__init__(
             LitModel,
             DataModule,
@@ -97,7 +98,19 @@ class EvenhandCLI(LightningCLI):
         elif found is not None:
             words = [*words[:1], "-c", beneath(config_of(found.path), words), *words[1:]]
             words += ["--experiment", found.experiment, "--run", found.run]
+        elif for_fit and self._lacks_model(words):
+            of_data = parsing.without(words, "--print_config", "--model")
+            made = DataCLI(of_data, self.command, self.allowed)
+            chosen = defaults.choose(made.datamodule, made.config.fit.data.class_path)
+            words = [*words[:1], "-c", yaml.safe_dump(chosen.config), *words[1:]]
+            self.said = chosen.sentence
         self.config = parser.parse_args(words)
+
+    @staticmethod
+    def _lacks_model(words: list[str]) -> bool:
+        """Whether there are data and no model, so that one has to be chosen."""
+        for_help = any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words)
+        return not for_help and typed(words, "data") is not None and typed(words, "model") is None
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning's way lets the checkpoint win over what was typed."""
@@ -151,6 +164,11 @@ class EvenhandCLI(LightningCLI):
         own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)  # somebody's own way of writing is typed
         settings.plugins = plugins if own else [*plugins, files]
         return self._instantiate_trainer({**settings, **kwargs}, [])
+
+    def before_fit(self) -> None:
+        """Say what was chosen where no model was typed."""
+        if self.said and self.trainer.is_global_zero:
+            print(self.said, flush=True)
 
     def after_fit(self) -> None:
         """Test the best checkpoint, unless told not to, and say where everything is."""

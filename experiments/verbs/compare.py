@@ -12,7 +12,10 @@ EPILOG = """
 Runs that differ only in their seeds are a group. The best group is compared with every other on the same test rows:
 "better" is said where a difference this large would come up in under 5 % of repetitions with new training seeds and
 new test rows if there were none, whatever the number of groups. Runs of other data, other splits or another task come
-in a table of their own, and those that are not finished or broken are listed.
+in a table of their own, and those that are not finished or broken are listed. For example:
+
+  evenhand compare runs/mnist1d
+  evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
 
 A published table, whose recipes evenhand sweep --paper has run, shows its figures beside ours:
 
@@ -40,8 +43,13 @@ def compare(words: list[str]) -> int:
     Raises:
         SystemExit: With code 2 for words or folders that cannot be used, after one sentence on stderr.
     """
-    parser = Parser("evenhand compare", description=WHAT, epilog=EPILOG, allow_abbrev=False)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        "evenhand compare",
+        description=WHAT,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="Runs, experiments, or their root.")
     parser.add_argument("--metric", metavar="NAME", help="The one to compare by; the task's own.")
     parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help="Only runs set like this.")
