@@ -11,7 +11,8 @@ import torch
 import yaml
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 import datamodules
@@ -180,6 +181,9 @@ class EvenhandCLI(LightningCLI):
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
             return
         path = best_path(self.trainer)
+        # Weight averaging, its work done, would load the weights that were averaged and not their average (2.6.6).
+        kept: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
+        kept[:] = [callback for callback in kept if not isinstance(callback, WeightAveraging)]
         self.trainer.test(
             self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True if path else None, verbose=False
         )

@@ -16,6 +16,10 @@ in a table of their own, and those that are not finished or broken are listed. F
 
   evenhand compare runs/mnist1d
   evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
+
+A published table, whose recipes evenhand sweep --paper has run, shows its figures beside ours:
+
+  evenhand compare runs/paper-mnist1d --paper experiments/configs/papers/mnist1d.yaml
 """
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
@@ -53,15 +57,45 @@ def compare(words: list[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="table", help="What is printed.")
     parser.add_argument("--what-changed", action="store_true", help="Show the settings that differ, and no metrics.")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="Draw PNG and SVG files into this folder.")
+    parser.add_argument("--paper", type=Path, metavar="FILE", help="Show a published table's figures beside ours.")
     typed = parser.parse_args(words)
+    for option in ("metric", "where", "what_changed", "figures") if typed.paper else ():
+        if getattr(typed, option):
+            parser.error(f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out")
     from lit_models.errors import ConfigError
 
     try:
-        _compare(typed)
+        (_published if typed.paper else _compare)(typed)
     except ConfigError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
     return 0
+
+
+def _published(typed: argparse.Namespace) -> None:
+    from experiments.compare import formats, published, report
+    from experiments.compare.records import read_runs
+    from experiments.papers import read_paper
+
+    paper = read_paper(typed.paper)
+    runs, unread = read_runs(typed.paths)
+    found, left = published.outcomes(paper, runs)
+    rows = published.plain(found)
+    aside = report.left_out(unread + left)
+    match typed.format:
+        case "json":
+            omitted = [{"run": str(one.path), "reason": one.reason} for one in unread + left]
+            print(json.dumps({"source": paper.source, "rows": rows, "left_out": omitted}, indent=2))
+            return
+        case "csv":
+            print(formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
+        case "table":
+            formats.to_terminal(published.sheet(paper, found))
+        case "markdown":
+            print(formats.to_markdown(published.sheet(paper, found)))
+        case "latex":
+            print(formats.to_latex(published.sheet(paper, found)))
+    print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
 
 
 def _compare(typed: argparse.Namespace) -> None:
