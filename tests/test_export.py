@@ -110,20 +110,22 @@ def test_onnx_and_torch_export_need_neither_lightning_nor_the_training_code(
 ) -> None:
     run.rows.write_csv(tmp_path / "new.csv")
     for format in ("onnx", "torch-export"):
-        moved = shutil.copytree(artefacts[format], tmp_path / f"moved-{format}")
-        alone = (
-            "import sys\n"
-            "for name in ('lightning', 'pytorch_lightning', 'lit_models', 'torchmetrics', 'experiments.inference'):\n"
-            "    sys.modules[name] = None\n"
-            "from experiments.export.loading import load_export\n"
-            f"load_export({str(moved)!r}).predict({str(tmp_path / 'new.csv')!r}).write_parquet('got.parquet')\n"
-        )
-        environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""}
-        done = subprocess.run(
-            [sys.executable, "-c", alone], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        got = polars.read_parquet(tmp_path / "got.parquet")
+        shutil.copytree(artefacts[format], tmp_path / format)
+    alone = (
+        "import sys\n"
+        "for name in ('lightning', 'pytorch_lightning', 'lit_models', 'torchmetrics', 'experiments.inference'):\n"
+        "    sys.modules[name] = None\n"
+        "from experiments.export.loading import load_export\n"
+        "for format in ('onnx', 'torch-export'):\n"
+        "    load_export(format).predict('new.csv').write_parquet(f'{format}.parquet')\n"
+    )
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", alone], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    for format in ("onnx", "torch-export"):
+        got = polars.read_parquet(tmp_path / f"{format}.parquet")
         assert numpy.abs(numbers(got)[:, 1] - run.recorded["prediction"].to_numpy()).max() < 1e-5
 
 

@@ -68,9 +68,10 @@ def test_series_of_one_length_for_a_network_that_takes_no_lengths(fit: Fit, tmp_
         exported.predict(x[..., :5])
 
 
-def test_quantiles_and_missing_values_are_in_the_graph(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", [pytest.param("onnx", marks=pytest.mark.slow), "torch-export"])
+def test_quantiles_and_missing_values_are_in_the_graph(format: str, tmp_path: Path) -> None:
     run = finished(tmp_path / "run", "table", "LitLinear", "--data.normalize", "quantile")
-    assert main(["export", *words(run.path, tmp_path / "out", "onnx")]) == 0
+    assert main(["export", *words(run.path, tmp_path / "out", format)]) == 0
     frame = run.rows.with_columns(income=polars.col("income") * 3, age=polars.lit(None, polars.Int64))
     got, want = (one.predict(frame) for one in (load_export(tmp_path / "out"), load(run.path)))
     assert numpy.abs(numbers(got) - numbers(want)).max() < 1e-6
