@@ -32,7 +32,8 @@ class DataModule(LightningDataModule):
     data, which a run records.
 
     Args:
-        batch_size: Rows of a training batch, over all devices together.
+        batch_size: Rows of an optimizer's step, over all devices and accumulated gradients together; where a
+            ``GradientAccumulationScheduler`` accumulates, of each of the steps that it takes together.
         ratios: Shares of train, val and test. With a test part that the data set comes with, the first two keep
             their proportion.
         stratify: Give each part its share of each class; for the tasks with one class a row where it is left out.
@@ -108,6 +109,8 @@ class DataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read, split and fit, once; what a checkpoint brought is kept."""
+        if stage == "fit":
+            self._check_batch()
         self.split_now()
         assert self.split is not None
         self._check_processes(len(self.split.train))
@@ -184,6 +187,7 @@ class DataModule(LightningDataModule):
             world_size=world_size,
             balance=self._balance(),
             transform=self.transform("train"),
+            accumulate=self._accumulated(),
         )
 
     def val_dataloader(self) -> Batches:
@@ -316,15 +320,25 @@ class DataModule(LightningDataModule):
         size = max(self.batch_size, min(1024, 2**20 // max(1, prod(self.input_shape))))
         return TensorLoader(self._sliced(name), size, rank=rank, world_size=world_size, transform=self.transform(name))
 
+    def _check_batch(self) -> None:
+        _, world_size = self._process()
+        parts = world_size * self._accumulated()
+        if self.batch_size % parts:
+            below, above = self.batch_size // parts * parts, -(-self.batch_size // parts) * parts
+            raise DataError(
+                f"--data.batch_size {self.batch_size} is that of {world_size} devices times "
+                f"{self._accumulated()} accumulated batches together and does not divide by {parts}; "
+                f"choose {f'{below} or ' if below else ''}{above}, a multiple of {parts}"
+            )
+
     def _check_processes(self, train_rows: int) -> None:
         _, world_size = self._process()
-        if self.batch_size % world_size:
-            raise DataError(
-                f"batch_size {self.batch_size} is that of all {world_size} processes together; "
-                f"choose a multiple of {world_size}"
-            )
         if train_rows < world_size:
             raise DataError(f"{train_rows} train rows are too few for {world_size} processes; use fewer devices")
+
+    def _accumulated(self) -> int:
+        """Batches whose gradients the Trainer accumulates into one step."""
+        return self.trainer.accumulate_grad_batches if self.trainer else 1
 
     def _process(self) -> tuple[int, int]:
         """Which process this is, and of how many."""

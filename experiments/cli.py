@@ -13,14 +13,16 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins import LayerSync
 
 import datamodules
 import lit_models
 from datamodules import DataError, DataModule
 from experiments import monitors, parsing, trust
-from experiments.exits import Diverged, SaveError, at_once, handled
+from experiments.exits import Diverged, RankDied, SaveError, at_once, handled
 from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
+from experiments.run import launching
 from experiments.run.amend import amendment
 from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
@@ -33,17 +35,20 @@ from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
 from experiments.run.tensorboard import RunLogger
+from experiments.run.watch import Watch
 from lit_models import ConfigError, LitModel
+from lit_models.batch_norm import GlobalBatchNorms
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
 """Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""
 
-USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, SaveError)
+USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, RankDied, SaveError)
 
 for package in (lit_models, datamodules):  # a short name resolves to classes that were imported
     for name in package.__all__:
         getattr(package, name)
 parsing.install()
+launching.install()
 
 
 class EvenhandCLI(LightningCLI):
@@ -144,9 +149,11 @@ class EvenhandCLI(LightningCLI):
                 self.start = Start(Path(config.ckpt_path), changes)
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
-        settings.callbacks = [*callbacks, *progress_bar(settings)]
+        settings.callbacks = [*callbacks, *progress_bar(settings), Watch()]
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         plugins = _as_list(settings.get("plugins"))
+        if not any(isinstance(plugin, LayerSync) for plugin in plugins):
+            plugins = [*plugins, GlobalBatchNorms()]
         own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)  # somebody's own way of writing is typed
         settings.plugins = plugins if own else [*plugins, files]
         return self._instantiate_trainer({**settings, **kwargs}, [])
@@ -246,8 +253,8 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
         do: Gets the words without those, the whole command, and the changes that are allowed.
 
     Raises:
-        SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 130 and 143 where
-            SIGINT or SIGTERM ended it.
+        SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 4 where another
+            of its processes is gone, 130 and 143 where SIGINT or SIGTERM ended it.
     """
     command = ["evenhand", *words]
     words, packages = trust.take(words, "--trust")
@@ -271,7 +278,8 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
         said = " ".join(str(told or error).split())
         bug = "" if told else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
         hint = "" if told or debug else "; --debug shows where"
-        print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
+        if not getattr(told, "silent", False):
+            print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
         raise SystemExit(getattr(told, "code", 2) if told else 1) from error
     return 0
 

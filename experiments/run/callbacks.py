@@ -2,6 +2,7 @@
 
 from lightning.pytorch import Callback
 
+from experiments.run.agreement import Agreement
 from experiments.run.checkpoints import best_checkpoint
 from experiments.run.continuing import Start
 from experiments.run.directory import RunDirectory
@@ -31,7 +32,8 @@ def run_callbacks(
         start: What it goes on from.
         save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
     """
-    resume, divergence = [Resume()], [Divergence(directory.path), TypedWins(start.changes)]
+    resume: list[Callback]
+    resume, divergence = [Resume(), Agreement()], [Divergence(directory.path), TypedWins(start.changes)]
     if save_every == 0:
         return [*resume, *typed, record, *divergence]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
