@@ -32,10 +32,9 @@ def run_callbacks(
         start: What it goes on from.
         save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
     """
-    resume: list[Callback]
-    resume, divergence = [Resume(), Agreement()], [Divergence(directory.path), TypedWins(start.changes)]
+    resume, divergence = [Resume()], [Divergence(directory.path), TypedWins(start.changes)]
     if save_every == 0:
-        return [*resume, *typed, record, *divergence]
+        return [*resume, *typed, Agreement(), record, *divergence]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
     best = best_checkpoint(directory, typed, model)
-    return [*resume, EpochBoundary(last), *typed, record, *divergence, *best, last]
+    return [*resume, EpochBoundary(last), *typed, Agreement(), record, *divergence, *best, last]
