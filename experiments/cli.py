@@ -22,7 +22,7 @@ from experiments import monitors, parsing, trust
 from experiments.exits import Diverged, RankDied, SaveError, at_once, handled
 from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
-from experiments.run import launching
+from experiments.run import finding, launching
 from experiments.run.amend import amendment
 from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
@@ -116,11 +116,24 @@ class EvenhandCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a constructor refuses is the configuration's fault."""
         try:
-            super().instantiate_classes()
+            self._find() if self.subcommand == "fit" else super().instantiate_classes()
         except (TypeError, ValueError) as error:
             if _told(error) is None:
                 raise ConfigError(_innermost(error)) from error
             raise
+
+    def _find(self) -> None:
+        """The same, anew with what a finder found, where one is among the callbacks."""
+        config = self.config.fit
+        finders, found = finding.take(config), {}
+        super().instantiate_classes()
+        for finder in finders if self.start.checkpoint is None else ():
+            name, value = finding.find(finder, self.config_init.fit.trainer, self.model, self.datamodule)
+            config[name] = found[name.replace(".init_args", "")] = value
+            super()._set_seed()
+            super().instantiate_classes()
+        if self.record is not None and found:
+            self.record.content["found"] = found
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer that was asked for, with the record, the checkpoints, the logger and the progress beside it."""

@@ -70,7 +70,7 @@ def killed(folder: Path, launcher: str, rank: int) -> tuple[Any, float]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    end = time.monotonic() + 150
+    end = time.monotonic() + 200
     while not (folder / "reached").exists() or not (folder / "reached").read_text():
         assert time.monotonic() < end
         assert running.poll() is None, running.stdout.read()  # type: ignore[union-attr]
@@ -87,7 +87,7 @@ def command(launcher: str, processes: int) -> list[str]:
     if launcher == "lightning":
         return [sys.executable, "-m", "experiments", *words]
     start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [sys.executable, *start, "-m", "experiments", *words]
+    return [sys.executable, *start, "-m", "--", "experiments", *words]  # or torchrun takes --run for one of its own
 
 
 def environment() -> dict[str, str]:
