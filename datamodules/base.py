@@ -110,7 +110,7 @@ class DataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Read, split and fit, once; what a checkpoint brought is kept."""
         if stage == "fit":
-            self._check_batch()
+            check_batch(self.batch_size, self._process()[1], self._accumulated())
         self.split_now()
         assert self.split is not None
         self._check_processes(len(self.split.train))
@@ -320,17 +320,6 @@ class DataModule(LightningDataModule):
         size = max(self.batch_size, min(1024, 2**20 // max(1, prod(self.input_shape))))
         return TensorLoader(self._sliced(name), size, rank=rank, world_size=world_size, transform=self.transform(name))
 
-    def _check_batch(self) -> None:
-        _, world_size = self._process()
-        parts = world_size * self._accumulated()
-        if self.batch_size % parts:
-            below, above = self.batch_size // parts * parts, -(-self.batch_size // parts) * parts
-            raise DataError(
-                f"--data.batch_size {self.batch_size} is that of {world_size} devices times "
-                f"{self._accumulated()} accumulated batches together and does not divide by {parts}; "
-                f"choose {f'{below} or ' if below else ''}{above}, a multiple of {parts}"
-            )
-
     def _check_processes(self, train_rows: int) -> None:
         _, world_size = self._process()
         if train_rows < world_size:
@@ -343,3 +332,14 @@ class DataModule(LightningDataModule):
     def _process(self) -> tuple[int, int]:
         """Which process this is, and of how many."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def check_batch(batch_size: int, devices: int, accumulated: int) -> None:
+    """Raise ``DataError`` for a batch that does not divide over devices and accumulated batches, with ones that do."""
+    parts = devices * accumulated
+    if batch_size % parts:
+        below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
+        raise DataError(
+            f"--data.batch_size {batch_size} is that of {devices} devices times {accumulated} accumulated batches "
+            f"together; choose {f'{below} or ' if below else ''}{above}, a multiple of {parts}"
+        )

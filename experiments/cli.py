@@ -30,6 +30,7 @@ from experiments.run.checkpoint_io import SafeCheckpointIO
 from experiments.run.checkpoints import best_path, checkpoint_of, config_in
 from experiments.run.continuing import LAST, Start, beneath, decide, find_run, typed
 from experiments.run.directory import RunDirectory, job_seed
+from experiments.run.early import check_devices
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
@@ -116,6 +117,7 @@ class EvenhandCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a constructor refuses is the configuration's fault."""
         try:
+            check_devices(self.config[self.subcommand], training=self.subcommand == "fit")
             self._find() if self.subcommand == "fit" else super().instantiate_classes()
         except (TypeError, ValueError) as error:
             if _told(error) is None:

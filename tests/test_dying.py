@@ -1,4 +1,4 @@
-"""A process that is killed ends the others within a minute, by its name, and the run goes on with any number of them."""
+"""A killed process ends the others within a minute, by its name, and the run goes on with any number of them."""
 
 import os
 import signal

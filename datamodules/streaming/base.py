@@ -11,7 +11,7 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
+from datamodules.base import DataModule, check_batch
 from datamodules.errors import DataError
 from datamodules.loaders import Batch, Batches
 from datamodules.normalization import Statistics, restore
@@ -142,7 +142,7 @@ class StreamData(DataModule):
     def setup(self, stage: str) -> None:
         """Fit, once; what a checkpoint brought is kept."""
         if stage == "fit":
-            self._check_batch()
+            check_batch(self.batch_size, self._process()[1], self._accumulated())
         self._check_processes(self.part_rows()["train"])
         if self.statistics is None:
             self._learn_now()

@@ -48,12 +48,18 @@ def find(finder: Namespace, settings: Namespace, model: LitModel, data: DataModu
         ConfigError: Where the search found nothing, or there are several devices.
     """
     made: Any = {"BatchSizeFinder": BatchSizeFinder, "LearningRateFinder": LearningRateFinder}[_name(finder)]
-    callback: Callback = made(**(finder.get("init_args") or Namespace()).as_dict())
+    typed = finder.get("init_args")
+    callback: Callback = made(**(typed.as_dict() if typed else {}))
     callback._early_exit = True  # type: ignore[attr-defined]  # as Lightning's Tuner sets it
     if isinstance(callback, LearningRateFinder):
         callback._update_attr = False  # the rate is the optimizer's, not the module's
     with TemporaryDirectory() as folder:
-        changes = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": LONG}
+        changes: dict[str, Any] = {
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "max_epochs": LONG,
+        }
         changes |= {"callbacks": [callback], "plugins": [SafeCheckpointIO()], "default_root_dir": folder}
         trainer = Trainer(**{**settings.as_dict(), **changes})
         if trainer.world_size > 1:
