@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import ranks
 from forkserver import Server, server
-from test_ranks import COMMON, DOTS, differ, fitted
+from test_ranks import ATTENTION, COMMON, DOTS, FIT, differ, fitted
 
 STEPS = "--save_every_n_steps 1 --model LitMLP --model.hidden [16] --model.dropout 0"
 WORDS = f"{DOTS} {STEPS} --trainer.callbacks+ ranks.PauseOne"
@@ -31,9 +31,7 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_one_and_on_two(
     steps, weights, _ = fitted(forks, tmp_path, "whole", WORDS)
     for processes in (1, 2):
         run = f"on-{processes}"
-        words = ["fit", *COMMON, "--seed_everything", "1", "--figures", "false", "--trainer.callbacks+", "ranks.Seen"]
-        words += ["--trainer.max_epochs", "2", "--model.optimizer.lr", "0.01", "--experiment", "e", "--run", run]
-        children = ranks.start(forks, [*words, *WORDS.split()], tmp_path, 2, SEEN=run, STOP_AT=f"{rank} 4")
+        children = ranks.start(forks, [*FIT, *WORDS.split(), "--run", run], tmp_path, 2, SEEN=run, STOP_AT=f"{rank} 4")
         children[rank].wait_for(tmp_path / "reached")
         (tmp_path / "reached").unlink()
         began = time.monotonic()
@@ -46,6 +44,33 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_one_and_on_two(
         assert record["status"] == "finished"
         assert theirs == {step: rows for step, rows in steps.items() if int(step) >= 4}
         assert differ(weights, other) < 1e-5
+
+
+def interrupted(forks: Server, folder: Path, run: str, words: str, processes: int) -> None:
+    """A run that was killed in the middle of its second epoch."""
+    (folder / "reached").unlink(missing_ok=True)
+    command = [*FIT, *words.split(), "--run", run]
+    children = ranks.start(forks, command, folder, processes, SEEN=run, STOP_AT=f"{processes - 1} 7")
+    children[-1].wait_for(folder / "reached")
+    for child in children:
+        child.stop()
+
+
+def test_two_processes_that_drop_units_go_on_bit_for_bit(forks: Server, tmp_path: Path) -> None:
+    words = WORDS.replace("--model.dropout 0", "--model.dropout 0.4").replace("batch_size 24", "batch_size 22")
+    _, weights, _ = fitted(forks, tmp_path, "whole", words, 2)
+    interrupted(forks, tmp_path, "r", words, 2)
+    _, other, _ = fitted(forks, tmp_path, "r", words, 2)
+    assert differ(weights, other) == 0
+
+
+def test_a_run_goes_on_inside_an_epoch_with_its_batches_in_pieces(forks: Server, tmp_path: Path) -> None:
+    words = f"{ATTENTION} --save_every_n_steps 1 --trainer.callbacks+ ranks.PauseOne"
+    steps, weights, _ = fitted(forks, tmp_path, "whole", words)
+    interrupted(forks, tmp_path, "r", words, 1)
+    theirs, other, _ = fitted(forks, tmp_path, "r", f"{words} --trainer.accumulate_grad_batches 3")
+    assert theirs == {step: rows for step, rows in steps.items() if int(step) >= 7}
+    assert differ(weights, other) < 1e-5
 
 
 @pytest.mark.slow
