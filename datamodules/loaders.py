@@ -120,7 +120,10 @@ class Loader(ABC):
             first = number * self.batch_size
             rows = min(self.batch_size, self.num_rows - first)
             pieces = self._pieces_of(rows)
-            here = slice(rows * piece // pieces + self.rank, rows * (piece + 1) // pieces, self.world_size)
+            # Every piece begins with a row of the first process, so that a process has evenly spaced rows of an epoch.
+            ends = [rows // self.world_size * end // pieces * self.world_size for end in (piece, piece + 1)]
+            last = rows if piece + 1 == pieces else ends[1]
+            here = slice(ends[0] + self.rank, last, self.world_size)
             self._consumed = index + 1
             batch = take(slice(first + here.start, first + here.stop, self.world_size))
             if self.transform is not None:
