@@ -16,7 +16,7 @@ from lit_models.class_weights import ClassWeights
 from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
 from lit_models.memory import peak_memory
-from lit_models.optimizers import build_optimizer
+from lit_models.optimizers import build_optimizer, dims
 from lit_models.plain import is_plain, plain
 from lit_models.scaling import ScaleRate, scale_rate
 from lit_models.schedules import Schedule
@@ -102,6 +102,7 @@ class LitModel(LightningModule):
         self.scale_lr = scale_lr
         self.compiles = compile
         self.compiled: Compiled | None = None
+        self._axes: dict[str, int] = {}
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **(metrics or {})}
         for metric in self.metrics.values():
@@ -148,6 +149,7 @@ class LitModel(LightningModule):
             self.task.set_target_statistics(*statistics)
         if self.class_weights is not None and data is not None and stage == "fit":
             self.class_weights.learn(data.class_counts())
+        self._axes = dims(self)
         if self.compiles and self.compiled is None:
             self.compiled = Compiled(self.network)
 
@@ -225,7 +227,8 @@ class LitModel(LightningModule):
         epochs = -1 if self.trainer.max_epochs is None else self.trainer.max_epochs
         try:
             # fused steps unscale 16-bit gradients themselves, too late for clipping
-            optimizer = build_optimizer(self.optimizer_factory, self, fused=self.trainer.precision != "16-mixed")
+            fused = self.trainer.precision != "16-mixed"
+            optimizer = build_optimizer(self.optimizer_factory, self, fused, self._axes)
             scale_rate(optimizer, self.scale_lr, self.trainer.world_size)
             if self.schedule is None:
                 return optimizer
