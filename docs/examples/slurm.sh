@@ -10,8 +10,8 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=evenhand-%j.txt
-# SIGTERM two minutes ahead of the end, to the processes and to this script: they save at the next step and end with
-# exit code 143.
+# SIGTERM two minutes ahead of the end to this script, which passes it on: the processes save at the next step and end
+# with exit code 143.
 #SBATCH --signal=B:TERM@120
 
 # The run's folder has to be on a file system that all machines share: --trainer.default_root_dir /shared/results
