@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench-data bench-predict bench-inference bench-serve clean
+.PHONY: demo test bench-data bench-predict bench-inference bench-serve bench-ranks bench-gpu clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -29,6 +29,14 @@ bench-inference: .venv/installed
 # Requests a second of a server, one at a time and many at once.
 bench-serve: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_serve.py
+
+# Two processes of one thread each against one; wants two free cores.
+bench-ranks: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_ranks.py
+
+# One GPU: a fit beside the hand-written loop and the chip's rate at matrices.
+bench-gpu: .venv/installed
+	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt

@@ -11,7 +11,7 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
+from datamodules.base import DataModule, check_batch
 from datamodules.errors import DataError
 from datamodules.loaders import Batch, Batches
 from datamodules.normalization import Statistics, Unchanged, restore
@@ -141,6 +141,8 @@ class StreamData(DataModule):
 
     def setup(self, stage: str) -> None:
         """Fit, once; what a checkpoint brought is kept."""
+        if stage == "fit":
+            check_batch(self.batch_size, self._process()[1], self._accumulated())
         self._check_processes(self.part_rows()["train"])
         if self.statistics is None:
             self._learn_now()
@@ -322,7 +324,8 @@ class StreamData(DataModule):
         part = Part(self, number, self._counts[number])
         buffer = self._buffer_rows if shuffle else self.block_rows
         transform = self.transform(name)
-        return BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform)
+        accumulate = self._accumulated() if shuffle else 1
+        return BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform, accumulate)
 
     def _evaluation_loader(self, name: str) -> Batches:
         return self._loader(name, max(self.batch_size, 1024))
