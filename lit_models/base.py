@@ -12,6 +12,7 @@ from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from lit_models import blocks
 from lit_models.class_weights import ClassWeights
 from lit_models.errors import ConfigError
 from lit_models.memory import peak_memory
@@ -55,6 +56,9 @@ class LitModel(LightningModule):
         optimizer: Any ``torch.optim`` optimizer with its settings.
         schedule: A learning-rate schedule; a constant rate where it is left out.
         metrics: Metrics to compute besides the task's, by name; they get what the task's get.
+        steps_per_execution: Optimizer steps that are taken between two looks of Lightning and its callbacks. The
+            result is that of 1, bit for bit; small networks train up to twice as fast, and what happens every so many
+            steps happens where a block of them ends.
 
     Raises:
         ConfigError: For a task or modality that does not exist, or a loss that does not fit.
@@ -75,6 +79,7 @@ class LitModel(LightningModule):
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
         metrics: dict[str, Metric] | None = None,
+        steps_per_execution: int = 1,
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
@@ -91,6 +96,10 @@ class LitModel(LightningModule):
         self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
         self.optimizer_factory = optimizer
         self.schedule = schedule
+        if steps_per_execution < 1:
+            raise ConfigError(f"steps_per_execution must be at least 1, and it is {steps_per_execution}")
+        self.steps_per_execution = steps_per_execution
+        self.ahead: list[blocks.Step] = []
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **(metrics or {})}
         for metric in self.metrics.values():
@@ -160,6 +169,11 @@ class LitModel(LightningModule):
         """Bring restored sums to the device."""
         self._loss_sum = self._loss_sum.to(self.device)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Take the steps of a block but the last one; callbacks find their losses in ``ahead``."""
+        if self.steps_per_execution > 1:
+            self.ahead = blocks.take_ahead(self, batch, self.trainer.optimizers[0])
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""
         loss: Tensor = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
@@ -213,6 +227,8 @@ class LitModel(LightningModule):
         try:
             # fused steps unscale 16-bit gradients themselves, too late for clipping
             optimizer = build_optimizer(self.optimizer_factory, self, fused=self.trainer.precision != "16-mixed")
+            if self.steps_per_execution > 1:
+                blocks.check(self, optimizer)
             if self.schedule is None:
                 return optimizer
             direction = self.direction(self.schedule.monitor) if self.schedule.monitor else "min"
