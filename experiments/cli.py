@@ -33,6 +33,7 @@ from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
 from experiments.run.tensorboard import RunLogger
+from experiments.run.unprofiled import Unprofiled
 from lit_models import ConfigError, LitModel
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
@@ -145,6 +146,7 @@ class EvenhandCLI(LightningCLI):
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
         settings.callbacks = [*callbacks, *progress_bar(settings)]
+        settings.profiler = settings.get("profiler") or Unprofiled()
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         plugins = _as_list(settings.get("plugins"))
         own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)  # somebody's own way of writing is typed

@@ -106,9 +106,17 @@ class LitModel(LightningModule):
             metric.sync_on_compute = False  # every process gets all rows, see _gather
         self.evaluation: Evaluation | None = None
         self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._loss_sum = torch.zeros(2)
+        self._loss_sum = torch.zeros(())
+        self._rows_seen = 0
         self._epoch_started = 0.0
         self._gradient_norm: Tensor | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning sets this one forty times a step, each time through all that torch does for parameters and modules.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def direction(self, name: str) -> Literal["min", "max"]:
         """Whether a logged metric, such as ``val/accuracy``, is best when low or high.
@@ -149,20 +157,24 @@ class LitModel(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums."""
-        self._loss_sum = torch.zeros(2, device=self.device)
+        self._loss_sum, self._rows_seen = torch.zeros((), device=self.device), 0
         self._epoch_started = time.perf_counter()
         self._gradient_norm = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the epoch's sums so far."""
         seconds = time.perf_counter() - self._epoch_started
-        checkpoint["epoch_so_far"] = {"loss_sum": self._loss_sum.cpu(), "seconds": seconds}
+        checkpoint["epoch_so_far"] = {
+            "loss_sum": self._loss_sum.cpu(),
+            "rows": self._rows_seen,
+            "seconds": seconds,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the sums of an epoch that was interrupted; another epoch starts its own."""
         so_far = checkpoint.get("epoch_so_far")
         if so_far is not None:
-            self._loss_sum = so_far["loss_sum"]
+            self._loss_sum, self._rows_seen = so_far["loss_sum"], so_far["rows"]
             self._epoch_started = time.perf_counter() - so_far["seconds"]
 
     def on_train_start(self) -> None:
@@ -178,7 +190,8 @@ class LitModel(LightningModule):
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""
         loss: Tensor = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
         rows = len(batch["y"])
-        self._loss_sum += torch.stack([loss.detach() * rows, loss.new_tensor(float(rows))])
+        self._loss_sum.add_(loss.detach(), alpha=rows)
+        self._rows_seen += rows
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -190,7 +203,8 @@ class LitModel(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log the mean loss over rows, the learning rate, the throughput, the gradients' norm and the memory."""
         seconds = time.perf_counter() - self._epoch_started
-        loss, rows = self.trainer.strategy.reduce(self._loss_sum, reduce_op="sum").tolist()
+        sums = torch.stack([self._loss_sum, self._loss_sum.new_tensor(float(self._rows_seen))])
+        loss, rows = self.trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log_dict({"train/loss": loss / max(rows, 1.0), "train/lr": rate, "train/rows_per_second": rows / seconds})
         self.log("train/memory_mib", peak_memory(self.device))

@@ -1,9 +1,10 @@
 """Several optimizer steps in one of Lightning's, for networks so small that its dispatch costs more than their step.
 
-Keras calls the idea ``steps_per_execution``. A block's steps but the last are taken here, ahead of Lightning's own: each
-fetches its batch from Lightning's fetcher, runs the module's own hooks, and counts itself into the loops' progress. The
-last is an ordinary step of Lightning. Every counter and every random number is then where a run of single steps has it, so
-that whatever looks at a block's end (checkpoints, schedules, validation, a resumed run) sees the same, bit for bit.
+Keras calls the idea ``steps_per_execution``. A block's steps but the last are taken here, ahead of Lightning's own:
+each fetches its batch from Lightning's fetcher, runs the module's own hooks, and counts itself into the loops'
+progress. The last is an ordinary step of Lightning. Every counter and every random number is then where a run of single
+steps has it, so that whatever looks at a block's end (checkpoints, schedules, validation, a resumed run) sees the same,
+bit for bit.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, WeightAveraging
+from lightning.pytorch.core.hooks import DataHooks
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
@@ -21,6 +23,8 @@ from lit_models.errors import ConfigError
 
 if TYPE_CHECKING:
     from lit_models.base import LitModel
+
+ON_THE_WAY = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 WITHIN_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 """Hooks of callbacks that are not called for the steps that are taken ahead."""
@@ -69,7 +73,7 @@ def take_ahead(model: "LitModel", batch: dict[str, Any], optimizer: Optimizer) -
     by_step = [one for one in trainer.lr_scheduler_configs if one.interval == "step"]
     taken: list[Step] = []
     hook, model._current_fx_name = model._current_fx_name, "training_step"  # under which the step logs
-    current = batch
+    current, moves = batch, _moves(trainer)
     for _ in range(_room(trainer, model.steps_per_execution) - 1):
         if progress.is_last_batch:  # the fetcher knows more than the loader's length
             break
@@ -83,7 +87,7 @@ def take_ahead(model: "LitModel", batch: dict[str, Any], optimizer: Optimizer) -
         progress.increment_completed()
         loop._batches_that_stepped += 1
         taken.append(Step(loss, current.get("row")))
-        current = _next(trainer, fetcher)
+        current = _next(trainer, fetcher, moves)
     if current is not batch:
         batch.clear()
         batch.update(current)
@@ -102,23 +106,32 @@ def _room(trainer: Trainer, steps: int) -> int:
         place = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx
         ends.append(validation - place % validation)
     for one in trainer.checkpoint_callbacks:
-        every = getattr(one, "_every_n_train_steps", 0)
+        every = getattr(one, "_every_n_train_steps", 0) or getattr(one, "every_n_steps", 0)
         if every:
             ends.append(every - loop.global_step % every)
     return int(min(ends))
 
 
-def _next(trainer: Trainer, fetcher: Any) -> dict[str, Any]:
+def _moves(trainer: Trainer) -> bool:
+    """Whether a batch that is on the device already may still be changed on its way to the module."""
+    owners = [one for one in (trainer.lightning_module, trainer.datamodule) if one is not None]  # type: ignore[attr-defined]
+    return any(is_overridden(hook, one, DataHooks) for hook in ON_THE_WAY for one in owners)
+
+
+def _next(trainer: Trainer, fetcher: Any, moves: bool) -> dict[str, Any]:
     """The next batch, as ``_TrainingEpochLoop.advance`` gets it."""
     progress = trainer.fit_loop.epoch_loop.batch_progress
     batch, _, _ = next(fetcher)
     progress.is_last_batch = fetcher.done
     batch = trainer.precision_plugin.convert_input(batch)
-    batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
-    moved: dict[str, Any] = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+    device = trainer.strategy.root_device
+    if moves or not all(isinstance(one, Tensor) and one.device == device for one in batch.values()):
+        batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
+        batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
     progress.increment_ready()
-    trainer._logger_connector.on_batch_start(moved)
-    return moved
+    trainer._logger_connector.on_batch_start(batch)
+    taken: dict[str, Any] = batch
+    return taken
 
 
 def _step(model: "LitModel", batch: dict[str, Any], batch_idx: int, optimizer: Optimizer) -> Tensor:

@@ -1,5 +1,7 @@
 """Several steps in one execution are the same steps one by one, bit for bit, wherever a block of them ends."""
 
+import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,17 +9,22 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from forkserver import Server, server
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from small import model_for, quiet_trainer, small_data
-from test_resume import assert_equal
+from test_resume import assert_equal, state
 from torch.optim import SGD, AdamW, RAdam
 from torch.optim.lr_scheduler import ExponentialLR
 
+from experiments.__main__ import main
 from lit_models import LitCNN, LitMLP, LitModel, LitRNN, LitTransformer
 from lit_models.schedules import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau, Schedule
 
 ROWS, BATCH = 140, 6  # 98 train rows: 16 batches of 6 and one of 2
 BY_STEP = partial(Schedule, CosineAnnealingLR, warmup=5)
+FALLING = partial(ExponentialLR, gamma=0.9)
+BY_EPOCH, EVERY_THIRD = partial(Schedule, FALLING), partial(Schedule, FALLING, interval="step", frequency=3)
+BY_VALUE = {"gradient_clip_val": 0.5, "gradient_clip_algorithm": "value"}
 SMALL: dict[type[LitModel], dict[str, Any]] = {
     LitMLP: {"hidden": (8,)},
     LitCNN: {"channels": (4, 4), "kernel_size": 3},
@@ -45,7 +52,6 @@ def trained(
     architecture: type[LitModel] = LitMLP,
     optimizer: Any = AdamW,
     schedule: Any = None,
-    checkpoint: Path | None = None,
     callbacks: tuple[pl.Callback, ...] = (),
     **settings: Any,
 ) -> tuple[dict[str, Any], Losses]:
@@ -69,7 +75,7 @@ def trained(
     trainer = quiet_trainer(
         **{"max_epochs": 2, "callbacks": [losses, *callbacks], "enable_checkpointing": saves} | settings
     )
-    trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(model, data)
     loops = trainer.fit_loop.state_dict()
     return {
         "weights": model.state_dict(),
@@ -79,7 +85,7 @@ def trained(
         "losses": losses.seen,
         "random": torch.get_rng_state(),
         "step": trainer.global_step,
-        "loops": loops,
+        "loops": loops,  # all of Lightning's counters
     }, losses
 
 
@@ -88,11 +94,21 @@ def trained(
     ("architecture", "optimizer", "schedule", "settings"),
     [
         (LitMLP, AdamW, BY_STEP, {}),
-        (LitMLP, partial(SGD, lr=0.1, momentum=0.9), partial(Schedule, ExponentialLR_ := partial(ExponentialLR, gamma=0.9)), {}),
+        (
+            LitMLP,
+            partial(SGD, lr=0.1, momentum=0.9),
+            partial(Schedule, ExponentialLR_ := partial(ExponentialLR, gamma=0.9)),
+            {},
+        ),
         (LitCNN, RAdam, partial(Schedule, OneCycleLR), {"gradient_clip_val": 0.1}),
         (LitRNN, AdamW, partial(Schedule, ReduceLROnPlateau), {"precision": "bf16-mixed", "val_check_interval": 5}),
-        (LitTransformer, AdamW, partial(Schedule, ExponentialLR_, interval="step", frequency=3), {"max_steps": 23}),
-        (LitMLP, AdamW, None, {"limit_train_batches": 11, "gradient_clip_val": 0.5, "gradient_clip_algorithm": "value"}),
+        (LitTransformer, AdamW, EVERY_THIRD, {"max_steps": 23}),
+        (
+            LitMLP,
+            AdamW,
+            None,
+            {"limit_train_batches": 11, "gradient_clip_val": 0.5, "gradient_clip_algorithm": "value"},
+        ),
         (LitMLP, AdamW, BY_STEP, {"precision": "64-true", "check_val_every_n_epoch": None, "val_check_interval": 12}),
     ],
 )
@@ -123,29 +139,70 @@ def test_early_stopping_stops_at_the_same_step() -> None:
     assert_equal(*runs)
 
 
-@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint.*")
-def test_a_fit_goes_on_from_any_block_in_blocks_of_any_size(tmp_path: Path) -> None:
-    """Dropout is off: Lightning's own checkpoints hold no random numbers; those of a run do, see below."""
-    saving = ModelCheckpoint(tmp_path, every_n_train_steps=3, save_top_k=-1)
-    mlp = {**SMALL[LitMLP]}
-    SMALL[LitMLP]["hidden"] = (8,)
-    whole, losses = trained(1, schedule=BY_STEP, callbacks=(saving,))
-    SMALL[LitMLP] = mlp
-    assert len(list(tmp_path.iterdir())) >= 10
-    for path in tmp_path.iterdir():
-        done = int(path.stem.rpartition("=")[2])
-        for steps in (1, 4, 50):
-            resumed, rest = trained_from(path, steps)
-            assert [rows for _, rows in rest] == [rows for _, rows in losses.seen[done:]], (done, steps)
-            assert resumed == whole["step"]
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
 
 
-def trained_from(path: Path, steps: int) -> tuple[int, list[tuple[float, list[int]]]]:
-    class Rest(Losses):
-        def on_train_batch_end(self, trainer: Any, model: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-            self.seen += [(float(one.loss), one.rows.tolist()) for one in model.ahead]
-            self.seen.append((float(outputs["loss"]), batch["row"].tolist()))
+WORDS = """fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.hidden [8]
+--model.dropout 0.2 --model.schedule.scheduler CosineAnnealingLR --model.schedule.warmup 0.2 --trainer.max_epochs 3
+--seed_everything 3 --experiment e --run one --trainer.callbacks+ killing.Pause --save_every_n_steps 2"""
 
-    rest = Rest()
-    whole, _ = trained(steps, schedule=BY_STEP, checkpoint=path, callbacks=(), **{"callbacks": [rest]})
-    return whole["step"], rest.seen
+
+def run(forks: Server, folder: Path, steps: int) -> dict[str, Any]:
+    words = [*WORDS.split(), "--model.steps_per_execution", str(steps)]
+    child = forks.start(words, folder)
+    assert child.wait() == 0, child.output.read_text()
+    return state(folder / "runs" / "e" / "one")
+
+
+@pytest.mark.parametrize(("moment", "before", "after"), [("step 6", 3, 3), ("step 14", 50, 1), ("step 20", 1, 7)])
+def test_a_killed_run_goes_on_in_blocks_of_any_size(
+    forks: Server, tmp_path: Path, moment: str, before: int, after: int
+) -> None:
+    """Saved inside an epoch, dropout and a warm-up going on; blocks end where ``last.ckpt`` is due."""
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    expected = run(forks, tmp_path / "whole", 1)
+    child = forks.start(
+        [*WORDS.split(), "--model.steps_per_execution", str(before)], tmp_path / "killed", PAUSE_AT=moment
+    )
+    child.wait_for(tmp_path / "killed" / "reached")
+    child.kill()
+    last = torch.load(tmp_path / "killed/runs/e/one/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == int(moment.split()[1]) - 2  # the moment's own is not written yet
+    assert_equal(run(forks, tmp_path / "killed", after), expected)
+
+
+def test_a_step_that_diverges_is_found_in_its_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reports = []
+    for steps in (1, 50):
+        with pytest.raises(SystemExit) as stopped:
+            words = "fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.optimizer SGD"
+            more = f"--model.optimizer.lr 1e20 --experiment e --run {steps} --seed_everything 1"
+            main([*words.split(), *more.split(), "--model.steps_per_execution", str(steps)])
+        assert stopped.value.code == 3
+        report = json.loads(Path(f"runs/e/{steps}/divergence.json").read_text())
+        reports.append({name: report[name] for name in ("step", "epoch", "loss", "rows")})
+    assert reports[0] == reports[1]
+    assert reports[0]["step"] > 1
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--trainer.accumulate_grad_batches 2", "accumulated gradients"),
+        ("--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {0:2}", "accumulated"),
+        ("--trainer.callbacks+ WeightAveraging", "WeightAveraging"),
+        ("--model.optimizer LBFGS", "LBFGS"),
+        ("--trainer.strategy ddp", "several devices"),
+        ("--model.steps_per_execution 0", "at least 1"),
+    ],
+)
+def test_what_needs_single_steps_is_refused(refused: Any, words: str, reason: str) -> None:
+    quick = "--data tiny_package.Tiny --model LitLinear --model.steps_per_execution 7 --trainer.accelerator cpu"
+    assert reason in refused(*quick.split(), *words.split())

@@ -17,7 +17,6 @@ the ratios and their quartiles, by the process's own CPU time at one thread and 
 import argparse
 import contextlib
 import copy
-import importlib.metadata
 import io
 import logging
 import os
@@ -47,7 +46,9 @@ EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 7, "lstm": 7, "transformer": 5}
 FAST = Path(__file__).parents[2] / "experiments/configs/trainer/fast.yaml"
 
 
-def rivals(name: str, epochs: int, fast: bool, names: list[str], folder: str, trainer: Any, model: Any) -> dict[str, Rival]:
+def rivals(
+    name: str, epochs: int, fast: bool, names: list[str], folder: str, trainer: Any, model: Any
+) -> dict[str, Rival]:
     """Those of a workload, all with the run's own rows, and the same weights where the network is the same."""
     load, data = WORKLOADS[name], trainer.datamodule
     train, val = data.part("train"), data.part("val")
@@ -76,9 +77,9 @@ def measure(name: str, epochs: int, names: list[str], *words: str) -> dict[str, 
         workloads.RIVALS = partial(rivals, name, epochs + 2, fast, names, folder)
         main(
             [
-                *"fit --trust workloads --data workloads.Made --trainer.callbacks+ workloads.Clock".split(),
+                *["fit", "--trust", "workloads", "--data", "workloads.Made", "--trainer.callbacks+", "workloads.Clock"],
                 *f"--data.workload {name} --data.batch_size {load.batch} --data.duplicates ignore --model {load.model}".split(),
-                *"--model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch".split(),
+                *["--model.schedule.scheduler", "CosineAnnealingLR", "--model.schedule.interval", "epoch"],
                 *f"--trainer.max_epochs {epochs + 2} --trainer.accelerator cpu --seed_everything 1".split(),
                 *f"--trainer.default_root_dir {folder} --figures false".split(),
                 *words,
@@ -131,7 +132,10 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
         ]
         step = statistics.median(getattr(one, clock) for one in seconds["hand"]) / -(-load.rows // load.batch)
         title = f"{name}, {kind}" if kind else name
-        print(f"| {title} | {cell(hand)} | {cell(usual)} | {ahead:.1f} | {' | '.join(peer)} | {1000 * step:.3f} |", flush=True)
+        print(
+            f"| {title} | {cell(hand)} | {cell(usual)} | {ahead:.1f} | {' | '.join(peer)} | {1000 * step:.3f} |",
+            flush=True,
+        )
 
 
 def machine(threads: int) -> str:
@@ -159,7 +163,9 @@ def benchmark() -> None:
     warnings.simplefilter("ignore")
     clock = "cpu" if typed.threads == 1 else "wall"
     print(f"{machine(typed.threads)}; by {'CPU time of the process' if clock == 'cpu' else 'wall time'}\n")
-    print("| workload | to the hand-written loop | to the loop with the usual network | template | skorch | keras | fastai | ms a step by hand |")
+    print(
+        "| workload | to the hand-written loop | to the loop with the usual network | template | skorch | keras | fastai | ms a step by hand |"
+    )
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for name in typed.only:
         run(name, typed.epochs or EPOCHS[name], clock, typed.peers)
