@@ -181,10 +181,11 @@ def test_a_step_that_diverges_is_found_in_its_block(
     monkeypatch.chdir(tmp_path)
     reports = []
     for steps in (1, 50):
+        start = "fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.optimizer SGD"
+        more = f"--model.optimizer.lr 1e30 --experiment e --run {steps} --seed_everything 1"
+        words = [*start.split(), *more.split(), "--model.steps_per_execution", str(steps)]
         with pytest.raises(SystemExit) as stopped:
-            words = "fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.optimizer SGD"
-            more = f"--model.optimizer.lr 1e20 --experiment e --run {steps} --seed_everything 1"
-            main([*words.split(), *more.split(), "--model.steps_per_execution", str(steps)])
+            main(words)
         assert stopped.value.code == 3
         report = json.loads(Path(f"runs/e/{steps}/divergence.json").read_text())
         reports.append({name: report[name] for name in ("step", "epoch", "loss", "rows")})
@@ -196,7 +197,7 @@ def test_a_step_that_diverges_is_found_in_its_block(
     ("words", "reason"),
     [
         ("--trainer.accumulate_grad_batches 2", "accumulated gradients"),
-        ("--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {0:2}", "accumulated"),
+        ("--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {\"0\":2}", "accumulated"),
         ("--trainer.callbacks+ WeightAveraging", "WeightAveraging"),
         ("--model.optimizer LBFGS", "LBFGS"),
         ("--trainer.strategy ddp", "several devices"),
