@@ -197,7 +197,7 @@ def test_a_step_that_diverges_is_found_in_its_block(
     ("words", "reason"),
     [
         ("--trainer.accumulate_grad_batches 2", "accumulated gradients"),
-        ("--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {\"0\":2}", "accumulated"),
+        ('--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {"0":2}', "accumulated"),
         ("--trainer.callbacks+ WeightAveraging", "WeightAveraging"),
         ("--model.optimizer LBFGS", "LBFGS"),
         ("--trainer.strategy ddp", "several devices"),
