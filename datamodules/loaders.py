@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from datamodules.placing import pinned
+
 Batch = dict[str, Tensor]
 
 WINDOW_BYTES = 1 << 20
@@ -79,6 +81,8 @@ class Loader(ABC):
         self.rank = rank
         self.world_size = world_size
         self.transform = transform
+        self.device = torch.device("cpu")
+        """Where batches are going; the loader makes the copy one that need not be waited for."""
         self.epoch = 0
         self._consumed = 0
         self._resume_at = 0
@@ -123,7 +127,7 @@ class Loader(ABC):
                 last -= (last - first) % self.world_size
             self._consumed = index + 1
             batch = take(slice(first + self.rank, last, self.world_size))
-            yield batch if self.transform is None else self._transformed(batch, index)
+            yield pinned(batch if self.transform is None else self._transformed(batch, index), self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """The seed, the epoch, and how many of its batches were handed out."""
@@ -201,7 +205,7 @@ class TensorLoader(Loader):
 
     def begin(self) -> Callable[[slice], Batch]:
         """What gives the rows at places of this epoch's order."""
-        order, window = self.order(), Window({}, range(0))
+        order, window = self.order().to(next(iter(self.tensors.values())).device), Window({}, range(0))
         row_bytes = sum(column[:1].nbytes for column in self.tensors.values())
         ahead = max(1, WINDOW_BYTES // max(1, self.batch_size * row_bytes)) * self.batch_size
 

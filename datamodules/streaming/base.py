@@ -315,7 +315,9 @@ class StreamData(DataModule):
         part = Part(self, number, self._counts[number])
         buffer = self._buffer_rows if shuffle else self.block_rows
         transform = self.transform(name)
-        return BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform)
+        loader = BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform)
+        loader.device = self._device()
+        return loader
 
     def _evaluation_loader(self, name: str) -> Batches:
         return self._loader(name, max(self.batch_size, 1024))
