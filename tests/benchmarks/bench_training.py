@@ -3,15 +3,16 @@
 ``python tests/benchmarks/bench_training.py [--only mlp64 cnn ...] [--epochs N] [--threads N] [--peers]`` prints a table
 in Markdown. Everything runs in one process, and ahead of each epoch of ours each rival has one of its own, so that what
 else the machine does meets all of them; the ratio of two epochs is that of such a pair, and the table has the median of
-the ratios and their quartiles, by the process's own CPU time at one thread and by the wall's clock at more.
+the ratios and their quartiles, by the process's own CPU time at one thread and by the wall's clock at more. The last columns say how many times as long
+as ours the template and the peers take.
 
 - ours: ``evenhand fit`` as anybody calls it, on a CPU, with metrics, TensorBoard, both checkpoints, the progress and a
   cosine schedule by epochs. An epoch ends where the next begins, everything that is done at its end included.
 - hand-written: a loop over tensors in memory, the same network, optimizer (fused), numerics and schedule; after each
   epoch the loss and the accuracy of the validation rows.
 - usual network: the same loop with the network as it is usually written.
-- template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of the small
-  networks it gets a share of the rows, and its time is scaled up; it would be slower still on all of them.
+- template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of the
+  small networks it gets a share of the rows, and its time is scaled up; it would be slower still on all of them.
 """
 
 import argparse
@@ -43,6 +44,9 @@ from experiments.__main__ import main
 from lit_models.optimizers import build_optimizer
 
 EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 7, "lstm": 7, "transformer": 5}
+START = """fit --trust workloads --data workloads.Made --data.duplicates ignore --trainer.callbacks+ workloads.Clock
+--model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch --trainer.accelerator cpu
+--seed_everything 1 --figures false"""
 FAST = Path(__file__).parents[2] / "experiments/configs/trainer/fast.yaml"
 
 
@@ -70,21 +74,14 @@ def rivals(
     return {one: made[one]() for one in names}
 
 
-def measure(name: str, epochs: int, names: list[str], *words: str) -> dict[str, list[Seconds]]:
+def measure(name: str, epochs: int, names: list[str], *more: str) -> dict[str, list[Seconds]]:
     """Seconds of the epochs that count, of ours and of its rivals."""
-    load, fast = WORKLOADS[name], "-c" in words
+    load, fast = WORKLOADS[name], "-c" in more
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         workloads.RIVALS = partial(rivals, name, epochs + 2, fast, names, folder)
-        main(
-            [
-                *["fit", "--trust", "workloads", "--data", "workloads.Made", "--trainer.callbacks+", "workloads.Clock"],
-                *f"--data.workload {name} --data.batch_size {load.batch} --data.duplicates ignore --model {load.model}".split(),
-                *["--model.schedule.scheduler", "CosineAnnealingLR", "--model.schedule.interval", "epoch"],
-                *f"--trainer.max_epochs {epochs + 2} --trainer.accelerator cpu --seed_everything 1".split(),
-                *f"--trainer.default_root_dir {folder} --figures false".split(),
-                *words,
-            ]
-        )
+        words = [*START.split(), *f"--data.workload {name} --data.batch_size {load.batch} --model {load.model}".split()]
+        words += f"--trainer.max_epochs {epochs + 2} --trainer.default_root_dir {folder}".split()
+        main([*words, *more])
     return Clock.latest.counted()
 
 
@@ -132,10 +129,8 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
         ]
         step = statistics.median(getattr(one, clock) for one in seconds["hand"]) / -(-load.rows // load.batch)
         title = f"{name}, {kind}" if kind else name
-        print(
-            f"| {title} | {cell(hand)} | {cell(usual)} | {ahead:.1f} | {' | '.join(peer)} | {1000 * step:.3f} |",
-            flush=True,
-        )
+        found = (title, cell(hand), cell(usual), f"{ahead:.1f}", *peer, f"{1000 * step:.3f}")
+        print(f"| {' | '.join(found)} |", flush=True)
 
 
 def machine(threads: int) -> str:
@@ -147,7 +142,8 @@ def machine(threads: int) -> str:
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     packages = ("torch", "lightning", "torchmetrics", "skorch", "keras", "fastai")
     versions = ", ".join(f"{one} {peers.version(one) or 'not installed'}" for one in packages)
-    return f"{model}, {os.cpu_count()} cores, {threads} thread(s), load {load}; Python {platform.python_version()}, {versions}"
+    python = platform.python_version()
+    return f"{model}, {os.cpu_count()} cores, {threads} thread(s), load {load}; Python {python}, {versions}"
 
 
 def benchmark() -> None:
@@ -163,10 +159,9 @@ def benchmark() -> None:
     warnings.simplefilter("ignore")
     clock = "cpu" if typed.threads == 1 else "wall"
     print(f"{machine(typed.threads)}; by {'CPU time of the process' if clock == 'cpu' else 'wall time'}\n")
-    print(
-        "| workload | to the hand-written loop | to the loop with the usual network | template | skorch | keras | fastai | ms a step by hand |"
-    )
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    columns = ("workload", "to the hand-written loop", "to the loop with the usual network", "template")
+    columns = (*columns, "skorch", "keras", "fastai", "ms a step by hand")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     for name in typed.only:
         run(name, typed.epochs or EPOCHS[name], clock, typed.peers)
 

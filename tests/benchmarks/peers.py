@@ -36,10 +36,8 @@ def keras(shape: tuple[int, ...], x: Tensor, y: Tensor, val: tuple[Tensor, Tenso
     import keras as k
 
     layers = k.layers
-    model: Any = k.Sequential(
-        [k.Input(shape), layers.Dense(128, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
-        + [layers.Dropout(0.1), layers.Dense(10)]
-    )
+    body = [layers.Dense(128, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.1)]
+    model: Any = k.Sequential([k.Input(shape), *body, layers.Dense(10)])
     loss = k.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=k.optimizers.AdamW(), loss=loss, metrics=["accuracy"])
     arrays = [one.numpy() for one in (x, y, *val)]
