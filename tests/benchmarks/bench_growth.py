@@ -1,14 +1,14 @@
 """Does an epoch's time per row, and a run's memory per row, stay flat as the work grows: ``make bench-growth``.
 
-``python tests/benchmarks/bench_growth.py [--only rows columns metrics runs] [--most ROWS]``. Each line is a process of its
-own, so that its peak of memory is its own; the last column is the growth against the first line of its part, 1 where it is
-flat. Time is the process's CPU time at one thread.
+``python tests/benchmarks/bench_growth.py [--only rows columns metrics runs] [--most ROWS]``. Each line is a process of
+its own, so that its peak of memory is its own; the last column is the growth against the first line of its part, 1
+where it is flat. Time is the process's CPU time at one thread.
 
-- rows: a linear model over 16 columns, 10,000 to 10,000,000 rows; microseconds a row of an epoch with everything on, and
-  bytes a row above the process's own.
-- columns: 100,000 rows of 4 to 256 columns; nanoseconds a number.
-- metrics: logged metrics besides the task's own, 0 to 64; microseconds a row and metric of an evaluation more.
-- runs: an epoch in a folder that holds 1 to 1,000 other runs of the experiment; milliseconds a run more.
+- rows: a linear model over 16 columns, 10,000 to 10,000,000 rows; an epoch with everything on, and bytes a row above
+  the process's own.
+- columns: 100,000 rows of 4 to 256 columns.
+- metrics: logged metrics besides the task's own, 0 to 64.
+- runs: in a folder that holds 1 to 1,000 other runs of the experiment.
 """
 
 import argparse

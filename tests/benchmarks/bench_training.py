@@ -3,8 +3,8 @@
 ``python tests/benchmarks/bench_training.py [--only mlp64 cnn ...] [--epochs N] [--threads N] [--peers]`` prints a table
 in Markdown. Everything runs in one process, and ahead of each epoch of ours each rival has one of its own, so that what
 else the machine does meets all of them; the ratio of two epochs is that of such a pair, and the table has the median of
-the ratios and their quartiles, by the process's own CPU time at one thread and by the wall's clock at more. The last columns say how many times as long
-as ours the template and the peers take.
+the ratios and their quartiles, by the process's own CPU time at one thread and by the wall's clock at more. The last
+columns say how many times as long as ours the template and the peers take.
 
 - ours: ``evenhand fit`` as anybody calls it, on a CPU, with metrics, TensorBoard, both checkpoints, the progress and a
   cosine schedule by epochs. An epoch ends where the next begins, everything that is done at its end included.
