@@ -5,6 +5,9 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
+from experiments.help import PAGES
+from experiments.packaged import resolve
+
 # How long torch's threads spin for each other before they sleep, unless somebody chose it. By libgomp's default they
 # spin for milliseconds: beside one other busy process on two cores, a small CNN's epoch then took 20 s instead of 0.5.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -44,7 +47,7 @@ def main(args: list[str] | None = None) -> int:
     Raises:
         SystemExit: With code 2 for a configuration or data that cannot be used, after one sentence on stderr.
     """
-    words = sys.argv[1:] if args is None else args
+    words = resolve(sys.argv[1:] if args is None else args)
     if words[:1] in (["--version"], ["-V"]):
         print(f"evenhand {version('evenhand')}")
         return 0
@@ -55,9 +58,12 @@ def main(args: list[str] | None = None) -> int:
         verb = import_module(f"experiments.verbs.{words[0]}")
         code: int = getattr(verb, words[0])(words[1:])
         return code
+    if words[0] in PAGES and {"-h", "--help"} & {*words}:
+        print(PAGES[words[0]])
+        return 0
     from experiments.cli import run
 
-    return run(words)
+    return run(["--help" if word == "--help-all" else word for word in words])
 
 
 if __name__ == "__main__":

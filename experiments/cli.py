@@ -11,13 +11,14 @@ import torch
 import yaml
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 import datamodules
 import lit_models
 from datamodules import DataError, DataModule
-from experiments import monitors, parsing, trust
+from experiments import defaults, monitors, parsing, trust
 from experiments.exits import Diverged, SaveError, at_once, handled
 from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
@@ -59,6 +60,7 @@ class EvenhandCLI(LightningCLI):
     def __init__(self, args: list[str], command: list[str], allowed: list[str] | None = None) -> None:
         self.command = command
         self.allowed = allowed or []
+        self.said = ""
         super().__init__(
             LitModel,
             DataModule,
@@ -97,7 +99,19 @@ class EvenhandCLI(LightningCLI):
         elif found is not None:
             words = [*words[:1], "-c", beneath(config_of(found.path), words), *words[1:]]
             words += ["--experiment", found.experiment, "--run", found.run]
+        elif for_fit and self._lacks_model(words):
+            of_data = parsing.without(words, "--print_config", "--model")
+            made = DataCLI(of_data, self.command, self.allowed)
+            chosen = defaults.choose(made.datamodule, made.config.fit.data.class_path)
+            words = [*words[:1], "-c", yaml.safe_dump(chosen.config), *words[1:]]
+            self.said = chosen.sentence
         self.config = parser.parse_args(words)
+
+    @staticmethod
+    def _lacks_model(words: list[str]) -> bool:
+        """Whether there are data and no model, so that one has to be chosen."""
+        for_help = any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words)
+        return not for_help and typed(words, "data") is not None and typed(words, "model") is None
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning's way lets the checkpoint win over what was typed."""
@@ -153,6 +167,11 @@ class EvenhandCLI(LightningCLI):
         settings.plugins = plugins if own else [*plugins, files]
         return self._instantiate_trainer({**settings, **kwargs}, [])
 
+    def before_fit(self) -> None:
+        """Say what was chosen where no model was typed."""
+        if self.said and self.trainer.is_global_zero:
+            print(self.said, flush=True)
+
     def after_fit(self) -> None:
         """Test the best checkpoint, unless told not to, and say where everything is."""
         if not self.config.fit.test_at_end:
@@ -164,6 +183,9 @@ class EvenhandCLI(LightningCLI):
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
             return
         path = best_path(self.trainer)
+        # Weight averaging, its work done, would load the weights that were averaged and not their average (2.6.6).
+        kept: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
+        kept[:] = [callback for callback in kept if not isinstance(callback, WeightAveraging)]
         self.trainer.test(
             self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True if path else None, verbose=False
         )

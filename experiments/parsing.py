@@ -55,6 +55,12 @@ def in_precedence(words: Words) -> Words:
     return verb + [word for setting in sorted(settings, key=_rank) for word in setting]
 
 
+def without(words: Words, *beginnings: str) -> Words:
+    """The words without the options, and their values, whose names begin so."""
+    kept = [setting for setting in _settings(words[1:]) if not setting[0].startswith(beginnings)]
+    return words[:1] + [word for setting in kept for word in setting]
+
+
 def _settings(words: Words) -> Iterator[Words]:
     """Each option together with the values that follow it."""
     setting: Words = []

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lit_models.linear import LitLinear
     from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
     from lit_models.mlp import LitMLP
+    from lit_models.res_cnn import LitResCNN
+    from lit_models.res_mlp import LitResMLP
     from lit_models.rnn import LitRNN
     from lit_models.schedules import Schedule
     from lit_models.transformer import LitTransformer
@@ -25,6 +27,8 @@ __all__ = [
     "LitMLP",
     "LitModel",
     "LitRNN",
+    "LitResCNN",
+    "LitResMLP",
     "LitTransformer",
     "Schedule",
     "SoftTargetCrossEntropy",
@@ -38,6 +42,8 @@ _HOMES = {
     "LitMLP": "mlp",
     "LitModel": "base",
     "LitRNN": "rnn",
+    "LitResCNN": "res_cnn",
+    "LitResMLP": "res_mlp",
     "LitTransformer": "transformer",
     "Schedule": "schedules",
     "SoftTargetCrossEntropy": "losses",

@@ -13,7 +13,7 @@ class LitCNN(LitModel):
 
     Args:
         channels: Channels of each block.
-        kernel_size: Side of the kernels, odd.
+        kernel_size: Side of the kernels, odd; one for all blocks, or one for each.
         dropout: Probability of zeroing a pooled feature, in [0, 1).
         pool_blocks: How many of the first blocks halve the grid.
         kwargs: What every model takes, see ``LitModel``.
@@ -22,7 +22,7 @@ class LitCNN(LitModel):
     def __init__(
         self,
         channels: Sequence[int] = (64, 128, 128),
-        kernel_size: int = 5,
+        kernel_size: int | Sequence[int] = 5,
         dropout: float = 0.1,
         pool_blocks: int = 2,
         **kwargs: Any,

@@ -205,7 +205,11 @@ class Schedule:
         return [by_epoch, {"scheduler": _ramp(optimizer, warmup), "interval": "step", "name": "warmup"}]
 
     def _warmup_steps(self, steps: Callable[[], int]) -> int:
-        return int(self.warmup) if self.warmup >= 1 or not self.warmup else round(self.warmup * steps())
+        if self.warmup >= 1 or not self.warmup:
+            return int(self.warmup)
+        run = steps()
+        # A share is at least one step, so that a run that is extended has the schedulers that it had before.
+        return min(max(1, round(self.warmup * run)), run - 1)
 
 
 def _ramp(optimizer: Optimizer, steps: int) -> LinearLR:

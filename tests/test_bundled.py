@@ -10,7 +10,7 @@ import torch
 from conftest import Fit
 from sklearn.datasets import load_digits
 
-from datamodules import UEA, Adult, BreastCancer, CaliforniaHousing, DataError, Digits, JapaneseVowels
+from datamodules import MNIST1D, UEA, Adult, BreastCancer, CaliforniaHousing, DataError, Digits, JapaneseVowels
 from datamodules.bundled import wheels
 
 
@@ -172,3 +172,14 @@ def test_without_scikit_learn_they_say_so(refused, monkeypatch: pytest.MonkeyPat
         assert said == (
             f"error: {name} is inside the package scikit-learn, which is not installed; pip install scikit-learn"
         )
+
+
+def test_shuffled_mnist1d_has_the_same_steps_in_one_other_order() -> None:
+    plain, shuffled = MNIST1D().load(), MNIST1D(shuffle_seq=True).load()
+    assert torch.equal(plain.y, shuffled.y)
+    assert torch.equal(plain.test, shuffled.test)
+    first, same = plain.x[0, 0], shuffled.x[0, 0]
+    order = torch.stack([(first - value).abs().argmin() for value in same])
+    assert sorted(order.tolist()) == [*range(40)]
+    assert order.tolist() != [*range(40)]
+    torch.testing.assert_close(plain.x[..., order], shuffled.x)

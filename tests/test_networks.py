@@ -13,14 +13,27 @@ import torch
 from small import model_for, quiet_trainer, small_data
 from torch import Tensor, nn
 
-from lit_models import ConfigError, LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTransformer, Schedule
-from lit_models.networks import CNN, MLP, RNN, Linear, Transformer
+from lit_models import (
+    ConfigError,
+    LitCNN,
+    LitLinear,
+    LitMLP,
+    LitModel,
+    LitResCNN,
+    LitResMLP,
+    LitRNN,
+    LitTransformer,
+    Schedule,
+)
+from lit_models.networks import CNN, MLP, RNN, Linear, ResCNN, ResMLP, Transformer
 from lit_models.schedules import OneCycleLR
 
 SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "linear": (LitLinear, {}),
     "mlp": (LitMLP, {"hidden": [8, 4]}),
+    "res mlp": (LitResMLP, {"width": 8, "num_blocks": 2}),
     "cnn": (LitCNN, {"channels": [4, 8]}),
+    "res cnn": (LitResCNN, {"channels": [4, 8, 8], "pool_blocks": 1}),
     "lstm": (LitRNN, {"cell": "lstm", "hidden": 4, "num_layers": 2}),
     "gru": (LitRNN, {"cell": "gru", "hidden": 4, "bidirectional": False}),
     "transformer": (LitTransformer, {"width": 8, "heads": 2, "num_layers": 1, "convolution": 3}),
@@ -184,9 +197,90 @@ def test_a_cnns_relu_after_the_pool_gives_what_the_usual_order_gives(dims: int, 
     assert features.shape == (5, 8, *(-(-side // 4) for side in shape[1:]))
 
 
+def norm_of(values: dict[str, Tensor], name: str, x: Tensor, train: bool) -> Tensor:
+    """Batch norm by its definition, over all but the channels, with the weights of that name."""
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    shape = [1, -1] + [1] * (x.dim() - 2)
+    mean, variance = values[f"{name}.running_mean"], values[f"{name}.running_var"]
+    if train:
+        mean, variance = x.mean(dim=axes), x.var(dim=axes, unbiased=False)
+    scaled = (x - mean.view(shape)) / (variance.view(shape) + 1e-5).sqrt()
+    return scaled * values[f"{name}.weight"].view(shape) + values[f"{name}.bias"].view(shape)
+
+
+def with_random_norms(network: nn.Module) -> nn.Module:
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            for values in (norm.running_mean, norm.weight, norm.bias):
+                nn.init.normal_(values)
+            nn.init.uniform_(norm.running_var, 0.5, 2.0)
+    return network
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_residual_mlp_is_the_one_of_its_paper(train: bool) -> None:
+    """x + Linear(ReLU(Linear(BatchNorm(x)))) in every block; Linear(ReLU(BatchNorm(x))) at the end."""
+    torch.manual_seed(0)
+    network = with_random_norms(ResMLP(5, 3, width=6, num_blocks=2, expansion=1.5, dropout=0.0)).train(train)
+    values = {name: value.clone() for name, value in network.state_dict().items()}
+    assert values["blocks.0.expand.weight"].shape == (9, 6)
+    x = torch.randn(7, 5)
+
+    def linear(name: str, x: Tensor) -> Tensor:
+        return x @ values[f"{name}.weight"].T + values[f"{name}.bias"]
+
+    z = linear("stem", x)
+    for block in ("blocks.0", "blocks.1"):
+        z = z + linear(
+            f"{block}.contract", linear(f"{block}.expand", norm_of(values, f"{block}.norm", z, train)).relu()
+        )
+    torch.testing.assert_close(network(x), linear("head", norm_of(values, "norm", z, train).relu()))
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("dims", "shape"), [(1, (2, 13)), (2, (2, 7, 9))])
+def test_a_residual_cnn_is_the_one_of_its_paper(dims: int, shape: tuple[int, ...], train: bool) -> None:
+    """Blocks of three convolutions with batch norm, ReLU behind all but the last, which the input is added ahead of."""
+    torch.manual_seed(0)
+    network = with_random_norms(ResCNN(2, 3, dims, channels=(4, 6, 6), pool_blocks=1)).train(train)
+    values = {name: value.clone() for name, value in network.state_dict().items()}
+    convolve, pool = (
+        (nn.functional.conv1d, nn.functional.max_pool1d)
+        if dims == 1
+        else (nn.functional.conv2d, nn.functional.max_pool2d)
+    )
+    assert not any(name.startswith("blocks.2.shortcut") for name in values)  # as many channels behind as ahead
+
+    def convolved(name: str, x: Tensor) -> Tensor:
+        weight = values[f"{name}.conv.weight"]
+        return norm_of(values, f"{name}.norm", convolve(x, weight, padding=weight.shape[-1] // 2), train)
+
+    x = torch.randn(5, *shape)
+    z = x
+    for index in range(3):
+        added = z if index == 2 else convolved(f"blocks.{index}.shortcut", z)
+        for place in range(3):
+            assert values[f"blocks.{index}.chain.{place}.conv.weight"].shape[-1] == (7, 5, 3)[place]
+            z = convolved(f"blocks.{index}.chain.{place}", z)
+            z = z.relu() if place < 2 else (z + added).relu()
+        z = pool(z, 2, ceil_mode=True) if index == 0 else z
+    expected = z.flatten(2).mean(dim=2) @ values["head.weight"].T + values["head.bias"]
+    torch.testing.assert_close(network(x), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_cnns_blocks_have_the_kernels_they_were_given() -> None:
+    """The network of Wang, Yan & Oates (2017), whose even kernel is the next odd one here."""
+    network = CNN(1, 3, channels=(128, 256, 128), kernel_size=(7, 5, 3), pool_blocks=0)
+    assert [tuple(block.conv.weight.shape) for block in network.blocks] == [(128, 1, 7), (256, 128, 5), (128, 256, 3)]
+    assert [block.conv.weight.shape[2] for block in CNN(1, 3).blocks] == [5, 5, 5]
+
+
 NETWORKS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "linear": (partial(Linear, 12, 4), (12,)),
     "mlp": (partial(MLP, 12, 4), (12,)),
+    "res mlp": (partial(ResMLP, 12, 4), (12,)),
+    "res cnn 1-d": (partial(ResCNN, 2, 4, 1), (2, 12)),
+    "res cnn 2-d": (partial(ResCNN, 2, 4, 2), (2, 5, 6)),
     "cnn 1-d": (partial(CNN, 2, 4, 1), (2, 12)),
     "cnn 2-d": (partial(CNN, 2, 4, 2), (2, 5, 6)),
     "lstm": (partial(RNN, 3, 4, "lstm"), (6, 3)),
@@ -219,7 +313,12 @@ def test_an_rnn_drops_states_between_its_layers_too() -> None:
     ("make", "why"),
     [
         (lambda: CNN(1, 2, kernel_size=4), "kernel_size must be odd"),
+        (lambda: CNN(1, 2, kernel_size=(3, 4, 5)), "kernel_size must be odd"),
+        (lambda: CNN(1, 2, kernel_size=(3, 5)), "2 sizes for 3 blocks"),
         (lambda: CNN(1, 2, dims=3), "1 or 2 dimensions"),
+        (lambda: ResCNN(1, 2, kernel_size=(8, 5, 3)), "kernel_size must be odd"),
+        (lambda: ResCNN(1, 2, kernel_size=()), "no convolution"),
+        (lambda: ResCNN(1, 2, dims=3), "1 or 2 dimensions"),
         (lambda: Transformer(3, 5, 2, width=10, heads=4), "multiple of heads"),
         (lambda: Transformer(3, 5, 2, convolution=2), "convolution must be odd"),
     ],

@@ -164,6 +164,7 @@ def test_every_combination_is_an_ordinary_run(
         assert command == made[name]["command"]
         assert f"{name}  test/accuracy {made[name]['metrics']['test/accuracy']:.4f}" in said
     assert len({one["fingerprints"]["split"] for one in made.values()}) == 1
+    assert "another process" not in said
     table = said.split(" ─")[1]
     rows = [line.split() for line in table.splitlines() if "LitMLP" in line]
     assert [row[:2] for row in sorted(rows)] == [["LitMLP-lr=1e-1", "2"], ["LitMLP-lr=1e-2", "2"]]

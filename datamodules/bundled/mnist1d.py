@@ -16,6 +16,7 @@ class MNIST1D(DataModule):
 
     Args:
         pooled: Split all rows by ``ratios``, instead of testing on the official 1,000 test rows.
+        shuffle_seq: Put the 40 steps into another order, the same in all series: neighbours then say nothing.
         kwargs: What every data module takes, see ``DataModule``.
     """
 
@@ -25,19 +26,21 @@ class MNIST1D(DataModule):
     num_outputs = 10
     class_names = tuple("0123456789")
 
-    def __init__(self, pooled: bool = False, **kwargs: Any) -> None:
+    def __init__(self, pooled: bool = False, shuffle_seq: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if find_spec("mnist1d") is None:
             raise DataError("MNIST1D is made by the package mnist1d, which is not installed; pip install mnist1d")
-        self.pooled = pooled
+        self.pooled, self.shuffle_seq = pooled, shuffle_seq
 
     def load(self) -> Rows:
         """The official train rows, then the official test rows."""
         # The package's own import pulls in matplotlib; its get_dataset() would go to the network.
         from mnist1d.data import get_dataset_args, make_dataset
 
+        settings = get_dataset_args()
+        settings.shuffle_seq = self.shuffle_seq
         with isolate_rng():  # it seeds the global generators
-            made = make_dataset(get_dataset_args())
+            made = make_dataset(settings)
         x = torch.cat([torch.from_numpy(made["x"]), torch.from_numpy(made["x_test"])]).float().unsqueeze(1)
         y = torch.cat([torch.from_numpy(made["y"]), torch.from_numpy(made["y_test"])]).long()
         test = None if self.pooled else torch.arange(len(made["x"]), len(x))

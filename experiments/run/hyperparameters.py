@@ -8,19 +8,28 @@ IN_TENSORBOARD = ("data", "data.batch_size", "data.normalize", "max_epochs", "mo
 """With all below ``model`` but the scheduler's own settings: what fits a table that a person reads."""
 
 
-def flat_hyperparameters(config: dict[str, Any]) -> dict[str, str | int | float | bool]:
+Setting = str | int | float | bool
+
+
+def flat_hyperparameters(config: dict[str, Any]) -> dict[str, Setting]:
     """A configuration as ``{"model": "LitCNN", "model.dropout": 0.1, "model.optimizer": "AdamW", ...}``.
 
     Classes are named without their module. Settings that are left at None are left out, and so are an optimizer's
     technical ones. Lists become text, which is all that TensorBoard's HParams tab can show of them.
     """
-    flat: dict[str, Any] = {"seed": config["seed_everything"], "max_epochs": config["trainer"]["max_epochs"]}
+    return {"seed": config["seed_everything"]} | flat_settings(config)
+
+
+def flat_settings(config: dict[str, Any]) -> dict[str, Setting]:
+    """The same of a configuration that may name only a part of its settings, without the seed."""
+    flat: dict[str, Any] = {}
+    _flatten("max_epochs", config.get("trainer", {}).get("max_epochs"), flat)
     for part in ("data", "model"):
-        _flatten(part, config[part], flat)
-    return {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in flat.items()}
+        _flatten(part, config.get(part), flat)
+    return {name: value if isinstance(value, Setting) else str(value) for name, value in flat.items()}
 
 
-def curated(flat: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+def curated(flat: dict[str, Setting]) -> dict[str, Setting]:
     """The few of ``flat_hyperparameters`` that TensorBoard's HParams tab shows."""
     return {
         name: value

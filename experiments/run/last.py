@@ -77,7 +77,7 @@ class LastCheckpoint(Checkpoint):
         alone = trainer.world_size == 1  # the other processes may be anywhere
         told = isinstance(exception, Interrupted | Diverged | SaveError)
         if whole and alone and not told and self._is_boundary(trainer):
-            self._save(trainer)
+            self.save(trainer)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if self.signal is not None:
@@ -91,11 +91,12 @@ class LastCheckpoint(Checkpoint):
         return self.signal
 
     def _save_and_stop(self, trainer: Trainer, stop: int | None) -> None:
-        self._save(trainer)
+        self.save(trainer)
         if stop is not None:
             raise Interrupted(stop)
 
-    def _save(self, trainer: Trainer) -> None:
+    def save(self, trainer: Trainer) -> None:
+        """Write the file, unless it holds this step already."""
         if self._saved != self._now(trainer):
             for logger in trainer.loggers:
                 logger.save()  # a resumed run logs nothing from before the checkpoint again
@@ -128,6 +129,9 @@ class LastCheckpoint(Checkpoint):
 class EpochBoundary(Callback):
     """Has ``last.ckpt`` written ahead of every other callback's ``on_train_epoch_start``, which a resumed run repeats.
 
+    And ahead of their ``on_train_end``, where weight averaging puts the average in place of the weights that a longer
+    run goes on with.
+
     Args:
         last: Who writes it.
     """
@@ -138,3 +142,7 @@ class EpochBoundary(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch before is over, its plateau schedule stepped."""
         self.last.at_epoch_start(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """So is the training."""
+        self.last.save(trainer)

@@ -1,10 +1,11 @@
 """A sweep from its words to its table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.papers import read_paper
 from experiments.sweep.checking import check
 from experiments.sweep.display import Display
 from experiments.sweep.folder import Folder
@@ -32,6 +33,8 @@ class Asked:
         search: The sampler; None for a grid.
         trials: How many trials a search has.
         space: The file of a search's space.
+        paper: The file of a published table, whose rows are run.
+        rows: Names of those that are; empty for all.
         words: The others, which are those of ``fit``.
         command: All of them, for the record.
     """
@@ -45,6 +48,8 @@ class Asked:
     search: str | None
     trials: int
     space: Path | None
+    paper: Path | None
+    rows: list[str]
     words: list[str]
     command: list[str]
 
@@ -60,6 +65,10 @@ class Asked:
                 raise ConfigError(f"--{option} is {value}; it is a number from 1 on")
         if (self.search is None) != (self.space is None):
             raise ConfigError("--search tpe and --space FILE belong together; add the other one, or leave both out")
+        if self.paper is not None and (self.grid or self.search):
+            raise ConfigError("--paper names the runs, as --grid and --search do; leave the other one out")
+        if self.rows and self.paper is None:
+            raise ConfigError("--rows are those of a published table, which --paper FILE names")
         parse_seeds(self.seeds)  # what is wrong with them is told before anything is done
         refuse_own(self.words)
         if self.search:
@@ -68,18 +77,45 @@ class Asked:
             return search(self)
         if self.resplit:
             refuse_typed(self.words, ["data.split_seed"], "--resplit")
+        launcher = self.launcher(self.jobs)
+        if self.paper is not None:
+            paper = read_paper(self.paper).only(self.rows)
+            labels, lines = [row.name for row in paper.rows], [(*row.words, *self.words) for row in paper.rows]
+            return self.run_lines(launcher, lines, lambda configs: labels, self.experiment or paper.experiment, {})
         grid = parse_grid(self.grid)
         refuse_typed(self.words, list(grid), "--grid")
-        launcher = self.launcher(self.jobs)
         settings = combinations(grid)
+
+        def named(configs: Sequence[dict[str, Any]]) -> list[str]:
+            models = [class_of(config, "model") for config in configs]
+            return [label_of(one, grid, model) for one, model in zip(settings, models, strict=True)]
+
         lines = [(*self.words, *settings_words(one)) for one in settings]
+        return self.run_lines(launcher, lines, named, self.experiment, {"grid": grid})
+
+    def run_lines(
+        self,
+        launcher: Launcher,
+        lines: Sequence[tuple[str, ...]],
+        named: Callable[[Sequence[dict[str, Any]]], Sequence[str]],
+        experiment: str | None,
+        asked: dict[str, object],
+    ) -> int:
+        """Check the words of every combination, and run it with every seed; the exit code.
+
+        Args:
+            launcher: Where they go.
+            lines: Words of ``fit``, those of a combination each.
+            named: Gives the combinations' names for their configurations.
+            experiment: The folder's name; None for the data's.
+            asked: What ``sweep.json`` tells beside the command.
+        """
         checked = check([("fit", *line) for line in lines])
         configs = checked.configs()
-        labels = [label_of(one, grid, class_of(config, "model")) for one, config in zip(settings, configs, strict=True)]
-        made = [Combination(*one) for one in zip(labels, lines, configs, strict=True)]
-        folder = Folder(place(configs, self.experiment))
+        made = [Combination(*one) for one in zip(named(configs), lines, configs, strict=True)]
+        folder = Folder(place(configs, experiment))
         with folder.alone():
-            return self.run_all(launcher, folder, made, checked.texts, {"grid": grid})
+            return self.run_all(launcher, folder, made, checked.texts, asked)
 
     def run_all(
         self,

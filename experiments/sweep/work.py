@@ -121,7 +121,7 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
             busy = launcher.running()
             if not busy and (signals or not (more or source.waiting())):
                 return outcomes, signals[0] if signals else None
-            for run in [] if busy or signals else source.waiting():
+            for run in [] if busy or signals or more else source.waiting():
                 if run.name not in told:
                     told.add(run.name)
                     display.say(f"{run.name} is in progress in another process; waiting for it")

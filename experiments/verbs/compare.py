@@ -12,7 +12,14 @@ EPILOG = """
 Runs that differ only in their seeds are a group. The best group is compared with every other on the same test rows:
 "better" is said where a difference this large would come up in under 5 % of repetitions with new training seeds and
 new test rows if there were none, whatever the number of groups. Runs of other data, other splits or another task come
-in a table of their own, and those that are not finished or broken are listed.
+in a table of their own, and those that are not finished or broken are listed. For example:
+
+  evenhand compare runs/mnist1d
+  evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
+
+A published table, whose recipes evenhand sweep --paper has run, shows its figures beside ours:
+
+  evenhand compare runs/paper-mnist1d --paper experiments/configs/papers/mnist1d.yaml
 """
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
@@ -36,7 +43,13 @@ def compare(words: list[str]) -> int:
     Raises:
         SystemExit: With code 2 for words or folders that cannot be used, after one sentence on stderr.
     """
-    parser = Parser("evenhand compare", description=WHAT, epilog=EPILOG, allow_abbrev=False)
+    parser = Parser(
+        "evenhand compare",
+        description=WHAT,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="Runs, experiments, or their root.")
     parser.add_argument("--metric", metavar="NAME", help="The one to compare by; the task's own.")
     parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help="Only runs set like this.")
@@ -44,15 +57,45 @@ def compare(words: list[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="table", help="What is printed.")
     parser.add_argument("--what-changed", action="store_true", help="Show the settings that differ, and no metrics.")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="Draw PNG and SVG files into this folder.")
+    parser.add_argument("--paper", type=Path, metavar="FILE", help="Show a published table's figures beside ours.")
     typed = parser.parse_args(words)
+    for option in ("metric", "where", "what_changed", "figures") if typed.paper else ():
+        if getattr(typed, option):
+            parser.error(f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out")
     from lit_models.errors import ConfigError
 
     try:
-        _compare(typed)
+        (_published if typed.paper else _compare)(typed)
     except ConfigError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
     return 0
+
+
+def _published(typed: argparse.Namespace) -> None:
+    from experiments.compare import formats, published, report
+    from experiments.compare.records import read_runs
+    from experiments.papers import read_paper
+
+    paper = read_paper(typed.paper)
+    runs, unread = read_runs(typed.paths)
+    found, left = published.outcomes(paper, runs)
+    rows = published.plain(found)
+    aside = report.left_out(unread + left)
+    match typed.format:
+        case "json":
+            omitted = [{"run": str(one.path), "reason": one.reason} for one in unread + left]
+            print(json.dumps({"source": paper.source, "rows": rows, "left_out": omitted}, indent=2))
+            return
+        case "csv":
+            print(formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
+        case "table":
+            formats.to_terminal(published.sheet(paper, found))
+        case "markdown":
+            print(formats.to_markdown(published.sheet(paper, found)))
+        case "latex":
+            print(formats.to_latex(published.sheet(paper, found)))
+    print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
 
 
 def _compare(typed: argparse.Namespace) -> None:

@@ -2,13 +2,15 @@
 
 import argparse
 from importlib.util import find_spec
+from pathlib import Path
 
 from datamodules import DataError
 from experiments.cli import DataCLI, answer
+from experiments.papers import read_paper
 from experiments.run.table import side_by_side
 from experiments.sweep.grid import parse_seeds
 
-HELP = """usage: evenhand floor [-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--experiment NAME]
+HELP = """usage: evenhand floor [-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]
 
 Fit what scikit-learn has on the train rows of the same split, test it on the same test rows, and record each as a run:
 the majority, logistic regression or ridge, a random forest, histogram gradient boosting; for texts TF-IDF + logistic
@@ -16,6 +18,10 @@ regression. It takes the words of fit, of which those of the data, --seed_everyt
 sweep does --seeds, with each of which every baseline is fitted:
 
   evenhand floor -c experiments/configs/recipes/adult/mlp.yaml --seeds 0..4
+
+The data of a published table, each once, into the folder of its runs:
+
+  evenhand floor --paper experiments/configs/papers/adult.yaml
 
 scikit-learn is needed: pip install 'evenhand[sklearn]'."""
 
@@ -32,8 +38,10 @@ def floor(words: list[str]) -> int:
 
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--seeds", nargs="+")
+    own.add_argument("--paper", type=Path)
     typed, words = own.parse_known_args(words)
     seeds: list[str] | None = typed.seeds
+    paper: Path | None = typed.paper
 
     def fit(words: list[str], command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
@@ -42,13 +50,27 @@ def floor(words: list[str]) -> int:
 
         from experiments.floor.fitting import fit_floor
 
-        cli = DataCLI(words, command, allowed)
-        config = cli.config[cli.config.subcommand]
-        records = [
-            record
-            for seed in (parse_seeds(seeds) if seeds else [config.seed_everything])
-            for record in fit_floor(cli.datamodule, config, cli.plain_config(), [*command, "--seeds", str(seed)], seed)
-        ]
-        Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
+        seen: list[dict[str, str]] = []
+        for line in [words] if paper is None else _lines(paper, words):
+            cli = DataCLI(line, command, allowed)
+            cli.datamodule.setup("fit")
+            if cli.datamodule.fingerprints() in seen:
+                continue
+            seen.append(cli.datamodule.fingerprints())
+            config = cli.config[cli.config.subcommand]
+            records = [
+                record
+                for seed in (parse_seeds(seeds) if seeds else [config.seed_everything])
+                for record in fit_floor(
+                    cli.datamodule, config, cli.plain_config(), [*command, "--seeds", str(seed)], seed
+                )
+            ]
+            Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)
+
+
+def _lines(path: Path, words: list[str]) -> list[list[str]]:
+    """The words of every row of a published table."""
+    paper = read_paper(path)
+    return [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]

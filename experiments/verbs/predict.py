@@ -7,6 +7,8 @@ HELP = """usage: evenhand predict --ckpt_path RUN --input FILE [--output predict
 
 Predict raw rows with a trained run. Its checkpoint is all that is needed: neither data nor configuration.
 
+  evenhand predict --ckpt_path runs/tabledata/RUN --input new.csv --output predictions.csv
+
   --ckpt_path RUN   the run's folder, of which the best checkpoint is taken, or a checkpoint
   --input FILE      what the run's data were: CSV or Parquet (tables, texts, series in long form, an index of images),
                     a folder of images or one image, .npz, .npy or IDX, .ts, a folder of .txt files or one

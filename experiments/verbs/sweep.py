@@ -15,6 +15,11 @@ All other words are those of evenhand fit. Every run is an ordinary one with its
 same command again goes on: finished runs are left, interrupted ones resumed, failed ones tried again. A failed run
 stops no other. --grid config=a.yaml,b.yaml compares recipes.
 
+A published table runs the recipes behind its rows, and evenhand compare shows both figures:
+
+  evenhand sweep --paper experiments/configs/papers/mnist1d.yaml --seeds 0..4
+  evenhand compare runs/paper-mnist1d --paper experiments/configs/papers/mnist1d.yaml
+
 A search tries settings on validation rows and tests what it chose, with every seed:
 
   evenhand sweep -c recipe.yaml --search tpe --trials 50 --space space.yaml --seeds 0..4
@@ -56,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     add("--search", choices=["tpe", "random"], help="Search the space of --space instead of a grid.")
     add("--trials", type=int, default=50, metavar="N", help="Trials of a search, those of before included; 50.")
     add("--space", type=Path, metavar="FILE", help="YAML: under each setting its range, log, int or choices.")
+    add("--paper", type=Path, metavar="FILE", help="Run the rows of a published table, into runs/paper-NAME/.")
+    add("--rows", nargs="+", default=[], metavar="ROW", help="Only these of the published table's rows.")
     return made
 
 

@@ -1,6 +1,6 @@
 """The convolutional network, over one dimension (series, tables) or two (images)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -9,8 +9,15 @@ from torch import Tensor, nn
 from lit_models.networks.padding import is_padding, masked_mean
 
 
+def check_odd(kernels: Sequence[int]) -> None:
+    """Raise ``ValueError`` for a side of a kernel that is even."""
+    for kernel in kernels:
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, so that padding keeps the size, and it is {kernel}")
+
+
 class Block(nn.Module):
-    """Convolution, batch norm, a max-pool that halves the grid where there is one, and ReLU.
+    """Convolution, batch norm, a max-pool that halves the grid where there is one, and ReLU where there is one.
 
     The ReLU comes after the max-pool: the two commute, so the outputs are the same, and it has half (1-D) or a
     quarter (2-D) of the elements left to work on.
@@ -21,9 +28,12 @@ class Block(nn.Module):
         dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
         kernel_size: Side of the kernel, odd.
         pool: Whether to halve the grid.
+        relu: Whether a ReLU comes last.
     """
 
-    def __init__(self, in_channels: int, channels: int, dims: int, kernel_size: int, pool: bool) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, dims: int, kernel_size: int, pool: bool, relu: bool = True
+    ) -> None:
         super().__init__()
         conv, norm, max_pool = (
             (nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d) if dims == 1 else (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)
@@ -31,7 +41,7 @@ class Block(nn.Module):
         self.conv = conv(in_channels, channels, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = norm(channels)
         self.pool = max_pool(2, ceil_mode=True) if pool else None  # ceil_mode: a side of 1 stays 1 and does not vanish
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU() if relu else nn.Identity()
 
     def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
         """(N, in_channels, L), of which ``padding`` (N, L) does not count -> (N, channels, L), or half of L."""
@@ -57,40 +67,26 @@ class Block(nn.Module):
         return grid.transpose(1, 2)
 
 
-class CNN(nn.Module):
-    """Blocks of convolution, batch norm, halving max-pool, ReLU; then global average pooling and a head.
+class ConvNet(nn.Module):
+    """Blocks of convolutions, then global average pooling, dropout and a head.
 
     Args:
-        in_channels: Channels of the input grid.
+        blocks: Each takes a grid and its padding, and has the max-pool that halves the grid, or None, as ``pool``.
+        channels: Of the last block.
         out_features: Number of outputs.
         dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
-        channels: Channels of each block, at least one.
-        kernel_size: Side of the kernels, odd, so that padding keeps the size.
         dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
-        pool_blocks: How many of the first blocks halve the grid; the others keep its size.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_features: int,
-        dims: int = 1,
-        channels: Sequence[int] = (64, 128, 128),
-        kernel_size: int = 5,
-        dropout: float = 0.1,
-        pool_blocks: int = 2,
+        self, blocks: Iterable[nn.Module], channels: int, out_features: int, dims: int, dropout: float
     ) -> None:
         super().__init__()
         if dims not in (1, 2):
-            raise ValueError(f"CNN convolves over 1 or 2 dimensions, and the input grid has {dims}")
-        if kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, so that padding keeps the size, and it is {kernel_size}")
-        self.blocks = nn.ModuleList(
-            Block(before, after, dims, kernel_size, pool=index < pool_blocks)
-            for index, (before, after) in enumerate(pairwise((in_channels, *channels)))
-        )
+            raise ValueError(f"convolutions go over 1 or 2 dimensions, and the input grid has {dims}")
+        self.blocks = nn.ModuleList(blocks)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(channels[-1], out_features)
+        self.head = nn.Linear(channels, out_features)
         # The same numbers in another order in memory, in which convolutions over images are faster.
         self.layout = torch.channels_last if dims == 2 else torch.contiguous_format
         self.blocks.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's annotations
@@ -115,3 +111,38 @@ class CNN(nn.Module):
             pooled = masked_mean(x.transpose(1, 2), is_padding(lengths, x.shape[2]))
         outputs: Tensor = self.head(self.dropout(pooled))
         return outputs
+
+
+class CNN(ConvNet):
+    """Blocks of convolution, batch norm, halving max-pool, ReLU; then global average pooling and a head.
+
+    Args:
+        in_channels: Channels of the input grid.
+        out_features: Number of outputs.
+        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
+        channels: Channels of each block, at least one.
+        kernel_size: Side of the kernels, odd, so that padding keeps the size; one for all blocks, or one for each.
+        dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
+        pool_blocks: How many of the first blocks halve the grid; the others keep its size.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_features: int,
+        dims: int = 1,
+        channels: Sequence[int] = (64, 128, 128),
+        kernel_size: int | Sequence[int] = 5,
+        dropout: float = 0.1,
+        pool_blocks: int = 2,
+    ) -> None:
+        kernels = [kernel_size] * len(channels) if isinstance(kernel_size, int) else [*kernel_size]
+        if len(kernels) != len(channels):
+            raise ValueError(f"kernel_size has {len(kernels)} sizes for {len(channels)} blocks; give one for each")
+        check_odd(kernels)
+        widths = zip(pairwise((in_channels, *channels)), kernels, strict=True)
+        blocks = (
+            Block(before, after, dims, kernel, pool=index < pool_blocks)
+            for index, ((before, after), kernel) in enumerate(widths)
+        )
+        super().__init__(blocks, channels[-1], out_features, dims, dropout)

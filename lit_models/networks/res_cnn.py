@@ -1,0 +1,81 @@
+"""The convolutional network of residual blocks (He et al. 2016; for series Wang, Yan & Oates 2017)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from lit_models.networks.cnn import Block, ConvNet, check_odd
+
+
+class ResidualBlock(nn.Module):
+    """A chain of convolutions with batch norm, added to its input, then ReLU and a max-pool where there is one.
+
+    Args:
+        in_channels: Channels of the input grid.
+        channels: Channels of the output grid.
+        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
+        kernel_size: Side of each convolution's kernel, odd.
+        pool: Whether to halve the grid.
+    """
+
+    def __init__(self, in_channels: int, channels: int, dims: int, kernel_size: Sequence[int], pool: bool) -> None:
+        super().__init__()
+        inner, last = [channels] * (len(kernel_size) - 1), len(kernel_size) - 1
+        self.chain = nn.ModuleList(
+            Block(before, after, dims, kernel, pool=False, relu=index < last)
+            for index, ((before, after), kernel) in enumerate(
+                zip(pairwise((in_channels, *inner, channels)), kernel_size, strict=True)
+            )
+        )
+        # What is added must have as many channels.
+        same = in_channels == channels
+        self.shortcut = None if same else Block(in_channels, channels, dims, 1, pool=False, relu=False)
+        self.relu = nn.ReLU()
+        self.pool = (nn.MaxPool1d if dims == 1 else nn.MaxPool2d)(2, ceil_mode=True) if pool else None
+
+    def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
+        """(N, in_channels, L), of which ``padding`` (N, L) does not count -> (N, channels, L), or half of L."""
+        added = x if self.shortcut is None else self.shortcut(x, padding)
+        for block in self.chain:
+            x = block(x, padding)
+        x = x + added
+        if self.pool is not None:
+            # What is padding must not be the largest of a pair.
+            x = self.pool(x if padding is None else x.masked_fill(padding.unsqueeze(1), -torch.inf))
+        outputs: Tensor = self.relu(x)
+        return outputs
+
+
+class ResCNN(ConvNet):
+    """Residual blocks of convolutions, then global average pooling and a head.
+
+    Args:
+        in_channels: Channels of the input grid.
+        out_features: Number of outputs.
+        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
+        channels: Channels of each block, at least one.
+        kernel_size: Side of each kernel of a block, odd; one convolution for each.
+        dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
+        pool_blocks: How many of the first blocks halve the grid; the others keep its size.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_features: int,
+        dims: int = 1,
+        channels: Sequence[int] = (64, 128, 128),
+        kernel_size: Sequence[int] = (7, 5, 3),
+        dropout: float = 0.0,
+        pool_blocks: int = 0,
+    ) -> None:
+        if not kernel_size:
+            raise ValueError("kernel_size names no convolution of a block; give one size for each")
+        check_odd(kernel_size)
+        blocks = (
+            ResidualBlock(before, after, dims, kernel_size, pool=index < pool_blocks)
+            for index, (before, after) in enumerate(pairwise((in_channels, *channels)))
+        )
+        super().__init__(blocks, channels[-1], out_features, dims, dropout)

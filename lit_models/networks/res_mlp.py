@@ -1,0 +1,67 @@
+"""The feed-forward network of residual blocks (Gorishniy et al. 2021, "ResNet" in their section 3.2)."""
+
+from torch import Tensor, nn
+
+
+class ResidualLayers(nn.Module):
+    """Batch norm, affine map, ReLU, dropout, affine map and dropout, beside a path that changes nothing.
+
+    Args:
+        width: Length of the vector.
+        inner: Its length between the two affine maps.
+        dropout: Probability of zeroing a unit between the two maps, in [0, 1).
+        residual_dropout: Probability of zeroing a unit of what is added, in [0, 1).
+    """
+
+    def __init__(self, width: int, inner: int, dropout: float, residual_dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+        self.expand = nn.Linear(width, inner)
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(dropout)
+        self.contract = nn.Linear(inner, width)
+        self.residual_dropout = nn.Dropout(residual_dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, width) -> (N, width)."""
+        added = self.contract(self.dropout(self.relu(self.expand(self.norm(x)))))
+        outputs: Tensor = x + self.residual_dropout(added)
+        return outputs
+
+
+class ResMLP(nn.Module):
+    """An affine map to ``width``, residual blocks, then batch norm, ReLU and an affine head.
+
+    Args:
+        in_features: Length of the input vector.
+        out_features: Number of outputs.
+        width: Length of the vector from block to block.
+        num_blocks: How many blocks.
+        expansion: Length of the vector inside a block, as a multiple of ``width``.
+        dropout: Probability of zeroing a unit inside a block, in [0, 1).
+        residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        width: int = 192,
+        num_blocks: int = 2,
+        expansion: float = 2.0,
+        dropout: float = 0.2,
+        residual_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Linear(in_features, width)
+        self.blocks = nn.Sequential(
+            *(ResidualLayers(width, round(width * expansion), dropout, residual_dropout) for _ in range(num_blocks))
+        )
+        self.norm = nn.BatchNorm1d(width)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(width, out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_features) -> (N, out_features)."""
+        outputs: Tensor = self.head(self.relu(self.norm(self.blocks(self.stem(x)))))
+        return outputs

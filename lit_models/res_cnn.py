@@ -1,0 +1,34 @@
+"""The convolutional network of residual blocks as a LightningModule."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lit_models.base import LitModel
+from lit_models.networks import ResCNN
+from lit_models.stems import Stemmed, to_grid
+
+
+class LitResCNN(LitModel):
+    """Residual blocks of convolutions: for series the ResNet of Wang, Yan & Oates (2017).
+
+    Args:
+        channels: Channels of each block.
+        kernel_size: Side of each kernel of a block, odd; one convolution for each.
+        dropout: Probability of zeroing a pooled feature, in [0, 1).
+        pool_blocks: How many of the first blocks halve the grid.
+        kwargs: What every model takes, see ``LitModel``.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (64, 128, 128),
+        kernel_size: Sequence[int] = (7, 5, 3),
+        dropout: float = 0.0,
+        pool_blocks: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        stem = to_grid(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        in_channels, *grid = stem.shape
+        cnn = ResCNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks)
+        self.network = Stemmed(stem, cnn)

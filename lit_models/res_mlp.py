@@ -1,0 +1,34 @@
+"""The feed-forward network of residual blocks as a LightningModule."""
+
+from typing import Any
+
+from lit_models.base import LitModel
+from lit_models.networks import ResMLP
+from lit_models.stems import Stemmed, to_vector
+
+
+class LitResMLP(LitModel):
+    """Residual blocks of feed-forward layers over the flattened row: the ResNet of Gorishniy et al. (2021).
+
+    Args:
+        width: Length of the vector from block to block.
+        num_blocks: How many blocks.
+        expansion: Length of the vector inside a block, as a multiple of ``width``.
+        dropout: Probability of zeroing a unit inside a block, in [0, 1).
+        residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
+        kwargs: What every model takes, see ``LitModel``.
+    """
+
+    def __init__(
+        self,
+        width: int = 192,
+        num_blocks: int = 2,
+        expansion: float = 2.0,
+        dropout: float = 0.2,
+        residual_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        body = ResMLP(stem.shape[0], self.num_outputs, width, num_blocks, expansion, dropout, residual_dropout)
+        self.network = Stemmed(stem, body)

@@ -1,0 +1,92 @@
+"""Wheel and sdist, installed away from the checkout: commands, configurations and types are inside."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from own_files import write_all
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("datamodules", "experiments", "lit_models")
+
+
+def python(*words: str, cwd: Path, path: Path | None = None) -> str:
+    """What a Python process says, which finds modules under ``path`` and nothing of the checkout."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    done = subprocess.run(
+        [sys.executable, *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def built(kind: str, source: Path, folder: Path) -> Path:
+    """A wheel or an sdist of a source tree, made by the build backend as pip would."""
+    code = f"from setuptools import build_meta; build_meta.build_{kind}({str(folder)!r})"
+    folder.mkdir()
+    python("-c", code, cwd=source)
+    (made,) = folder.iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    source = folder / "source"
+    source.mkdir()
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    return built("wheel", source, folder / "wheel")
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("installed")
+    python("-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel), cwd=target)
+    return target
+
+
+def test_it_holds_what_the_checkout_holds(wheel: Path) -> None:
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.partition("/")[0].endswith(".dist-info")}
+    kept = (".py", ".yaml", ".html", ".typed")
+    files = [
+        path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.suffix in kept or path.name == "py.typed"
+    ]
+    assert inside == {str(path.relative_to(ROOT)) for path in files}
+    assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+
+
+def test_commands_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    evenhand = ("-m", "experiments")
+    assert python(*evenhand, "--version", cwd=tmp_path, path=installed).startswith("evenhand ")
+    where = python("-c", "import experiments, sys; print(experiments.__path__[0])", cwd=tmp_path, path=installed)
+    assert Path(where.strip()).is_relative_to(installed)
+    write_all(tmp_path)
+    short = ("--trainer.max_epochs", "1", "--figures", "false")
+    own = ("--data", "TableData", "--data.path", "my.csv", "--data.target", "label")
+    assert "no --model was typed" in python(*evenhand, "fit", *own, *short, cwd=tmp_path, path=installed)
+    files = ("-c", "experiments/configs/data/digits.yaml", "-c", "experiments/configs/model/mlp.yaml")
+    python(*evenhand, "fit", *files, "--run", "one", *short, cwd=tmp_path, path=installed)
+    assert "accuracy" in python(*evenhand, "compare", "runs/digits", cwd=tmp_path, path=installed)
+    words = ("predict", "--ckpt_path", "runs/digits/one", "--input", "digits.npy", "--output", "out.csv")
+    save = "from sklearn.datasets import load_digits; import numpy; numpy.save('digits', load_digits().images[:9])"
+    python("-c", save, cwd=tmp_path)
+    python(*evenhand, *words, cwd=tmp_path, path=installed)
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 10
+
+
+def test_the_sdist_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(built("sdist", wheel.parents[1] / "source", tmp_path / "sdist")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.glob("evenhand-*")
+    again = built("wheel", source, tmp_path / "wheel")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
