@@ -7,13 +7,14 @@ steps has it, so that whatever looks at a block's end (checkpoints, schedules, v
 bit for bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, WeightAveraging
 from lightning.pytorch.core.hooks import DataHooks
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 ON_THE_WAY = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
-WITHIN_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+OF_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
+
+WITHIN_A_STEP = (*OF_A_STEP, "on_before_optimizer_step")
 """Hooks of callbacks that are not called for the steps that are taken ahead."""
 
 
@@ -73,14 +76,19 @@ def take_ahead(model: "LitModel", batch: dict[str, Any], optimizer: Optimizer) -
     by_step = [one for one in trainer.lr_scheduler_configs if one.interval == "step"]
     taken: list[Step] = []
     hook, model._current_fx_name = model._current_fx_name, "training_step"  # under which the step logs
-    current, moves = batch, _moves(trainer)
+    cleared: list[Any] = [steps.zero_grad.total, steps.zero_grad.current]
+    counts = [steps.step.total, steps.step.current, *cleared]
+    current, moves, step = batch, _moves(trainer), _step_of(model, optimizer)
     for _ in range(_room(trainer, model.steps_per_execution) - 1):
         if progress.is_last_batch:  # the fetcher knows more than the loader's length
             break
         progress.increment_started()
-        loss = _step(model, current, loop.batch_idx, optimizer)
-        for count in (steps.step, steps.zero_grad):
-            count.increment_by(1)
+        loss = step(current, loop.batch_idx)
+        for count in counts:
+            count.ready += 1
+            count.completed += 1
+        for count in cleared:
+            count.started += 1
         progress.increment_processed()
         for on_plateau in (False, True) if by_step else ():
             loop.update_lr_schedulers("step", update_plateau_schedulers=on_plateau)
@@ -134,18 +142,32 @@ def _next(trainer: Trainer, fetcher: Any, moves: bool) -> dict[str, Any]:
     return taken
 
 
-def _step(model: "LitModel", batch: dict[str, Any], batch_idx: int, optimizer: Optimizer) -> Tensor:
-    """Loss, gradients, clipping and the optimizer's step, in Lightning's order; the loss."""
-    trainer = model.trainer
-    with torch.enable_grad():
-        output: Any = trainer.strategy.training_step(batch, batch_idx)
-        loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
-        model.on_before_zero_grad(optimizer)
-        model.optimizer_zero_grad(trainer.current_epoch, batch_idx, optimizer)
-        model.on_before_backward(loss)
-        model.backward(loss)
-        model.on_after_backward()
-    model.on_before_optimizer_step(optimizer)
-    model.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
-    optimizer.step()
-    return loss.detach()
+def _step_of(model: "LitModel", optimizer: Optimizer) -> Callable[[dict[str, Any], int], Tensor]:
+    """What takes a step in Lightning's order, and gives its loss; what does nothing in this run is left out of it."""
+    trainer, strategy = model.trainer, model.trainer.strategy
+    as_it_is = type(trainer.precision_plugin) is Precision and strategy.model is model
+    forward: Callable[..., Any] = model.training_step if as_it_is else strategy.training_step
+    clip, algorithm = trainer.gradient_clip_val, trainer.gradient_clip_algorithm
+    clips = bool(clip) or is_overridden("configure_gradient_clipping", model)
+    hooks = [name for name in OF_A_STEP if is_overridden(name, model)]
+
+    def hook(name: str, *arguments: Any) -> None:
+        if name in hooks:
+            getattr(model, name)(*arguments)
+
+    def step(batch: dict[str, Any], batch_idx: int) -> Tensor:
+        with torch.enable_grad():
+            output = forward(batch, batch_idx)
+            loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
+            hook("on_before_zero_grad", optimizer)
+            model.optimizer_zero_grad(trainer.current_epoch, batch_idx, optimizer)
+            hook("on_before_backward", loss)
+            model.backward(loss)
+            hook("on_after_backward")
+        model.on_before_optimizer_step(optimizer)
+        if clips:
+            model.configure_gradient_clipping(optimizer, clip, algorithm)
+        optimizer.step()
+        return loss.detach()
+
+    return step

@@ -39,7 +39,7 @@ class _AUROC(Metric):
     def compute(self) -> Tensor:
         """The mean of the areas; undefined where one of them is."""
         areas = [auroc(*one) for one in self.pairs(dim_zero_cat(self.preds), dim_zero_cat(self.target))]
-        return torch.tensor(areas, dtype=torch.float64).mean()
+        return torch.tensor(areas, dtype=torch.float64).mean().float()  # as torchmetrics answers
 
     @abstractmethod
     def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -43,7 +43,7 @@ WORKLOADS = {
     "cnn": Workload("image", (1, 28, 28), 8192, 128, "LitCNN --model.channels [32,64] --model.kernel_size 3"),
     "lstm": Workload("series", (8, 100), 8192, 64, "LitRNN --model.hidden 64 --model.bidirectional false"),
     "transformer": Workload(
-        "series", (8, 64), 4096, 64, "LitTransformer --model.width 128 --model.num_layers 2 --model.dropout 0.1"
+        "series", (8, 64), 3072, 64, "LitTransformer --model.width 128 --model.num_layers 2 --model.dropout 0.1"
     ),
 }
 CLASSES, VALIDATION = 10, 2048
