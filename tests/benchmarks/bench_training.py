@@ -43,7 +43,7 @@ from workloads import WORKLOADS, Clock, Rival, Seconds
 from experiments.__main__ import main
 from lit_models.optimizers import build_optimizer
 
-EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 7, "lstm": 7, "transformer": 5}
+EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 5, "lstm": 5, "transformer": 5}
 START = """fit --trust workloads --data workloads.Made --data.duplicates ignore --trainer.callbacks+ workloads.Clock
 --model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch --trainer.accelerator cpu
 --seed_everything 1 --figures false"""

@@ -40,8 +40,8 @@ MLP = "LitMLP --model.hidden [128]"
 WORKLOADS = {
     "mlp64": Workload("table", (64,), 160_000, 64, MLP, blocks=True, share=0.05),
     "mlp1024": Workload("table", (64,), 480_000, 1024, MLP, blocks=True, share=0.2),
-    "cnn": Workload("image", (1, 28, 28), 8192, 128, "LitCNN --model.channels [32,64] --model.kernel_size 3"),
-    "lstm": Workload("series", (8, 100), 8192, 64, "LitRNN --model.hidden 64 --model.bidirectional false"),
+    "cnn": Workload("image", (1, 28, 28), 16_384, 128, "LitCNN --model.channels [32,64] --model.kernel_size 3"),
+    "lstm": Workload("series", (8, 100), 24_576, 64, "LitRNN --model.hidden 64 --model.bidirectional false"),
     "transformer": Workload(
         "series", (8, 64), 3072, 64, "LitTransformer --model.width 128 --model.num_layers 2 --model.dropout 0.1"
     ),
