@@ -3,7 +3,7 @@ BIN := .venv/bin
 
 BENCH ?=
 
-.PHONY: demo test bench bench-growth bench-data bench-predict clean
+.PHONY: demo test bench bench-growth bench-data bench-predict bench-inference bench-serve clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -31,6 +31,14 @@ bench-data: .venv/installed
 # Predicting a million rows against reading them and the bare network.
 bench-predict: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_predict.py
+
+# ONNX artefacts against the networks they were made of, at batch 1 and 1,024 on one core.
+bench-inference: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_inference.py
+
+# Requests a second of a server, one at a time and many at once.
+bench-serve: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_serve.py
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt

@@ -11,16 +11,15 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.facts import Modality, TaskName
 from datamodules.inputs import ArrayInputs, Inputs
 from datamodules.loaders import Batches, TensorLoader, Transform
-from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
+from datamodules.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
 from datamodules.placing import Place, placed
 from datamodules.rows import Rows, digest, first_copies
 from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split, check_ratios
 
-TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
-Modality = Literal["table", "series", "image", "text"]
 Sampler = Literal["shuffle", "balanced"]
 
 
@@ -208,6 +207,12 @@ class DataModule(LightningDataModule):
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
         return {**self._tensors(index), "y": self.rows.y[index], "row": index}
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """What an exported model is given of some rows, by their numbers: ``inputs.unprepared()``'s tensors."""
+        lengths = self.rows.lengths
+        of_rows = None if lengths is None else lengths[index]
+        return ArrayInputs(Unchanged(), self.input_shape).tensors(self._inputs(index), of_rows)
 
     @property
     def inputs(self) -> Inputs:

@@ -283,7 +283,7 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
             trust.allow(packages)
             path = typed(words, "ckpt_path")
             if path not in (None, LAST):
-                if words[:1] == ["predict"]:
+                if words[:1] in (["predict"], ["export"]):
                     path = str(checkpoint_of(path))
                     words = [*words, "--ckpt_path", path]
                 config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made

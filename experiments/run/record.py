@@ -26,6 +26,7 @@ from experiments.run.predictions import write_predictions
 from experiments.run.reading import read_record, this_process
 from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
+from experiments.run.test_rows import keep_test_rows
 from lit_models import LitModel
 from lit_models.base import Evaluation
 
@@ -139,6 +140,8 @@ class RunRecord(Callback):
             classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
             write_predictions(self.directory.path / "predictions.parquet", columns, classes)
+            data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+            self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
                 if self.figures and trainer.logger.experiment is not None:
