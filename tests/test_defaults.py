@@ -19,7 +19,7 @@ from experiments.packaged import resolve
 Fit = Callable[..., dict[str, Any]]
 
 OWN = {
-    "TableData": ("LitMLP", ["--data.path", "my.csv", "--data.target", "label"]),
+    "TableData": ("LitLinear", ["--data.path", "my.csv", "--data.target", "label"]),
     "ImageData": ("LitCNN", ["--data.path", "photos", "--data.size", "[8,8]"]),
     "SeriesData": ("LitCNN", ["--data.path", "NAME_TRAIN.ts", "--data.test_path", "NAME_TEST.ts"]),
     "TextData": ("LitLinear", ["--data.path", "reviews.csv", "--data.text", "review", "--data.target", "stars"]),
@@ -45,10 +45,17 @@ def test_data_alone_are_enough(
 
 
 def test_what_is_typed_wins_over_the_choice(fit: Fit) -> None:
-    words = ["--data", "BreastCancer", "--data.batch_size", "50", "--model.hidden", "[7]", "--trainer.max_epochs", "1"]
+    words = ["--data", "BreastCancer", "--data.batch_size", "50", "--model.dropout", "0.5", "--trainer.max_epochs", "1"]
     config = yaml.safe_load((fit(*words)["path"] / "config.yaml").read_text())
     assert config["data"]["init_args"]["batch_size"] == 50
-    assert config["model"]["init_args"]["hidden"] == [7]
+    assert config["model"]["init_args"]["dropout"] == 0.5
+
+
+def test_a_small_table_gets_the_linear_model_and_a_large_one_the_mlp() -> None:
+    data = small_data(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
+    for train, expected in {499: "LitLinear", 500: "LitMLP"}.items():
+        data.part_rows = lambda train=train: {"train": train, "val": 100, "test": 100}
+        assert choose(data, "SmallData").config["model"]["class_path"] == expected
 
 
 def test_a_model_that_is_typed_gets_its_own_defaults(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +77,7 @@ def test_the_run_goes_on_as_it_was_chosen(fit: Fit, root: Path) -> None:
 
 
 def test_settings_that_are_wrong_are_told_as_ever(refused: Callable[..., str]) -> None:
-    assert "LitMLP has no setting 'hiden'" in refused("--data", "BreastCancer", "--model.hiden", "[7]")
+    assert "LitLinear has no setting 'dropuot'" in refused("--data", "BreastCancer", "--model.dropuot", "0.5")
     assert "there is no setting trainer.max_epoch" in refused("--data", "BreastCancer", "--trainer.max_epoch", "2")
     assert "cannot be read" in refused("--data", "TableData", "--data.path", "no.csv", "--data.target", "y")
 
