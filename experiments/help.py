@@ -14,7 +14,7 @@ data      --data TableData | ImageData | SeriesData | TextData | StreamedTable |
                  JapaneseVowels | MNIST1D | UEA | WomensReviews
           --data.path, --data.target, --data.batch_size, --data.group, --data.folds ...
           --data.help TableData                    all settings of one class
-model     --model LitLinear | LitMLP | LitCNN | LitRNN | LitTransformer; or left to Evenhand
+model     --model LitLinear | LitMLP | LitResMLP | LitCNN | LitResCNN | LitRNN | LitTransformer; or left to Evenhand
           --model.dropout, --model.hidden, --model.loss, --model.class_weights, --model.metrics ...
           --model.help LitCNN                      all settings of one class
 optimizer --model.optimizer AdamW --model.optimizer.lr 1e-3 --model.optimizer.weight_decay 0.01
