@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench-data bench-predict clean
+.PHONY: demo test bench-data bench-predict bench-inference bench-serve bench-ranks bench-gpu clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -21,6 +21,22 @@ bench-data: .venv/installed
 # Predicting a million rows against reading them and the bare network.
 bench-predict: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_predict.py
+
+# ONNX artefacts against the networks they were made of, at batch 1 and 1,024 on one core.
+bench-inference: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_inference.py
+
+# Requests a second of a server, one at a time and many at once.
+bench-serve: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_serve.py
+
+# Two processes of one thread each against one; wants two free cores.
+bench-ranks: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_ranks.py
+
+# One GPU: a fit beside the hand-written loop and the chip's rate at matrices.
+bench-gpu: .venv/installed
+	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt

@@ -11,15 +11,14 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.facts import Modality, TaskName
 from datamodules.inputs import ArrayInputs, Inputs
 from datamodules.loaders import Batches, TensorLoader, Transform
-from datamodules.normalization import Method, Normalizer, Statistics, fit, learn, restore
+from datamodules.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
 from datamodules.rows import Rows, digest, first_copies
 from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split, check_ratios
 
-TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
-Modality = Literal["table", "series", "image", "text"]
 Sampler = Literal["shuffle", "balanced"]
 
 
@@ -32,7 +31,8 @@ class DataModule(LightningDataModule):
     data, which a run records.
 
     Args:
-        batch_size: Rows of a training batch, over all devices together.
+        batch_size: Rows of an optimizer's step, over all devices and accumulated gradients together; where a
+            ``GradientAccumulationScheduler`` accumulates, of each of the steps that it takes together.
         ratios: Shares of train, val and test. With a test part that the data set comes with, the first two keep
             their proportion.
         stratify: Give each part its share of each class; for the tasks with one class a row where it is left out.
@@ -108,6 +108,8 @@ class DataModule(LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read, split and fit, once; what a checkpoint brought is kept."""
+        if stage == "fit":
+            check_batch(self.batch_size, self._process()[1], self._accumulated())
         self.split_now()
         assert self.split is not None
         self._check_processes(len(self.split.train))
@@ -184,6 +186,7 @@ class DataModule(LightningDataModule):
             world_size=world_size,
             balance=self._balance(),
             transform=self.transform("train"),
+            accumulate=self._accumulated(),
         )
 
     def val_dataloader(self) -> Batches:
@@ -204,6 +207,12 @@ class DataModule(LightningDataModule):
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
         return {**self._tensors(index), "y": self.rows.y[index], "row": index}
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """What an exported model is given of some rows, by their numbers: ``inputs.unprepared()``'s tensors."""
+        lengths = self.rows.lengths
+        of_rows = None if lengths is None else lengths[index]
+        return ArrayInputs(Unchanged(), self.input_shape).tensors(self._inputs(index), of_rows)
 
     @property
     def inputs(self) -> Inputs:
@@ -318,14 +327,24 @@ class DataModule(LightningDataModule):
 
     def _check_processes(self, train_rows: int) -> None:
         _, world_size = self._process()
-        if self.batch_size % world_size:
-            raise DataError(
-                f"batch_size {self.batch_size} is that of all {world_size} processes together; "
-                f"choose a multiple of {world_size}"
-            )
         if train_rows < world_size:
             raise DataError(f"{train_rows} train rows are too few for {world_size} processes; use fewer devices")
+
+    def _accumulated(self) -> int:
+        """Batches whose gradients the Trainer accumulates into one step."""
+        return self.trainer.accumulate_grad_batches if self.trainer else 1
 
     def _process(self) -> tuple[int, int]:
         """Which process this is, and of how many."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def check_batch(batch_size: int, devices: int, accumulated: int) -> None:
+    """Raise ``DataError`` for a batch that does not divide over devices and accumulated batches, with ones that do."""
+    parts = devices * accumulated
+    if batch_size % parts:
+        below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
+        raise DataError(
+            f"--data.batch_size {batch_size} is that of {devices} devices times {accumulated} accumulated batches "
+            f"together; choose {f'{below} or ' if below else ''}{above}, a multiple of {parts}"
+        )

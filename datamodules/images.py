@@ -4,8 +4,8 @@ from typing import Any
 
 import polars
 
-from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.imaging.base import PixelData
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.reading import read_images

@@ -1,9 +1,9 @@
 """From raw rows to what a model is given, in training and long after it: the contract, and rows that are arrays."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy
 import polars
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.normalization import Normalizer, restore
+from datamodules.normalization import Normalizer, Unchanged, restore
 from datamodules.rows import valid
 
 ROW = "row"
@@ -64,6 +64,10 @@ class Inputs(Protocol):
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values that ``datamodules.restore`` makes it of again, beside those that the data module has."""
+        ...
+
+    def unprepared(self) -> Self:
+        """The same with tensors ahead of what was learned of numbers: NaN where missing, and not normalized."""
         ...
 
     def chunks(self, source: Any) -> Iterator[Chunk]:
@@ -143,6 +147,10 @@ class ArrayInputs:
     def state_dict(self) -> dict[str, Any]:
         """The shape."""
         return {"kind": "array", "shape": list(self.shape)}
+
+    def unprepared(self) -> "ArrayInputs":
+        """Rows as they come."""
+        return replace(self, normalizer=Unchanged())
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "ArrayInputs":

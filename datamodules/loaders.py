@@ -50,12 +50,15 @@ class Loader(ABC):
         batch_size: Rows of a batch over all processes; the last one has what is left.
         shuffle: Whether every epoch has an order of its own, to train on. A last batch that would give a process less
             than two rows is then left out, since a batch norm cannot learn from one; other rows are left out in every
-            epoch. All processes get equally many rows of every batch.
+            epoch.
         seed: Of the order.
         rank: Which of the processes this is. The rows of a batch do not depend on how many there are: each process
             takes every ``world_size``-th of them.
         world_size: Number of processes.
         transform: What is done to each batch.
+        accumulate: To train on, each batch is handed out in so many pieces, whose gradients the Trainer accumulates.
+            A piece of a last batch that does not divide evenly has a ``share``: what its mean loss is multiplied with,
+            so that the mean over pieces and processes is that over the batch's rows.
     """
 
     batch_sampler = None
@@ -69,6 +72,7 @@ class Loader(ABC):
         rank: int = 0,
         world_size: int = 1,
         transform: Transform | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -76,6 +80,7 @@ class Loader(ABC):
         self.rank = rank
         self.world_size = world_size
         self.transform = transform
+        self.accumulate = accumulate if shuffle else 1
         self.epoch = 0
         self._consumed = 0
         self._resume_at = 0
@@ -102,41 +107,58 @@ class Loader(ABC):
             self.epoch, self._consumed, self._resume_at = epoch, 0, 0
 
     def __len__(self) -> int:
-        """Batches of a pass, the same in every process."""
+        """Pieces of batches of a pass, the same number in every process."""
         batches, rest = divmod(self.num_rows, self.batch_size)
-        if not self.shuffle:
-            return batches + (rest > 0)
-        each = rest // self.world_size
-        return batches + (each > 1 or (each == 1 and not batches))
+        return batches * self.accumulate + self._pieces_of(rest)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of this epoch, from where a restored state left off."""
         start, self._resume_at = self._resume_at, 0
         take = self.begin()
         for index in range(start, len(self)):
-            first = index * self.batch_size
-            last = min(first + self.batch_size, self.num_rows)
-            if self.shuffle:
-                last -= (last - first) % self.world_size
+            number, piece = divmod(index, self.accumulate)
+            first = number * self.batch_size
+            rows = min(self.batch_size, self.num_rows - first)
+            pieces = self._pieces_of(rows)
+            # Every piece begins with a row of the first process, so that a process has evenly spaced rows of an epoch.
+            ends = [rows // self.world_size * end // pieces * self.world_size for end in (piece, piece + 1)]
+            last = rows if piece + 1 == pieces else ends[1]
+            here = slice(ends[0] + self.rank, last, self.world_size)
             self._consumed = index + 1
-            batch = take(slice(first + self.rank, last, self.world_size))
-            yield batch if self.transform is None else self._transformed(batch, index)
+            batch = take(slice(first + here.start, first + here.stop, self.world_size))
+            if self.transform is not None:
+                batch = self._transformed(batch, number, here)
+            parts = self.world_size * self.accumulate
+            if self.shuffle and (mine := len(batch["row"])) * parts != rows:
+                batch = {**batch, "share": torch.tensor(mine * parts / rows)}
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """The seed, the epoch, and how many of its batches were handed out."""
-        return {"seed": self.seed, "epoch": self.epoch, "consumed": self._consumed % max(1, len(self))}
+        """The seed, the epoch, and how many pieces of its batches were handed out, of how many to a batch."""
+        consumed = self._consumed % max(1, len(self))
+        return {"seed": self.seed, "epoch": self.epoch, "consumed": consumed, "accumulate": self.accumulate}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where ``state_dict`` was taken."""
+        """Go on where ``state_dict`` was taken, with the batch that was begun where the pieces are others now."""
         self.seed, self.epoch, self._consumed = state["seed"], state["epoch"], state["consumed"]
+        if (before := state.get("accumulate", 1)) != self.accumulate:
+            self._consumed = self._consumed // before * self.accumulate
         self._resume_at = self._consumed
 
-    def _transformed(self, batch: Batch, index: int) -> Batch:
+    def _pieces_of(self, rows: int) -> int:
+        """Into how many pieces a batch of so many rows is cut; 0 where it is left out."""
+        if not self.shuffle:
+            return int(rows > 0)
+        if rows == self.batch_size:
+            return self.accumulate
+        each = rows // self.world_size
+        return max(1, min(self.accumulate, each // 2)) if each > (self.num_rows > self.batch_size) else 0
+
+    def _transformed(self, batch: Batch, number: int, here: slice) -> Batch:
         assert self.transform is not None
-        draws = generator(self.seed, self.epoch, 1 + index)
+        draws = generator(self.seed, self.epoch, 1 + number)
         uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
-        mine = uniform[self.rank :: self.world_size]
-        return self.transform(batch, mine[: len(batch["row"])])
+        return self.transform(batch, uniform[here])
 
 
 class TensorLoader(Loader):
@@ -153,6 +175,7 @@ class TensorLoader(Loader):
         world_size: Number of processes.
         balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
         transform: What is done to each batch.
+        accumulate: Pieces of a batch.
     """
 
     def __init__(
@@ -165,8 +188,9 @@ class TensorLoader(Loader):
         world_size: int = 1,
         balance: Tensor | None = None,
         transform: Transform | None = None,
+        accumulate: int = 1,
     ) -> None:
-        super().__init__(batch_size, shuffle, seed, rank, world_size, transform)
+        super().__init__(batch_size, shuffle, seed, rank, world_size, transform, accumulate)
         self.tensors = tensors
         self.balance = balance
 

@@ -49,7 +49,15 @@ class Quantiles(NamedTuple):
         return mapped.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1).contiguous()
 
 
-Normalizer = Statistics | Quantiles
+class Unchanged(NamedTuple):
+    """Nothing is done: whoever gets the rows normalizes them."""
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Bytes as they are, other numbers as float64: not a digit is lost ahead of the normalization."""
+        return x if x.dtype == torch.uint8 else x.double()
+
+
+Normalizer = Statistics | Quantiles | Unchanged
 
 
 def learn(x: Tensor, method: Method, lengths: Tensor | None = None) -> Normalizer:
@@ -73,6 +81,8 @@ def learn(x: Tensor, method: Method, lengths: Tensor | None = None) -> Normalize
 
 def restore(state: dict[str, Tensor]) -> Normalizer:
     """What ``_asdict()`` was taken of."""
+    if not state:
+        return Unchanged()
     return Quantiles(**state) if "values" in state else Statistics(**state)
 
 

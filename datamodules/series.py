@@ -7,8 +7,8 @@ from typing import Any
 
 import polars
 
-from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.sequences import array_file, ts_format
 from datamodules.sequences.base import SequenceData
 from datamodules.sequences.long_form import from_long

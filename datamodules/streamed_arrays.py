@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.base import Modality, TaskName
 from datamodules.errors import DataError
+from datamodules.facts import Modality, TaskName
 from datamodules.loaders import Batch
 from datamodules.streaming.base import StreamData
 from datamodules.streaming.dealing import Dealing

@@ -6,10 +6,11 @@ from typing import Any
 import numpy
 import polars
 import torch
+from torch import Tensor
 
-from datamodules.base import TaskName
 from datamodules.bundled.wheels import cache_folder
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.loaders import Batch
 from datamodules.streaming.base import StreamData
 from datamodules.streaming.converted import Converted, Wanted, convert, types_of
@@ -84,6 +85,10 @@ class StreamedTable(StreamData):
         self.encoding = Encoding({}, {})
         if self.sizes:
             self._learn_now()  # how many categories there are is a fact
+
+    def unprepared(self, index: Tensor) -> Batch:
+        """Numbers, NaN where missing, and category indices."""
+        return self.inputs.unprepared().tensors(self._columns(self._rows_at(index)), torch.arange(len(index)))
 
     @property
     def inputs(self) -> TableInputs:

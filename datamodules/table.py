@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from datamodules.base import TaskName
+from datamodules.facts import TaskName
 from datamodules.splitting.files import read_files
 from datamodules.tables.base import FrameData
 from datamodules.tables.frames import MISSING, read_frame

@@ -6,8 +6,8 @@ from typing import Any
 
 import polars
 
-from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.splitting.files import read_files
 from datamodules.tables.frames import MISSING, read_frame
 from datamodules.texts.base import LabelledTexts

@@ -27,11 +27,13 @@ compare   compare     runs side by side, with statistics over seeds and test row
 use       test        a checkpoint on the test rows again
           validate    a checkpoint on the validation rows
           predict     raw rows, by a checkpoint alone
+          export      files that answer without the training code: ONNX and others
+          serve       requests by HTTP, and a page to try it on
 other     demo        five architectures on MNIST-1D, a minute and a half
 
 evenhand VERB --help tells more; --version tells the version."""
 
-VERBS = ("compare", "demo", "floor", "inspect", "predict", "sweep")
+VERBS = ("compare", "demo", "export", "floor", "inspect", "predict", "serve", "sweep")
 """Each a function of its name, in a module of its name in ``verbs/``; all others are Lightning's."""
 
 

@@ -14,14 +14,16 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins import LayerSync
 
 import datamodules
 import lit_models
 from datamodules import DataError, DataModule
 from experiments import defaults, monitors, parsing, trust
-from experiments.exits import Diverged, SaveError, at_once, handled
+from experiments.exits import Diverged, RankDied, SaveError, at_once, handled
 from experiments.messages import FACTS, Parser
 from experiments.quiet import quieten
+from experiments.run import finding, launching
 from experiments.run.amend import amendment
 from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
@@ -29,22 +31,26 @@ from experiments.run.checkpoint_io import SafeCheckpointIO
 from experiments.run.checkpoints import best_path, checkpoint_of, config_in
 from experiments.run.continuing import LAST, Start, beneath, decide, find_run, typed
 from experiments.run.directory import RunDirectory, job_seed
+from experiments.run.early import check_devices
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
 from experiments.run.tensorboard import RunLogger
+from experiments.run.watch import Watch
 from lit_models import ConfigError, LitModel
+from lit_models.batch_norm import GlobalBatchNorms
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
 """Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""
 
-USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, SaveError)
+USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, RankDied, SaveError)
 
 for package in (lit_models, datamodules):  # a short name resolves to classes that were imported
     for name in package.__all__:
         getattr(package, name)
 parsing.install()
+launching.install()
 
 
 class EvenhandCLI(LightningCLI):
@@ -125,11 +131,25 @@ class EvenhandCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; what a constructor refuses is the configuration's fault."""
         try:
-            super().instantiate_classes()
+            check_devices(self.config[self.subcommand], training=self.subcommand == "fit")
+            self._find() if self.subcommand == "fit" else super().instantiate_classes()
         except (TypeError, ValueError) as error:
             if _told(error) is None:
                 raise ConfigError(_innermost(error)) from error
             raise
+
+    def _find(self) -> None:
+        """The same, anew with what a finder found, where one is among the callbacks."""
+        config = self.config.fit
+        finders, found = finding.take(config), {}
+        super().instantiate_classes()
+        for finder in finders if self.start.checkpoint is None else ():
+            name, value = finding.find(finder, self.config_init.fit.trainer, self.model, self.datamodule)
+            config[name] = found[name.replace(".init_args", "")] = value
+            super()._set_seed()
+            super().instantiate_classes()
+        if self.record is not None and found:
+            self.record.content["found"] = found
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """The trainer that was asked for, with the record, the checkpoints, the logger and the progress beside it."""
@@ -158,9 +178,11 @@ class EvenhandCLI(LightningCLI):
                 self.start = Start(Path(config.ckpt_path), changes)
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
-        settings.callbacks = [*callbacks, *progress_bar(settings)]
+        settings.callbacks = [*callbacks, *progress_bar(settings), Watch()]
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         plugins = _as_list(settings.get("plugins"))
+        if not any(isinstance(plugin, LayerSync) for plugin in plugins):
+            plugins = [*plugins, GlobalBatchNorms()]
         own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)  # somebody's own way of writing is typed
         settings.plugins = plugins if own else [*plugins, files]
         return self._instantiate_trainer({**settings, **kwargs}, [])
@@ -268,8 +290,8 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
         do: Gets the words without those, the whole command, and the changes that are allowed.
 
     Raises:
-        SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 130 and 143 where
-            SIGINT or SIGTERM ended it.
+        SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 4 where another
+            of its processes is gone, 130 and 143 where SIGINT or SIGTERM ended it.
     """
     command = ["evenhand", *words]
     words, packages = trust.take(words, "--trust")
@@ -281,7 +303,7 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
             trust.allow(packages)
             path = typed(words, "ckpt_path")
             if path not in (None, LAST):
-                if words[:1] == ["predict"]:
+                if words[:1] in (["predict"], ["export"]):
                     path = str(checkpoint_of(path))
                     words = [*words, "--ckpt_path", path]
                 config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
@@ -293,7 +315,8 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
         said = " ".join(str(told or error).split())
         bug = "" if told else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
         hint = "" if told or debug else "; --debug shows where"
-        print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
+        if not getattr(told, "silent", False):
+            print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
         raise SystemExit(getattr(told, "code", 2) if told else 1) from error
     return 0
 

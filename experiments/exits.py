@@ -1,4 +1,7 @@
-"""How a process ends: 0 done, 1 a bug, 2 bad configuration or data, 3 diverged, 130 SIGINT, 143 SIGTERM."""
+"""How a process ends: 0 done, 1 a bug, 2 bad configuration or data, 3 diverged, 4 lost another process of the run.
+
+130 stands for SIGINT and 143 for SIGTERM.
+"""
 
 import os
 import signal
@@ -28,6 +31,27 @@ class SaveError(Exception):
     """A checkpoint cannot be written; the one before it is whole."""
 
     code = 2
+
+
+class RankDied(Exception):  # noqa: N818
+    """Another process of the run is gone, and this one ends because of it.
+
+    Args:
+        rank: Which one.
+        world_size: Of how many.
+        what: How it ended.
+        code: What this process is to end with: the exit code of the one that is gone, 4 where it has none.
+        silent: Whether another process says so.
+    """
+
+    def __init__(self, rank: int, world_size: int, what: str, code: int = 4, silent: bool = False) -> None:
+        super().__init__(
+            f"rank {rank} of the {world_size} processes {what}, so that all of them end; the same command goes on "
+            "from the last checkpoint, on any number of devices"
+        )
+        self.rank = rank
+        self.code = code
+        self.silent = silent
 
 
 Handler = Callable[[int, FrameType | None], Any]

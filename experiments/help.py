@@ -14,8 +14,8 @@ data      --data TableData | ImageData | SeriesData | TextData | StreamedTable |
                  JapaneseVowels | MNIST1D | UEA | WomensReviews
           --data.path, --data.target, --data.batch_size, --data.group, --data.folds ...
           --data.help TableData                    all settings of one class
-model     --model LitLinear | LitMLP | LitResMLP | LitCNN | LitResCNN | LitRNN | LitTransformer; or left to Evenhand
-          --model.dropout, --model.hidden, --model.loss, --model.class_weights, --model.metrics ...
+model     --model LitLinear | LitMLP | LitResMLP | LitCNN | LitResCNN | LitRNN | LitTransformer
+          --model.dropout, --model.loss, --model.class_weights ...; chosen for the data if left out
           --model.help LitCNN                      all settings of one class
 optimizer --model.optimizer AdamW --model.optimizer.lr 1e-3 --model.optimizer.weight_decay 0.01
           --model.schedule.scheduler CosineAnnealingLR | OneCycleLR | ReduceLROnPlateau ...

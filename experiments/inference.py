@@ -1,14 +1,10 @@
 """A trained run in Python: ``load("runs/...").predict(rows)``, from its checkpoint alone."""
 
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import polars
 import torch
 import yaml
 from jsonargparse._util import import_object
@@ -19,41 +15,18 @@ from datamodules.inputs import Chunk, Inputs
 from datamodules.loaders import TensorLoader
 from datamodules.restore import restore_inputs
 from experiments import trust
+from experiments.answering import VALUES, Answering
 from experiments.run.checkpoint_io import read
 from experiments.run.checkpoints import CONFIG, checkpoint_of
-from experiments.run.predictions import answers
 from lit_models import ConfigError, LitModel
 
 Device = Literal["auto", "cpu", "cuda"]
-T = TypeVar("T")
 
 OF_TRAINING = ("loss", "class_weights", "optimizer", "schedule", "metrics")
 """What a model is told that makes no difference to its predictions."""
 
-VALUES = 2**20
-"""Numbers of a batch at most, as in evaluation; rows are at most 1,024."""
 
-
-@dataclass
-class Predicted:
-    """Predictions of some rows.
-
-    Args:
-        rows: Ids and predictions.
-        bad: Ids of the rows that cannot be predicted, and a ``reason`` for each.
-        counts: What of the rows is worth knowing, and how many of them it is said of.
-        notes: Sentences about the whole source.
-        done: Share of the source that has been read, in [0, 1].
-    """
-
-    rows: polars.DataFrame
-    bad: polars.DataFrame
-    counts: Counter[str]
-    notes: tuple[str, ...]
-    done: float
-
-
-class Predictor:
+class Predictor(Answering):
     """A trained model, and what turns raw rows into its inputs.
 
     Args:
@@ -72,66 +45,19 @@ class Predictor:
         target_names: tuple[str, ...] = (),
         device: torch.device | None = None,
     ) -> None:
+        super().__init__(model.task.name, inputs, class_names, target_names)
         self.device = device or torch.device("cpu")
         self.model = model.eval().requires_grad_(False).to(self.device)
-        self.inputs = inputs
-        self.class_names, self.target_names = class_names, target_names
-
-    def predict(self, source: Any) -> polars.DataFrame:
-        """Predictions, one row for each row of the source, in its order.
-
-        Args:
-            source: A frame of polars or pandas, or a dictionary of columns, for tables, texts, series in long form and
-                paths of images; an array for images, series and rows of numbers; texts, arrays or paths of images in a
-                list; or the path of a file or folder that ``evenhand predict --input`` takes.
-
-        Returns:
-            ``row``, counted from 0; the predicted class as ``prediction`` and each one's probability as
-            ``probability_<class>``; for labels 0 or 1 as ``prediction_<label>`` besides their probabilities; for
-            regression the values, in the target's units, as ``prediction``, or ``prediction_<target>`` of several.
-
-        Raises:
-            DataError: For a source that does not fit, or with the first row that cannot be predicted.
-        """
-        frames = []
-        for predicted in self.chunks(source):
-            if len(predicted.bad):
-                row, reason = predicted.bad.select("row", "reason").row(0)
-                raise DataError(f"row {row} cannot be predicted: {reason}")
-            frames.append(predicted.rows)
-        if not frames:
-            raise DataError("there is no row to predict")
-        return polars.concat(frames)
-
-    def chunks(self, source: Any) -> Iterator[Predicted]:
-        """The same a part at a time, for sources larger than memory, bad rows with their reasons.
-
-        Raises:
-            DataError: For a source that does not fit.
-        """
-        for chunk in _ahead(self.inputs.chunks(source)):
-            prediction = answers(self.model.task.name, self._predict(chunk), self.class_names, self.target_names)
-            rows = chunk.ids.hstack(prediction)
-            yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
 
     @torch.inference_mode()
-    def _predict(self, chunk: Chunk) -> Tensor:
-        """What the task predicts (N, ...), float64."""
+    def compute(self, chunk: Chunk) -> Tensor:
+        """What the task predicts of the rows that can be predicted (N, ...), float64."""
         size = max(1, min(1024, VALUES // max(1, prod(self.model.input_shape))))
         outputs = [torch.empty(0, self.model.num_outputs, device=self.device)]
         for batch in TensorLoader(chunk.tensors, size) if len(chunk.ids) else ():
             there = {name: column.to(self.device) for name, column in batch.items()}
             outputs.append(self.model(there["x"], there.get("categories"), there.get("lengths")).float())
         return self.model.task.predict(torch.cat(outputs)).cpu()
-
-
-def _ahead(values: Iterator[T]) -> Iterator[T]:
-    """The same values, the next one already being made, in another thread, while one is worked with."""
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(next, values, None)
-        while (value := following.result()) is not None:
-            following = pool.submit(next, values, None)
-            yield value
 
 
 def load(path: str | Path, device: Device = "auto", packages: list[str] | None = None) -> Predictor:
@@ -153,7 +79,7 @@ def load(path: str | Path, device: Device = "auto", packages: list[str] | None =
         config = yaml.safe_load(checkpoint[CONFIG])
         name = config["data"]["class_path"].rpartition(".")[2]
         state = checkpoint[name]
-        model = _model(config["model"]["class_path"], checkpoint)
+        model = build_model(config["model"]["class_path"], checkpoint["hyper_parameters"], checkpoint["state_dict"])
         classes, targets = tuple(state.get("class_names", ())), tuple(state.get("target_names", ()))
         return Predictor(model, restore_inputs(state), classes, targets, _device(device))
     except (ConfigError, DataError):
@@ -164,15 +90,23 @@ def load(path: str | Path, device: Device = "auto", packages: list[str] | None =
         raise ConfigError(f"{file} cannot be predicted with, {lacking}{reason}; name a checkpoint of a run") from error
 
 
-def _model(class_path: str, checkpoint: dict[str, Any]) -> LitModel:
+def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> LitModel:
+    """A model by its class, its hyper-parameters and its weights.
+
+    Raises:
+        ConfigError: For a class that is no model.
+    """
     made = import_object(class_path)  # refuses what is not allowed
     if not (isinstance(made, type) and issubclass(made, LitModel)):
         raise ConfigError(f"{class_path} is no model")
-    settings = {name: value for name, value in checkpoint["hyper_parameters"].items() if not name.startswith("_")}
-    model = made(**{name: value for name, value in settings.items() if name not in OF_TRAINING})
-    weights = {name: value for name, value in checkpoint["state_dict"].items() if not name.startswith("loss.")}
-    model.load_state_dict(weights)
+    model = made(**of_network(settings))
+    model.load_state_dict({name: value for name, value in state.items() if not name.startswith("loss.")})
     return model
+
+
+def of_network(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyper-parameters that make a difference to predictions."""
+    return {name: value for name, value in settings.items() if name not in OF_TRAINING and not name.startswith("_")}
 
 
 def _device(name: Device) -> torch.device:

@@ -13,17 +13,20 @@ from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lit_models.class_weights import ClassWeights
+from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
 from lit_models.memory import peak_memory
-from lit_models.optimizers import build_optimizer
+from lit_models.optimizers import build_optimizer, dims
 from lit_models.plain import is_plain, plain
+from lit_models.scaling import ScaleRate, scale_rate
 from lit_models.schedules import Schedule
 from lit_models.stems import Modality
 from lit_models.steps import total_steps
 from lit_models.tasks import TASKS, TaskName
 
 Batch = dict[str, Tensor]
-"""``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``."""
+"""``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``; in a
+last training batch that does not divide evenly, ``share``, what its loss is multiplied with."""
 
 
 class Evaluation(NamedTuple):
@@ -55,6 +58,9 @@ class LitModel(LightningModule):
         optimizer: Any ``torch.optim`` optimizer with its settings.
         schedule: A learning-rate schedule; a constant rate where it is left out.
         metrics: Metrics to compute besides the task's, by name; they get what the task's get.
+        scale_lr: Multiply the optimizer's rate with the number of devices (linear) or its root (sqrt), for when
+            ``data.batch_size``, which is that of all devices together, is multiplied with it too.
+        compile: Compile the network with ``torch.compile``: seconds at first, faster steps after, if it pays.
 
     Raises:
         ConfigError: For a task or modality that does not exist, or a loss that does not fit.
@@ -75,6 +81,8 @@ class LitModel(LightningModule):
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
         metrics: dict[str, Metric] | None = None,
+        scale_lr: ScaleRate = "none",
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self._save_plain_hyperparameters()
@@ -91,6 +99,10 @@ class LitModel(LightningModule):
         self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
         self.optimizer_factory = optimizer
         self.schedule = schedule
+        self.scale_lr = scale_lr
+        self.compiles = compile
+        self.compiled: Compiled | None = None
+        self._axes: dict[str, int] = {}
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **(metrics or {})}
         for metric in self.metrics.values():
@@ -137,6 +149,9 @@ class LitModel(LightningModule):
             self.task.set_target_statistics(*statistics)
         if self.class_weights is not None and data is not None and stage == "fit":
             self.class_weights.learn(data.class_counts())
+        self._axes = dims(self)
+        if self.compiles and self.compiled is None:
+            self.compiled = Compiled(self.network)
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums."""
@@ -165,7 +180,7 @@ class LitModel(LightningModule):
         loss: Tensor = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
         rows = len(batch["y"])
         self._loss_sum += torch.stack([loss.detach() * rows, loss.new_tensor(float(rows))])
-        return loss
+        return loss * batch["share"] if "share" in batch else loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Keep the norm of all gradients at the last step of an epoch, ahead of clipping."""
@@ -212,7 +227,9 @@ class LitModel(LightningModule):
         epochs = -1 if self.trainer.max_epochs is None else self.trainer.max_epochs
         try:
             # fused steps unscale 16-bit gradients themselves, too late for clipping
-            optimizer = build_optimizer(self.optimizer_factory, self, fused=self.trainer.precision != "16-mixed")
+            fused = self.trainer.precision != "16-mixed"
+            optimizer = build_optimizer(self.optimizer_factory, self, fused, self._axes)
+            scale_rate(optimizer, self.scale_lr, self.trainer.world_size)
             if self.schedule is None:
                 return optimizer
             direction = self.direction(self.schedule.monitor) if self.schedule.monitor else "min"

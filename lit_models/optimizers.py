@@ -1,16 +1,26 @@
 """From an optimizer's settings and a network to the optimizer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 
+WRAPPED = "_fsdp_wrapped_module."
+"""What fully sharded training puts into parameters' names."""
+
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 """An optimizer's class with everything but the parameters: what ``--model.optimizer`` makes."""
 
 
-def build_optimizer(factory: OptimizerFactory, module: nn.Module, fused: bool = True) -> Optimizer:
+def dims(module: nn.Module) -> dict[str, int]:
+    """How many axes each parameter has, by its name; fully sharded ones are flat pieces of themselves later on."""
+    return {name.replace(WRAPPED, ""): parameter.dim() for name, parameter in module.named_parameters()}
+
+
+def build_optimizer(
+    factory: OptimizerFactory, module: nn.Module, fused: bool = True, axes: Mapping[str, int] | None = None
+) -> Optimizer:
     """An optimizer over the module's trainable parameters.
 
     Biases and the scales of norms (everything with fewer than two axes) get no weight decay, as in nanoGPT's
@@ -21,13 +31,16 @@ def build_optimizer(factory: OptimizerFactory, module: nn.Module, fused: bool = 
         module: Whose parameters to optimize.
         fused: Take the one-kernel step where the optimizer has one and nobody chose an implementation; on CPU
             Adam's is three to four times as fast as the default, with the same arithmetic up to rounding.
+        axes: What ``dims`` said of the module ahead of any sharding.
     """
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    axes = axes or dims(module)
+    named = [(name.replace(WRAPPED, ""), one) for name, one in module.named_parameters() if one.requires_grad]
+    parameters = [parameter for _, parameter in named]
     optimizer = factory(parameters)
     groups: list[Any] = parameters
     if "weight_decay" in optimizer.defaults:
-        decayed = [parameter for parameter in parameters if parameter.dim() >= 2]
-        spared = [parameter for parameter in parameters if parameter.dim() < 2]
+        decayed = [parameter for name, parameter in named if axes[name] >= 2]
+        spared = [parameter for name, parameter in named if axes[name] < 2]
         groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
         groups = [group for group in groups if group["params"]]
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]

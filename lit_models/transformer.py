@@ -17,6 +17,8 @@ class LitTransformer(LitModel):
         dropout: Probability of zeroing an element of a sublayer's output, in [0, 1).
         pooling: One vector for the sequence: the mean of all tokens, or a class token ahead of them.
         convolution: Kernel size, odd, of the convolution that embeds the tokens; 1 embeds each alone.
+        checkpoint_activations: Compute each layer again in the backward pass instead of keeping what is inside: the
+            same numbers, less memory, a third more time.
         kwargs: What every model takes, see ``LitModel``.
     """
 
@@ -28,12 +30,22 @@ class LitTransformer(LitModel):
         dropout: float = 0.1,
         pooling: Literal["mean", "class_token"] = "mean",
         convolution: int = 1,
+        checkpoint_activations: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size, width)
         length, features = stem.shape
         transformer = Transformer(
-            features, length, self.num_outputs, width, heads, num_layers, dropout, pooling, convolution
+            features,
+            length,
+            self.num_outputs,
+            width,
+            heads,
+            num_layers,
+            dropout,
+            pooling,
+            convolution,
+            checkpoint_activations,
         )
         self.network = Stemmed(stem, transformer)

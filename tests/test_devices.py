@@ -44,5 +44,5 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path: Path) -> None:
     words = ["--trainer.devices", "2", "--data.batch_size", "101", "--trainer.default_root_dir", str(tmp_path)]
     done = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
     assert done.returncode == 2
-    assert "choose a multiple of 2" in done.stderr
+    assert "choose 100 or 102, a multiple of 2" in done.stderr
     assert not (tmp_path / "runs").exists()

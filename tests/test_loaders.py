@@ -117,26 +117,46 @@ def test_an_epoch_after_the_one_that_was_left_begins_at_its_beginning(
 
 
 @QUICK
-@given(ROWS, st.integers(1, 4), st.integers(1, 4), st.booleans(), SEEDS)
-def test_processes_share_out_the_batches_of_one(
-    rows: int, each: int, world_size: int, shuffle: bool, seed: int
+@given(ROWS, st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.booleans(), SEEDS)
+def test_processes_and_pieces_share_out_the_batches_of_one(
+    rows: int, each: int, world_size: int, accumulate: int, shuffle: bool, seed: int
 ) -> None:
-    batch_size = each * world_size
+    batch_size = each * world_size * accumulate
     ranks = [
-        loader(rows, batch_size, shuffle=shuffle, seed=seed, rank=rank, world_size=world_size)
+        loader(rows, batch_size, shuffle=shuffle, seed=seed, rank=rank, world_size=world_size, accumulate=accumulate)
         for rank in range(world_size)
     ]
     whole = rows_of(loader(rows, batch_size, shuffle=shuffle, seed=seed))
-    shares = [rows_of(one) for one in ranks]
-    assert {len(one) for one in ranks} == {len(share) for share in shares} == {len(shares[0])}
-    for batch, *parts in zip(whole, *shares, strict=False):
-        dealt = sorted(chain(*parts))
-        if shuffle:  # a process with a row less would wait for the others for ever
-            assert len({len(part) for part in parts}) == 1
-            assert len(set(dealt)) == len(dealt) > len(batch) - world_size
-            assert set(dealt) <= set(batch)
-        else:
-            assert dealt == batch
+    dealt = [list(one) for one in ranks]
+    pieces = accumulate if shuffle else 1
+    assert {len(one) for one in ranks} == {len(share) for share in dealt} == {len(dealt[0])}
+    if rows >= world_size:
+        assert len(whole) - (-len(dealt[0]) // -pieces) in ((0, 1) if shuffle else (0,))
+    for number, batch in enumerate(whole):
+        parts = [one for share in dealt for one in share[number * pieces : (number + 1) * pieces]]
+        if not parts:
+            assert len(batch) < 2 * world_size
+            continue
+        assert sorted(chain(*(one["row"].tolist() for one in parts))) == sorted(batch)
+        if shuffle and rows >= world_size:
+            assert all(len(one["row"]) > 1 for one in parts) or len(batch) == batch_size or len(whole) == 1
+            # What DDP and the Trainer make of the pieces' means of a value is its mean over the batch.
+            means = [one["row"].double().mean() * float(one.get("share", 1.0)) for one in parts]
+            assert float(sum(means)) / (world_size * pieces) == pytest.approx(sum(batch) / len(batch), rel=1e-6)
+
+
+@QUICK
+@given(ROWS, st.sampled_from([1, 2, 3, 6]), st.sampled_from([1, 2, 3, 6]), st.integers(0, 20))
+def test_an_epoch_goes_on_with_the_same_batch_in_other_pieces(rows: int, before: int, now: int, done: int) -> None:
+    left = loader(rows, 6, shuffle=True, accumulate=before)
+    for _, _batch in zip(range(min(done, rows // 6) * before), left, strict=False):
+        pass
+    restored = loader(rows, 6, shuffle=True, accumulate=now)
+    restored.load_state_dict(left.state_dict())
+    batches = list(chain(*rows_of(loader(rows, 6, shuffle=True))))
+    rest = sorted(chain(*rows_of(restored)))
+    assert rest == sorted(batches[len(batches) - len(rest) :])
+    assert len(batches) - len(rest) in (min(done, rows // 6) * 6, 0)
 
 
 class Seen(Callback):

@@ -33,7 +33,14 @@ def test_the_folder_holds_everything(fit: Fit) -> None:
     names = {one.name for one in path.rglob("*") if one.is_file()}
     events = {name for name in names if name.startswith("events.out.tfevents")}
     assert len(events) == 1
-    written = {"config.yaml", "record.json", "predictions.parquet", "split.parquet", "inspection.json"}
+    written = {
+        "config.yaml",
+        "record.json",
+        "predictions.parquet",
+        "split.parquet",
+        "test_rows.safetensors",
+        "inspection.json",
+    }
     assert names - events == {"best.ckpt", "last.ckpt", *written}
     assert record["seed"] == 3
     assert set(record["versions"]) >= {"python", "torch", "lightning"}

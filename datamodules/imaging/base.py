@@ -74,6 +74,10 @@ class PixelData(DataModule):
         val, test = self._given
         return Rows(self._images, self._target.y, test, val, about=self._about)
 
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Pixels as bytes."""
+        return {"x": self._images[index]}
+
     @property
     def inputs(self) -> ImageInputs:
         """Size, channels and statistics."""

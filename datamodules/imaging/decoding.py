@@ -1,5 +1,6 @@
 """One image file or array as bytes of the wanted size and channels, by pillow."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -26,26 +27,26 @@ RESIZE = Image.Resampling.BILINEAR
 """Linear, and over all pixels that a smaller one covers, so that nothing aliases."""
 
 
-def channels_of(path: Path) -> Channels:
+def channels_of(path: Path | bytes) -> Channels:
     """Whether a file is grey (1) or has colours (3), by its header alone; a palette has colours.
 
     Raises:
         DataError: For a file that is no image.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _open(path) as image:
             return 1 if image.mode in GREY else 3
     except Exception as error:
         raise _unreadable(path, error) from error
 
 
-def decode(path: Path, channels: Channels, size: tuple[int, int] | None) -> Pixels:
+def decode(path: Path | bytes, channels: Channels, size: tuple[int, int] | None) -> Pixels:
     """The pixels of a file, the way up that its EXIF orientation says.
 
     Of several frames it is the first. 16 bits become the upper 8; transparent pixels lie on white.
 
     Args:
-        path: Of the file.
+        path: Of the file, or what is in it.
         channels: Grey or colour, whatever the file has.
         size: Height and width to resize to; its own where None.
 
@@ -56,7 +57,7 @@ def decode(path: Path, channels: Channels, size: tuple[int, int] | None) -> Pixe
         DataError: For a file that is not there, is no image or is not all there, or says that it is enormous.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _open(path) as image:
             image.load()
             return finish(ImageOps.exif_transpose(image), channels, size)
     except Exception as error:  # pillow's readers raise what they like on broken files
@@ -92,7 +93,17 @@ def _opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _open(image: Path | bytes) -> Image.Image:
+    return Image.open(BytesIO(image) if isinstance(image, bytes) else image, formats=FORMATS)
+
+
+def called(image: Path | bytes) -> str:
+    """An image's name in a sentence."""
+    return "it" if isinstance(image, bytes) else str(image)
+
+
+def _unreadable(image: Path | bytes, error: Exception) -> DataError:
+    path = called(image)
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} is not there; correct the path or take its row out")
     if isinstance(error, UnidentifiedImageError):

@@ -1,7 +1,7 @@
 """From images to normalized pixels of one size, with the statistics of the train rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from datamodules.imaging.decoding import Channels
 from datamodules.imaging.reading import Images, Wanted, read_each
 from datamodules.imaging.sources import TABLES, walk
 from datamodules.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.normalization import Normalizer, restore
+from datamodules.normalization import Normalizer, Unchanged, restore
 from datamodules.tables.frames import MISSING
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.streaming import Table
@@ -57,6 +57,10 @@ class ImageInputs:
             "column": self.column,
         }
 
+    def unprepared(self) -> "ImageInputs":
+        """Pixels as bytes."""
+        return replace(self, normalizer=Unchanged())
+
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "ImageInputs":
         """From the state of a data module."""
@@ -65,7 +69,7 @@ class ImageInputs:
         return cls(restore(state["statistics"]), inputs["channels"], size, inputs["resize"], inputs["column"])
 
     def chunks(self, source: Any) -> Iterator[Chunk]:
-        """An image, a folder of them, an index file, arrays (.npz, .npy, IDX); in Python paths, a frame or an array.
+        """An image, a folder of them, an index file, arrays; in Python paths, files' contents, a frame or an array.
 
         Bad is what is no image, or has another size where the train rows had one size without being resized.
         """
@@ -85,6 +89,8 @@ class ImageInputs:
             yield from self._index(Table(frame, MISSING), Path())
         elif isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source):
             yield from self._paths([Path(one) for one in source], [str(one) for one in source], Path())
+        elif isinstance(source, list | tuple) and all(isinstance(one, bytes) for one in source):
+            yield from self._pieces(list(source), numbered(len(source)))
         else:
             yield from self._array(numpy.asarray(source), "the array")
 
@@ -117,8 +123,8 @@ class ImageInputs:
             yield self._chunk(pixels, numbered(len(some), first), reasons, (), done)
 
     def _pieces(
-        self, paths: list[Path], ids: polars.DataFrame, reasons: Reasons | None = None, notes: tuple[str, ...] = (),
-        done: float = 0.0,
+        self, paths: list[Path] | list[bytes], ids: polars.DataFrame, reasons: Reasons | None = None,
+        notes: tuple[str, ...] = (), done: float = 0.0,
     ) -> Iterator[Chunk]:  # fmt: skip
         for first in range(0, len(paths), self._piece):
             some = slice(first, first + self._piece)

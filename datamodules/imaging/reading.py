@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.imaging.decoding import Channels, Pixels, channels_of, decode, finish
+from datamodules.imaging.decoding import Channels, Pixels, called, channels_of, decode, finish
 from datamodules.inputs import Reasons
 from datamodules.progress import progress
 
@@ -25,8 +25,8 @@ FIRST = 100
 BLOCK = 16
 """Images that a thread takes at a time."""
 
-Images = list[Path] | Pixels
-"""Files, or arrays (N, C, H, W) with 1 or 3 channels."""
+Images = list[Path] | list[bytes] | Pixels
+"""Files, what is in them, or arrays (N, C, H, W) with 1 or 3 channels."""
 
 
 class Wanted(NamedTuple):
@@ -140,8 +140,10 @@ def _in_threads(block: Callable[[int], int], starts: range, rows: int) -> None:
             pass
 
 
-def _file(files: list[Path], row: int, channels: Channels, size: tuple[int, int] | None) -> tuple[str, Pixels]:
-    return str(files[row]), decode(files[row], channels, size)
+def _file(
+    files: list[Path] | list[bytes], row: int, channels: Channels, size: tuple[int, int] | None
+) -> tuple[str, Pixels]:
+    return called(files[row]), decode(files[row], channels, size)
 
 
 def _array(arrays: Pixels, row: int, channels: Channels, size: tuple[int, int] | None) -> tuple[str, Pixels]:

@@ -99,6 +99,10 @@ class SequenceData(DataModule):
         columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
         return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
 
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Series with their gaps filled, and their lengths."""
+        return self.inputs.unprepared().tensors(self.rows.x[index], self._lengths()[index])
+
     @property
     def inputs(self) -> SeriesInputs:
         """The channels, what fills them, their statistics and the windows."""

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from datamodules.inputs import Chunk, numbered, sort_out
-from datamodules.normalization import Normalizer, restore
+from datamodules.normalization import Normalizer, Unchanged, restore
 from datamodules.rows import valid
 from datamodules.sequences.padded import fill_gaps, window_starts, windows
 from datamodules.sequences.raw import read_series
@@ -63,6 +64,10 @@ class SeriesInputs:
             "id": self.id,
             "step": self.step,
         }
+
+    def unprepared(self) -> "SeriesInputs":
+        """Values as they come, NaN in a channel that has none in a whole series."""
+        return replace(self, normalizer=Unchanged(), fill=torch.full_like(self.fill, torch.nan))
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "SeriesInputs":

@@ -11,10 +11,10 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
+from datamodules.base import DataModule, check_batch
 from datamodules.errors import DataError
 from datamodules.loaders import Batch, Batches
-from datamodules.normalization import Statistics, restore
+from datamodules.normalization import Statistics, Unchanged, restore
 from datamodules.progress import progress
 from datamodules.rows import Rows
 from datamodules.splitting.splits import PARTS, Split
@@ -141,6 +141,8 @@ class StreamData(DataModule):
 
     def setup(self, stage: str) -> None:
         """Fit, once; what a checkpoint brought is kept."""
+        if stage == "fit":
+            check_batch(self.batch_size, self._process()[1], self._accumulated())
         self._check_processes(self.part_rows()["train"])
         if self.statistics is None:
             self._learn_now()
@@ -243,9 +245,12 @@ class StreamData(DataModule):
 
     def raw(self, index: Tensor) -> polars.DataFrame | list[Tensor]:
         """Some rows as a person can look at them, by their numbers."""
-        each = [{name: array.read(row, row + 1) for name, array in self.arrays.items()} for row in index.tolist()]
-        rows = {name: torch.cat([one[name] for one in each]) for name in self.arrays} | {"row": index}
+        rows = self._rows_at(index)
         return self.frame(rows) if rows["x"].dim() == 2 else list(rows["x"])
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Some rows ahead of their normalization, by their numbers."""
+        return {"x": Unchanged().apply(self._rows_at(index)["x"])}
 
     def frame(self, rows: Batch) -> polars.DataFrame:
         """Columns of rows as they are on disk."""
@@ -274,6 +279,10 @@ class StreamData(DataModule):
         if share < 1:
             self.notes = (*self.notes, f"a look at the data is one at a sample of 1 row in {1 / share:,.1f}")
         return {name: torch.cat([one[name] for one in drawn]) for name in drawn[0]}
+
+    def _rows_at(self, index: Tensor) -> Batch:
+        each = [{name: array.read(row, row + 1) for name, array in self.arrays.items()} for row in index.tolist()]
+        return {name: torch.cat([one[name] for one in each]) for name in self.arrays} | {"row": index}
 
     def _learn_now(self) -> None:
         """Everything that is learned of train rows, in one pass over them."""
@@ -315,7 +324,8 @@ class StreamData(DataModule):
         part = Part(self, number, self._counts[number])
         buffer = self._buffer_rows if shuffle else self.block_rows
         transform = self.transform(name)
-        return BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform)
+        accumulate = self._accumulated() if shuffle else 1
+        return BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform, accumulate)
 
     def _evaluation_loader(self, name: str) -> Batches:
         return self._loader(name, max(self.batch_size, 1024))

@@ -46,6 +46,7 @@ class BlockLoader(Loader):
         rank: Which process this is.
         world_size: Number of processes.
         transform: What is done to each batch.
+        accumulate: Pieces of a batch.
     """
 
     def __init__(
@@ -58,8 +59,9 @@ class BlockLoader(Loader):
         rank: int = 0,
         world_size: int = 1,
         transform: Transform | None = None,
+        accumulate: int = 1,
     ) -> None:
-        super().__init__(batch_size, shuffle, seed, rank, world_size, transform)
+        super().__init__(batch_size, shuffle, seed, rank, world_size, transform, accumulate)
         self.blocks = blocks
         self.buffer_rows = buffer_rows
         self._num_rows = int(blocks.counts.sum())

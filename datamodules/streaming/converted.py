@@ -15,8 +15,8 @@ import numpy
 import polars
 from numpy.typing import NDArray
 
-from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.progress import progress
 from datamodules.splitting.splits import PARTS
 from datamodules.streaming.disk import ArrayWriter, DiskArray

@@ -8,8 +8,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.tables.columns import to_numbers
 from datamodules.tables.targets import read_target
 

@@ -8,7 +8,8 @@ from typing import Any
 import polars
 from torch import Tensor
 
-from datamodules.base import DataModule, TaskName
+from datamodules.base import DataModule
+from datamodules.facts import TaskName
 from datamodules.rows import Rows, digest, first_equal
 from datamodules.tables.columns import Columns, ColumnType, read_columns
 from datamodules.tables.encoding import Encoding, learn
@@ -90,6 +91,10 @@ class FrameData(DataModule):
     def features(self) -> polars.DataFrame:
         """The input columns as they are in the file."""
         return self._frame.select(self._inputs_named)
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Numbers, NaN where missing, and category indices."""
+        return self.inputs.unprepared().tensors(self.columns, index)
 
     @property
     def inputs(self) -> TableInputs:

@@ -1,15 +1,16 @@
 """From a table's rows to numbers and category indices, with what was learned of the train rows."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars
 from torch import Tensor
 
 from datamodules.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.normalization import Normalizer, restore
+from datamodules.normalization import Normalizer, Unchanged, restore
 from datamodules.tables.cells import as_text, parsed
 from datamodules.tables.columns import Columns, ColumnType, arrange, as_days, as_tensor, check_cells, encode
 from datamodules.tables.encoding import Encoding
@@ -43,6 +44,11 @@ class TableInputs:
         """The columns."""
         kinds = {name: list(kind) for name, kind in self.kinds.items()}
         return {"kind": "table", "columns": kinds, "missing": list(self.missing)}
+
+    def unprepared(self) -> "TableInputs":
+        """Numbers as they come, NaN where missing; categories as indices."""
+        unfilled = replace(self.encoding, medians=dict.fromkeys(self.encoding.medians, math.nan))
+        return replace(self, normalizer=Unchanged(), encoding=unfilled)
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "TableInputs":

@@ -6,8 +6,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import TaskName
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.tables.columns import encode, to_numbers
 
 FEW = 20

@@ -8,8 +8,9 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule, TaskName
+from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.facts import TaskName
 from datamodules.normalization import Normalizer, Statistics
 from datamodules.rows import Rows
 from datamodules.splitting.settings import check_names
@@ -114,6 +115,10 @@ class LabelledTexts(DataModule):
     def inputs(self) -> TextInputs:
         """The vocabulary and the columns."""
         return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing)
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Ids of tokens, and their lengths."""
+        return self._tensors(index)
 
     def raw(self, index: Tensor) -> polars.Series:
         """Some texts as they are in the file."""

@@ -47,6 +47,10 @@ class TextInputs:
         """The columns and the missing texts."""
         return {"kind": "text", "columns": list(self.columns), "missing": list(self.missing)}
 
+    def unprepared(self) -> "TextInputs":
+        """Itself: nothing is done to ids."""
+        return self
+
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "TextInputs":
         """From the state of a data module."""

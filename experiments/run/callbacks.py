@@ -2,6 +2,7 @@
 
 from lightning.pytorch import Callback
 
+from experiments.run.agreement import Agreement
 from experiments.run.checkpoints import best_checkpoint
 from experiments.run.continuing import Start
 from experiments.run.directory import RunDirectory
@@ -33,7 +34,7 @@ def run_callbacks(
     """
     resume, divergence = [Resume()], [Divergence(directory.path), TypedWins(start.changes)]
     if save_every == 0:
-        return [*resume, *typed, record, *divergence]
+        return [*resume, *typed, Agreement(), record, *divergence]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
     best = best_checkpoint(directory, typed, model)
-    return [*resume, EpochBoundary(last), *typed, record, *divergence, *best, last]
+    return [*resume, EpochBoundary(last), *typed, Agreement(), record, *divergence, *best, last]

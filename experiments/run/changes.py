@@ -14,7 +14,10 @@ from lit_models import ConfigError
 OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "figures", "trainer.default_root_dir")
 """Settings that say where a run is kept, not what it is."""
 
-FREE = ("model.optimizer", "model.schedule", "model.loss", "model.metrics", "model.dropout")
+FREE = (
+    *("model.optimizer", "model.schedule", "model.loss", "model.metrics", "model.dropout"),
+    *("model.scale_lr", "model.compile", "model.checkpoint_activations"),
+)
 """Settings of data and model that change neither shapes nor rows."""
 
 Difference = tuple[Any, Any]

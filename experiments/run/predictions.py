@@ -7,7 +7,7 @@ import numpy
 import polars
 from torch import Tensor
 
-from datamodules.base import TaskName
+from datamodules.facts import TaskName
 
 
 def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Sequence[str] = ()) -> None:

@@ -20,12 +20,14 @@ from experiments.run.checkpoints import CONFIG
 from experiments.run.continuing import Start, keep_config
 from experiments.run.data import write_data
 from experiments.run.directory import LAUNCHED, RunDirectory
+from experiments.run.effective import effective, in_words
 from experiments.run.hyperparameters import curated, flat_hyperparameters
 from experiments.run.identity import identity
 from experiments.run.predictions import write_predictions
 from experiments.run.reading import read_record, this_process
 from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
+from experiments.run.test_rows import keep_test_rows
 from lit_models import LitModel
 from lit_models.base import Evaluation
 
@@ -87,6 +89,7 @@ class RunRecord(Callback):
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
             "hyperparameters": flat_hyperparameters(config),
+            "step": effective(trainer),
             **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
         }
         if self.start.again:
@@ -99,7 +102,7 @@ class RunRecord(Callback):
             write_data(self.directory.path, data)
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
-            print("\n".join((self.heading(), *data.notes)), flush=True)
+            print("\n".join((self.heading(), in_words(self.content["step"]), *data.notes)), flush=True)
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:
@@ -128,6 +131,8 @@ class RunRecord(Callback):
         """How long it took."""
         seconds = self._seconds + time.monotonic() - self._started
         self.content |= {"seconds": seconds, "epochs": trainer.current_epoch}
+        if (compiled := cast(LitModel, pl_module).compiled) is not None:
+            self.content["compiled_graphs"] = compiled.graphs
         self.content["validation"] = self._validation(pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -139,6 +144,8 @@ class RunRecord(Callback):
             classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
             write_predictions(self.directory.path / "predictions.parquet", columns, classes)
+            data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+            self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
                 if self.figures and trainer.logger.experiment is not None:

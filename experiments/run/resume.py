@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.states import TrainerFn
+from torch import distributed
 
 KEY = "evenhand_resume"
 """Under what a checkpoint holds the state."""
@@ -42,7 +43,8 @@ class Resume(Callback):
             stepped += 1
         checkpoint[KEY] = {
             "place": where,
-            "rng": rng_state(),
+            "rng": _of_all(trainer, rng_state()),
+            "accumulate": trainer.accumulate_grad_batches,
             "generators": [generator.get_state() for generator in _generators(trainer)],
             "should_stop": trainer.should_stop,
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
@@ -54,10 +56,18 @@ class Resume(Callback):
         if trainer.state.fn == TrainerFn.FITTING:
             self.loaded = checkpoint.get(KEY)
             self._restored = self.loaded is None
+            before = (self.loaded or {}).get("accumulate", trainer.accumulate_grad_batches)
+            if before != trainer.accumulate_grad_batches:
+                count = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+                # A batch may have been processed whose end was still to be counted.
+                whole = count["processed"] // before * trainer.accumulate_grad_batches
+                open_ = count["processed"] - count["completed"]
+                count.update(dict.fromkeys(("ready", "started", "processed"), whole), completed=whole - open_)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Metrics, early stopping, and the plateau schedule's step that the checkpoint was too early for."""
         if self.loaded is None or self._restored:
+            part_ways(trainer.global_rank)
             return
         metrics = {name: torch.tensor(value) for name, value in self.loaded["metrics"].items()}
         cast(Any, trainer)._logger_connector._callback_metrics.update(metrics)
@@ -77,17 +87,22 @@ class Resume(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Between epochs, the generators go back to where they were before anything of the epoch drew from them."""
-        self._restore()
+        self._restore(trainer.global_rank)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Within an epoch, they go back ahead of the first batch."""
         if not self._restored:
-            self._restore()
+            self._restore(trainer.global_rank)
             trainer.fit_loop._restarting = False  # or Lightning skips the plateau schedule at the end of this epoch
 
-    def _restore(self) -> None:
+    def _restore(self, rank: int) -> None:
         if not self._restored and self.loaded is not None:
-            set_rng_state(self.loaded["rng"])
+            states = self.loaded["rng"]
+            if rank < len(states):
+                set_rng_state(states[rank])
+            else:  # a process more than there were
+                set_rng_state(states[0])
+                part_ways(rank)
             self._restored = True
             self.loaded = None
 
@@ -131,6 +146,22 @@ def set_rng_state(state: dict[str, Any]) -> None:
     numpy.random.set_state(("MT19937", keys.cpu().numpy().astype(numpy.uint32), position, has_gauss, gauss))
     version, internal, gauss_next = state["python"]
     random.setstate((version, tuple(internal), gauss_next))
+
+
+def part_ways(rank: int) -> None:
+    """Move a process's generator on, so that processes drop different units of their rows; the first one's stays.
+
+    Another seed would do, but the order of the rows, which all share, is a function of the seed.
+    """
+    torch.rand(rank * 1009)
+
+
+def _of_all(trainer: Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
+    if trainer.world_size == 1:
+        return [state]
+    states: list[Any] = [None] * trainer.world_size
+    distributed.all_gather_object(states, state)
+    return states
 
 
 def _is_complete(trainer: Trainer) -> bool:

@@ -1,0 +1,1 @@
+"""A trained run as files that need neither its data nor its training code."""

@@ -1,0 +1,89 @@
+"""What ``torch.export.save`` writes, read without running anything that stands in it.
+
+``torch.export.load`` unpickles the example inputs and every tensor that says it is pickled, evaluates the sizes of
+dynamic dimensions as Python, and looks operators up by any dotted name under ``torch``. A file of ours has no pickle,
+sizes that are plain sums and products, and operators of ATen; every other file is refused ahead of loading.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from datamodules.errors import DataError
+
+MEMBERS = re.compile(
+    r"[^/]+/(archive_format|archive_version|byteorder|\.data/(serialization_id|version)|models/model\.json|"
+    r"data/(weights|constants)/(model_(weights|constants)_config\.json|(weight|tensor)_\d+)|"
+    r"data/sample_inputs/model\.pt)"  # empty
+)
+"""What a file of ours holds."""
+
+SIZE = re.compile(
+    r"(?:'[su]\d+'|\b(?:Symbol|Integer|Add|Mul|Pow|Max|Min|Mod|FloorDiv|CeilToInt|TruncToInt|PythonMod|CleanDiv|"
+    r"positive|nonnegative|integer|True)\b|\b[su]?\d+\b|[\s+*/(),<>=-])*"
+)
+"""An expression of sizes: symbols, whole numbers, and what is made of them."""
+
+OPERATOR = re.compile(
+    r"torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|_operator\.(add|sub|mul|floordiv|mod|neg|eq|ne|ge|gt|le|lt|getitem)|"
+    r"torch\.sym_(max|min|not)"
+)
+
+
+def save(program: ExportedProgram, path: Path) -> None:
+    """Write a program without its example inputs, which would be pickled, and without the paths of its source."""
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)
+    program._example_inputs = None
+    torch.export.save(program, path)
+
+
+def load(path: Path) -> ExportedProgram:
+    """A program that ``save`` wrote.
+
+    Raises:
+        DataError: For any other file, of which nothing is loaded.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            if damaged:
+                raise DataError(f"{path} is damaged at {damaged}; export the run again")
+            for name in archive.namelist():
+                _check_member(archive, name, path)
+        return torch.export.load(path)
+    except DataError:
+        raise
+    except Exception as error:  # torch's reader fails in every way there is
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(
+            f"{path} cannot be loaded: {reason}; export the run again with this version of torch"
+        ) from error
+
+
+def _check_member(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and archive.getinfo(name).file_size):
+        raise DataError(f"{path} holds {name}, which evenhand export does not write; nothing of it was loaded")
+    for one in _dictionaries(json.loads(archive.read(name))) if name.endswith(".json") else ():
+        if one.get("use_pickle", False) is not False:
+            raise DataError(f"{path} holds pickled values, which may run code; nothing of it was loaded")
+        size = one.get("expr_str", "")
+        operator = one["target"] if {"target", "outputs"} <= one.keys() else "torch.sym_max"
+        if not (isinstance(size, str) and SIZE.fullmatch(size)):
+            raise DataError(f"{path} has {str(size)[:60]!r} for a size; nothing of it was loaded")
+        if not (isinstance(operator, str) and OPERATOR.fullmatch(operator)):
+            raise DataError(f"{path} calls {str(operator)[:60]!r}, no operator of a network; nothing of it was loaded")
+
+
+def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
+    """Every one, however deep."""
+    if isinstance(value, dict):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _dictionaries(one)

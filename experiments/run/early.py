@@ -1,0 +1,29 @@
+"""What the Trainer would refuse, told before any data are read."""
+
+from jsonargparse import Namespace
+from lightning.pytorch import Trainer
+
+from datamodules.base import check_batch
+
+FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
+
+
+def check_devices(config: Namespace, training: bool) -> None:
+    """Try the flags about devices on a Trainer that is thrown away, and divide the batch by what comes of them.
+
+    Args:
+        config: Of a verb.
+        training: Whether it trains, so that the batch size means something.
+
+    Raises:
+        MisconfigurationException: As Lightning says it.
+        ValueError: Likewise.
+        DataError: For a batch size that does not divide.
+    """
+    flags = {name: config.trainer.get(name) for name in FLAGS}
+    plain = {name: value for name, value in flags.items() if isinstance(value, str | int)}
+    silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = Trainer(**plain, **silent)  # type: ignore[arg-type]
+    size = (config.data.get("init_args") or {}).get("batch_size")
+    if training and isinstance(size, int) and size > 0:
+        check_batch(size, trainer.world_size, config.trainer.accumulate_grad_batches or 1)

@@ -1,0 +1,1 @@
+"""What ``evenhand serve`` is made of."""

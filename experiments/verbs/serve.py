@@ -1,0 +1,89 @@
+"""``evenhand serve``: a run that answers requests, and a page to try it on."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from multiprocessing import Pipe
+
+HELP = """usage: evenhand serve --ckpt_path RUN [--port 8000]
+
+Answer requests for predictions by HTTP, on LitServe, with a trained run and nothing else. The address that is printed
+is also a page to try it on.
+
+  --ckpt_path RUN     the run's folder, of which the best checkpoint is taken, a checkpoint, or the folder
+                      of evenhand export, which ONNX Runtime answers for where it is ONNX
+  --port PORT         8000; 1024 to 65535
+  --host HOST         127.0.0.1, which only this machine reaches; 0.0.0.0 and :: are reached by every other
+  --device DEVICE     auto, cpu or cuda; auto takes a CUDA device where there is one
+  --max_body_mib MIB  the largest body of a request; 16
+  --max_rows ROWS     the most rows of a request; 10000
+  --threads N         threads of the network; as many as there are cores
+  --precision bf16    compute in bfloat16, which is faster on some machines and has two to three digits
+  --compile           compile the network with torch.compile, which takes a while at the first requests
+  --trust PACKAGE     a package of yours that the run names classes of
+
+  POST /predict   {"rows": [...]} in JSON: objects by column names, texts, arrays, image files in base64; text/csv for
+                  what is a table; one image as the body. A row that cannot be predicted makes 4xx and a sentence.
+  GET /info /health /metrics   what goes in and comes out; whether it answers; counts for Prometheus
+
+for example
+
+  evenhand serve --ckpt_path runs/tabledata/RUN &
+  curl localhost:8000/predict -H 'Content-Type: application/json' -d '{"rows": [{"age": 39, "city": "Rome"}]}'
+
+Requests that come together share a network call. SIGTERM and Ctrl-C end it once those that have come are answered.
+
+Exit codes: 2 the run or the port cannot be had, 130 Ctrl-C, 143 SIGTERM."""
+
+
+def serve(words: list[str]) -> int:
+    """Answer requests.
+
+    Args:
+        words: The command line's, behind ``serve``.
+
+    Raises:
+        SystemExit: With 2 for a run or a port that cannot be had, after one sentence on stderr; 130 and 143 at the end.
+    """
+    if {"-h", "--help"} & {*words}:
+        print(HELP)
+        return 0
+    parser = argparse.ArgumentParser("evenhand serve", allow_abbrev=False, usage=HELP.partition("\n")[0][7:])
+    parser.add_argument("--ckpt_path", required=True)
+    parser.add_argument("--port", type=_between(1024, 65535), default=8000)
+    parser.add_argument("--host", choices=["127.0.0.1", "0.0.0.0", "::"], default="127.0.0.1")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--max_body_mib", type=_between(1, 1024), default=16)
+    parser.add_argument("--max_rows", type=_between(1, 10_000_000), default=10_000)
+    parser.add_argument("--threads", type=_between(1, 1024))
+    parser.add_argument("--precision", choices=["32", "bf16"], default="32")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--trust", action="append", default=[])
+    typed = parser.parse_args(words)
+    try:
+        from experiments.serve.messages import Settings
+        from experiments.serve.server import ServeError, serve_until_stopped
+    except ModuleNotFoundError as error:
+        print(f"error: evenhand serve needs {error.name}; pip install 'evenhand[serve]'", file=sys.stderr)
+        raise SystemExit(2) from error
+    asked, told = Pipe(duplex=False)
+    settings = Settings(
+        typed.ckpt_path, told, typed.device, typed.trust, typed.max_rows, typed.threads, typed.precision, typed.compile
+    )
+    try:
+        serve_until_stopped(settings, asked, typed.host, typed.port, typed.max_body_mib)
+    except ServeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    return 0
+
+
+def _between(least: int, most: int) -> Callable[[str], int]:
+    def number(word: str) -> int:
+        value = int(word)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+
+    number.__name__ = "number"  # which argparse calls it in its error
+    return number

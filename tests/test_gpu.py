@@ -1,0 +1,68 @@
+"""One CUDA device: what a CPU computes, in half precision too, compiled, with the data on the device or pinned."""
+
+from typing import Any
+
+import pytest
+import torch
+from conftest import Fit
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="these tests need a CUDA device"),
+]
+
+GPU = ["--trainer.accelerator", "gpu", "--trainer.devices", "1"]
+CPU = ["--trainer.accelerator", "cpu", "--trainer.devices", "1"]
+WORDS = ["--data", "Tiny", "--seed_everything", "1", "--trainer.max_epochs", "3", "--data.batch_size", "14"]
+
+
+@pytest.mark.parametrize("model", ["LitLinear", "LitMLP", "LitCNN", "LitRNN", "LitTransformer"])
+def test_metrics_are_those_of_the_cpu(fit: Fit, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    words = [*WORDS, "--model", model]
+    if model != "LitLinear":
+        words += ["--model.dropout", "0"]  # devices draw other numbers
+    there, here = fit(*words, *GPU), fit(*words, *CPU)
+    assert there["device"]["type"] == "cuda"
+    assert there["metrics"] == pytest.approx(here["metrics"], abs=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_half_precision_trains(fit: Fit, precision: str) -> None:
+    words = [*WORDS, "--model", "LitMLP", "--trainer.max_epochs", "30"]
+    record = fit(*words, *GPU, "--trainer.precision", precision)
+    assert record["metrics"]["test/loss"] == pytest.approx(fit(*words, *GPU)["metrics"]["test/loss"], abs=0.1)
+
+
+def test_a_compiled_network_keeps_its_names(fit: Fit) -> None:
+    words = [*WORDS, "--model", "LitCNN", "--model.dropout", "0", *GPU]
+    states = [
+        torch.load(fit(*words, *more)["path"] / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for more in ([], ["--model.compile", "true"])
+    ]
+    assert list(states[0]) == list(states[1])
+
+
+@pytest.mark.parametrize("place", ["auto", "cpu"])
+def test_batches_reach_the_model_on_the_device(fit: Fit, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    from lit_models import LitModel
+
+    devices = set()
+    step = LitModel.training_step
+
+    def look(self: LitModel, batch: dict[str, torch.Tensor], index: int) -> Any:
+        devices.add(batch["x"].device.type)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(LitModel, "training_step", look)
+    fit(*WORDS, "--model", "LitLinear", *GPU, "--data.device", place)
+    assert devices == {"cuda"}
+
+
+def test_fully_sharded_training_leaves_a_checkpoint_that_predicts(fit: Fit) -> None:
+    from experiments.__main__ import main
+
+    record = fit(*WORDS, "--model", "LitTransformer", *GPU, "--trainer.strategy", "fsdp")
+    (best,) = (record["path"] / "checkpoints").glob("best*")
+    assert main(["test", "--trust", "tiny_package", "--ckpt_path", str(best), *CPU, "--trainer.strategy", "auto"]) == 0
