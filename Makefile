@@ -1,7 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench-data bench-predict bench-inference bench-serve bench-ranks bench-gpu clean
+BENCH ?=
+
+.PHONY: demo test bench bench-growth bench-data bench-predict bench-inference bench-serve bench-ranks bench-gpu clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -13,6 +15,14 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+
+# An epoch of ours beside loops written by hand, in ten minutes; BENCH="--only cnn --peers" says more.
+bench: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_training.py $(BENCH)
+
+# Time and memory a row as rows, columns, metrics and runs grow.
+bench-growth: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_growth.py $(BENCH)
 
 # One-pass statistics beside a plain read of the same rows; takes 2.6 GB of $$TMPDIR for a minute.
 bench-data: .venv/installed

@@ -15,6 +15,7 @@ from datamodules.facts import Modality, TaskName
 from datamodules.inputs import ArrayInputs, Inputs
 from datamodules.loaders import Batches, TensorLoader, Transform
 from datamodules.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
+from datamodules.placing import Place, placed
 from datamodules.rows import Rows, digest, first_copies
 from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split, check_ratios
@@ -46,6 +47,8 @@ class DataModule(LightningDataModule):
         sampler: Go through the train rows in a new order each epoch, or draw as many rows with every class equally
             often: rows of a rare class come again, those of a common one take turns over the epochs.
         normalize: What is done to each feature, with statistics of the train rows.
+        device: Keep the rows on the device that trains, where it is a CUDA device with room for them, or in the
+            computer's memory, from where batches are copied while others are trained on.
 
     Raises:
         DataError: For settings that cannot be used.
@@ -75,6 +78,7 @@ class DataModule(LightningDataModule):
         duplicates: Duplicates = "keep-together",
         sampler: Sampler = "shuffle",
         normalize: Method = "standard",
+        device: Place = "auto",
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -88,6 +92,7 @@ class DataModule(LightningDataModule):
             raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
         self.sampler = sampler
         self.normalize = normalize
+        self.device = device
         self.split: Split | None = None
         self.statistics: Normalizer | None = None
         self.target_statistics: Statistics | None = None
@@ -177,15 +182,14 @@ class DataModule(LightningDataModule):
     def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
         rank, world_size = self._process()
-        return TensorLoader(
-            self._sliced("train"),
+        return self._loader_of(
+            "train",
             self.batch_size,
             shuffle=True,
             seed=torch.initial_seed(),
             rank=rank,
             world_size=world_size,
             balance=self._balance(),
-            transform=self.transform("train"),
             accumulate=self._accumulated(),
         )
 
@@ -323,7 +327,16 @@ class DataModule(LightningDataModule):
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
         rank, world_size = self._process()
         size = max(self.batch_size, min(1024, 2**20 // max(1, prod(self.input_shape))))
-        return TensorLoader(self._sliced(name), size, rank=rank, world_size=world_size, transform=self.transform(name))
+        return self._loader_of(name, size, rank=rank, world_size=world_size)
+
+    def _loader_of(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
+        """Batches of a part, from where its rows are placed."""
+        tensors, transform, device = self._sliced(part), self.transform(part), self._device()
+        if transform is None:  # what a transform adds is made in the computer's memory
+            tensors = placed(tensors, self.device, device)
+        loader = TensorLoader(tensors, batch_size, transform=transform, **settings)
+        loader.device = device
+        return loader
 
     def _check_processes(self, train_rows: int) -> None:
         _, world_size = self._process()
@@ -333,6 +346,10 @@ class DataModule(LightningDataModule):
     def _accumulated(self) -> int:
         """Batches whose gradients the Trainer accumulates into one step."""
         return self.trainer.accumulate_grad_batches if self.trainer else 1
+
+    def _device(self) -> torch.device:
+        """Where the batches are going."""
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     def _process(self) -> tuple[int, int]:
         """Which process this is, and of how many."""

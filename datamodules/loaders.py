@@ -2,12 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from datamodules.placing import pinned
+
 Batch = dict[str, Tensor]
+
+WINDOW_BYTES = 1 << 20
+"""About so many bytes of coming batches are picked out of the rows at once; each batch is then a slice of them."""
 
 
 class Batches(Protocol):
@@ -81,6 +86,8 @@ class Loader(ABC):
         self.world_size = world_size
         self.transform = transform
         self.accumulate = accumulate if shuffle else 1
+        self.device = torch.device("cpu")
+        """Where batches are going; the loader makes the copy one that need not be waited for."""
         self.epoch = 0
         self._consumed = 0
         self._resume_at = 0
@@ -131,7 +138,7 @@ class Loader(ABC):
             parts = self.world_size * self.accumulate
             if self.shuffle and (mine := len(batch["row"])) * parts != rows:
                 batch = {**batch, "share": torch.tensor(mine * parts / rows)}
-            yield batch
+            yield pinned(batch, self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """The seed, the epoch, and how many pieces of its batches were handed out, of how many to a batch."""
@@ -159,6 +166,19 @@ class Loader(ABC):
         draws = generator(self.seed, self.epoch, 1 + number)
         uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
         return self.transform(batch, uniform[here])
+
+
+class Window(NamedTuple):
+    """Rows of some batches that follow each other, and their places in the epoch's order."""
+
+    rows: Batch
+    places: range
+
+    def take(self, places: slice) -> Batch:
+        """One of the batches."""
+        first = (places.start - self.places.start) // self.places.step
+        count = len(range(places.start, places.stop, places.step))
+        return {name: column.narrow(0, first, count) for name, column in self.rows.items()}
 
 
 class TensorLoader(Loader):
@@ -209,21 +229,32 @@ class TensorLoader(Loader):
 
     def begin(self) -> Callable[[slice], Batch]:
         """What gives the rows at places of this epoch's order."""
-        order = self.order()
+        order, window = self.order().to(next(iter(self.tensors.values())).device), Window({}, range(0))
+        row_bytes = sum(column[:1].nbytes for column in self.tensors.values())
+        ahead = max(1, WINDOW_BYTES // max(1, self.batch_size * row_bytes)) * self.batch_size
 
         def take(places: slice) -> Batch:
-            steps = self._longest(order[places.start - self.rank : places.stop])
-            rows = order[places]
-            return {
-                name: (column[..., :steps] if name == "x" else column)[rows] for name, column in self.tensors.items()
-            }
+            nonlocal window
+            if "lengths" in self.tensors:  # each batch has a length of its own
+                steps = self._longest(order[places.start - self.rank : places.stop])
+                rows = order[places]
+                return {
+                    name: (column[..., :steps] if name == "x" else column)[rows]
+                    for name, column in self.tensors.items()
+                }
+            skewed = (places.start - window.places.start) % self.world_size  # other rows are this process's now
+            if places.stop > window.places.stop or skewed:
+                mine = slice(places.start, min(places.start - self.rank + ahead, self.num_rows), self.world_size)
+                rows = order[mine]
+                picked = {name: column[rows] for name, column in self.tensors.items()}
+                window = Window(picked, range(places.start, mine.stop, self.world_size))
+            return window.take(places)
 
         return take
 
-    def _longest(self, rows: Tensor) -> int | None:
-        """Steps of the longest of some rows, where rows are padded; more of them are not worth their time."""
-        lengths = self.tensors.get("lengths")
-        return None if lengths is None else int(lengths[rows].max())
+    def _longest(self, rows: Tensor) -> int:
+        """Steps of the longest of some rows that are padded; more of them are not worth their time."""
+        return int(self.tensors["lengths"][rows].max())
 
 
 def generator(*numbers: int) -> torch.Generator:

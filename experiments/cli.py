@@ -37,6 +37,7 @@ from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
 from experiments.run.tensorboard import RunLogger
+from experiments.run.unprofiled import Unprofiled
 from experiments.run.watch import Watch
 from lit_models import ConfigError, LitModel
 from lit_models.batch_norm import GlobalBatchNorms
@@ -179,6 +180,7 @@ class EvenhandCLI(LightningCLI):
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
         settings.callbacks = [*callbacks, *progress_bar(settings), Watch()]
+        settings.profiler = settings.get("profiler") or Unprofiled()
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         plugins = _as_list(settings.get("plugins"))
         if not any(isinstance(plugin, LayerSync) for plugin in plugins):

@@ -147,7 +147,7 @@ class Multiclass(Task):
             "precision_macro": cls.MulticlassPrecision(k, average="macro"),
             "recall_macro": cls.MulticlassRecall(k, average="macro"),
             "f1_macro": cls.MulticlassF1Score(k, average="macro"),
-            "auroc_macro": ExactMulticlassAUROC(k, average="macro"),
+            "auroc_macro": ExactMulticlassAUROC(),
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
@@ -185,7 +185,7 @@ class Multilabel(Task):
             "precision_macro": cls.MultilabelPrecision(labels, average="macro"),
             "recall_macro": cls.MultilabelRecall(labels, average="macro"),
             "f1_macro": cls.MultilabelF1Score(labels, average="macro"),
-            "auroc_macro": ExactMultilabelAUROC(labels, average="macro"),
+            "auroc_macro": ExactMultilabelAUROC(),
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Labels:

@@ -13,6 +13,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from small import QUICK, model_for, quiet_trainer, small_data
 from torch import Tensor
 
+from lit_models.auroc import auroc as area
 from lit_models.tasks import TASKS
 
 # Few values, so that scores tie and some lie on the threshold; short, so that classes are missing.
@@ -173,3 +174,16 @@ def test_predictions_that_are_not_finite_have_no_metrics(task: str, target: Tens
     assert set(broken) == {"test/loss", *(f"test/{name}" for name in model.metrics)}
     assert not any(map(numpy.isnan, sound.values()))
     assert all(map(numpy.isnan, broken.values()))
+
+
+@QUICK
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=40), st.sampled_from([1.0, 1e-300, 1e300]))
+def test_the_area_counts_ties_half_and_is_undefined_without_both_kinds(
+    rows: list[tuple[int, bool]], unit: float
+) -> None:
+    score, positive = (
+        torch.tensor([one for one, _ in rows]).double() * unit,
+        torch.tensor([one for _, one in rows]).bool(),
+    )
+    expected = auroc(positive.numpy(), score.numpy()) if len(rows) else numpy.nan
+    numpy.testing.assert_allclose(area(score, positive), expected, rtol=1e-12)

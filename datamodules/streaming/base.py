@@ -325,7 +325,9 @@ class StreamData(DataModule):
         buffer = self._buffer_rows if shuffle else self.block_rows
         transform = self.transform(name)
         accumulate = self._accumulated() if shuffle else 1
-        return BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform, accumulate)
+        loader = BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform, accumulate)
+        loader.device = self._device()
+        return loader
 
     def _evaluation_loader(self, name: str) -> Batches:
         return self._loader(name, max(self.batch_size, 1024))

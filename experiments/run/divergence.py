@@ -5,13 +5,14 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from experiments.exits import Diverged
+from lit_models import LitModel
 
 CHECK_EVERY = 50
 """Steps between two looks at the losses on an accelerator, where a look waits for the device; on a CPU every step."""
@@ -34,17 +35,19 @@ class Divergence(Callback):
         """Choose how often to look."""
         if self.every is None:
             self.every = 1 if pl_module.device.type == "cpu" else CHECK_EVERY
-        self._recent = deque(maxlen=self.every)
+        self._recent = deque()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the loss, and look every so often."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        if not isinstance(loss, Tensor) or (self.every == 1 and math.isfinite(loss)):
+        ahead = cast(LitModel, pl_module).ahead
+        if not isinstance(loss, Tensor) or (self.every == 1 and not ahead and math.isfinite(loss)):
             return
+        self._recent.extend(ahead)
         self._recent.append((loss.detach(), batch.get("row") if isinstance(batch, Mapping) else None))
-        if len(self._recent) == self.every or trainer.is_last_batch:  # validation clears the gradients
+        if len(self._recent) >= (self.every or 1) or trainer.is_last_batch:  # validation clears the gradients
             self._look(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From now on a signal waits for the next boundary; a second one does not."""
         self._saved = self._now(trainer)
-        self._next = trainer.global_step + (self.every_n_steps or 0)
+        self._next = self._after(trainer.global_step)
         self._handlers = exits.take_over(self._on_signal)
 
     def on_train_batch_end(
@@ -48,7 +48,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Save where it is time to, and where the boundary allows it."""
         if self.every_n_steps and trainer.global_step >= self._next:
-            self._due, self._next = True, trainer.global_step + self.every_n_steps
+            self._due, self._next = True, self._after(trainer.global_step)
         stop = self.signal
         if trainer.world_size > 1:
             stop = self._agreed(trainer) if batch_idx % AGREE_EVERY == 0 else None
@@ -103,6 +103,10 @@ class LastCheckpoint(Checkpoint):
             trainer.save_checkpoint(self.path)
             self._saved = self._now(trainer)
         self._due = False
+
+    def _after(self, step: int) -> int:
+        """The next multiple, so that a resumed run saves at the same steps."""
+        return step - step % (self.every_n_steps or 1) + (self.every_n_steps or 1)
 
     @staticmethod
     def _now(trainer: Trainer) -> tuple[int, int]:

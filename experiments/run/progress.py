@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -11,18 +11,31 @@ from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 
 from lit_models import LitModel
 
-REFRESH_EVERY = 20
-"""Batches between two refreshes of the bar; drawing it at every step would slow small networks down."""
+REFRESH_SECONDS = 0.2
+"""Between two refreshes of the bar; drawing it at every step would slow small networks down."""
 
 
 def progress_bar(settings: Namespace) -> Iterator[Callback]:
     """The bar that fits where stderr goes, unless progress was turned off."""
     if settings.get("enable_progress_bar") is not False and not settings.get("barebones"):
-        yield Bar(REFRESH_EVERY) if sys.stdout.isatty() else EpochLines()
+        yield Bar() if sys.stdout.isatty() else EpochLines()
 
 
 class Bar(RichProgressBar):
-    """Lightning's bar, counting epochs from one, with the last epoch's numbers."""
+    """Lightning's bar, refreshed by time, counting epochs from one, with the last epoch's numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=round(1 / REFRESH_SECONDS))
+        self._drawn = 0.0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Draw the bar where it is time to, at the last step and at the epoch's end."""
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # of a block of steps, batch_idx is the first
+        if time.perf_counter() - self._drawn > REFRESH_SECONDS or trainer.is_last_batch:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, done - 1)
+            self._drawn = time.perf_counter()
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule

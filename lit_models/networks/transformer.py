@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from lit_models.networks.dropout import Dropout
 from lit_models.networks.padding import is_padding, masked_mean
 
 
@@ -21,9 +22,9 @@ class EncoderLayer(nn.Module):
         self.attention_output = nn.Linear(width, width)
         self.feedforward_norm = nn.LayerNorm(width)
         self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward), nn.GELU(), nn.Dropout(dropout), nn.Linear(feedforward, width)
+            nn.Linear(width, feedforward), nn.GELU(), Dropout(dropout), nn.Linear(feedforward, width)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(N, T, D) -> (N, T, D), every token a mixture of the values of all tokens that ``mask`` has True for."""
@@ -84,7 +85,7 @@ class Transformer(nn.Module):
         self.position = nn.Parameter(torch.randn(1, length, width) * 0.02)
         if pooling == "class_token":
             self.class_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layers = nn.ModuleList(EncoderLayer(width, heads, 4 * width, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, out_features)

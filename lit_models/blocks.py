@@ -1,0 +1,173 @@
+"""Several optimizer steps in one of Lightning's, for networks so small that its dispatch costs more than their step.
+
+Keras calls the idea ``steps_per_execution``. A block's steps but the last are taken here, ahead of Lightning's own:
+each fetches its batch from Lightning's fetcher, runs the module's own hooks, and counts itself into the loops'
+progress. The last is an ordinary step of Lightning. Every counter and every random number is then where a run of single
+steps has it, so that whatever looks at a block's end (checkpoints, schedules, validation, a resumed run) sees the same,
+bit for bit.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, WeightAveraging
+from lightning.pytorch.core.hooks import DataHooks
+from lightning.pytorch.plugins import Precision
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
+
+from lit_models.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lit_models.base import LitModel
+
+ON_THE_WAY = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+
+OF_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
+
+WITHIN_A_STEP = (*OF_A_STEP, "on_before_optimizer_step")
+"""Hooks of callbacks that are not called for the steps that are taken ahead."""
+
+
+class Step(NamedTuple):
+    """The loss of a step that was taken ahead, and the ids of its rows where the batch has them."""
+
+    loss: Tensor
+    rows: Tensor | None
+
+
+def check(model: "LitModel", optimizer: Optimizer) -> None:
+    """Raise ``ConfigError`` for what needs every step to be one of Lightning's."""
+    trainer = model.trainer
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
+    inside = [one for one in callbacks if any(is_overridden(hook, one, Callback) for hook in WITHIN_A_STEP)]
+    inside += [one for one in callbacks if isinstance(one, WeightAveraging)]
+    accumulates = any(isinstance(one, GradientAccumulationScheduler) for one in callbacks)
+    reason = ""
+    if trainer.accumulate_grad_batches > 1 or accumulates:
+        reason = "accumulated gradients"
+    elif not isinstance(trainer.strategy, SingleDeviceStrategy):
+        reason = "several devices"
+    elif trainer.precision == "16-mixed":
+        reason = "16-mixed, whose gradients are scaled (bf16-mixed does)"
+    elif isinstance(optimizer, LBFGS):
+        reason = "LBFGS, which asks for the loss several times a step"
+    elif is_overridden("optimizer_step", model):
+        reason = f"{type(model).__name__}'s own optimizer_step"
+    elif inside:
+        reason = f"{type(inside[0]).__name__}, which acts within each step"
+    if reason:
+        raise ConfigError(
+            f"steps_per_execution {model.steps_per_execution} does not go with {reason}; "
+            "leave --model.steps_per_execution out"
+        )
+
+
+def take_ahead(model: "LitModel", batch: dict[str, Any], optimizer: Optimizer) -> list[Step]:
+    """Take a block's steps but the last; ``batch``, the first of them, becomes the last one's."""
+    trainer = model.trainer
+    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    progress, steps = loop.batch_progress, loop.automatic_optimization.optim_progress.optimizer
+    by_step = [one for one in trainer.lr_scheduler_configs if one.interval == "step"]
+    taken: list[Step] = []
+    hook, model._current_fx_name = model._current_fx_name, "training_step"  # under which the step logs
+    cleared: list[Any] = [steps.zero_grad.total, steps.zero_grad.current]
+    counts = [steps.step.total, steps.step.current, *cleared]
+    current, moves, step = batch, _moves(trainer), _step_of(model, optimizer)
+    for _ in range(_room(trainer, model.steps_per_execution) - 1):
+        if progress.is_last_batch:  # the fetcher knows more than the loader's length
+            break
+        progress.increment_started()
+        loss = step(current, loop.batch_idx)
+        for count in counts:
+            count.ready += 1
+            count.completed += 1
+        for count in cleared:
+            count.started += 1
+        progress.increment_processed()
+        for on_plateau in (False, True) if by_step else ():
+            loop.update_lr_schedulers("step", update_plateau_schedulers=on_plateau)
+        progress.increment_completed()
+        loop._batches_that_stepped += 1
+        taken.append(Step(loss, current.get("row")))
+        current = _next(trainer, fetcher, moves)
+    if current is not batch:
+        batch.clear()
+        batch.update(current)
+    model._current_fx_name = hook
+    return taken
+
+
+def _room(trainer: Trainer, steps: int) -> int:
+    """How many steps from here are one block: where anything is due, it ends."""
+    loop = trainer.fit_loop.epoch_loop
+    ends = [float(steps), trainer.num_training_batches - loop.batch_idx]
+    if trainer.max_steps >= 0:
+        ends.append(trainer.max_steps - loop.global_step)
+    validation = trainer.val_check_batch
+    if validation is not None and validation != float("inf"):
+        place = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx
+        ends.append(validation - place % validation)
+    for one in trainer.checkpoint_callbacks:
+        every = getattr(one, "_every_n_train_steps", 0) or getattr(one, "every_n_steps", 0)
+        if every:
+            ends.append(every - loop.global_step % every)
+    return int(min(ends))
+
+
+def _moves(trainer: Trainer) -> bool:
+    """Whether a batch that is on the device already may still be changed on its way to the module."""
+    owners = [one for one in (trainer.lightning_module, trainer.datamodule) if one is not None]  # type: ignore[attr-defined]
+    return any(is_overridden(hook, one, DataHooks) for hook in ON_THE_WAY for one in owners)
+
+
+def _next(trainer: Trainer, fetcher: Any, moves: bool) -> dict[str, Any]:
+    """The next batch, as ``_TrainingEpochLoop.advance`` gets it."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    batch, _, _ = next(fetcher)
+    progress.is_last_batch = fetcher.done
+    batch = trainer.precision_plugin.convert_input(batch)
+    device = trainer.strategy.root_device
+    if moves or not all(isinstance(one, Tensor) and one.device == device for one in batch.values()):
+        batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
+        batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+    progress.increment_ready()
+    trainer._logger_connector.on_batch_start(batch)
+    taken: dict[str, Any] = batch
+    return taken
+
+
+def _step_of(model: "LitModel", optimizer: Optimizer) -> Callable[[dict[str, Any], int], Tensor]:
+    """What takes a step in Lightning's order, and gives its loss; what does nothing in this run is left out of it."""
+    trainer, strategy = model.trainer, model.trainer.strategy
+    as_it_is = type(trainer.precision_plugin) is Precision and strategy.model is model
+    forward: Callable[..., Any] = model.training_step if as_it_is else strategy.training_step
+    clip, algorithm = trainer.gradient_clip_val, trainer.gradient_clip_algorithm
+    clips = bool(clip) or is_overridden("configure_gradient_clipping", model)
+    hooks = [name for name in OF_A_STEP if is_overridden(name, model)]
+
+    def hook(name: str, *arguments: Any) -> None:
+        if name in hooks:
+            getattr(model, name)(*arguments)
+
+    def step(batch: dict[str, Any], batch_idx: int) -> Tensor:
+        with torch.enable_grad():
+            output = forward(batch, batch_idx)
+            loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
+            hook("on_before_zero_grad", optimizer)
+            model.optimizer_zero_grad(trainer.current_epoch, batch_idx, optimizer)
+            hook("on_before_backward", loss)
+            model.backward(loss)
+            hook("on_after_backward")
+        model.on_before_optimizer_step(optimizer)
+        if clips:
+            model.configure_gradient_clipping(optimizer, clip, algorithm)
+        optimizer.step()
+        return loss.detach()
+
+    return step

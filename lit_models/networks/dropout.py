@@ -1,0 +1,25 @@
+"""Dropout whose mask is drawn from sixteen random bits an element."""
+
+import torch
+from torch import Tensor, nn
+
+STEPS = 2**16
+
+
+class Dropout(nn.Dropout):
+    """Dropout (Srivastava et al. 2014), on a CPU by whole numbers in place of floating-point ones.
+
+    ``nn.Dropout`` draws a number in [0, 1) an element, which takes a third of a small transformer's step on a CPU. Here
+    one draw of 64 bits serves four elements. The probability is rounded to a multiple of 1 / 65,536, and the scale is
+    that of the rounded one, so that the mean is kept; a seed repeats the masks. Evaluating, it is the identity.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A tensor of any shape -> the same shape."""
+        if not (self.training and 0 < self.p < 1 and x.device.type == "cpu") or torch.compiler.is_compiling():
+            return super().forward(x)
+        bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        dropped = round(self.p * STEPS)
+        keep = bits.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - STEPS // 2
+        scale = x.new_tensor(STEPS / max(1, STEPS - dropped))
+        return x * torch.where(keep, scale, x.new_zeros(()))

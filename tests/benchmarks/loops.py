@@ -1,0 +1,204 @@
+"""Training as people write it by hand: the plain loop, the usual networks, and the usual template."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torchmetrics.classification as tm
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics import MetricCollection
+
+CLASSES, EVALUATED = 10, 1024
+
+
+class HandWritten:
+    """A loop over tensors in memory: train, sum the loss, step the schedule, validate with loss and accuracy.
+
+    Args:
+        network: What is trained.
+        optimizer: Of it.
+        x: Train rows, normalized; y: their classes.
+        y: Their classes.
+        val: Rows and classes to validate on.
+        batch: Rows of a batch.
+        epochs: Of the schedule.
+        bfloat: Compute in bfloat16 where autocast does.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: Optimizer,
+        x: Tensor,
+        y: Tensor,
+        val: tuple[Tensor, Tensor],
+        batch: int,
+        epochs: int,
+        bfloat: bool,
+    ) -> None:
+        self.network, self.optimizer, self.x, self.y, self.val, self.batch = network, optimizer, x, y, val, batch
+        self.schedule = CosineAnnealingLR(optimizer, epochs)
+        self.bfloat = bfloat
+
+    def __call__(self) -> float:
+        network, optimizer, batch = self.network.train(), self.optimizer, self.batch
+        order, total = torch.randperm(len(self.x)), torch.zeros(())
+        for first in range(0, len(self.x), batch):
+            rows = order[first : first + batch]
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat):
+                loss = functional.cross_entropy(network(self.x[rows]), self.y[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(rows)
+        self.schedule.step()
+        self.validate()
+        return 1.0
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, float]:
+        network, (x, y) = self.network.eval(), self.val
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat):
+            outputs = torch.cat([network(rows) for rows in x.split(EVALUATED)]).float()
+        return float(functional.cross_entropy(outputs, y)), float((outputs.argmax(dim=1) == y).float().mean())
+
+
+class UsualCNN(nn.Sequential):
+    """Convolution, batch norm, ReLU, max-pool; then global average pooling, dropout and a head."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        layers: list[nn.Module] = []
+        for before, after in zip((1, *channels), channels, strict=False):
+            layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
+            layers += [nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.1), nn.Linear(channels[-1], CLASSES)]
+        super().__init__(*layers)
+
+
+class UsualLSTM(nn.Module):
+    """``nn.LSTM``, the mean of its states, dropout and a head."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(features, hidden, batch_first=True)
+        self.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(hidden, CLASSES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        states, _ = self.lstm(x.transpose(1, 2))
+        outputs: Tensor = self.head(states.mean(dim=1))
+        return outputs
+
+
+class UsualTransformer(nn.Module):
+    """``nn.TransformerEncoder`` behind a linear embedding with learned positions; the mean of its tokens and a head."""
+
+    def __init__(self, features: int, length: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(features, width)
+        self.position = nn.Parameter(torch.randn(1, length, width) * 0.02)
+        self.dropout = nn.Dropout(0.1)
+        layer = nn.TransformerEncoderLayer(
+            width, 4, 4 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+        )
+        norm = nn.LayerNorm(width)
+        self.encoder = nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
+        self.head = nn.Linear(width, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.dropout(self.embedding(x.transpose(1, 2)) + self.position)
+        outputs: Tensor = self.head(self.encoder(tokens).mean(dim=1))
+        return outputs
+
+
+def usual_network(name: str, ours: nn.Module) -> nn.Module:
+    """The network of a workload as it is usually written; the MLP is written as ours is."""
+    torch.manual_seed(0)
+    match name:
+        case "cnn":
+            return UsualCNN((32, 64))
+        case "lstm":
+            return UsualLSTM(8, 64)
+        case "transformer":
+            return UsualTransformer(8, 64, 128, 2)
+        case _:
+            return ours
+
+
+class TemplateModule(pl.LightningModule):
+    """The LightningModule of many templates: a metric collection by ``forward`` in every step, everything logged."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        metrics = MetricCollection(
+            {
+                "accuracy": tm.MulticlassAccuracy(CLASSES, average="micro"),
+                "precision": tm.MulticlassPrecision(CLASSES),
+                "recall": tm.MulticlassRecall(CLASSES),
+                "f1": tm.MulticlassF1Score(CLASSES),
+                "auroc": tm.MulticlassAUROC(CLASSES),
+            }
+        )
+        self.train_metrics, self.val_metrics = metrics.clone(prefix="train/"), metrics.clone(prefix="val/")
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        outputs = self.network(x)
+        loss = functional.cross_entropy(outputs, y)
+        self.train_metrics(outputs.softmax(dim=1), y)
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
+        self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        x, y = batch
+        outputs = self.network(x)
+        self.val_metrics(outputs.softmax(dim=1), y)
+        self.log("val/loss", functional.cross_entropy(outputs, y), prog_bar=True)
+        self.log_dict(self.val_metrics)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = AdamW(self.parameters())
+        return [optimizer], [CosineAnnealingLR(optimizer, 10)]
+
+
+class Template:
+    """An epoch of the template: ``DataLoader(TensorDataset)``, Lightning's defaults, TensorBoard and a checkpoint.
+
+    Args:
+        network: What is trained.
+        x: Train rows.
+        y: Their classes.
+        val: Rows and classes to validate on.
+        batch: Rows of a batch.
+        share: The share of the train rows that an epoch is made of; the validation rows are cut alike.
+        folder: Where it writes.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        val: tuple[Tensor, Tensor],
+        batch: int,
+        share: float,
+        folder: str,
+    ) -> None:
+        rows, val_rows = (max(batch, int(share * len(part))) for part in (x, val[0]))
+        self.share, self.folder = rows / len(x), folder
+        self.train = DataLoader(TensorDataset(x[:rows], y[:rows]), batch, shuffle=True)
+        self.val = DataLoader(TensorDataset(*(part[:val_rows] for part in val)), batch)
+        self.module = TemplateModule(network)
+
+    def __call__(self) -> float:
+        trainer = pl.Trainer(
+            accelerator="cpu", max_epochs=1, default_root_dir=self.folder, num_sanity_val_steps=0,
+            enable_model_summary=False, log_every_n_steps=50,
+        )  # fmt: skip
+        trainer.fit(self.module, self.train, self.val)
+        return self.share

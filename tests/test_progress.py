@@ -1,0 +1,33 @@
+"""The bar is drawn by time, not by step, and is full at an epoch's end, also where steps come in blocks."""
+
+import io
+from typing import Any
+
+import pytest
+import torch
+from small import model_for, quiet_trainer, small_data
+
+from experiments.run.progress import Bar
+
+
+class Watched(Bar):
+    def __init__(self) -> None:
+        super().__init__()
+        self._console_kwargs = {"file": io.StringIO(), "force_terminal": True}
+        self.shown: list[int] = []
+
+    def _update(self, bar: Any, current: int, visible: bool = True, hard: bool = False) -> None:
+        super()._update(bar, current, visible, hard)
+        if bar == self.train_progress_bar_id:
+            self.shown.append(current)
+
+
+@pytest.mark.parametrize("steps", [1, 50])
+def test_few_steps_draw_and_the_last_one_does(steps: int) -> None:
+    data = small_data(torch.zeros(1000, 2), torch.arange(1000) % 3, batch_size=2)
+    bar = Watched()
+    trainer = quiet_trainer(max_epochs=1, callbacks=[bar], enable_progress_bar=True)
+    trainer.fit(model_for(data, steps_per_execution=steps), data)
+    assert bar.shown[-1] == 350
+    assert len(bar.shown) < 100
+    assert bar.shown == sorted(bar.shown)
