@@ -1,9 +1,10 @@
 """The LightningModule that every architecture stands on: one step for train, validation and test."""
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -129,6 +130,13 @@ class LitModel(LightningModule):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # What makes optimizers and schedules is shared: made by the command line, it holds on to the whole of it.
+        memo |= {id(one): one for one in (self.optimizer_factory, self.schedule)}
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))  # type: ignore[no-untyped-call]
+        return copied
 
     def direction(self, name: str) -> Literal["min", "max"]:
         """Whether a logged metric, such as ``val/accuracy``, is best when low or high.

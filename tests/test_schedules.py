@@ -19,7 +19,7 @@ from lit_models.schedules import CosineAnnealingLR, OneCycleLR, ReduceLROnPlatea
 LR = 0.5
 LENGTHS: list[dict[str, Any]] = [
     {"max_epochs": 2},
-    {"max_epochs": 5, "accumulate_grad_batches": 3},
+    {"max_epochs": 5, "accumulate_grad_batches": 2},
     {"max_epochs": 3, "limit_train_batches": 6},
     {"max_epochs": 4, "limit_train_batches": 0.5},
     {"max_epochs": 5, "max_steps": 17},
