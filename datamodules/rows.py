@@ -2,12 +2,36 @@
 
 import hashlib
 from dataclasses import dataclass
+from math import prod
+from typing import Protocol
 
+import numpy
 import polars
 import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+
+CELLS = 2**18
+"""So many numbers are hashed at a time."""
+
+
+class Sliceable(Protocol):
+    """A tensor, or what makes tensors of slices of its rows."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the values."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows first."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Tensor: ...
 
 
 @dataclass
@@ -73,17 +97,25 @@ def first_copies(*tensors: Tensor) -> Tensor:
 
 def first_equal(frame: polars.DataFrame) -> Tensor:
     """The same for the rows of a frame."""
-    named = frame.rename({name: str(index) for index, name in enumerate(frame.columns)})
-    firsts = named.with_row_index("row").select(polars.col("row").min().over(named.columns))
-    return torch.tensor(firsts.to_series().cast(polars.Int64).to_numpy())
+    hashes = frame.hash_rows().to_numpy()
+    ordered = numpy.sort(hashes)
+    # What has a hash of its own has no copy; the other rows are compared in full.
+    suspects = numpy.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]]).nonzero()[0]
+    named = frame[suspects].rename({name: str(index) for index, name in enumerate(frame.columns)})
+    firsts = named.with_columns(row=suspects).select(polars.col("row").min().over(named.columns)).to_series()
+    first = torch.arange(len(frame))
+    first[torch.from_numpy(suspects)] = torch.tensor(firsts.to_numpy())
+    return first
 
 
-def digest(*tensors: Tensor) -> str:
+def digest(*tensors: Sliceable) -> str:
     """SHA-256 of tensors, their types and shapes."""
     sha = hashlib.sha256()
     for tensor in tensors:
         sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        sha.update(tensor.contiguous().numpy().data)
+        size = max(1, CELLS // max(1, prod(tensor.shape[1:])))
+        for start in range(0, len(tensor), size):
+            sha.update(tensor[start : start + size].contiguous().numpy().data)
     return sha.hexdigest()
 
 

@@ -131,7 +131,7 @@ class StreamedTable(StreamData):
         columns = self._columns(rows)
         numbers = {
             name: polars.Series(values.numpy()).fill_nan(None)
-            for name, values in zip(self.number_names, columns.numbers.T, strict=True)
+            for name, values in zip(self.number_names, columns.numbers[:].T, strict=True)
         }
         texts = {
             name: [levels[code] if code >= 0 else None for code in codes.tolist()]

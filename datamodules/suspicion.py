@@ -66,7 +66,8 @@ def _codes(column: polars.Series, train: Tensor) -> Tensor | None:
         edges = different if len(different) <= BINS else numpy.unique(numpy.quantile(there, numpy.linspace(0, 1, BINS)))
         # Halfway between two values, so that what is equal stays together.
         bins = numpy.digitize(values, (edges[:-1] + edges[1:]) / 2)
-        return torch.from_numpy(numpy.where(numpy.isnan(values), len(edges), bins))
+        bins[numpy.isnan(values)] = len(edges)
+        return torch.from_numpy(bins)
     try:
         codes, levels = encode(column)
     except DataError:
@@ -81,16 +82,26 @@ def _explained(data: DataModule, codes: Tensor) -> float:
     or less nothing.
     """
     split = data.split_now()
-    train, val = (_targets(data, index) for index in (split.train, split.val))
-    number = int(codes.max()) + 1
-    counts = torch.zeros(number, dtype=torch.float64).index_add(0, codes[split.train], torch.ones(len(train)).double())
-    sums = torch.zeros(number, train.shape[1], dtype=torch.float64).index_add(0, codes[split.train], train)
-    mean = train.mean(dim=0)
+    val, number, of_train = _targets(data, split.val), int(codes.max()) + 1, codes[split.train]
+    counts = torch.bincount(of_train, minlength=number)
+    sums, mean = _train_targets(data, of_train, number)
     means = torch.where(counts.unsqueeze(1) > 0, sums / counts.clamp_min(1).unsqueeze(1), mean)
     left, whole = ((val - guess).square().sum(dim=0) for guess in (means[codes[split.val]], mean))
     if data.num_classes is not None:
         left, whole = left.sum(dim=0, keepdim=True), whole.sum(dim=0, keepdim=True)
     return float(torch.where(whole > 0, 1 - left / whole, 0).max())
+
+
+def _train_targets(data: DataModule, codes: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Sums of the train rows' ``_targets`` for each of so many codes, and the mean of all, float64."""
+    train, classes = data.split_now().train, data.num_classes
+    if classes is None:
+        targets = _targets(data, train)
+        sums = torch.zeros(number, targets.shape[1], dtype=torch.float64).index_add(0, codes, targets)
+        return sums, targets.mean(dim=0)
+    pairs = codes * classes + data.targets(train).long()  # counted, for indicators would take much memory
+    sums = torch.bincount(pairs, minlength=number * classes).view(number, classes).double()
+    return sums, sums.sum(dim=0) / len(train)
 
 
 def _targets(data: DataModule, index: Tensor) -> Tensor:

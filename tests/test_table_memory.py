@@ -32,7 +32,7 @@ def peak(folder: Path, rows: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="7.8 times: the frame, float64 numbers and what normalizing makes of them are there together")
+@pytest.mark.xfail(reason="2.7 times: what polars and malloc keep of what was freed is there beside frame and batches")
 def test_the_memory_of_a_table_from_parquet(tmp_path: Path) -> None:
     rows = 1_000_000
     own, whole = peak(tmp_path, 2000), peak(tmp_path, rows)

@@ -65,11 +65,18 @@ def deal_rows(unit: Tensor, labels: Tensor | None, class_names: Sequence[str]) -
     """
 
     def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
-        first = unit[rows].unique()
+        first = _among(unit[rows], len(unit)).nonzero().flatten()
         parts = split_rows(first, ratios, seed, None if labels is None else labels[first], class_names)
-        return [rows[torch.isin(unit[rows], part)] for part in parts]
+        if torch.equal(first, rows):
+            return parts
+        return [rows[_among(part, len(unit))[unit[rows]]] for part in parts]
 
     return deal
+
+
+def _among(some: Tensor, count: int) -> Tensor:
+    """Which of so many rows are some of them, (count,) bool."""
+    return torch.zeros(count, dtype=torch.bool).index_fill(0, some, True)
 
 
 def split_at_random(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal) -> Split:

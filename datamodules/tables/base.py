@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars
+import torch
 from torch import Tensor
 
 from datamodules.base import DataModule
 from datamodules.facts import TaskName
+from datamodules.normalization import Normalizer
 from datamodules.rows import Rows, digest, first_equal
 from datamodules.tables.columns import Columns, ColumnType, read_columns
-from datamodules.tables.encoding import Encoding, learn
+from datamodules.tables.encoding import Encoding, learn, learn_numbers
 from datamodules.tables.frames import MISSING
 from datamodules.tables.inputs import TableInputs
 from datamodules.tables.naming import inputs_among
@@ -84,13 +86,17 @@ class FrameData(DataModule):
         self.notes = (*self.notes, *notes)
 
     def load(self) -> Rows:
-        """The numbers, NaN where missing, and the targets."""
+        """The targets and the frame; the inputs are in ``columns``, in less memory than a tensor would take."""
         val, test = self._given
-        return Rows(self.columns.numbers, self._target.y, test, val, about=self._frame)
+        return Rows(torch.empty(len(self._frame), 0), self._target.y, test, val, about=self._frame)
 
     def features(self) -> polars.DataFrame:
         """The input columns as they are in the file."""
         return self._frame.select(self._inputs_named)
+
+    def raw(self, index: Tensor) -> polars.DataFrame:
+        """Some rows of the input columns as they are in the file, by their numbers."""
+        return self.features()[index.numpy()]
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Numbers, NaN where missing, and category indices."""
@@ -120,8 +126,8 @@ class FrameData(DataModule):
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
         return self.inputs.tensors(self.columns, index)
 
-    def _inputs(self, index: Tensor) -> Tensor:
-        return self.encoding.numbers(self.columns, index)
+    def _learn(self, train: Tensor) -> Normalizer:
+        return learn_numbers(self.columns, self.encoding, train, self.normalize)
 
     def _first_copies(self) -> Tensor:
         return first_equal(self._frame.select([*self._inputs_named, *self.target_names]))

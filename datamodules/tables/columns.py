@@ -11,6 +11,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.tables.cells import stored
+from datamodules.tables.numbers import Numbers
 
 ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""
@@ -27,7 +28,7 @@ class Columns:
     """The columns of a table that a model is given, in the order of the file within each kind.
 
     Args:
-        numbers: Values of the numeric columns and dates (N, F) float64, NaN where missing.
+        numbers: Values of the numeric columns and dates (N, F) float64, NaN where missing; of a file as ``Numbers``.
         codes: Values of the categorical columns (N, C) int64, numbers of ``levels``, -1 where missing.
         number_names: Names of the columns of ``numbers``.
         category_names: Names of the columns of ``codes``.
@@ -35,7 +36,7 @@ class Columns:
         kinds: What each column is, by its name, and as what it came, see ``cells.stored``.
     """
 
-    numbers: Tensor
+    numbers: Tensor | Numbers
     codes: Tensor
     number_names: list[str]
     category_names: list[str]
@@ -56,7 +57,7 @@ def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Co
     """
     if not frame.width:
         raise DataError("the table has no input column; drop fewer columns")
-    numbers, codes, levels, kinds = {}, {}, [], {}
+    numbers, codes, levels, kinds = [], {}, [], {}
     for column in frame.iter_columns():
         if column.null_count() == len(column):
             raise DataError(f"column {column.name} has no value in any row; drop it with --data.drop")
@@ -66,8 +67,11 @@ def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Co
             codes[column.name], different = encode(column)
             levels.append(different)
         else:
-            numbers[column.name] = to_days(column) if kind == "date" else to_numbers(column)
-    return arrange(numbers, codes, levels, kinds, len(frame))
+            values = _days(column) if kind == "date" else _numbers(column)
+            numbers.append(column if column.dtype.is_numeric() else values)
+    names, rows = [column.name for column in numbers], len(frame)
+    side_by_side = _stack(codes.values(), rows, torch.int64)
+    return Columns(Numbers(numbers, rows), side_by_side, names, list(codes), levels, kinds)
 
 
 def arrange(
@@ -127,6 +131,10 @@ def to_numbers(column: polars.Series) -> Tensor:
     Raises:
         DataError: For text that is no number, for infinite values, and for nested values and bytes.
     """
+    return as_tensor(_numbers(column))
+
+
+def _numbers(column: polars.Series) -> polars.Series:
     check_cells(column)
     values = column.cast(polars.Float64, strict=False)
     _check_cast(column, values, "numeric")
@@ -136,7 +144,7 @@ def to_numbers(column: polars.Series) -> Tensor:
             f"column {column.name} has {infinite.sum()} infinite values, the first in row {infinite.arg_max()}; "
             "correct the file or drop the column"
         )
-    return as_tensor(values)
+    return values
 
 
 def to_days(column: polars.Series) -> Tensor:
@@ -145,9 +153,13 @@ def to_days(column: polars.Series) -> Tensor:
     Raises:
         DataError: For what is neither.
     """
+    return as_tensor(_days(column))
+
+
+def _days(column: polars.Series) -> polars.Series:
     days = as_days(column)
     _check_cast(column, days, "a date")
-    return as_tensor(days)
+    return days
 
 
 def as_days(column: polars.Series) -> polars.Series:

@@ -7,12 +7,18 @@ import numpy
 import torch
 from torch import Tensor
 
+from datamodules import normalization
 from datamodules.errors import DataError
+from datamodules.normalization import Method, Normalizer
 from datamodules.tables.columns import Columns
+from datamodules.tables.numbers import in_pieces
 
 UNKNOWN, MISSING = 0, 1
 """Indices of every categorical column: a category that no train row has, and no value at all."""
 RESERVED = 2
+
+AT_ONCE = 4
+"""Statistics are learned of at least so many columns at a time, where there are as many."""
 
 
 @dataclass
@@ -32,21 +38,26 @@ class Encoding:
         """Number of indices of each categorical column, those of unknown and missing among them."""
         return tuple(RESERVED + len(known) for known in self.categories.values())
 
-    def numbers(self, columns: Columns, rows: Tensor) -> Tensor:
-        """The numbers of some rows (N, F) float64, with none missing."""
-        numbers = columns.numbers[rows]
-        medians = torch.tensor(list(self.medians.values()), dtype=torch.float64)
-        return torch.where(numbers.isnan(), medians, numbers)
+    def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
+        """The numbers of some rows (N, F) float64, or some columns of them, with none missing."""
+        medians = torch.tensor(list(self.medians.values())[some], dtype=torch.float64)
+
+        def filled(piece: Tensor) -> Tensor:
+            numbers = columns.numbers[piece, some]
+            return torch.where(numbers.isnan(), medians, numbers)
+
+        return in_pieces(filled, rows, len(medians))
 
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
         """The category indices of some rows (N, C) int64."""
-        encoded = []
-        for column, levels, known in zip(columns.codes.T, columns.levels, self.categories.values(), strict=True):
+        encoded = torch.empty(len(rows), len(columns.levels), dtype=torch.int64)
+        parts = zip(columns.codes.T, columns.levels, self.categories.values(), encoded.T, strict=True)
+        for column, levels, known, indices in parts:
             index_of = {name: RESERVED + position for position, name in enumerate(known)}
             # The last entry is that of code -1.
             table = torch.tensor([*(index_of.get(level, UNKNOWN) for level in levels), MISSING])
-            encoded.append(table[column[rows]])
-        return torch.stack(encoded, dim=1) if encoded else torch.empty(len(rows), 0, dtype=torch.int64)
+            indices.copy_(table[column[rows]])
+        return encoded
 
     def unknown(self, columns: Columns, rows: Tensor) -> dict[str, int]:
         """How many of some rows have a category that no train row has, by column, where there are any."""
@@ -64,14 +75,29 @@ def learn(columns: Columns, train: Tensor) -> Encoding:
     Raises:
         DataError: For a column that has no value in them.
     """
-    numbers, codes = columns.numbers[train], columns.codes[train]
-    there = torch.cat([~numbers.isnan(), codes >= 0], dim=1).any(dim=0).tolist()
-    for name, any_value in zip(columns.number_names + columns.category_names, there, strict=True):
-        if not any_value:
-            raise DataError(f"column {name} has no value in the {len(train):,} train rows; drop it with --data.drop")
-    medians = numpy.nanmedian(numbers.numpy(), axis=0).tolist()
-    categories = {}
-    for name, column, levels in zip(columns.category_names, codes.T, columns.levels, strict=True):
+    medians, categories = {}, {}
+    for index, name in enumerate(columns.number_names):
+        values = columns.numbers[train, index : index + 1]
+        _check_any(name, ~values.isnan(), len(train))
+        medians[name] = numpy.nanmedian(values.numpy(), axis=0).item()
+    for name, column, levels in zip(columns.category_names, columns.codes.T, columns.levels, strict=True):
+        codes = column[train].unique()
+        _check_any(name, codes >= 0, len(train))
         # The levels of a file are sorted, so that what other rows have does not change the order of these.
-        categories[name] = [levels[code] for code in column.unique().tolist() if code >= 0]
-    return Encoding(dict(zip(columns.number_names, medians, strict=True)), categories)
+        categories[name] = [levels[code] for code in codes.tolist() if code >= 0]
+    return Encoding(medians, categories)
+
+
+def _check_any(name: str, there: Tensor, rows: int) -> None:
+    if not there.any():
+        raise DataError(f"column {name} has no value in the {rows:,} train rows; drop it with --data.drop")
+
+
+def learn_numbers(columns: Columns, encoding: Encoding, train: Tensor, method: Method) -> Normalizer:
+    """What normalizes the numbers, learned of the train rows with none missing, a few columns at a time."""
+    # Never one column alone, unless there is but one: torch adds up a contiguous column in another order.
+    count = columns.numbers.shape[1]
+    ends = torch.arange(count).tensor_split(max(1, count // AT_ONCE))
+    groups = [slice(int(end[0]), int(end[-1]) + 1) if count else slice(0) for end in ends]
+    parts = [normalization.learn(encoding.numbers(columns, train, group), method) for group in groups]
+    return type(parts[0])(*(torch.cat(values) for values in zip(*parts, strict=True)))

@@ -14,6 +14,12 @@ from datamodules.errors import DataError
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """What stands for a missing value in a file, where nothing else is said."""
 
+PARQUET = b"PAR1"
+"""Begins every Parquet file."""
+
+SHARES = 16
+"""The columns of a Parquet file are read in about so many goes."""
+
 SEPARATORS = ",;\t|"
 
 
@@ -28,23 +34,41 @@ def read_frame(path: str, missing: Sequence[str] = MISSING) -> polars.DataFrame:
         DataError: For a file that is not there, is empty or cannot be read.
     """
     try:
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:  # polars itself reads Parquet, of which it need not have the whole file
+            content = Path(path).absolute() if file.peek(4)[:4] == PARQUET else file.read()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; --data.path names a CSV or Parquet file") from error
     return parse(content, path, missing)
 
 
-def parse(content: bytes, name: str, missing: Sequence[str] = MISSING) -> polars.DataFrame:
-    """The same from a file's bytes, which messages call ``name``."""
-    is_parquet = content[:4] == b"PAR1"
+def parse(content: bytes | Path, name: str, missing: Sequence[str] = MISSING) -> polars.DataFrame:
+    """The same from a file's bytes, which messages call ``name``, or of a Parquet file from its path."""
+    is_parquet = isinstance(content, Path) or content[:4] == PARQUET
     try:
-        frame = polars.read_parquet(io.BytesIO(content)) if is_parquet else _parse_csv(content, name, missing)
+        if is_parquet or isinstance(content, Path):
+            frame = _parse_parquet(content, missing)
+        else:
+            frame = without_missing(_parse_csv(content, name, missing), missing)
     except (PolarsError, PanicException, OverflowError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise DataError(f"{name} cannot be read as {'Parquet' if is_parquet else 'CSV'}: {reason}") from error
     if not len(frame):
         raise DataError(f"{name} has no rows")
-    return without_missing(frame, missing)
+    return frame
+
+
+def _parse_parquet(content: bytes | Path, missing: Sequence[str]) -> polars.DataFrame:
+    """A share of the columns after another, since what polars reads of a file takes as much memory again."""
+
+    def read(columns: list[str]) -> polars.DataFrame:
+        source = content if isinstance(content, Path) else io.BytesIO(content)
+        frame = polars.read_parquet(source, columns=columns, glob=False, hive_partitioning=False)
+        return without_missing(frame, missing)
+
+    names = list(polars.read_parquet_schema(content if isinstance(content, Path) else io.BytesIO(content)))
+    size = max(1, len(names) // SHARES)
+    shares = [names[start : start + size] for start in range(0, len(names), size)]
+    return polars.concat([read(share) for share in shares], how="horizontal") if names else polars.DataFrame()
 
 
 def _parse_csv(content: bytes, name: str, missing: Sequence[str]) -> polars.DataFrame:

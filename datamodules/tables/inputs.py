@@ -14,6 +14,7 @@ from datamodules.normalization import Normalizer, Unchanged, restore
 from datamodules.tables.cells import as_text, parsed
 from datamodules.tables.columns import Columns, ColumnType, arrange, as_days, as_tensor, check_cells, encode
 from datamodules.tables.encoding import Encoding
+from datamodules.tables.numbers import in_pieces
 from datamodules.tables.streaming import Table
 
 
@@ -35,7 +36,11 @@ class TableInputs:
 
     def tensors(self, columns: Columns, rows: Tensor) -> dict[str, Tensor]:
         """Of some rows ``x`` (N, F) float32, and where there are any ``categories`` (N, C) int64."""
-        tensors = {"x": self.normalizer.apply(self.encoding.numbers(columns, rows))}
+
+        def normalized(piece: Tensor) -> Tensor:
+            return self.normalizer.apply(self.encoding.numbers(columns, piece))
+
+        tensors = {"x": in_pieces(normalized, rows, columns.numbers.shape[1])}
         if self.encoding.cardinalities:
             tensors["categories"] = self.encoding.indices(columns, rows)
         return tensors

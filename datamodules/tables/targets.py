@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy
 import polars
 import torch
 from torch import Tensor
@@ -88,7 +89,7 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
         zero_one = all(column.cast(polars.Float64).is_in([0.0, 1.0]).all() for column in columns)
         return "multilabel" if zero_one else "regression"
     (column,) = columns
-    different = column.n_unique()
+    different = len(_different(column))
     if different == 2:
         return "binary"
     if not numeric[0] or (column.dtype.is_integer() and different <= FEW):
@@ -120,10 +121,17 @@ def _numbers(frame: polars.DataFrame) -> Tensor:
     return torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
 
 
+def _different(column: polars.Series) -> polars.Series:
+    """The different values of a column, sorted."""
+    if column.dtype.is_integer() or column.dtype.is_float():  # polars needs many times the column's memory
+        return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
+    return column.unique().sort()
+
+
 def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
     """Class indices and names, numbers in the order of numbers."""
     if not column.dtype.is_numeric():
         return encode(column)
-    different = column.unique().sort()
+    different = _different(column)
     y = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
     return torch.tensor(y.to_numpy()), [str(value) for value in different]
