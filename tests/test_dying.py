@@ -24,7 +24,7 @@ def forks() -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_one_and_on_two(
     forks: Server, tmp_path: Path, rank: int
 ) -> None:

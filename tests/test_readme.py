@@ -20,7 +20,13 @@ COMMANDS = [
     if not language and command.startswith("evenhand ")
 ]
 BUNDLED = [one for one in COMMANDS if re.match(r"evenhand fit (-c experiments|--data (MNIST1D|UEA))", one)]
-OWN = sorted({one for one in COMMANDS if re.match(r"evenhand \w+ --data (Table|Image|Series|Text|Streamed)\w+", one)})
+OWN = sorted(
+    {
+        one
+        for one in COMMANDS
+        if re.match(r"evenhand (fit|floor|inspect) --data (Table|Image|Series|Text|Streamed)\w+", one)
+    }
+)
 QUICK = ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "3"]
 
 

@@ -71,6 +71,7 @@ def test_series(tmp_path: Path) -> None:
             assert server.ask(body, kind)[0] < 500, (kind, body)
 
 
+@pytest.mark.slow
 def test_texts_from_an_exported_graph(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     frame = opinions()
