@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["compare", "--help"], ["sweep", "--help"]])
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["compare", "--help"], ["sweep", "--help"]])
 def test_what_needs_no_torch_does_not_import_it(words: list[str]) -> None:
     code = f"""
 import sys
@@ -22,7 +22,7 @@ except SystemExit as stopped:
     assert not stopped.code
 sys.exit("torch" in sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE, capture_output=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=HERE, capture_output=True).returncode == 0
 
 
 @pytest.mark.parametrize(
