@@ -29,7 +29,7 @@ from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
 from experiments.run.test_rows import keep_test_rows
 from lit_models import LitModel
-from lit_models.base import Evaluation
+from lit_models.evaluation import Evaluation
 
 KEY = "evenhand_record"
 """Under what a checkpoint holds how long the training took so far."""
