@@ -13,7 +13,8 @@ from datamodules.errors import DataError
 from datamodules.facts import TaskName
 from datamodules.loaders import Batch
 from datamodules.streaming.base import StreamData
-from datamodules.streaming.converted import Converted, Wanted, convert, types_of
+from datamodules.streaming.converted import Converted, convert
+from datamodules.streaming.converting import Wanted, types_of
 from datamodules.streaming.dealing import Dealing, Given
 from datamodules.streaming.learning import Learner, normalizer
 from datamodules.streaming.parquet import ParquetFiles
