@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.errors import DataError
 from datamodules.splitting.splits import Split
-from datamodules.tables.columns import encode, to_days, to_numbers
+from datamodules.tables.values import encode, to_days, to_numbers
 
 ALMOST_ALL = 0.95
 """A column that alone explains so much of the target's variation on validation rows is suspicious."""

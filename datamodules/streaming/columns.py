@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from datamodules.errors import DataError
 from datamodules.splitting.splits import PARTS
 from datamodules.streaming.labels import MANY
-from datamodules.tables.columns import to_days, to_numbers
+from datamodules.tables.values import to_days, to_numbers
 
 
 def side_by_side(columns: list[NDArray[Any]], rows: int) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.facts import TaskName
-from datamodules.tables.columns import encode, to_numbers
+from datamodules.tables.values import encode, to_numbers
 
 FEW = 20
 """So many different whole numbers are still taken for classes."""
