@@ -89,7 +89,7 @@ class StreamedTable(StreamData):
 
     def unprepared(self, index: Tensor) -> Batch:
         """Numbers, NaN where missing, and category indices."""
-        return self.inputs.unprepared().tensors(self._columns(self._rows_at(index)), torch.arange(len(index)))
+        return self.inputs.unprepared().tensors(self._columns(self.dealt.at(index)), torch.arange(len(index)))
 
     @property
     def inputs(self) -> TableInputs:

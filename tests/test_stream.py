@@ -98,7 +98,7 @@ def test_regression_learns_the_targets_statistics(stream) -> None:
 
 
 def test_medians_of_many_rows_are_those_of_a_sample(stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datamodules.streaming.base.SAMPLE_ROWS", 1000)
+    monkeypatch.setattr("datamodules.streaming.learning.SAMPLE_ROWS", 1000)
     frame = table(6000).select("a", "b", "label")
     data = stream(frame, normalize="quantile")
     assert isinstance(data.statistics, Quantiles)
