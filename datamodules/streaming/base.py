@@ -9,8 +9,10 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule, check_batch
+from datamodules.base import DataModule
+from datamodules.devices import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.errors import DataError
+from datamodules.features import array_features
 from datamodules.loaders import Batch, Batches
 from datamodules.normalization import Statistics, Unchanged, restore
 from datamodules.rows import Rows
@@ -94,8 +96,8 @@ class StreamData(DataModule):
     def setup(self, stage: str) -> None:
         """Fit, once; what a checkpoint brought is kept."""
         if stage == "fit":
-            check_batch(self.batch_size, self._process()[1], self._accumulated())
-        self._check_processes(self.part_rows()["train"])
+            check_batch(self.batch_size, process_of(self.trainer)[1], accumulated_by(self.trainer))
+        check_processes(self.part_rows()["train"], process_of(self.trainer)[1])
         if self.statistics is None:
             self._learn_now()
 
@@ -179,10 +181,7 @@ class StreamData(DataModule):
 
     def frame(self, rows: Batch) -> polars.DataFrame:
         """Columns of rows as they are on disk."""
-        x = rows["x"].double()
-        each = x.flatten(2).mean(dim=2) if x.dim() > 2 else x
-        name = "mean of channel" if x.dim() > 2 else "column"
-        return polars.DataFrame({f"{name} {index}": values.numpy() for index, values in enumerate(each.T)})
+        return array_features(rows["x"].double())
 
     def about(self) -> polars.DataFrame:
         """Nothing: columns that are no inputs are not looked at."""
@@ -210,13 +209,13 @@ class StreamData(DataModule):
 
     def _loader(self, name: str, batch_size: int, shuffle: bool = False, seed: int = 0) -> Batches:
         number = PARTS.index(name)
-        rank, world_size = self._process()
+        rank, world_size = process_of(self.trainer)
         part = Part(self.dealt, number, self._counts.blocks[number], self.finish)
         buffer = self._buffer_rows if shuffle else self.dealt.block_rows
         transform = self.transform(name)
-        accumulate = self._accumulated() if shuffle else 1
+        accumulate = accumulated_by(self.trainer) if shuffle else 1
         loader = BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform, accumulate)
-        loader.device = self._device()
+        loader.device = device_of(self.trainer)
         return loader
 
     def _evaluation_loader(self, name: str) -> Batches:
