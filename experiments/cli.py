@@ -28,6 +28,7 @@ from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
+from experiments.run.sentences import summary
 from experiments.run.tensorboard import RunLogger
 from experiments.run.unprofiled import Unprofiled
 from experiments.run.watch import Watch
@@ -178,7 +179,7 @@ class EvenhandCLI(LightningCLI):
         if not self.config.fit.test_at_end:
             if self.record is not None and self.trainer.is_global_zero:
                 self.record.leave_untested(self.trainer)
-                print(self.record.summary())
+                print(summary(self.record.content, self.record.directory))
             return
         if self.record is None:
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
@@ -191,7 +192,7 @@ class EvenhandCLI(LightningCLI):
             self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True if path else None, verbose=False
         )
         if self.trainer.is_global_zero:
-            print(self.record.summary())
+            print(summary(self.record.content, self.record.directory))
 
     def predict(self, model: LitModel, datamodule: DataModule, **kwargs: Any) -> None:
         """Predict the test rows, and write ``predictions.parquet`` into the folder this was started from."""
