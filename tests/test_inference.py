@@ -11,11 +11,11 @@ import torch
 from conftest import Fit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opinions import opinions
 from pictures import digits, write_npz
 from small import QUICK
-from test_series import waves
 from test_table import people
-from test_text import opinions
+from waves import waves
 
 from datamodules import DataError
 from experiments.inference import Predictor, load
