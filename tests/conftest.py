@@ -52,6 +52,24 @@ def refused(root: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]
     return run
 
 
+@pytest.fixture
+def says(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What ``evenhand compare`` prints."""
+
+    def run(*words: object) -> str:
+        capfd.readouterr()
+        assert main(["compare", *map(str, words)]) == 0
+        return capfd.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def told(says: Callable[..., str]) -> Callable[..., Any]:
+    """What ``evenhand compare`` prints as JSON."""
+    return lambda *words: json.loads(says(*words, "--format", "json"))
+
+
 @pytest.fixture(scope="session")
 def widedeep() -> None:
     """The wheel of Adult and California housing, cached or fetched; a test that asks for it is skipped without."""
