@@ -9,8 +9,8 @@ from typing import Any
 import numpy
 import polars
 from opinions import opinions
+from people import people
 from pictures import digits, write_npz
-from test_table import people
 from waves import waves
 
 from experiments.__main__ import main

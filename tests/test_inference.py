@@ -12,9 +12,9 @@ from conftest import Fit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opinions import opinions
+from people import people
 from pictures import digits, write_npz
 from small import QUICK
-from test_table import people
 from waves import waves
 
 from datamodules import DataError

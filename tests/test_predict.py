@@ -11,9 +11,9 @@ import polars
 import pytest
 from conftest import Fit
 from opinions import opinions
+from people import people
 from pictures import CLASSES, digits, write_folder, write_index, write_npz
 from PIL import Image
-from test_table import people
 from waves import waves
 
 from experiments.__main__ import main

@@ -9,11 +9,11 @@ from typing import Any
 import numpy
 import pytest
 from opinions import opinions
+from people import people
 from pictures import digits, write_npz
 from PIL import Image
 from serving import serving
 from test_serve import GOOD, trained
-from test_table import people
 from test_tensorboard import SCREENSHOTS, browser  # noqa: F401  # a fixture
 from waves import waves
 
