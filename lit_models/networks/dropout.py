@@ -21,5 +21,6 @@ class Dropout(nn.Dropout):
         bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         dropped = round(self.p * STEPS)
         # Compared into numbers of the kind that is multiplied: a mask of booleans would take twice as long.
-        kept = torch.ge(bits.view(torch.int16)[: x.numel()].view(x.shape), dropped - STEPS // 2, out=x.new_empty(x.shape))
+        drawn = bits.view(torch.int16)[: x.numel()].view(x.shape)
+        kept = torch.ge(drawn, dropped - STEPS // 2, out=torch.empty_like(x))
         return x * kept.mul_(STEPS / max(1, STEPS - dropped))

@@ -11,8 +11,8 @@ columns say how many times as long as ours the template and the peers take.
 - hand-written: a loop over tensors in memory, the same network, optimizer (fused), numerics and schedule; after each
   epoch the loss and the accuracy of the validation rows.
 - usual network: the same loop with the network as it is usually written.
-- template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of its epochs
-  and of the peers' three count.
+- template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of its
+  epochs and of the peers' three count.
 """
 
 import argparse
