@@ -1,35 +1,23 @@
-"""An affine map that goes to oneDNN where that is the faster library."""
+"""Linear and logistic regression."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
-
-WORTH = 2**24
-"""Multiplications from which on oneDNN repays the copies into its layout."""
 
 
-class Linear(nn.Linear):
-    """``nn.Linear``, on a CPU with AVX-512 by oneDNN in place of MKL.
+class Linear(nn.Module):
+    """One affine map, the floor that every other architecture has to beat.
 
-    MKL keeps to AVX2 on processors that are not Intel's, where oneDNN's matrix products are twice as fast. torch hands
-    it bfloat16 by itself, and float32 only where a tensor asks for it by its layout (``Tensor.to_mkldnn``). The values
-    differ by rounding. Small products, other numbers, other devices, compiled and exported graphs go the usual way.
+    Args:
+        in_features: Length of the input vector.
+        out_features: Number of outputs.
+        dropout: Probability of zeroing an input, in [0, 1).
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., in_features) -> (..., out_features)."""
-        if not self._pays(x):
-            return super().forward(x)
-        outputs: Tensor = functional.linear(x.to_mkldnn(), self.weight, self.bias).to_dense()  # type: ignore[no-untyped-call]
-        return outputs
+    def __init__(self, in_features: int, out_features: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(in_features, out_features)
 
-    def _pays(self, x: Tensor) -> bool:
-        return (
-            x.device.type == "cpu"
-            and x.numel() * self.out_features >= WORTH
-            and x.dtype == self.weight.dtype == torch.float32
-            and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
-            and torch.backends.mkldnn.is_available()
-            and torch.backends.cpu.get_cpu_capability() == "AVX512"
-        )
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_features) -> (N, out_features)."""
+        outputs: Tensor = self.head(self.dropout(x))
+        return outputs
