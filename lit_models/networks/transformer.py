@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from lit_models.networks.affine import Affine
 from lit_models.networks.dropout import Dropout
 from lit_models.networks.padding import is_padding, masked_mean
 
@@ -18,11 +19,11 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_output = nn.Linear(width, width)
+        self.query_key_value = Affine(width, 3 * width)
+        self.attention_output = Affine(width, width)
         self.feedforward_norm = nn.LayerNorm(width)
         self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward), nn.GELU(), Dropout(dropout), nn.Linear(feedforward, width)
+            Affine(width, feedforward), nn.GELU(), Dropout(dropout), Affine(feedforward, width)
         )
         self.dropout = Dropout(dropout)
 
