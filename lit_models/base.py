@@ -17,6 +17,7 @@ from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
 from lit_models.evaluation import Evaluation, Kept, evaluate, together
 from lit_models.memory import peak_memory
+from lit_models.mixup import Mixup
 from lit_models.optimizers import build_optimizer, dims
 from lit_models.plain import save_plain_hyperparameters
 from lit_models.scaling import ScaleRate, scale_rate
@@ -47,6 +48,8 @@ class LitModel(LightningModule):
             task's usual one where it is left out.
         class_weights: Let every class count as much as any other in the loss, by the counts of the train rows; the
             losses that are logged are weighted too.
+        mixup: Train on mixtures of two rows, their shares drawn from Beta(mixup, mixup): 0.2 mixes little, 1 much, 0
+            not at all. The loss that is logged of training is then that of the mixtures.
         optimizer: Any ``torch.optim`` optimizer with its settings.
         schedule: A learning-rate schedule; a constant rate where it is left out.
         metrics: Metrics to compute besides the task's, by name; they get what the task's get.
@@ -73,6 +76,7 @@ class LitModel(LightningModule):
         vocab_size: int = 0,
         loss: nn.Module | None = None,
         class_weights: bool = False,
+        mixup: float = 0.0,
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
         metrics: dict[str, Metric] | None = None,
@@ -93,6 +97,7 @@ class LitModel(LightningModule):
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
         self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
+        self.mixup = Mixup(mixup, self.cardinalities, self.vocab_size) if mixup else None
         self.optimizer_factory = optimizer
         self.schedule = schedule
         self.scale_lr = scale_lr
@@ -201,7 +206,10 @@ class LitModel(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""
-        loss: Tensor = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
+        if self.mixup is not None:
+            loss = self.mixup.loss(self, batch)
+        else:
+            loss = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
         rows = len(batch["y"])
         self._loss_sum.add_(loss.detach(), alpha=rows)
         self._rows_seen += rows
