@@ -10,7 +10,7 @@ import pytest
 import torch
 
 COMMAND = [sys.executable, "-m", "experiments", "fit", "--data", "MNIST1D", "--model", "LitLinear"]
-COMMAND += ["--trainer.max_epochs", "1", "--seed_everything", "0", "--trainer.accelerator", "cpu"]
+COMMAND += ["--trainer.max_epochs", "1", "--seed_everything", "0", "--trainer.accelerator", "cpu", "--figures", "false"]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ MODELS = {
 }
 LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
 WATCHED = """--experiment e --trainer.callbacks+ killing.Pause --trainer.callbacks+ EarlyStopping
---trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3"""
+--trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3 --figures false"""
 EPOCHS, BATCHES = 4, 8  # 140 rows in batches of 16
 
 
