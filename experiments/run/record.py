@@ -24,7 +24,7 @@ from experiments.run.effective import effective, in_words
 from experiments.run.hyperparameters import curated, flat_hyperparameters
 from experiments.run.identity import identity
 from experiments.run.predictions import write_predictions
-from experiments.run.reading import read_record, this_process
+from experiments.run.reading import process, read_record
 from experiments.run.resume import KEY as RESUME
 from experiments.run.tensorboard import RunLogger
 from experiments.run.test_rows import keep_test_rows
@@ -78,7 +78,7 @@ class RunRecord(Callback):
             "run": self.directory.run,
             "status": "running",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "process": this_process(),
+            "process": process(os.getpid()),
             "model": type(model).__name__,
             "data": type(data).__name__,
             "task": data.task,
