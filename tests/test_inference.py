@@ -31,7 +31,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
     root = tmp_path_factory.mktemp("table")
     people(rows=200).write_csv(root / "my.csv")
-    words = f"--data TableData --data.path {root}/my.csv --data.target label --data.drop id"
+    words = f"--data TableData --data.path {root}/my.csv --data.target label --data.drop id --figures false"
     main(["fit", *words.split(), *QUICKLY, "--trainer.default_root_dir", str(root), "--run", "a"])
     return load(root / "runs" / "tabledata" / "a")
 

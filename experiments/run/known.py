@@ -1,5 +1,6 @@
 """What is known of a run before its first step, as the record has it."""
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from experiments.run.directory import RunDirectory
 from experiments.run.effective import effective
 from experiments.run.hyperparameters import flat_hyperparameters
 from experiments.run.identity import identity
-from experiments.run.reading import this_process
+from experiments.run.reading import process
 from lit_models import LitModel
 
 
@@ -29,7 +30,7 @@ def known(directory: RunDirectory, config: dict[str, Any], trainer: Trainer, mod
         "run": directory.run,
         "status": "running",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "process": this_process(),
+        "process": process(os.getpid()),
         "model": type(model).__name__,
         "data": type(data).__name__,
         "task": data.task,
