@@ -113,7 +113,7 @@ class StreamData(DataModule):
         self._counts = torch.cat(counts).T
         self._split_digest = sha.hexdigest()
         for part, rows in self.part_rows().items():
-            if not rows:
+            if not rows and (part != "val" or self.split_settings.ratios[1]):
                 raise DataError(
                     f"none of the {dealing.rows:,} rows is in the {part} part; change the split or add rows"
                 )
