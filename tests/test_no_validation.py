@@ -27,7 +27,7 @@ from datamodules.splitting.grouping import (
 from datamodules.splitting.splits import Split
 from experiments.__main__ import main
 
-EPOCHS = "--trainer.max_epochs 12 --seed_everything 0".split()
+EPOCHS = ["--trainer.max_epochs", "12", "--seed_everything", "0"]
 TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.ratios", "[0.8,0,0.2]", "--data.batch_size", "10"]
 RATIOS = st.floats(0.2, 0.8).map(lambda share: (share, 0.0, 1 - share))
 SEEDS = st.integers(0, 2**40)
