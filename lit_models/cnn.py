@@ -5,17 +5,19 @@ from typing import Any
 
 from lit_models.base import LitModel
 from lit_models.networks import CNN
+from lit_models.networks.norms import Norm
 from lit_models.stems import Stemmed, to_grid
 
 
 class LitCNN(LitModel):
-    """Convolutions with batch norm and max-pooling, over time for series and texts, over rows and columns for images.
+    """Convolutions with a norm and max-pooling, over time for series and texts, over rows and columns for images.
 
     Args:
         channels: Channels of each block.
         kernel_size: Side of the kernels, odd; one for all blocks, or one for each.
         dropout: Probability of zeroing a pooled feature, in [0, 1).
         pool_blocks: How many of the first blocks halve the grid.
+        norm: Batch norm over the batch and the grid, layer norm over the channels of each place, or none.
         kwargs: What every model takes, see ``LitModel``.
     """
 
@@ -25,10 +27,11 @@ class LitCNN(LitModel):
         kernel_size: int | Sequence[int] = 5,
         dropout: float = 0.1,
         pool_blocks: int = 2,
+        norm: Norm = "batch",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         stem = to_grid(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
         in_channels, *grid = stem.shape
-        cnn = CNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks)
+        cnn = CNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks, norm)
         self.network = Stemmed(stem, cnn)

@@ -5,19 +5,23 @@ from typing import Any
 
 from lit_models.base import LitModel
 from lit_models.networks import MLP
+from lit_models.networks.norms import Norm
 from lit_models.stems import Stemmed, to_vector
 
 
 class LitMLP(LitModel):
-    """Feed-forward layers with batch norm and dropout over the flattened row.
+    """Feed-forward layers with a norm and dropout over the flattened row.
 
     Args:
         hidden: Width of each hidden layer.
         dropout: Probability of zeroing a hidden unit, in [0, 1).
+        norm: Batch norm over the rows of a batch, layer norm over the units of a layer, or none.
         kwargs: What every model takes, see ``LitModel``.
     """
 
-    def __init__(self, hidden: Sequence[int] = (256, 256), dropout: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self, hidden: Sequence[int] = (256, 256), dropout: float = 0.1, norm: Norm = "batch", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
-        self.network = Stemmed(stem, MLP(stem.shape[0], self.num_outputs, hidden, dropout))
+        self.network = Stemmed(stem, MLP(stem.shape[0], self.num_outputs, hidden, dropout, norm))

@@ -31,8 +31,10 @@ from lit_models.schedules import OneCycleLR
 SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "linear": (LitLinear, {}),
     "mlp": (LitMLP, {"hidden": [8, 4]}),
+    "mlp with layer norm": (LitMLP, {"hidden": [8, 4], "norm": "layer"}),
     "res mlp": (LitResMLP, {"width": 8, "num_blocks": 2}),
     "cnn": (LitCNN, {"channels": [4, 8]}),
+    "cnn with layer norm": (LitCNN, {"channels": [4, 8], "norm": "layer"}),
     "res cnn": (LitResCNN, {"channels": [4, 8, 8], "pool_blocks": 1}),
     "lstm": (LitRNN, {"cell": "lstm", "hidden": 4, "num_layers": 2}),
     "gru": (LitRNN, {"cell": "gru", "hidden": 4, "bidirectional": False}),

@@ -23,6 +23,8 @@ SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "linear": (LitLinear, {}),
     "mlp": (LitMLP, {"hidden": [8]}),
     "cnn": (LitCNN, {"channels": [4, 6, 5]}),
+    "cnn with layer norm": (LitCNN, {"channels": [4, 6, 5], "norm": "layer"}),
+    "cnn without norm": (LitCNN, {"channels": [4, 5], "norm": "none"}),
     "cnn without pools": (LitCNN, {"channels": [4], "kernel_size": 3, "pool_blocks": 0}),
     "residual": (LitResCNN, {"channels": [2, 5], "kernel_size": [3, 3], "pool_blocks": 1}),
     "lstm": (LitRNN, {"cell": "lstm", "hidden": 4, "num_layers": 2}),
@@ -41,9 +43,10 @@ def model_of(name: str, modality: str) -> LitModel:
     architecture, settings = SMALL[name]
     model = architecture(task="multiclass", num_outputs=3, **FACTS[modality], **settings, dropout=0.0)
     for norm in model.modules():
-        if isinstance(norm, nn.BatchNorm1d):  # its shift must not be what hides the padding
-            nn.init.normal_(norm.running_mean)
+        if isinstance(norm, nn.BatchNorm1d | nn.LayerNorm):  # its shift must not be what hides the padding
             nn.init.normal_(norm.bias)
+        if isinstance(norm, nn.BatchNorm1d):
+            nn.init.normal_(norm.running_mean)
     return model
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from lit_models.networks.norms import Norm, make_norm, needs_bias
 from lit_models.networks.padding import is_padding, masked_mean
 
 
@@ -17,7 +18,7 @@ def check_odd(kernels: Sequence[int]) -> None:
 
 
 class Block(nn.Module):
-    """Convolution, batch norm, a max-pool that halves the grid where there is one, and ReLU where there is one.
+    """Convolution, norm, a max-pool that halves the grid where there is one, and ReLU where there is one.
 
     The ReLU comes after the max-pool: the two commute, so the outputs are the same, and it has half (1-D) or a
     quarter (2-D) of the elements left to work on.
@@ -29,17 +30,23 @@ class Block(nn.Module):
         kernel_size: Side of the kernel, odd.
         pool: Whether to halve the grid.
         relu: Whether a ReLU comes last.
+        norm: Over the batch and the grid, over the channels of each place (at least 2), or none.
     """
 
     def __init__(
-        self, in_channels: int, channels: int, dims: int, kernel_size: int, pool: bool, relu: bool = True
+        self,
+        in_channels: int,
+        channels: int,
+        dims: int,
+        kernel_size: int,
+        pool: bool,
+        relu: bool = True,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
-        conv, norm, max_pool = (
-            (nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d) if dims == 1 else (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d)
-        )
-        self.conv = conv(in_channels, channels, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = norm(channels)
+        conv, max_pool = (nn.Conv1d, nn.MaxPool1d) if dims == 1 else (nn.Conv2d, nn.MaxPool2d)
+        self.conv = conv(in_channels, channels, kernel_size, padding=kernel_size // 2, bias=needs_bias(norm))
+        self.norm = make_norm(norm, channels, dims)
         self.pool = max_pool(2, ceil_mode=True) if pool else None  # ceil_mode: a side of 1 stays 1 and does not vanish
         self.relu = nn.ReLU() if relu else nn.Identity()
 
@@ -56,7 +63,7 @@ class Block(nn.Module):
         return outputs
 
     def _norm_without(self, padding: Tensor, x: Tensor) -> Tensor:
-        """(N, C, L) -> (N, C, L); in training the statistics are those of what is no padding."""
+        """(N, C, L) -> (N, C, L); in training a batch's statistics are those of what is no padding."""
         if not self.training:
             normed: Tensor = self.norm(x)
             return normed
@@ -114,7 +121,7 @@ class ConvNet(nn.Module):
 
 
 class CNN(ConvNet):
-    """Blocks of convolution, batch norm, halving max-pool, ReLU; then global average pooling and a head.
+    """Blocks of convolution, norm, halving max-pool, ReLU; then global average pooling and a head.
 
     Args:
         in_channels: Channels of the input grid.
@@ -124,6 +131,7 @@ class CNN(ConvNet):
         kernel_size: Side of the kernels, odd, so that padding keeps the size; one for all blocks, or one for each.
         dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
         pool_blocks: How many of the first blocks halve the grid; the others keep its size.
+        norm: Over the batch and the grid, over the channels of each place (at least 2), or none.
     """
 
     def __init__(
@@ -135,6 +143,7 @@ class CNN(ConvNet):
         kernel_size: int | Sequence[int] = 5,
         dropout: float = 0.1,
         pool_blocks: int = 2,
+        norm: Norm = "batch",
     ) -> None:
         kernels = [kernel_size] * len(channels) if isinstance(kernel_size, int) else [*kernel_size]
         if len(kernels) != len(channels):
@@ -142,7 +151,7 @@ class CNN(ConvNet):
         check_odd(kernels)
         widths = zip(pairwise((in_channels, *channels)), kernels, strict=True)
         blocks = (
-            Block(before, after, dims, kernel, pool=index < pool_blocks)
+            Block(before, after, dims, kernel, pool=index < pool_blocks, norm=norm)
             for index, ((before, after), kernel) in enumerate(widths)
         )
         super().__init__(blocks, channels[-1], out_features, dims, dropout)

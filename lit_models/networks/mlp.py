@@ -5,26 +5,33 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from lit_models.networks.norms import Norm, make_norm, needs_bias
+
 
 class MLP(nn.Module):
-    """Layers of affine map, batch norm, ReLU and dropout, then an affine head.
+    """Layers of affine map, norm, ReLU and dropout, then an affine head.
 
     Args:
         in_features: Length of the input vector.
         out_features: Number of outputs.
         hidden: Width of each hidden layer, at least one.
         dropout: Probability of zeroing a hidden unit, in [0, 1).
+        norm: Over the rows of a batch, over the units of a layer (at least 2), or none.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, hidden: Sequence[int] = (256, 256), dropout: float = 0.1
+        self,
+        in_features: int,
+        out_features: int,
+        hidden: Sequence[int] = (256, 256),
+        dropout: float = 0.1,
+        norm: Norm = "batch",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise((in_features, *hidden)):
-            # The norm's shift makes a bias in front of it redundant.
-            layers += [nn.Linear(width_in, width_out, bias=False), nn.BatchNorm1d(width_out), nn.ReLU()]
-            layers += [nn.Dropout(dropout)]
+            layers += [nn.Linear(width_in, width_out, bias=needs_bias(norm)), make_norm(norm, width_out, dims=0)]
+            layers += [nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(hidden[-1], out_features)
 

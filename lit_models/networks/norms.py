@@ -1,0 +1,37 @@
+"""What stands between an affine map or a convolution and its ReLU."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Norm = Literal["batch", "layer", "none"]
+"""``batch``: over the rows of a batch, by unit (Ioffe & Szegedy 2015). ``layer``: over the units, row by row (Ba et al.
+2016), and of a grid over the channels, place by place (as in Liu et al. 2022, "A ConvNet for the 2020s")."""
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of every place of a grid: no place, padding least of all, changes another."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, L) or (N, C, H, W) -> the same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def make_norm(norm: Norm, width: int, dims: int) -> nn.Module:
+    """A norm over ``width`` units (N, width), or the channels of a grid of ``dims`` 1 or 2.
+
+    Raises:
+        ValueError: For a layer norm over one unit, which would be the same number for all rows.
+    """
+    if norm == "batch":
+        return nn.BatchNorm2d(width) if dims == 2 else nn.BatchNorm1d(width)
+    if norm == "none":
+        return nn.Identity()
+    if width < 2:
+        raise ValueError(f"norm layer is over the units of a layer, at least 2, and one has {width}; use batch or none")
+    return ChannelNorm(width) if dims else nn.LayerNorm(width)
+
+
+def needs_bias(norm: Norm) -> bool:
+    """Whether a bias ahead of the norm says anything: batch norm takes it away again, and has a shift of its own."""
+    return norm != "batch"
