@@ -37,7 +37,8 @@ class DataModule(LightningDataModule):
         batch_size: Rows of an optimizer's step, over all devices and accumulated gradients together; where a
             ``GradientAccumulationScheduler`` accumulates, of each of the steps that it takes together.
         ratios: Shares of train, val and test. With a test part that the data set comes with, the first two keep
-            their proportion.
+            their proportion. That of val may be 0: then no row validates, and the epoch of the lowest train loss is
+            kept.
         stratify: Give each part its share of each class; for the tasks with one class a row where it is left out.
         split_seed: Seed of the split, independent of the training seed.
         group: Column whose equal values stay in one part; no input.
@@ -138,6 +139,11 @@ class DataModule(LightningDataModule):
         return {part: len(index) for part, index in self.split_now()._asdict().items()}
 
     @property
+    def has_val(self) -> bool:
+        """Whether there are rows to validate on."""
+        return self.split_settings.ratios[1] > 0 or self.part_rows()["val"] > 0
+
+    @property
     def num_classes(self) -> int | None:
         """How many classes there are where a row has one, else None."""
         return {"binary": 2, "multiclass": self.num_outputs}.get(self.task)
@@ -191,9 +197,9 @@ class DataModule(LightningDataModule):
             accumulate=accumulated_by(self.trainer),
         )
 
-    def val_dataloader(self) -> Batches:
-        """Validation rows in order."""
-        return self._evaluation_loader("val")
+    def val_dataloader(self) -> Batches | list[Batches]:
+        """Validation rows in order; no loader where there are none."""
+        return self._evaluation_loader("val") if self.has_val else []
 
     def test_dataloader(self) -> Batches:
         """Test rows in order."""

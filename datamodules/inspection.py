@@ -105,7 +105,7 @@ def _classes(data: DataModule, targets: dict[str, Tensor]) -> dict[str, dict[str
 
 
 def _values(targets: dict[str, Tensor]) -> dict[str, dict[str, Numbers]]:
-    columns = {part: y.double().view(len(y), -1).T for part, y in targets.items()}
+    columns = {part: y.double().view(len(y), targets["train"][0].numel()).T for part, y in targets.items()}
     return {
         str(index): {part: _numbers(polars.Series(columns[part][index].numpy())) for part in PARTS}
         for index in range(len(columns["train"]))

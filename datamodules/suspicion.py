@@ -121,7 +121,7 @@ def _targets(data: DataModule, index: Tensor) -> Tensor:
     y = data.targets(index)
     if data.num_classes is not None:
         return torch.nn.functional.one_hot(y.long(), data.num_classes).double()
-    return y.double().view(len(y), -1)
+    return y.double().flatten(1) if y.dim() > 1 else y.double().unsqueeze(1)
 
 
 def _identity(column: polars.Series, split: Split, is_input: bool) -> list[str]:

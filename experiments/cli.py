@@ -143,7 +143,8 @@ class EvenhandCLI(LightningCLI):
         """The trainer that was asked for, with the record, the checkpoints, the logger and the progress beside it."""
         config = self.config[self.config.subcommand]
         settings = self._get(self.config_init, "trainer", default={})
-        callbacks = monitors.settle(_as_list(settings.callbacks), _as_list(config.trainer.callbacks), self.model)
+        callbacks = monitors.settle(_as_list(settings.callbacks), _as_list(config.trainer.callbacks), self.model,
+                                    self.datamodule.has_val)  # fmt: skip
         self.record: RunRecord | None = None
         self.start = Start()
         if self.subcommand == "fit" and not settings.get("fast_dev_run"):
@@ -153,11 +154,19 @@ class EvenhandCLI(LightningCLI):
             self.record = RunRecord(directory, text, self.command, self.start, config.figures)
             saves = settings.get("enable_checkpointing") is not False
             callbacks = run_callbacks(
-                directory, callbacks, self.model, self.record, self.start, config.save_every_n_steps if saves else 0
+                directory,
+                callbacks,
+                self.model,
+                self.record,
+                self.start,
+                config.save_every_n_steps if saves else 0,
+                self.datamodule.has_val,
             )
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = RunLogger(directory)
         else:
+            if self.subcommand == "validate" and not self.datamodule.has_val:
+                raise ConfigError("no row validates; give val a share in --data.ratios, or evenhand test the test rows")
             if config.get("ckpt_path"):
                 before = config_in(config.ckpt_path, for_fit=True)
                 now = self._parser(self.subcommand).dump(self._portable(config), skip_none=False)

@@ -41,7 +41,8 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     """Architecture, batch size, length and early stopping for a data set.
 
     The batch size is the power of two, 16 to 256, that makes about forty batches of the train rows. Training stops
-    early when the validation loss was not better for three tenths of the epochs.
+    early when the validation loss was not better for three tenths of the epochs; without validation rows it runs to
+    its end.
 
     Args:
         data: The data module.
@@ -54,8 +55,8 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     small = data.modality == "table" and rows["train"] < SMALL_TABLE
     architecture = "linear" if small else ARCHITECTURES[data.modality]
     config: dict[str, Any] = yaml.safe_load((CONFIGS / f"{architecture}.yaml").read_text())
-    callbacks = [_callback("EarlyStopping", monitor="val/loss", patience=patience)]
-    if rows["val"] < FEW:
+    callbacks = [_callback("EarlyStopping", monitor="val/loss", patience=patience)] if data.has_val else []
+    if data.has_val and rows["val"] < FEW:
         callbacks.append(
             _callback("ModelCheckpoint", monitor="val/loss", filename="best", enable_version_counter=False)
         )
@@ -64,9 +65,12 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     config["data"] = {"class_path": class_path, "init_args": {"batch_size": batch_size}}
     sentence = (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "
-        f"are trained on, batches of {batch_size}, at most {epochs} epochs, stopped after {patience} without a lower "
-        "val/loss"
+        f"are trained on, batches of {batch_size}, "
     )
+    if data.has_val:
+        sentence += f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"
+    else:
+        sentence += f"{epochs} epochs"
     return Defaults(config, sentence)
 
 

@@ -16,12 +16,19 @@ class LitMLP(LitModel):
         hidden: Width of each hidden layer.
         dropout: Probability of zeroing a hidden unit, in [0, 1).
         norm: Batch norm over the rows of a batch, layer norm over the units of a layer, or none.
+        input_dropout: Probability of zeroing an input, in [0, 1), as Wang, Yan & Oates (2017) do with series.
         kwargs: What every model takes, see ``LitModel``.
     """
 
     def __init__(
-        self, hidden: Sequence[int] = (256, 256), dropout: float = 0.1, norm: Norm = "batch", **kwargs: Any
+        self,
+        hidden: Sequence[int] = (256, 256),
+        dropout: float = 0.1,
+        norm: Norm = "batch",
+        input_dropout: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
-        self.network = Stemmed(stem, MLP(stem.shape[0], self.num_outputs, hidden, dropout, norm))
+        body = MLP(stem.shape[0], self.num_outputs, hidden, dropout, norm, input_dropout)
+        self.network = Stemmed(stem, body)

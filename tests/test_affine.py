@@ -21,8 +21,8 @@ def results(layer: nn.Module, x: Tensor) -> list[Tensor]:
     return [outputs.detach(), *(one for one in gradients if one is not None)]
 
 
-def pair(inputs: int, outputs: int) -> tuple[Affine, nn.Linear]:
-    layer, usual = Affine(inputs, outputs), nn.Linear(inputs, outputs)
+def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[Affine, nn.Linear]:
+    layer, usual = Affine(inputs, outputs, bias), nn.Linear(inputs, outputs, bias)
     usual.load_state_dict(layer.state_dict())
     return layer, usual
 
@@ -37,6 +37,7 @@ def test_outputs_and_gradients_are_those_of_linear(shape: tuple[int, ...], monke
     x = torch.randn(*shape)
     torch.testing.assert_close(results(layer, x), results(usual, x), rtol=1e-5, atol=1e-5)
     assert asked
+    layer, usual = pair(7, 11, bias=False)
     turned = torch.randn(7, 6, 5).transpose(0, 2)  # not contiguous
     torch.testing.assert_close(results(layer, turned), results(usual, turned), rtol=1e-5, atol=1e-4)
 

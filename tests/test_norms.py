@@ -32,6 +32,21 @@ def by_hand(norm: str, x: Tensor, values: dict[str, Tensor], name: str) -> Tenso
     return scaled * values[f"{name}.weight"].view(shape) + values[f"{name}.bias"].view(shape)
 
 
+def test_inputs_are_dropped_in_training_alone() -> None:
+    torch.manual_seed(0)
+    network = MLP(50, 2, hidden=(6,), dropout=0.0, norm="none", input_dropout=0.25)
+    seen: list[Tensor] = []
+    network.layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x = torch.rand(400, 50) + 1
+    network(x)
+    kept = seen[0] != 0
+    torch.testing.assert_close(seen[0][kept], x[kept] / 0.75)
+    assert float(kept.double().mean()) == pytest.approx(0.75, abs=0.02)
+    network.eval()(x)
+    assert torch.equal(seen[1], x)
+    assert network.state_dict().keys() == MLP(50, 2, hidden=(6,), norm="none").state_dict().keys()
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_an_mlp_by_hand(norm: Any) -> None:
     torch.manual_seed(0)

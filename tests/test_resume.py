@@ -142,6 +142,22 @@ def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Pat
     check_kill(forks, tmp_path, model, loader, moment)
 
 
+@pytest.mark.parametrize("moment", ["step 13", "epoch 1"])
+def test_a_killed_run_without_validation_rows_does_too(forks: Server, tmp_path: Path, moment: str) -> None:
+    """What chooses the best epoch, steps the schedule and stops early is the train loss, part of it from before."""
+    plateau = SCHEDULES["plateau"] + " --model.schedule.monitor train/loss"
+    words = ["--data.ratios", "[0.8,0,0.2]", *plateau.split(), "--trainer.callbacks.monitor", "train/loss"]
+    asked = words_of("mlp", "0", *words)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    expected = state(run(forks, tmp_path / "whole", asked))
+    child = forks.start(asked, tmp_path / "killed", PAUSE_AT=moment)
+    child.wait_for(tmp_path / "killed" / "reached")
+    child.kill()
+    assert_equal(state(run(forks, tmp_path / "killed", asked)), expected, moment)
+    assert not any(name.startswith("val/") for name in expected["curves"])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("loader", LOADERS)

@@ -107,7 +107,7 @@ def test_validation_is_carved_from_train_where_the_test_part_is_given() -> None:
     "ratios", [(0.7, 0.15, 0.1), (0.7, 0.3, 0.3), (0.8, 0.2, 0.0), (1.2, -0.1, -0.1), (0.5, 0.5), (float("nan"),) * 3]
 )
 def test_ratios_that_are_no_shares_are_refused(ratios: tuple[float, ...]) -> None:
-    with pytest.raises(DataError, match="each above 0, and sum to 1"):
+    with pytest.raises(DataError, match="each above 0 but for val, which may be 0, and sum to 1"):
         small_data(torch.zeros(9, 2), torch.zeros(9), ratios=ratios)
 
 

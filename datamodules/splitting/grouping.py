@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.splitting.splits import PARTS, Split, split_rows
+from datamodules.splitting.splits import PARTS, Split, among, split_rows
 
 Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]
 """(row numbers, ratios, seed) -> the parts, each sorted."""
@@ -40,20 +40,20 @@ def deal_units(unit: Tensor) -> Deal:
 
     def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
         units, unit_of, sizes = unit[rows].unique(return_inverse=True, return_counts=True)
-        if len(units) < len(ratios):
-            raise DataError(f"{len(units)} groups cannot be dealt to {len(ratios)} parts; choose another --data.group")
-        owed = [len(rows) * share for share in ratios]
+        owed = [len(rows) * share for share in ratios if share]
+        if len(units) < len(owed):
+            raise DataError(f"{len(units)} groups cannot be dealt to {len(owed)} parts; choose another --data.group")
         part_of = torch.empty(len(units), dtype=torch.int64)
-        empty = list(range(len(ratios)))
+        empty = list(range(len(owed)))
         order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed)).tolist()
         for left, index in zip(range(len(units), 0, -1), order, strict=True):
-            choice = empty if left == len(empty) else range(len(ratios))  # the last units are for parts without one
+            choice = empty if left == len(empty) else range(len(owed))  # the last units are for parts without one
             part = max(choice, key=owed.__getitem__)
             part_of[index] = part
             owed[part] -= int(sizes[index])
             if part in empty:
                 empty.remove(part)
-        return [rows[part_of[unit_of] == part] for part in range(len(ratios))]
+        return among([rows[part_of[unit_of] == part] for part in range(len(owed))], ratios)
 
     return deal
 
@@ -125,15 +125,17 @@ def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
         ratios: Shares of the parts, met as nearly as equal moments allow.
 
     Raises:
-        DataError: Where there are too few moments to tell three parts apart.
+        DataError: Where there are too few moments to tell the parts apart.
     """
     moments, moment_of, counts = time[rows].unique(return_inverse=True, return_counts=True)
-    if len(moments) < len(PARTS):
-        raise DataError(f"a split by time needs {len(PARTS)} different times, and there are {len(moments)}")
+    parts = sum(share > 0 for share in ratios)
+    if len(moments) < parts:
+        raise DataError(f"a split by time needs {parts} different times, and there are {len(moments)}")
     ends = counts.cumsum(0).double()
-    train_end = int((ends[:-2] - len(rows) * ratios[0]).abs().argmin())
-    test_start = int((ends[train_end + 1 : -1] - len(rows) * sum(ratios[:2])).abs().argmin()) + train_end + 1
-    is_train, is_test = moment_of <= train_end, moment_of > test_start
+    val_end = train_end = int((ends[: 1 - parts] - len(rows) * ratios[0]).abs().argmin())
+    if ratios[1]:
+        val_end = int((ends[train_end + 1 : -1] - len(rows) * sum(ratios[:2])).abs().argmin()) + train_end + 1
+    is_train, is_test = moment_of <= train_end, moment_of > val_end
     return Split(*(rows[is_part].sort().values for is_part in (is_train, ~is_train & ~is_test, is_test)))
 
 

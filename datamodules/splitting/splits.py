@@ -21,10 +21,11 @@ class Split(NamedTuple):
 
 
 def check_ratios(ratios: Sequence[float]) -> None:
-    """Raise ``DataError`` unless they are three shares above 0 that sum to 1."""
-    if len(ratios) != 3 or any(not share > 0 for share in ratios) or not math.isclose(sum(ratios), 1, abs_tol=1e-9):
+    """Raise ``DataError`` unless they are three shares that sum to 1, each above 0 but for val, which may be 0."""
+    above = len(ratios) == 3 and all(share > 0 for share in (ratios[0], ratios[2])) and ratios[1] >= 0
+    if not above or not math.isclose(sum(ratios), 1, abs_tol=1e-9):
         raise DataError(
-            "ratios are the shares of train, val and test, each above 0, and sum to 1; "
+            "ratios are the shares of train, val and test, each above 0 but for val, which may be 0, and sum to 1; "
             f"{list(ratios)} sum to {sum(ratios):g}"
         )
 
@@ -36,7 +37,8 @@ def split_rows(
 
     Args:
         rows: Row numbers, (N,).
-        ratios: Share of each part, summing to 1. Counts are rounded so that no row is lost.
+        ratios: Share of each part, summing to 1. Counts are rounded so that no row is lost; a part whose share is 0
+            gets none.
         seed: The split seed.
         labels: Class of each row, (N,): each part then gets its share of each class, to the nearest row.
         class_names: What to call the classes in messages.
@@ -44,25 +46,31 @@ def split_rows(
     Raises:
         DataError: Where a part would be left without a row, or without a row of some class.
     """
-    groups = _shuffled(rows, seed, labels)
+    groups, shares = _shuffled(rows, seed, labels), [share for share in ratios if share]
     if labels is not None:
-        _check_groups(groups, rows, labels, len(ratios), class_names)
-    parts: list[list[Tensor]] = [[] for _ in ratios]
-    dealt = [0] * len(ratios)
+        _check_groups(groups, rows, labels, len(shares), class_names)
+    parts: list[list[Tensor]] = [[] for _ in shares]
+    dealt = [0] * len(shares)
     seen = 0
     for group in groups:
         seen += len(group)
-        counts = _counts(len(group), seen, dealt, ratios, at_least=0 if labels is None else 1)
+        counts = _counts(len(group), seen, dealt, shares, at_least=0 if labels is None else 1)
         dealt = [before + count for before, count in zip(dealt, counts, strict=True)]
         for pieces, piece in zip(parts, group.split(counts), strict=True):
             pieces.append(piece)
-    done = [torch.cat(part) for part in parts]
+    done = among([torch.cat(part) for part in parts], ratios)
     for name, part, share in zip(PARTS, done, ratios, strict=False):
-        if not len(part):
+        if share and not len(part):
             raise DataError(f"{share:g} of {len(rows)} rows leave the {name} part empty; change ratios or add rows")
     for part in done:
         part.numpy().sort()  # in place, where torch's sort takes three times the memory
     return done
+
+
+def among(parts: Sequence[Tensor], ratios: Sequence[float]) -> list[Tensor]:
+    """The parts whose share is above 0, and between them one without a row for each share of 0."""
+    some = iter(parts)
+    return [next(some) if share else parts[0][:0] for share in ratios]
 
 
 def _shuffled(rows: Tensor, seed: int, labels: Tensor | None) -> list[Tensor]:

@@ -71,7 +71,8 @@ class StreamData(DataModule):
         self.dealt, self._digest = DealtRows(arrays, dealing), digest
         self._buffer_rows = max(1, (self.buffer_mib << 20) // self.dealt.row_bytes)
         self._counts = count(self.dealt, len(self.class_names))
-        check_counts(self._counts, self.class_names, self.task == "multilabel")
+        validates = self.split_settings.ratios[1] > 0
+        check_counts(self._counts, self.class_names, self.task == "multilabel", validates)
         shape = " x ".join(map(str, self.input_shape))
         share = min(1.0, self._buffer_rows / self.part_rows()["train"])
         self.notes = (

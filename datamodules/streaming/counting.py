@@ -48,17 +48,18 @@ def count(rows: DealtRows, classes: int) -> Counts:
     return Counts(torch.cat(counts).T, found, sha.hexdigest())
 
 
-def check_counts(counts: Counts, names: Sequence[str], several: bool) -> None:
+def check_counts(counts: Counts, names: Sequence[str], several: bool, validates: bool) -> None:
     """Raise ``DataError`` for a part without a row, and for a class or label that the train rows cannot teach.
 
     Args:
         counts: Of all rows.
         names: Of the classes or labels.
         several: Whether a row has several labels, each of which some rows are to have and some not.
+        validates: Whether there is to be a validation part.
     """
     parts = counts.parts()
     for part, rows in parts.items():
-        if not rows:
+        if not rows and (part != "val" or validates):
             raise DataError(
                 f"none of the {sum(parts.values()):,} rows is in the {part} part; change the split or add rows"
             )

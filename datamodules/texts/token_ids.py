@@ -42,6 +42,8 @@ class TokenIds:
         unknown, there = self.unknown(), ~empty
         cuts, rates = [], []
         for name, rows in zip(PARTS, split, strict=True):
+            if not len(rows):
+                continue
             cuts.append(f"{int(cut[rows].sum()):,} of {len(rows):,} {name}")
             some = rows[there[rows]]
             rate = unknown[some].sum() / self.lengths[some].sum().clamp(min=1)

@@ -24,7 +24,7 @@ from lit_models.tasks import TASKS, Task
 def fit_floor(
     data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str], seed: int
 ) -> list[dict[str, Any]]:
-    """Fit every baseline on the train rows, evaluate it on val and test rows, and write its run.
+    """Fit every baseline on the train rows, evaluate it on test rows and val rows, if any, and write its run.
 
     Args:
         data: The data module.
@@ -39,7 +39,7 @@ def fit_floor(
     data.setup("fit")
     experiment = config.experiment or type(data).__name__.lower()
     threads = torch.get_num_threads()
-    parts = {part: features(data, part) for part in ("train", "val", "test")}
+    parts = {part: features(data, part) for part, rows in data.part_rows().items() if rows}
     task = TASKS[data.task](data.num_outputs)
     records = []
     for baseline in baselines(parts["train"], data.task, seed, threads):
@@ -47,7 +47,7 @@ def fit_floor(
         # scikit-learn hears of classes in the order of their indices, all of which the train rows have.
         target = parts["train"].target.numpy()
         baseline.estimator.fit(parts["train"].inputs, target.ravel() if target[0].size == 1 else target)
-        evaluated = {part: _evaluate(task, baseline, parts[part]) for part in ("val", "test")}
+        evaluated = {part: _evaluate(task, baseline, rows) for part, rows in parts.items() if part != "train"}
         stem = f"{baseline.name.replace(' ', '-')}-seed{seed}"
         directory = RunDirectory.free(root_of(config.trainer.default_root_dir), experiment, stem)
         record = {
@@ -62,13 +62,13 @@ def fit_floor(
             "seed": seed,
             "rank_by": f"test/{task.rank_by}",
             "parameters": 0,
-            "rows": {part: len(rows.row) for part, rows in parts.items()},
+            "rows": data.part_rows(),
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
             "hyperparameters": _hyperparameters(plain_config, baseline.name) | {"seed": seed},
             **identity(torch.device("cpu"), 1, "64-true"),
             "seconds": time.monotonic() - started,
-            "validation": evaluated["val"][1],
+            "validation": evaluated["val"][1] if "val" in evaluated else None,
             "metrics": {f"test/{name}": value for name, value in evaluated["test"][1].items()},
         }
         directory.path.mkdir(parents=True)

@@ -21,6 +21,7 @@ def run_callbacks(
     record: RunRecord,
     start: Start,
     save_every: int | None,
+    has_val: bool,
 ) -> list[Callback]:
     """What restores comes first, what looks for divergence before what saves, and ``last.ckpt`` at the end.
 
@@ -31,10 +32,11 @@ def run_callbacks(
         record: The run's.
         start: What it goes on from.
         save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
+        has_val: Whether there are validation rows to choose the best epoch on.
     """
     resume, divergence = [Resume()], [Divergence(directory.path), TypedWins(start.changes)]
     if save_every == 0:
         return [*resume, *typed, Agreement(), record, *divergence]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
-    best = best_checkpoint(directory, typed, model)
+    best = best_checkpoint(directory, typed, model, has_val)
     return [*resume, EpochBoundary(last), *typed, Agreement(), record, *divergence, *best, last]

@@ -15,11 +15,14 @@ CONFIG = "evenhand_config"
 """Key of the run's configuration, YAML text, in its checkpoints."""
 
 
-def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitModel) -> list[Callback]:
-    """``best.ckpt`` by the task's ranking metric; nothing where a typed callback ranks."""
+def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitModel, has_val: bool) -> list[Callback]:
+    """``best.ckpt`` by the task's ranking metric; nothing where a typed callback ranks.
+
+    Without validation rows it is the epoch of the lowest train loss, as Fawaz et al. (2019) choose it.
+    """
     if any(isinstance(callback, ModelCheckpoint) and callback.monitor for callback in typed):
         return []
-    monitor = f"val/{model.task.rank_by}"
+    monitor = f"val/{model.task.rank_by}" if has_val else "train/loss"
     return [
         ModelCheckpoint(
             directory.checkpoints,
@@ -27,6 +30,7 @@ def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitMo
             monitor=monitor,
             mode=model.direction(monitor),
             enable_version_counter=False,
+            save_on_train_epoch_end=None if has_val else True,
         )
     ]
 

@@ -13,6 +13,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from experiments import parsing, trust
 from experiments.cli import DataCLI, EvenhandCLI
 from experiments.command import answer
+from lit_models import ConfigError
 from lit_models.tasks import TASKS
 
 
@@ -54,6 +55,8 @@ def main() -> None:
         if asked["facts"]:
             data = DataCLI(words, command, allowed).datamodule
             task = TASKS[data.task](data.num_outputs)
+            if not data.has_val:
+                raise ConfigError("a search chooses on validation rows; give val a share in --data.ratios")
             higher = bool(task.metrics()[task.rank_by].higher_is_better)
             answered |= {"metric": f"val/{task.rank_by}", "direction": "maximize" if higher else "minimize"}
         Path(sys.argv[2]).write_text(json.dumps(answered))

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from lit_models.networks.affine import Affine
 from lit_models.networks.norms import Norm, make_norm, needs_bias
 
 
@@ -17,6 +18,7 @@ class MLP(nn.Module):
         hidden: Width of each hidden layer, at least one.
         dropout: Probability of zeroing a hidden unit, in [0, 1).
         norm: Over the rows of a batch, over the units of a layer (at least 2), or none.
+        input_dropout: Probability of zeroing an input, in [0, 1).
     """
 
     def __init__(
@@ -26,16 +28,18 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (256, 256),
         dropout: float = 0.1,
         norm: Norm = "batch",
+        input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.input_dropout = nn.Dropout(input_dropout) if input_dropout else nn.Identity()
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise((in_features, *hidden)):
-            layers += [nn.Linear(width_in, width_out, bias=needs_bias(norm)), make_norm(norm, width_out, dims=0)]
+            layers += [Affine(width_in, width_out, bias=needs_bias(norm)), make_norm(norm, width_out, dims=0)]
             layers += [nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(hidden[-1], out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_features) -> (N, out_features)."""
-        outputs: Tensor = self.head(self.layers(x))
+        outputs: Tensor = self.head(self.layers(self.input_dropout(x)))
         return outputs

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from lit_models.networks.affine import Affine
 from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
@@ -21,10 +22,10 @@ class ResidualLayers(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
-        self.expand = nn.Linear(width, inner)
+        self.expand = Affine(width, inner)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
-        self.contract = nn.Linear(inner, width)
+        self.contract = Affine(inner, width)
         self.residual_dropout = nn.Dropout(residual_dropout)
         self.stochastic_depth = StochasticDepth(stochastic_depth)
 
