@@ -25,11 +25,11 @@ class Affine(nn.Linear):
 
     def _pays(self, x: Tensor) -> bool:
         return (
-            x.device.type == "cpu"
+            not torch.compiler.is_compiling()
+            and x.device.type == "cpu"
             and x.numel() * self.out_features >= WORTH
             and x.dtype == self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
-            and not torch.compiler.is_compiling()
             and torch.backends.mkldnn.is_available()
             and torch.backends.cpu.get_cpu_capability() == "AVX512"
         )
