@@ -13,10 +13,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from own_files import write_all
 from pages import (
@@ -35,6 +37,7 @@ from pages import (
 from serving import free_port
 from sweeping import Calls, calls
 
+from datamodules import MNIST1D
 from experiments.__main__ import main
 from experiments.packaged import resolve
 from experiments.papers import read_paper
@@ -58,6 +61,9 @@ def test_a_page_can_be_followed(
     write_all(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    every = MNIST1D().load()
+    few = replace(every, x=every.x[::8], y=every.y[::8], test=torch.arange(500, 625))
+    monkeypatch.setattr(MNIST1D, "load", lambda data: few)
     reader = Reader(page.stem in FOLLOWED, request)
     names: dict[str, object] = {}
     shown, before = "", Block("", "", "")
