@@ -133,5 +133,6 @@ def test_a_newcomer_follows_a_page(name: str, newcomer: Path, tmp_path: Path) ->
             for command in block.commands:
                 if bare(command) not in ELSEWHERE:
                     shell.type(command)
-    assert not lacking(shown, shell.printed), shell.printed
+    never = lacking(shown, shell.printed)
+    assert not never
     assert list(tmp_path.glob("runs/*/*/predictions.parquet"))
