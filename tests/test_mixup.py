@@ -163,7 +163,7 @@ def test_a_killed_run_goes_on_bit_for_bit_in_blocks_of_any_size(forks: Server, t
 
 
 def test_processes_mix_their_own_rows_and_keep_the_same_weights(forks: Server, tmp_path: Path) -> None:
-    words = """fit --trust ranks --data ranks.Dots --data.batch_size 24 --model LitMLP --model.hidden [8] --model.mixup 0.4
+    words = """fit --trust ranks --data ranks.Dots --data.batch_size 24 --model LitMLP --model.mixup 0.4
     --trainer.accelerator cpu --trainer.max_epochs 2 --seed_everything 1 --experiment e --run one --figures false"""
     children = ranks.start(forks, words.split(), tmp_path, 2)
     ranks.finish(children)  # weights that differ between processes stop a run
