@@ -1,10 +1,13 @@
 """Mixup trains on mixtures of two rows, by its paper's arithmetic, and leaves everything else as it was."""
 
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ranks
 import torch
 from conftest import Fit
 from forkserver import Server, server
@@ -157,6 +160,16 @@ def test_a_killed_run_goes_on_bit_for_bit_in_blocks_of_any_size(forks: Server, t
     child.wait_for(tmp_path / "killed" / "reached")
     child.kill()
     assert_equal(run(forks, tmp_path / "killed", 5), expected)
+
+
+def test_processes_mix_their_own_rows_and_keep_the_same_weights(forks: Server, tmp_path: Path) -> None:
+    words = """fit --trust ranks --data ranks.Dots --data.batch_size 24 --model LitMLP --model.mixup 0.4
+    --trainer.accelerator cpu --trainer.max_epochs 2 --seed_everything 1 --experiment e --run one --figures false"""
+    children = ranks.start(forks, words.split(), tmp_path, 2)
+    ranks.finish(children)  # weights that differ between processes stop a run
+    record = json.loads((tmp_path / "runs/e/one/record.json").read_text())
+    assert record["step"]["devices"] == 2
+    assert math.isfinite(record["metrics"]["test/loss"])
 
 
 @pytest.mark.parametrize(
