@@ -12,7 +12,7 @@ columns say how many times as long as ours the template and the peers take.
   epoch the loss and the accuracy of the validation rows.
 - usual network: the same loop with the network as it is usually written.
 - template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of its
-  epochs and of the peers' three count.
+  epochs and of the peers' two count.
 """
 
 import argparse
