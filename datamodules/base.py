@@ -10,8 +10,10 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from datamodules.devices import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.errors import DataError
 from datamodules.facts import Modality, TaskName
+from datamodules.features import array_features
 from datamodules.inputs import ArrayInputs, Inputs
 from datamodules.loaders import Batches, TensorLoader, Transform
 from datamodules.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
@@ -115,10 +117,10 @@ class DataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Read, split and fit, once; what a checkpoint brought is kept."""
         if stage == "fit":
-            check_batch(self.batch_size, self._process()[1], self._accumulated())
+            check_batch(self.batch_size, process_of(self.trainer)[1], accumulated_by(self.trainer))
         self.split_now()
         assert self.split is not None
-        self._check_processes(len(self.split.train))
+        check_processes(len(self.split.train), process_of(self.trainer)[1])
         if self.statistics is None:
             self.statistics = self._learn(self.split.train)
             if self.task == "regression":
@@ -161,11 +163,7 @@ class DataModule(LightningDataModule):
 
     def features(self) -> polars.DataFrame:
         """Columns to look at, a row for each row: what can be said of one in a number; of a table its columns."""
-        x, lengths = self.rows.x, self.rows.lengths
-        each = x.flatten(2).mean(dim=2, dtype=torch.float64) if x.dim() > 2 else x
-        name = "mean of channel" if x.dim() > 2 else "column"
-        columns = {f"{name} {index}": values.numpy() for index, values in enumerate(each.T)}
-        return polars.DataFrame(columns if lengths is None else {**columns, "length": lengths.numpy()})
+        return array_features(self.rows.x, self.rows.lengths)
 
     def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
         """Some rows as a person can look at them, ahead of normalization, by their numbers.
@@ -187,7 +185,7 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
-        rank, world_size = self._process()
+        rank, world_size = process_of(self.trainer)
         return self._loader_of(
             "train",
             self.batch_size,
@@ -196,7 +194,7 @@ class DataModule(LightningDataModule):
             rank=rank,
             world_size=world_size,
             balance=self._balance(),
-            accumulate=self._accumulated(),
+            accumulate=accumulated_by(self.trainer),
         )
 
     def val_dataloader(self) -> Batches | list[Batches]:
@@ -331,43 +329,15 @@ class DataModule(LightningDataModule):
 
     def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
-        rank, world_size = self._process()
+        rank, world_size = process_of(self.trainer)
         size = max(self.batch_size, min(1024, 2**20 // max(1, prod(self.input_shape))))
         return self._loader_of(name, size, rank=rank, world_size=world_size)
 
     def _loader_of(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         """Batches of a part, from where its rows are placed."""
-        tensors, transform, device = self._sliced(part), self.transform(part), self._device()
+        tensors, transform, device = self._sliced(part), self.transform(part), device_of(self.trainer)
         if transform is None:  # what a transform adds is made in the computer's memory
             tensors = placed(tensors, self.device, device)
         loader = TensorLoader(tensors, batch_size, transform=transform, **settings)
         loader.device = device
         return loader
-
-    def _check_processes(self, train_rows: int) -> None:
-        _, world_size = self._process()
-        if train_rows < world_size:
-            raise DataError(f"{train_rows} train rows are too few for {world_size} processes; use fewer devices")
-
-    def _accumulated(self) -> int:
-        """Batches whose gradients the Trainer accumulates into one step."""
-        return self.trainer.accumulate_grad_batches if self.trainer else 1
-
-    def _device(self) -> torch.device:
-        """Where the batches are going."""
-        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-
-    def _process(self) -> tuple[int, int]:
-        """Which process this is, and of how many."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-
-def check_batch(batch_size: int, devices: int, accumulated: int) -> None:
-    """Raise ``DataError`` for a batch that does not divide over devices and accumulated batches, with ones that do."""
-    parts = devices * accumulated
-    if batch_size % parts:
-        below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
-        raise DataError(
-            f"--data.batch_size {batch_size} is that of {devices} devices times {accumulated} accumulated batches "
-            f"together; choose {f'{below} or ' if below else ''}{above}, a multiple of {parts}"
-        )

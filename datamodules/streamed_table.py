@@ -13,7 +13,8 @@ from datamodules.errors import DataError
 from datamodules.facts import TaskName
 from datamodules.loaders import Batch
 from datamodules.streaming.base import StreamData
-from datamodules.streaming.converted import Converted, Wanted, convert, types_of
+from datamodules.streaming.converted import Converted, convert
+from datamodules.streaming.converting import Wanted, types_of
 from datamodules.streaming.dealing import Dealing, Given
 from datamodules.streaming.learning import Learner, normalizer
 from datamodules.streaming.parquet import ParquetFiles
@@ -88,7 +89,7 @@ class StreamedTable(StreamData):
 
     def unprepared(self, index: Tensor) -> Batch:
         """Numbers, NaN where missing, and category indices."""
-        return self.inputs.unprepared().tensors(self._columns(self._rows_at(index)), torch.arange(len(index)))
+        return self.inputs.unprepared().tensors(self._columns(self.dealt.at(index)), torch.arange(len(index)))
 
     @property
     def inputs(self) -> TableInputs:

@@ -13,13 +13,16 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.errors import DataError
 from datamodules.splitting.splits import Split
-from datamodules.tables.columns import encode, to_days, to_numbers
+from datamodules.tables.values import encode, to_days, to_numbers
 
 ALMOST_ALL = 0.95
 """A column that alone explains so much of the target's variation on validation rows is suspicious."""
 
 BINS = 64
 """A number is looked at through so many quantiles."""
+
+MOST = 100_000
+"""No more than so many rows of a part are looked at for what a number explains."""
 
 MANY = 50
 """Fewer groups than this are categories."""
@@ -37,10 +40,11 @@ def suspicions(data: DataModule, features: polars.DataFrame) -> list[str]:
     """
     split, found = data.split_now(), []
     for column in features.iter_columns():
-        codes = _codes(column, split.train)
-        if codes is None:
-            continue
-        explained = _explained(data, codes)
+        number = column.dtype.is_numeric() or column.dtype.is_temporal()
+        train, val = (_spread(rows, MOST if number else len(rows)) for rows in (split.train, split.val))
+        looked_at = column.gather(torch.cat([train, val]).numpy())
+        codes = _quantiles(looked_at, len(train)) if number else _categories(looked_at)
+        explained = 0.0 if codes is None else _explained(data, codes, train, val)
         if explained >= ALMOST_ALL:
             found.append(
                 f"{column.name} alone explains {explained:.1%} of the target on validation rows; "
@@ -54,20 +58,28 @@ def suspicions(data: DataModule, features: polars.DataFrame) -> list[str]:
     return found
 
 
-def _codes(column: polars.Series, train: Tensor) -> Tensor | None:
-    """A column as few whole numbers (N,): its categories, or quantiles of its train rows; the last one is missing."""
-    if column.dtype.is_numeric() or column.dtype.is_temporal():
-        values = (to_numbers(column) if column.dtype.is_numeric() else to_days(column)).numpy()
-        there = values[train.numpy()]
-        there = there[~numpy.isnan(there)]
-        if not len(there):
-            return None
-        different = numpy.unique(there)
-        edges = different if len(different) <= BINS else numpy.unique(numpy.quantile(there, numpy.linspace(0, 1, BINS)))
-        # Halfway between two values, so that what is equal stays together.
-        bins = numpy.digitize(values, (edges[:-1] + edges[1:]) / 2)
-        bins[numpy.isnan(values)] = len(edges)
-        return torch.from_numpy(bins)
+def _spread(rows: Tensor, most: int) -> Tensor:
+    """Every so-manieth of some rows, so that there are no more than ``most``."""
+    return rows[:: max(1, -(-len(rows) // max(1, most)))]
+
+
+def _quantiles(column: polars.Series, train: int) -> Tensor | None:
+    """A number in each row as one of its quantiles in the first ``train`` rows (N,), whole; the last one is missing."""
+    values = (to_numbers(column) if column.dtype.is_numeric() else to_days(column)).numpy()
+    there = values[:train]
+    there = there[~numpy.isnan(there)]
+    if not len(there):
+        return None
+    different = numpy.unique(there)
+    edges = different if len(different) <= BINS else numpy.unique(numpy.quantile(there, numpy.linspace(0, 1, BINS)))
+    # Halfway between two values, so that what is equal stays together.
+    bins = numpy.digitize(values, (edges[:-1] + edges[1:]) / 2)
+    bins[numpy.isnan(values)] = len(edges)
+    return torch.from_numpy(bins)
+
+
+def _categories(column: polars.Series) -> Tensor | None:
+    """A category in each row as a whole number (N,); the last one is missing."""
     try:
         codes, levels = encode(column)
     except DataError:
@@ -75,26 +87,26 @@ def _codes(column: polars.Series, train: Tensor) -> Tensor | None:
     return torch.where(codes < 0, len(levels), codes)
 
 
-def _explained(data: DataModule, codes: Tensor) -> float:
+def _explained(data: DataModule, codes: Tensor, train: Tensor, val: Tensor) -> float:
     """Share of the target's variation on validation rows that the train rows' mean for each code explains.
 
     For classes it is that of their indicators, a Brier skill score; of several targets the largest. 1 is everything, 0
-    or less nothing.
+    or less nothing. The codes are those of the train rows, and then of the validation rows.
     """
-    split = data.split_now()
-    val, number, of_train = _targets(data, split.val), int(codes.max()) + 1, codes[split.train]
+    targets, number = _targets(data, val), int(codes.max()) + 1
+    of_train, of_val = codes[: len(train)], codes[len(train) :]
     counts = torch.bincount(of_train, minlength=number)
-    sums, mean = _train_targets(data, of_train, number)
+    sums, mean = _train_targets(data, train, of_train, number)
     means = torch.where(counts.unsqueeze(1) > 0, sums / counts.clamp_min(1).unsqueeze(1), mean)
-    left, whole = ((val - guess).square().sum(dim=0) for guess in (means[codes[split.val]], mean))
+    left, whole = ((targets - guess).square().sum(dim=0) for guess in (means[of_val], mean))
     if data.num_classes is not None:
         left, whole = left.sum(dim=0, keepdim=True), whole.sum(dim=0, keepdim=True)
     return float(torch.where(whole > 0, 1 - left / whole, 0).max())
 
 
-def _train_targets(data: DataModule, codes: Tensor, number: int) -> tuple[Tensor, Tensor]:
+def _train_targets(data: DataModule, train: Tensor, codes: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """Sums of the train rows' ``_targets`` for each of so many codes, and the mean of all, float64."""
-    train, classes = data.split_now().train, data.num_classes
+    classes = data.num_classes
     if classes is None:
         targets = _targets(data, train)
         sums = torch.zeros(number, targets.shape[1], dtype=torch.float64).index_add(0, codes, targets)

@@ -1,57 +1,41 @@
 """``evenhand fit|validate|test|predict``: a LightningCLI, its runs recorded."""
 
-import secrets
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.plugins import LayerSync
 
-import datamodules
-import lit_models
-from datamodules import DataError, DataModule
-from experiments import defaults, monitors, parsing, trust
-from experiments.exits import Diverged, RankDied, SaveError, at_once, handled
+from datamodules import DataModule
+from experiments import defaults, monitors, parsing
+from experiments.command import answer, innermost, told
 from experiments.messages import FACTS, Parser
-from experiments.quiet import quieten
-from experiments.run import finding, launching
+from experiments.run import finding
 from experiments.run.amend import amendment
 from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
 from experiments.run.checkpoint_io import SafeCheckpointIO
-from experiments.run.checkpoints import best_path, checkpoint_of, config_in
+from experiments.run.checkpoints import best_path, config_in
 from experiments.run.continuing import LAST, Start, beneath, decide, find_run, typed
-from experiments.run.directory import RunDirectory, job_seed
+from experiments.run.directory import RunDirectory
 from experiments.run.early import check_devices
+from experiments.run.plugins import run_plugins
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
 from experiments.run.record import RunRecord
+from experiments.run.seed import drawn_seed
+from experiments.run.sentences import summary
 from experiments.run.tensorboard import RunLogger
 from experiments.run.unprofiled import Unprofiled
 from experiments.run.watch import Watch
 from lit_models import ConfigError, LitModel
-from lit_models.batch_norm import GlobalBatchNorms
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
 """Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""
-
-USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, RankDied, SaveError)
-
-for package in (lit_models, datamodules):  # a short name resolves to classes that were imported
-    for name in package.__all__:
-        getattr(package, name)
-parsing.install()
-launching.install()
 
 
 class EvenhandCLI(LightningCLI):
@@ -67,6 +51,9 @@ class EvenhandCLI(LightningCLI):
         self.command = command
         self.allowed = allowed or []
         self.said = ""
+        verb = {name: skip for name, skip in self.subcommands().items() if args[:1] == [name]}
+        if verb:  # setting up the other three takes a tenth of a second
+            self.subcommands = lambda: verb  # type: ignore[method-assign]
         super().__init__(
             LitModel,
             DataModule,
@@ -126,7 +113,7 @@ class EvenhandCLI(LightningCLI):
         """A seed of its own for every run that typed none, written into its configuration."""
         config = self.config[self.config.subcommand]
         if config.seed_everything is True:
-            config.seed_everything = job_seed() or secrets.randbelow(2**31)
+            config.seed_everything = drawn_seed()
         super()._set_seed()
 
     def instantiate_classes(self) -> None:
@@ -135,8 +122,8 @@ class EvenhandCLI(LightningCLI):
             check_devices(self.config[self.subcommand], training=self.subcommand == "fit")
             self._find() if self.subcommand == "fit" else super().instantiate_classes()
         except (TypeError, ValueError) as error:
-            if _told(error) is None:
-                raise ConfigError(_innermost(error)) from error
+            if told(error) is None:
+                raise ConfigError(innermost(error)) from error
             raise
 
     def _find(self) -> None:
@@ -191,11 +178,7 @@ class EvenhandCLI(LightningCLI):
         settings.callbacks = [*callbacks, *progress_bar(settings), Watch()]
         settings.profiler = settings.get("profiler") or Unprofiled()
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
-        plugins = _as_list(settings.get("plugins"))
-        if not any(isinstance(plugin, LayerSync) for plugin in plugins):
-            plugins = [*plugins, GlobalBatchNorms()]
-        own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)  # somebody's own way of writing is typed
-        settings.plugins = plugins if own else [*plugins, files]
+        settings.plugins = run_plugins(_as_list(settings.get("plugins")), files)
         return self._instantiate_trainer({**settings, **kwargs}, [])
 
     def before_fit(self) -> None:
@@ -208,7 +191,7 @@ class EvenhandCLI(LightningCLI):
         if not self.config.fit.test_at_end:
             if self.record is not None and self.trainer.is_global_zero:
                 self.record.leave_untested(self.trainer)
-                print(self.record.summary())
+                print(summary(self.record.content, self.record.directory))
             return
         if self.record is None:
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
@@ -221,7 +204,7 @@ class EvenhandCLI(LightningCLI):
             self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True if path else None, verbose=False
         )
         if self.trainer.is_global_zero:
-            print(self.record.summary())
+            print(summary(self.record.content, self.record.directory))
 
     def predict(self, model: LitModel, datamodule: DataModule, **kwargs: Any) -> None:
         """Predict the test rows, and write ``predictions.parquet`` into the folder this was started from."""
@@ -291,55 +274,3 @@ def run(words: list[str]) -> int:
         SystemExit: As ``answer`` does.
     """
     return answer(words, EvenhandCLI)
-
-
-def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], object]) -> int:
-    """Do what the words ask for, and turn an error into a sentence and an exit code.
-
-    Args:
-        words: The command line's, with ``--trust``, ``--allow_change`` and ``--debug`` among them.
-        do: Gets the words without those, the whole command, and the changes that are allowed.
-
-    Raises:
-        SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 where the run diverged, 4 where another
-            of its processes is gone, 130 and 143 where SIGINT or SIGTERM ended it.
-    """
-    command = ["evenhand", *words]
-    words, packages = trust.take(words, "--trust")
-    words, allowed = trust.take(words, "--allow_change")
-    debug = "--debug" in words
-    quieten()
-    try:
-        with handled(at_once):
-            trust.allow(packages)
-            path = typed(words, "ckpt_path")
-            if path not in (None, LAST):
-                if words[:1] in (["predict"], ["export"]):
-                    path = str(checkpoint_of(path))
-                    words = [*words, "--ckpt_path", path]
-                config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
-            do([word for word in words if word != "--debug"], command, allowed)
-    except Exception as error:
-        told = _told(error)
-        if debug:
-            traceback.print_exc()
-        said = " ".join(str(told or error).split())
-        bug = "" if told else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
-        hint = "" if told or debug else "; --debug shows where"
-        if not getattr(told, "silent", False):
-            print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
-        raise SystemExit(getattr(told, "code", 2) if told else 1) from error
-    return 0
-
-
-def _innermost(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error)
-
-
-def _told(error: BaseException | None) -> BaseException | None:
-    """The error that tells a person what is wrong, which jsonargparse may have wrapped; None for a bug."""
-    while error is not None and not isinstance(error, USER_ERRORS):
-        error = error.__cause__
-    return error

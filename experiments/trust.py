@@ -1,5 +1,6 @@
 """Which classes a configuration or a checkpoint may name: ours, those of the libraries, and whom the user trusts."""
 
+import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -57,6 +58,8 @@ def allow(packages: list[str]) -> None:
     _trusted.update(packages)
     denied = ["*", "lightning.pytorch.cli", *before]
     set_parsing_settings(import_path_denylist=denied, import_path_allowlist=[*KNOWN, *packages])
+    if packages and "" not in sys.path:  # python -m looks here first, the installed command not at all
+        sys.path.append("")
     for package in packages:
         try:
             import_module(package)

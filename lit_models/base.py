@@ -2,24 +2,24 @@
 
 import copy
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lit_models import blocks
 from lit_models.class_weights import ClassWeights
 from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
+from lit_models.evaluation import Evaluation, Kept, evaluate, together
 from lit_models.memory import peak_memory
+from lit_models.mixup import Mixup
 from lit_models.optimizers import build_optimizer, dims
-from lit_models.plain import is_plain, plain
+from lit_models.plain import save_plain_hyperparameters
 from lit_models.scaling import ScaleRate, scale_rate
 from lit_models.schedules import Schedule
 from lit_models.stems import Modality
@@ -29,15 +29,6 @@ from lit_models.tasks import TASKS, TaskName
 Batch = dict[str, Tensor]
 """``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``; in a
 last training batch that does not divide evenly, ``share``, what its loss is multiplied with."""
-
-
-class Evaluation(NamedTuple):
-    """What one pass over an evaluation set came to, its rows in the order of their ids."""
-
-    row: Tensor
-    target: Tensor
-    prediction: Tensor
-    metrics: dict[str, float]
 
 
 class LitModel(LightningModule):
@@ -57,6 +48,8 @@ class LitModel(LightningModule):
             task's usual one where it is left out.
         class_weights: Let every class count as much as any other in the loss, by the counts of the train rows; the
             losses that are logged are weighted too.
+        mixup: Train on mixtures of two rows, their shares drawn from Beta(mixup, mixup): 0.2 mixes little, 1 much, 0
+            not at all. The loss that is logged of training is then that of the mixtures.
         optimizer: Any ``torch.optim`` optimizer with its settings.
         schedule: A learning-rate schedule; a constant rate where it is left out.
         metrics: Metrics to compute besides the task's, by name; they get what the task's get.
@@ -83,6 +76,7 @@ class LitModel(LightningModule):
         vocab_size: int = 0,
         loss: nn.Module | None = None,
         class_weights: bool = False,
+        mixup: float = 0.0,
         optimizer: Callable[[Iterable[Any]], Optimizer] = AdamW,
         schedule: Schedule | None = None,
         metrics: dict[str, Metric] | None = None,
@@ -91,7 +85,7 @@ class LitModel(LightningModule):
         steps_per_execution: int = 1,
     ) -> None:
         super().__init__()
-        self._save_plain_hyperparameters()
+        save_plain_hyperparameters(self)
         if task not in TASKS:
             raise ConfigError(f"task {task!r} is unknown; it is one of {', '.join(TASKS)}")
         self.modality = modality
@@ -103,6 +97,7 @@ class LitModel(LightningModule):
         self.loss = loss or self.task.losses[0]()
         self.task.check_loss(self.loss)
         self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
+        self.mixup = Mixup(mixup, self.cardinalities, self.vocab_size) if mixup else None
         self.optimizer_factory = optimizer
         self.schedule = schedule
         self.scale_lr = scale_lr
@@ -116,9 +111,9 @@ class LitModel(LightningModule):
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **(metrics or {})}
         for metric in self.metrics.values():
-            metric.sync_on_compute = False  # every process gets all rows, see _gather
+            metric.sync_on_compute = False  # every process gets all rows, see together
         self.evaluation: Evaluation | None = None
-        self._kept: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._kept: list[Kept] = []
         self._loss_sum = torch.zeros(())
         self._rows_seen = 0
         self._epoch_started = 0.0
@@ -211,7 +206,10 @@ class LitModel(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""
-        loss: Tensor = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
+        if self.mixup is not None:
+            loss = self.mixup.loss(self, batch)
+        else:
+            loss = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
         rows = len(batch["y"])
         self._loss_sum.add_(loss.detach(), alpha=rows)
         self._rows_seen += rows
@@ -285,33 +283,5 @@ class LitModel(LightningModule):
         self._kept.append((batch["row"], batch["y"], outputs))
 
     def _evaluate(self, part: str) -> None:
-        row, target, outputs = (_gather(torch.cat(kept)) for kept in zip(*self._kept, strict=True))
-        self._kept = []
-        order = row.argsort()
-        row, target, outputs = row[order], target[order], outputs[order]
-        prediction = self.task.predict(outputs)
-        values = {"loss": float(self.loss(outputs, self.task.loss_target(target)))}
-        for name, metric in self.metrics.items():
-            values[name] = torch.nan
-            if prediction.isfinite().all():  # an argmax or a rank of NaN is a number, and means nothing
-                metric.to(prediction.device).reset()
-                metric.update(prediction, self.task.metric_target(target))
-                values[name] = float(metric.compute())
-                metric.reset()
-        self.evaluation = Evaluation(row, target, prediction, values)
-        self.log_dict({f"{part}/{name}": value for name, value in values.items()})
-
-    def _save_plain_hyperparameters(self) -> None:
-        """Keep only what loads with ``weights_only``: from Python, a loss or an optimizer is an object."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
-            self.save_hyperparameters(logger=False)
-        self.hparams.update({name: plain(value) for name, value in self.hparams.items()})
-        self.remove_ignored_hparams([name for name, value in self.hparams.items() if not is_plain(value)])
-
-
-def _gather(local: Tensor) -> Tensor:
-    """The rows of all processes, each of which may have another number of them."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return local
-    return torch.cat(gather_all_tensors(local))
+        self.evaluation = evaluate(together(self._kept), self.task, self.loss, self.metrics)
+        self.log_dict({f"{part}/{name}": value for name, value in self.evaluation.metrics.items()})

@@ -1,8 +1,22 @@
 """Values that a checkpoint can hold without code being needed to load them."""
 
+import warnings
 from typing import Any
 
 import numpy
+from lightning.pytorch import LightningModule
+
+
+def save_plain_hyperparameters(module: LightningModule) -> None:
+    """Keep of the constructor's arguments what loads with ``weights_only``.
+
+    From Python, a loss or an optimizer is an object, and is left out.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
+        module.save_hyperparameters(logger=False)
+    module.hparams.update({name: plain(value) for name, value in module.hparams.items()})
+    module.remove_ignored_hparams([name for name, value in module.hparams.items() if not is_plain(value)])
 
 
 def plain(value: Any) -> Any:

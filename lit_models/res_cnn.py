@@ -16,6 +16,7 @@ class LitResCNN(LitModel):
         kernel_size: Side of each kernel of a block, odd; one convolution for each.
         dropout: Probability of zeroing a pooled feature, in [0, 1).
         pool_blocks: How many of the first blocks halve the grid.
+        stochastic_depth: Probability that a row skips the last block in training, in [0, 1); earlier ones less.
         kwargs: What every model takes, see ``LitModel``.
     """
 
@@ -25,10 +26,11 @@ class LitResCNN(LitModel):
         kernel_size: Sequence[int] = (7, 5, 3),
         dropout: float = 0.0,
         pool_blocks: int = 0,
+        stochastic_depth: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         stem = to_grid(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
         in_channels, *grid = stem.shape
-        cnn = ResCNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks)
-        self.network = Stemmed(stem, cnn)
+        sizes = (in_channels, self.num_outputs, len(grid), channels, kernel_size)
+        self.network = Stemmed(stem, ResCNN(*sizes, dropout, pool_blocks, stochastic_depth))

@@ -16,6 +16,7 @@ class LitResMLP(LitModel):
         expansion: Length of the vector inside a block, as a multiple of ``width``.
         dropout: Probability of zeroing a unit inside a block, in [0, 1).
         residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
+        stochastic_depth: Probability that a row skips the last block in training, in [0, 1); earlier ones less.
         kwargs: What every model takes, see ``LitModel``.
     """
 
@@ -26,9 +27,10 @@ class LitResMLP(LitModel):
         expansion: float = 2.0,
         dropout: float = 0.2,
         residual_dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
-        body = ResMLP(stem.shape[0], self.num_outputs, width, num_blocks, expansion, dropout, residual_dropout)
-        self.network = Stemmed(stem, body)
+        sizes = (stem.shape[0], self.num_outputs, width, num_blocks, expansion)
+        self.network = Stemmed(stem, ResMLP(*sizes, dropout, residual_dropout, stochastic_depth))

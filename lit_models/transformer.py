@@ -19,6 +19,7 @@ class LitTransformer(LitModel):
         convolution: Kernel size, odd, of the convolution that embeds the tokens; 1 embeds each alone.
         checkpoint_activations: Compute each layer again in the backward pass instead of keeping what is inside: the
             same numbers, less memory, a third more time.
+        stochastic_depth: Probability that a row skips the last layer's sublayers, in [0, 1); earlier ones less.
         kwargs: What every model takes, see ``LitModel``.
     """
 
@@ -31,6 +32,7 @@ class LitTransformer(LitModel):
         pooling: Literal["mean", "class_token"] = "mean",
         convolution: int = 1,
         checkpoint_activations: bool = False,
+        stochastic_depth: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,5 +49,6 @@ class LitTransformer(LitModel):
             pooling,
             convolution,
             checkpoint_activations,
+            stochastic_depth,
         )
         self.network = Stemmed(stem, transformer)

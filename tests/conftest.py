@@ -1,18 +1,36 @@
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from datamodules import DataError
+from datamodules import MNIST1D, DataError, Rows
 from datamodules.bundled import wheels
 from experiments.__main__ import main
 
 sys.path.insert(0, str(Path(__file__).parent))  # where tiny_package is
 
 Fit = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mnist1d_made_once() -> Iterator[None]:
+    """Its rows, the same every time, take a second to make, and half of the tests that train would have them made."""
+    load, made = MNIST1D.load, dict[bool, Rows]()
+
+    def made_once(data: MNIST1D) -> Rows:
+        if data.shuffle_seq not in made:
+            made[data.shuffle_seq] = load(data)
+        rows = made[data.shuffle_seq]
+        return replace(rows, x=rows.x.clone(), y=rows.y.clone(), test=None if data.pooled else torch.arange(4000, 5000))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MNIST1D, "load", made_once)
+        yield
 
 
 @pytest.fixture
@@ -50,6 +68,24 @@ def refused(root: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]
         return said
 
     return run
+
+
+@pytest.fixture
+def says(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What ``evenhand compare`` prints."""
+
+    def run(*words: object) -> str:
+        capfd.readouterr()
+        assert main(["compare", *map(str, words)]) == 0
+        return capfd.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def told(says: Callable[..., str]) -> Callable[..., Any]:
+    """What ``evenhand compare`` prints as JSON."""
+    return lambda *words: json.loads(says(*words, "--format", "json"))
 
 
 @pytest.fixture(scope="session")

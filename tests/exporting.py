@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy
 import polars
+from opinions import opinions
+from people import people
 from pictures import digits, write_npz
-from test_series import waves
-from test_table import people
-from test_text import opinions
+from waves import waves
 
 from experiments.__main__ import main
 

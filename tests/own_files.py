@@ -8,9 +8,40 @@ from PIL import Image
 
 ROWS = 120
 
+EXPERIMENT = """\
+data: {class_path: TableData, init_args: {path: my.csv, target: label}}
+model: {class_path: LitMLP}
+"""
+
+PACKAGE = """\
+import torch
+from torch import nn
+
+from datamodules import DataModule, Rows
+from lit_models import LitModel
+
+
+class Waves(DataModule):
+    task, modality, input_shape, num_outputs = "multiclass", "series", (1, 16), 2
+
+    def load(self):
+        y = torch.arange(60) % 2
+        return Rows(torch.randn(60, 1, 16) + y[:, None, None], y)
+
+
+class LitOwn(LitModel):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.network = nn.Sequential(nn.Flatten(), nn.Linear(16, self.num_outputs))
+
+
+class OwnLoss(nn.CrossEntropyLoss):
+    pass
+"""
+
 
 def write_all(folder: Path) -> None:
-    """my.csv, photos/, NAME_TRAIN.ts, NAME_TEST.ts, ecg.parquet, reviews.csv and big/."""
+    """my.csv, new.csv, photos/, NAME_TRAIN.ts, NAME_TEST.ts, ecg.parquet, reviews.csv, big/, and two more files."""
     draw = numpy.random.default_rng(0)
     y = numpy.arange(ROWS) % 3
     label = numpy.array(["low", "middle", "high"])[y]
@@ -18,6 +49,9 @@ def write_all(folder: Path) -> None:
     ids = {"id": range(ROWS), "person": numpy.arange(ROWS) // 2}
     table = polars.DataFrame({**ids, "x": x, "colour": draw.choice(["red", "blue"], ROWS), "label": label})
     table.write_csv(folder / "my.csv")
+    table.drop("label").head(20).write_csv(folder / "new.csv")
+    (folder / "experiment.yaml").write_text(EXPERIMENT)
+    (folder / "my_package.py").write_text(PACKAGE)
     (folder / "big").mkdir()
     table.drop("id").write_parquet(folder / "big" / "part-0.parquet")
     for index in range(ROWS // 2):

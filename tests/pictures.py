@@ -5,12 +5,15 @@ import struct
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy
 import polars
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from datamodules import ImageData
 
 Bytes = NDArray[numpy.uint8]
 
@@ -65,3 +68,10 @@ def write_npz(path: Path, x: Bytes, y: NDArray[numpy.int64]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     numpy.savez(path, images=x, labels=y)
     return str(path)
+
+
+def made(path: str, **kwargs: Any) -> ImageData:
+    """The data module of such files, set up."""
+    data = ImageData(path, **kwargs)
+    data.setup("fit")
+    return data

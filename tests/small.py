@@ -1,7 +1,11 @@
 """What tests of the libraries share: data from tensors, a model that fits them, a Trainer that leaves nothing."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy
+import polars
 from hypothesis import settings
 from lightning.pytorch import Trainer
 from torch import Tensor
@@ -38,3 +42,19 @@ def quiet_trainer(**kwargs: Any) -> Trainer:
     """A Trainer on CPU that prints, logs and saves nothing unless told to."""
     switches = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
     return Trainer(accelerator="cpu", num_sanity_val_steps=0, **(dict.fromkeys(switches, False) | kwargs))
+
+
+def writer(folder: Path, usual: str) -> Callable[..., str]:
+    """What writes arrays as .npz, a frame as CSV or Parquet, or text or bytes, into a folder, and gives the path."""
+
+    def write(content: dict[str, Any] | polars.DataFrame | str | bytes, name: str = usual) -> str:
+        path = folder / name
+        if isinstance(content, dict):
+            numpy.savez(path, **content)
+        elif isinstance(content, polars.DataFrame):
+            content.write_parquet(path) if name.endswith("parquet") else content.write_csv(path)
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write

@@ -1,12 +1,15 @@
 """Averaged weights, by Lightning's own callback: what was validated is what is saved, tested, and resumed from."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import Fit
+from forkserver import Server, server
+from test_resume import assert_equal, state
 
 from experiments.__main__ import main
 from experiments.run.checkpoint_io import read
@@ -72,3 +75,34 @@ def test_a_longer_run_goes_on_with_the_weights_and_with_their_average(fit: Fit, 
         assert_same(one[key], two[key])
     again = json.loads((part["path"] / "record.json").read_text())
     assert again["metrics"] == whole["metrics"]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
+KILLED = """fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.hidden [8]
+--model.dropout 0.2 --trainer.max_epochs 3 --seed_everything 3 --experiment e --run one
+--trainer.callbacks+ killing.Pause
+--trainer.callbacks+ EMAWeightAveraging --trainer.callbacks.decay 0.8 --save_every_n_steps 2"""
+
+
+def test_a_killed_run_goes_on_with_its_average(forks: Server, tmp_path: Path) -> None:
+    ends = []
+    for moments in ([], ["step 3"], ["step 11", "validation 1"]):
+        folder = tmp_path / str(len(moments))
+        folder.mkdir()
+        for moment in moments:
+            child = forks.start(KILLED.split(), folder, PAUSE_AT=moment)
+            child.wait_for(folder / "reached")
+            child.kill()
+            (folder / "reached").unlink()
+        child = forks.start(KILLED.split(), folder)
+        assert child.wait() == 0, child.output.read_text()
+        path = folder / "runs/e/one"
+        last = read(path / "checkpoints/last.ckpt")
+        ends.append(state(path) | {"weights": last["current_model_state"], "average": last["averaging_state"]})
+    for end in ends[1:]:
+        assert_equal(end, ends[0])

@@ -147,7 +147,8 @@ def forks() -> Iterator[Server]:
 
 WORDS = """fit --trust killing --data killing.Waves --data.batch_size 16 --model LitMLP --model.hidden [8]
 --model.dropout 0.2 --model.schedule.scheduler CosineAnnealingLR --model.schedule.warmup 0.2 --trainer.max_epochs 3
---seed_everything 3 --experiment e --run one --trainer.callbacks+ killing.Pause --save_every_n_steps 2"""
+--seed_everything 3 --experiment e --run one --trainer.callbacks+ killing.Pause --save_every_n_steps 2
+--figures false"""
 
 
 def run(forks: Server, folder: Path, steps: int) -> dict[str, Any]:

@@ -1,81 +1,19 @@
-"""``evenhand compare``: like with like, in words that the runs bear out, whatever state they are in."""
+"""``evenhand compare``: like with like, in words that the runs bear out, at once."""
 
-import csv
-import io
 import json
-import re
 import resource
 import shutil
 import subprocess
 import sys
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
+from comparing import TARGET, Says, group
 from conftest import Fit
-from hypothesis import given
-from hypothesis import strategies as st
 from recorded import guesses, record_run
 from sklearn import metrics as sklearn
-from small import QUICK
-
-from experiments.__main__ import main
-
-Says = Callable[..., str]
-TARGET = numpy.random.default_rng(7).integers(0, 3, 200)
-
-
-def group(folder: Path, skill: float, seeds: int, model: str = "LitMLP", name: str = "", **changes: Any) -> list[Path]:
-    """Runs of one model and as many seeds; equal ``skill`` makes equal groups."""
-    generator = numpy.random.default_rng(zlib.crc32(f"{model} {skill}".encode()))
-    return [
-        record_run(
-            folder / f"{name or model}-{seed}",
-            TARGET,
-            guesses(generator, TARGET, skill),
-            model=model,
-            seed=seed,
-            **changes,
-        )
-        for seed in range(seeds)
-    ]
-
-
-@pytest.fixture
-def says(capfd: pytest.CaptureFixture[str]) -> Says:
-    """What the command prints."""
-
-    def run(*words: object) -> str:
-        capfd.readouterr()
-        assert main(["compare", *map(str, words)]) == 0
-        return capfd.readouterr().out
-
-    return run
-
-
-@pytest.fixture
-def told(says: Says) -> Callable[..., Any]:
-    """What it prints as JSON."""
-    return lambda *words: json.loads(says(*words, "--format", "json"))
-
-
-@pytest.fixture
-def refused(capfd: pytest.CaptureFixture[str]) -> Says:
-    """The one sentence with which it ends, exit code 2."""
-
-    def run(*words: object) -> str:
-        with pytest.raises(SystemExit) as stopped:
-            main(["compare", *map(str, words)])
-        assert stopped.value.code == 2
-        said = capfd.readouterr().err.strip()
-        assert said.startswith("error: ")
-        assert len(said.splitlines()) == 1
-        return said
-
-    return run
 
 
 def test_groups_differ_in_more_than_the_seed_and_the_best_comes_first(tmp_path: Path, told: Any) -> None:
@@ -213,100 +151,6 @@ def test_repeated_splits_are_compared_split_by_split(tmp_path: Path, told: Any) 
     assert "over splits" in block["notes"][0]
 
 
-STATES = {
-    "running": "still running",
-    "interrupted": "interrupted",
-    "diverged": "diverged",
-    "failed": "failed",
-    "untested": "not tested",
-}
-
-
-def test_unfinished_and_broken_runs_are_listed_and_stop_nothing(tmp_path: Path, says: Says) -> None:
-    group(tmp_path / "good", 1.0, 2)
-    bad = tmp_path / "bad"
-    for state in STATES:
-        group(bad, 1.0, 1, name=state, status=state)
-    for name in ("half", "foreign", "empty", "unwritten", "without", "cut", "fewer", "others", "edited", "nan"):
-        group(bad, 1.0, 1, name=name)
-    half = bad / "half-0" / "record.json"
-    half.write_text(half.read_text()[:200])
-    (bad / "foreign-0" / "record.json").write_text('{"runs": []}')
-    (bad / "empty-0" / "record.json").write_text("")
-    (bad / "unwritten-0" / "record.json").rename(bad / "unwritten-0" / "record.json.new")
-    (bad / "without-0" / "predictions.parquet").unlink()
-    cut = bad / "cut-0" / "predictions.parquet"
-    cut.write_bytes(cut.read_bytes()[:-100])
-    change(bad / "fewer-0", rows={"train": 100, "test": 300})
-    change(bad / "edited-0", metrics={"test/accuracy": 0.99})
-    shutil.rmtree(bad / "others-0")
-    record_run(bad / "others-0", TARGET, numpy.eye(3)[TARGET], row=numpy.arange(200) + 7, seed=50)
-    change(bad / "nan-0", seed=51, hyperparameters=None)
-    said = says(tmp_path)
-    listed = dict(line.strip().split(": ", 1) for line in said.partition("left out:")[2].splitlines() if ": " in line)
-    reasons = {Path(path).name.removesuffix("-0"): reason for path, reason in listed.items()}
-    for state, word in STATES.items():
-        assert word in reasons[state]
-    for name in ("half", "empty", "nan"):
-        assert reasons[name] == "its record.json cannot be read"
-    assert reasons["foreign"] == "its record.json lacks 'status'"
-    assert reasons["unwritten"] == "its record was never completely written"
-    assert reasons["without"] == "its predictions.parquet is missing"
-    assert reasons["cut"] == "its predictions.parquet cannot be read"
-    assert reasons["fewer"] == "has predictions for 200 of its 300 test rows"
-    assert "other test rows" in reasons["others"]
-    assert "0.9900 in its record" in reasons["edited"]
-    assert " LitMLP  2 " in said
-
-
-def change(folder: Path, **changes: Any) -> None:
-    path = folder / "record.json"
-    content = json.loads(path.read_text())
-    content["hyperparameters"]["model.number"] = str(folder)  # or it would be the same run once more
-    path.write_text(json.dumps(content | changes))
-
-
-@pytest.fixture(scope="module")
-def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("fuzzed") / "runs"
-    group(folder, 1.0, 2)
-    return folder
-
-
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-@QUICK
-@given(data=st.data())
-def test_no_record_stops_the_others(one_run: Path, data: st.DataObject) -> None:
-    folder = one_run.parent / "other" / "one"
-    if not folder.exists():
-        record_run(folder, TARGET, guesses(numpy.random.default_rng(1), TARGET, 1.0), seed=9)
-        (folder / "kept").write_text((folder / "record.json").read_text())
-    content = json.loads((folder / "kept").read_text())
-    content[data.draw(st.sampled_from(sorted(content)))] = data.draw(PLAIN)
-    (folder / "record.json").write_text(json.dumps(content))
-    assert main(["compare", str(one_run), str(folder), "--format", "json"]) == 0
-
-
-@QUICK
-@given(at=st.integers(0, 3000), byte=st.integers(0, 255))
-def test_no_predictions_file_stops_the_others(one_run: Path, at: int, byte: int) -> None:
-    folder = one_run.parent / "damaged" / "one"
-    path = folder / "predictions.parquet"
-    if not folder.exists():
-        record_run(folder, TARGET, guesses(numpy.random.default_rng(1), TARGET, 1.0), seed=9)
-        (folder / "kept").write_bytes(path.read_bytes())
-    content = bytearray((folder / "kept").read_bytes())
-    content[at % len(content)] = byte
-    path.write_bytes(content[: len(content) - (at % 7)])
-    assert main(["compare", str(one_run), str(folder), "--format", "json"]) == 0
-
-
 def test_a_metric_that_no_run_was_trained_with(tmp_path: Path, told: Any) -> None:
     (path,) = group(tmp_path / "a", 1.0, 1)
     generator = numpy.random.default_rng(5)
@@ -316,91 +160,6 @@ def test_a_metric_that_no_run_was_trained_with(tmp_path: Path, told: Any) -> Non
     (block,) = told(tmp_path, "--metric", "log_loss")["blocks"]
     assert block["metric"] == "log_loss"
     assert block["groups"][0]["mean"] == pytest.approx(sklearn.log_loss(TARGET, probability), abs=1e-9)
-
-
-def test_where_takes_the_runs_that_are_set_so(tmp_path: Path, told: Any, refused: Says) -> None:
-    for dropout in (0.1, 0.5):
-        settings = {"model.dropout": dropout, "model.hidden": "[8, 8]"}
-        group(tmp_path / "a", 1.0 + dropout, 2, name=str(dropout), settings=settings)
-
-    def kept(*words: str) -> int:
-        return sum(one["n"] for one in told(tmp_path, *words)["blocks"][0]["groups"])
-
-    assert kept("--where", "model.dropout=0.10") == 2
-    assert kept("--where", "model.hidden=[8,8]") == 4
-    assert kept("--where", "model.dropout=0.5", "--where", "seed=1") == 1
-    assert "model.dropout is 0.1, 0.5" in refused(tmp_path, "--where", "model.dropout=0.3")
-    assert "nearest: model.dropout" in refused(tmp_path, "--where", "model.dropuot=0.1")
-    assert "NAME=VALUE" in refused(tmp_path, "--where", "model.dropout")
-
-
-def test_what_changed_shows_only_settings_that_differ(tmp_path: Path, says: Says) -> None:
-    for lr in (0.1, 0.01):
-        group(tmp_path / "a", 1.0 + lr, 3, name=str(lr), settings={"model.lr": lr, "model.width": 8})
-    said = says(tmp_path, "--what-changed", "--format", "markdown").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said if line.startswith("| ")]
-    assert rows[0] == ["group", "model.lr", "seed"]
-    assert {tuple(row[1:]) for row in rows[2:]} == {("0.1", "0, 1, 2"), ("0.01", "0, 1, 2")}
-
-
-def test_sorting(tmp_path: Path, told: Any) -> None:
-    for index, (skill, parameters) in enumerate([(1.0, 30), (3.0, 20), (2.0, 10)]):
-        group(tmp_path / "a", skill, 2, f"Lit{'CAB'[index]}", parameters=parameters)
-
-    def order(by: str) -> str:
-        return "".join(one["group"][-1] for one in told(tmp_path, "--sort", by)["blocks"][0]["groups"])
-
-    assert (order("metric"), order("label"), order("parameters")) == ("ABC", "ABC", "BAC")
-
-
-def test_every_format_says_the_same(tmp_path: Path, says: Says, told: Any) -> None:
-    group(tmp_path / "a", 0.5, 5, "LitMLP", settings={"model.a_b": "50 % & more"})
-    group(tmp_path / "a", 3.0, 5, "LitMLP", name="other", settings={"model.a_b": "x|y"})
-    first, second = told(tmp_path)["blocks"][0]["groups"]
-    rows = [*csv.DictReader(io.StringIO(says(tmp_path, "--format", "csv")))]
-    assert [float(row["mean"]) for row in rows] == [first["mean"], second["mean"]]
-    assert [row["verdict"] for row in rows] == ["best", "better"]
-    mean = f"{first['mean']:.4f}"
-    markdown = says(tmp_path, "--format", "markdown")
-    assert f"| LitMLP a_b=x\\|y | 5 | {mean} |" in markdown
-    latex = says(tmp_path, "--format", "latex")
-    assert f"LitMLP a\\_b=x|y & 5 & {mean} &" in latex
-    assert "a\\_b=50 \\% \\& more" in latex
-    assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 1
-    assert mean in says(tmp_path)
-
-
-def test_a_narrow_terminal_gets_every_number_whole(tmp_path: Path, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
-    group(tmp_path / "a", 0.5, 3, "LitTransformer")
-    group(tmp_path / "a", 3.0, 3, "LitCNN")
-    wide = says(tmp_path).split()
-    for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}.items():
-        monkeypatch.setenv(name, value)
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in says(tmp_path).splitlines()]
-    assert max(map(len, lines)) <= 80
-    numbers = {word for word in wide if re.match(r"[-+]?[\d,]+\.?\d*$", word)}
-    assert len(numbers) > 8
-    assert numbers <= set(" ".join(lines).split())
-
-
-def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, refused: Says) -> None:
-    assert "there is no folder" in refused(tmp_path / "nowhere")
-    assert "no run is at or below" in refused(tmp_path)
-    group(tmp_path / "a", 1.0, 1)
-    assert "accuracy, auroc_macro" in refused(tmp_path, "--metric", "rmse")
-    assert "--figure" in refused(tmp_path, "--figure", "x")
-    (tmp_path / "file").write_text("")
-    assert "cannot be written" in refused(tmp_path, "--figures", tmp_path / "file")
-
-
-def test_figures_are_png_and_svg(tmp_path: Path, says: Says) -> None:
-    for model, skill in (("LitMLP", 1.0), ("LitCNN", 3.0), ("LitRNN", 2.0)):
-        group(tmp_path / "runs", skill, 3, model)
-    says(tmp_path / "runs", "--figures", tmp_path / "figures")
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"{name}.{kind}" for name in ("costs", "ranks") for kind in ("png", "svg")
-    }  # no curves: these runs have no TensorBoard events
-    assert (tmp_path / "figures" / "ranks.png").read_bytes()[1:4] == b"PNG"
 
 
 def test_two_fits_compare(fit: Fit, root: Path, told: Any, says: Says) -> None:

@@ -19,7 +19,7 @@ from experiments.__main__ import main
 from experiments.run.reading import read_record
 
 WORDS = "fit --trust killing --data killing.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 "
-WORDS += "--experiment e --run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1"
+WORDS += "--experiment e --run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1 --figures false"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pages import PAGES, blocks, lacking
 
 from experiments.__main__ import main
 from experiments.verbs import demo
@@ -11,10 +12,14 @@ from experiments.verbs import demo
 def test_one_row_for_each_architecture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "SHORT", dict.fromkeys(demo.SHORT, 1))
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(["demo", "--root", str(tmp_path)]) == 0
-    table = capsys.readouterr().out.split("MNIST-1D, 1,000 test rows")[1]
+    assert main(["demo"]) == 0
+    said = capsys.readouterr().out
+    shown = next(block.text for block in blocks(PAGES[0]) if block.language == "text")
+    assert not lacking(shown, said)
+    table = said.split("MNIST-1D, 1,000 test rows")[1]
     for column in ("accuracy", "precision", "recall", "f1", "auroc", "parameters", "seconds"):
         assert column in table
     for name in ("linear", "mlp", "cnn", "gru", "transformer"):

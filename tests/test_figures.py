@@ -23,7 +23,7 @@ from experiments.figures.confusion import MOST, _few, confusion
 from experiments.figures.curves import precision_recall, roc
 from experiments.figures.worst import table_of_worst
 from experiments.figures.writing import write_figures
-from lit_models.base import Evaluation
+from lit_models.evaluation import Evaluation
 from lit_models.outcomes import Classes, Labels, Values
 from lit_models.tasks import TASKS
 

@@ -19,7 +19,7 @@ from experiments.__main__ import main
 from experiments.run.checkpoints import CONFIG
 
 FIT = "fit --trust killing --data killing.Waves --model LitMLP --model.hidden [8] --trainer.max_epochs 1 "
-FIT += "--experiment e --run one --seed_everything 1"
+FIT += "--experiment e --run one --seed_everything 1 --figures false"
 Refused = Callable[..., str]
 
 

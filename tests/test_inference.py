@@ -11,11 +11,11 @@ import torch
 from conftest import Fit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opinions import opinions
+from people import people
 from pictures import digits, write_npz
 from small import QUICK
-from test_series import waves
-from test_table import people
-from test_text import opinions
+from waves import waves
 
 from datamodules import DataError
 from experiments.inference import Predictor, load
@@ -31,7 +31,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
 
     root = tmp_path_factory.mktemp("table")
     people(rows=200).write_csv(root / "my.csv")
-    words = f"--data TableData --data.path {root}/my.csv --data.target label --data.drop id"
+    words = f"--data TableData --data.path {root}/my.csv --data.target label --data.drop id --figures false"
     main(["fit", *words.split(), *QUICKLY, "--trainer.default_root_dir", str(root), "--run", "a"])
     return load(root / "runs" / "tabledata" / "a")
 

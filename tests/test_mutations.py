@@ -16,7 +16,7 @@ import yaml
 from experiments.__main__ import main
 
 FIT = "fit --trust killing --data killing.Waves --model LitMLP --model.hidden [8] --trainer.max_epochs 1 "
-FIT += "--experiment e --run one --seed_everything 1 --model.schedule.scheduler OneCycleLR"
+FIT += "--experiment e --run one --seed_everything 1 --figures false --model.schedule.scheduler OneCycleLR"
 Broken = tuple[str, str]
 
 

@@ -2,8 +2,6 @@
 
 import json
 import math
-import re
-import shlex
 import statistics
 import subprocess
 import sys
@@ -270,18 +268,3 @@ def test_the_figures_need_no_torch(table: Path, tmp_path: Path) -> None:
 
 def test_an_undefined_mean_is_not_a_number() -> None:
     assert math.isnan(Outcome(Row("a", Path(), {}, 0.5), []).mean)
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_page_work(
-    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As they stand there, but for a row, a seed and two epochs in place of all."""
-    monkeypatch.chdir(tmp_path)
-    short = {"sweep": ["--seeds", "0", "--rows", "linear", "--trainer.max_epochs", "2", "--figures", "false"]}
-    blocks = re.findall(r"```\n(.*?)```", (PAPERS.parents[2] / "docs/papers.md").read_text(), re.DOTALL)
-    for line in blocks[0].splitlines():
-        verb, *words = shlex.split(line)[1:]
-        assert main([verb, *words, *short.get(verb, [])]) == 0
-    said = capsys.readouterr().out
-    assert "linear-seed0: is not of this table: max_epochs is 2" in said

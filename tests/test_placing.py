@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 from small import model_for, quiet_trainer, small_data
 
-from datamodules import DataModule, placing
+from datamodules import placing
 from datamodules.loaders import TensorLoader
 from lit_models import LitMLP
 
@@ -52,7 +52,7 @@ def test_a_loader_of_each_part_is_told_where_its_batches_go(monkeypatch: pytest.
     data.setup("fit")
     asked = []
     monkeypatch.setattr(placing, "free_memory", lambda device: asked.append(device) or 10**6)
-    monkeypatch.setattr(DataModule, "_device", lambda self: META)
+    monkeypatch.setattr("datamodules.base.device_of", lambda trainer: META)
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         assert loader.device == META  # type: ignore[attr-defined]
         assert loader.tensors["x"].device == META  # type: ignore[attr-defined]

@@ -10,11 +10,11 @@ import numpy
 import polars
 import pytest
 from conftest import Fit
+from opinions import opinions
+from people import people
 from pictures import CLASSES, digits, write_folder, write_index, write_npz
 from PIL import Image
-from test_series import waves
-from test_table import people
-from test_text import opinions
+from waves import waves
 
 from experiments.__main__ import main
 

@@ -8,10 +8,10 @@ import numpy
 import polars
 import pytest
 from conftest import Fit
+from opinions import opinions
 from pictures import digits, write_index
 from test_predict import QUICKLY, Moved
-from test_series import waves
-from test_text import opinions
+from waves import waves
 
 from experiments.__main__ import main
 

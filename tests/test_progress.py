@@ -1,9 +1,11 @@
 """The bar is drawn by time, not by step, and is full at an epoch's end, also where steps come in blocks."""
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import rich
 import torch
 from small import model_for, quiet_trainer, small_data
 
@@ -20,6 +22,13 @@ class Watched(Bar):
         super()._update(bar, current, visible, hard)
         if bar == self.train_progress_bar_id:
             self.shown.append(current)
+
+
+@pytest.fixture(autouse=True)
+def console() -> Iterator[None]:
+    """The bar gives its settings to the one console that all of rich's users print to."""
+    yield
+    rich.reconfigure()
 
 
 @pytest.mark.parametrize("steps", [1, 50])

@@ -62,6 +62,12 @@ def test_processes_train_what_one_does(forks: Server, tmp_path: Path, case: str)
         assert again["step"] == {"batch_size": 24, "devices": processes, "accumulated": 1, "learning_rate": 0.01}
 
 
+def test_processes_that_were_given_no_seed_draw_one_together(forks: Server, tmp_path: Path) -> None:
+    words = [word for word in FIT if word not in ("--seed_everything", "1")]
+    words += [*DOTS.split(), "--model", "LitMLP", "--run", "one"]
+    ranks.finish(ranks.start(forks, words, tmp_path, 2, SEEN="one"))  # with other weights they would refuse
+
+
 def test_streamed_rows_are_shared_out_too(forks: Server, tmp_path: Path) -> None:
     import polars
 

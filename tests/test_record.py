@@ -148,7 +148,7 @@ def test_the_best_epoch_is_tested_and_not_the_last(fit: Fit) -> None:
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> EventAccumulator:
     root = tmp_path_factory.mktemp("events")
-    words = ["fit", "--trust", "tiny_package", *TINY, "--model.schedule.scheduler", "OneCycleLR"]
+    words = ["fit", "--trust", "tiny_package", *TINY, "--model.schedule.scheduler", "OneCycleLR", "--figures", "false"]
     assert main([*words, "--trainer.default_root_dir", str(root), "--run", "a"]) == 0
     accumulator = EventAccumulator(str(root / "runs" / "tiny" / "a"))
     accumulator.Reload()

@@ -34,7 +34,7 @@ MODELS = {
 }
 LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
 WATCHED = """--experiment e --trainer.callbacks+ killing.Pause --trainer.callbacks+ EarlyStopping
---trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3"""
+--trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3 --figures false"""
 EPOCHS, BATCHES = 4, 8  # 140 rows in batches of 16
 
 
@@ -132,8 +132,10 @@ def moments(model: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("loader", LOADERS)
-@pytest.mark.parametrize("model", MODELS)
+WITH_WORKERS = [("cnn", "2"), ("gru", "2 within"), ("transformer", "2 within")]  # the slow test has them all
+
+
+@pytest.mark.parametrize(("model", "loader"), [*((model, "0") for model in MODELS), *WITH_WORKERS])
 def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Path, model: str, loader: str) -> None:
     """Plain Lightning saves no generators, so dropout and the workers' noise go on differently (PL#18098, PL#19764)."""
     moment = {"mlp": "step 5", "cnn": "validation 2", "gru": "step 7", "transformer": "start 25"}[model]

@@ -20,7 +20,7 @@ from experiments.run.divergence import Divergence
 from experiments.run.reading import read_record
 
 WORDS = "fit --trust killing --data killing.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 "
-WORDS += "--experiment e --run one --trainer.max_epochs 3 --seed_everything 1"
+WORDS += "--experiment e --run one --trainer.max_epochs 3 --seed_everything 1 --figures false"
 OPERATIONS = 6 * 6
 """open, two halves of a write, fsync, rename, fsync of the folder; best and last in each of three epochs."""
 

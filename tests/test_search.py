@@ -25,7 +25,8 @@ from experiments.sweep.space import corners, read_space, settings_of  # noqa: E4
 
 __all__ = ["calls"]
 
-TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.batch_size", "10", "--trainer.max_epochs", "3"]
+TINY = ["--trust", "tiny_package", "--figures", "false"]
+TINY += ["--data", "Tiny", "--data.batch_size", "10", "--trainer.max_epochs", "3"]
 SPACE = "model.optimizer.lr: {log: [1e-5, 1e-1]}\nmodel.hidden: {choices: [[4], [8, 8]]}\n"
 
 

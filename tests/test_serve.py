@@ -15,8 +15,8 @@ import numpy
 import polars
 import pytest
 from malformed import malformed
+from people import people
 from serving import Server, free_port, same, serving, trained
-from test_table import people
 
 from experiments.inference import load
 

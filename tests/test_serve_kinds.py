@@ -9,11 +9,11 @@ import numpy
 import pytest
 import torch
 from malformed import malformed
+from opinions import opinions
 from pictures import digits, write_npz
 from PIL import Image
 from serving import same, serving, trained
-from test_series import waves
-from test_text import opinions
+from waves import waves
 
 from experiments.__main__ import main
 from experiments.inference import load

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy
 import pytest
+from opinions import opinions
+from people import people
 from pictures import digits, write_npz
 from PIL import Image
 from serving import serving
-from test_series import waves
 from test_serve import GOOD, trained
-from test_table import people
 from test_tensorboard import SCREENSHOTS, browser  # noqa: F401  # a fixture
-from test_text import opinions
+from waves import waves
 
 from experiments.inference import load
 

@@ -33,7 +33,8 @@ from lit_models.errors import ConfigError
 
 __all__ = ["calls"]
 
-TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.batch_size", "10", "--trainer.max_epochs", "1"]
+TINY = ["--trust", "tiny_package", "--figures", "false"]
+TINY += ["--data", "Tiny", "--data.batch_size", "10", "--trainer.max_epochs", "1"]
 PATH = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parent)])
 TEXT = st.text(st.sampled_from("ab1.-_é/ ,:[]{}'\"\\#&*!|>%@"), min_size=1, max_size=8)
 

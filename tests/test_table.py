@@ -1,68 +1,33 @@
-"""A person's own table: what its columns are, what is learned of them, and how it trains."""
+"""A person's own table: what its columns are, and what is learned of them."""
 
-import contextlib
 import datetime
-import io
 import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
 import polars
 import pytest
 import torch
-from conftest import Fit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer
+from people import made, people
 from sklearn.preprocessing import QuantileTransformer
+from small import writer
 
 from datamodules import DataError, TableData
 from datamodules.normalization import learn
-from datamodules.tables.frames import parse
-from experiments.__main__ import main
 from lit_models import ConfigError, LitMLP, LitTransformer
 from lit_models.stems import to_sequence, to_vector
 
-
-def people(rows: int = 120, seed: int = 0) -> polars.DataFrame:
-    """Rows with numbers, a date, categories with missing ones, and a label that follows from age and city."""
-    random = Random(seed)
-    age = [random.choice([None, *range(18, 80)]) for _ in range(rows)]
-    city = [random.choice(["Rome", "Oslo", "Lima", None]) for _ in range(rows)]
-    return polars.DataFrame(
-        {
-            "id": [f"u{row}" for row in range(rows)],
-            "age": age,
-            "city": city,
-            "member": [random.random() < 0.5 for _ in range(rows)],
-            "joined": [datetime.date(2020, 1, 1) + datetime.timedelta(random.randrange(900)) for _ in range(rows)],
-            "income": [random.gauss(3e4, 1e4) for _ in range(rows)],
-            "label": ["yes" if (a or 48) > 48 or c == "Oslo" else "no" for a, c in zip(age, city, strict=True)],
-        }
-    )
+PARTS = ["train"] * 4 + ["val", "test"]
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Callable[..., str]:
-    """Writes a frame, or text, and gives its path."""
-
-    def write(content: polars.DataFrame | str | bytes, name: str = "my.csv") -> str:
-        path = tmp_path / name
-        if isinstance(content, polars.DataFrame):
-            content.write_parquet(path) if name.endswith("parquet") else content.write_csv(path)
-        else:
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return str(path)
-
-    return write
-
-
-def made(path: str, target: str | list[str] = "label", **kwargs) -> TableData:
-    data = TableData(path, target, **kwargs)
-    data.setup("fit")
-    return data
+    """Writes a file and gives its path, see ``writer``."""
+    return writer(tmp_path, "my.csv")
 
 
 # Facts
@@ -139,7 +104,6 @@ def test_numbers_are_imputed_and_normalized_and_categories_numbered(table) -> No
     assert data.notes == ("categories of c that no train row has: 1 of 1 val rows",)
 
 
-PARTS = ["train"] * 4 + ["val", "test"]
 CELLS = st.one_of(st.none(), st.floats(-1e6, 1e6))
 
 
@@ -221,54 +185,6 @@ def test_quantiles_of_a_channel_are_those_of_all_its_positions() -> None:
         assert torch.equal(done[:, channel].reshape(-1, 1), learn(values, "quantile").apply(values))
 
 
-# Through the command line
-
-
-@pytest.mark.parametrize("model", ["LitLinear", "LitMLP", "LitCNN", "LitRNN", "LitTransformer"])
-def test_every_architecture_learns_from_numbers_and_categories(fit: Fit, table, model: str) -> None:
-    path = table(people(400))
-    words = f"--data TableData --data.path {path} --data.target label --data.drop [id] --data.batch_size 32"
-    small = {"LitRNN": "--model.hidden 16", "LitTransformer": "--model.width 32 --model.num_layers 1"}.get(model, "")
-    words += f" --model {model} {small} --model.optimizer.lr 0.01 --trainer.max_epochs 8 --seed_everything 0"
-    record = fit(*words.split())
-    assert record["metrics"]["test/auroc"] > 0.9
-    assert record["data"] == "TableData"
-
-
-@pytest.mark.parametrize(
-    ("inputs", "target"),
-    [("city,member", "label"), ("age", "[label]"), ("age,city", "[member,vip]"), ("age,city", "[income,score]")],
-)
-def test_every_task_with_and_without_numbers(fit: Fit, table, inputs: str, target: str) -> None:
-    frame = people().with_columns(vip=polars.col("age").fill_null(0) > 50, score=polars.col("income") * 2)
-    path = table(frame.select(*inputs.split(","), *target.strip("[]").split(",")))
-    words = f"--data TableData --data.path {path} --data.target {target} --data.duplicates ignore"
-    record = fit(*words.split(), "--model", "LitTransformer", "--model.width", "8", "--trainer.max_epochs", "1")
-    assert record["status"] == "finished"
-
-
-def test_settings_of_a_table_can_be_typed(fit: Fit, table) -> None:
-    words = f"--data TableData --data.path {table(people())} --data.target label --data.drop id"
-    words += " --data.types.age categorical --data.normalize robust --data.missing ['',Rome] --data.folds 4"
-    words += " --data.fold 3 --model LitLinear --trainer.max_epochs 1"
-    record = fit(*words.split())
-    assert record["hyperparameters"]["data.types.age"] == "categorical"
-    assert record["hyperparameters"]["data.fold"] == 3
-    assert record["rows"]["test"] == 30
-    again = fit("-c", str(record["path"] / "config.yaml"))
-    assert again["fingerprints"] == record["fingerprints"]
-    assert again["metrics"] == record["metrics"]
-
-
-def test_a_checkpoint_alone_tests_a_table(fit: Fit, table, capfd: pytest.CaptureFixture[str]) -> None:
-    words = f"--data TableData --data.path {table(people())} --data.target label --data.drop id --model LitMLP"
-    record = fit(*words.split(), "--trainer.max_epochs", "2")
-    capfd.readouterr()
-    assert main(["test", "--ckpt_path", str(record["path"] / "checkpoints" / "best.ckpt")]) == 0
-    accuracy = next(line for line in capfd.readouterr().out.splitlines() if "test/accuracy" in line)
-    assert float(accuracy.strip("│ ").split("│")[1]) == pytest.approx(record["metrics"]["test/accuracy"])
-
-
 def test_facts_are_enough_for_a_model_in_python(table) -> None:
     data = TableData(table(people()), "label", drop="id")
     model = LitMLP(
@@ -305,113 +221,6 @@ def test_facts_that_contradict_each_other_are_refused() -> None:
         LitMLP(task="binary", modality="table", input_shape=(0,), num_outputs=1)
 
 
-# Bad input
-
-GOOD = "x,c,label\n" + "".join(f"{row},{'ab'[row % 2]},{'no' if row % 3 else 'yes'}\n" for row in range(40))
-
-
-@pytest.mark.parametrize(
-    ("content", "words", "expected"),
-    [
-        (GOOD + "1,2\n", "", ["ragged: line 42 has 2 fields and the header 3"]),
-        (GOOD + "1,a,no,3\n", "", ["ragged: line 42 has 4 fields"]),
-        (GOOD.replace(",b,", ",é,").encode("latin1"), "", ["UTF-8", "line 3"]),
-        (GOOD.encode("utf-16"), "", ["UTF-8"]),
-        ("", "", ["is empty"]),
-        ("x,c,label\n", "", ["no rows"]),
-        ("x,x,label\n1,2,no\n", "", ["two columns of the name 'x'"]),
-        (b"PAR1 and then nothing", "", ["cannot be read as Parquet"]),
-        (GOOD, "--data.target lable", ["--data.target lable", "label"]),
-        (GOOD, "--data.drop [d]", ["--data.drop d"]),
-        (GOOD, "--data.types.d date", ["--data.types d"]),
-        (GOOD, "--data.types.label numeric", ["--data.types label"]),
-        (GOOD, "--data.types.c numeric", ["column c", "row 0", "'a'"]),
-        (GOOD, "--data.types.c date", ["column c", "row 0"]),
-        (GOOD, "--data.types.x date", ["column x", "date"]),
-        (GOOD, "--data.types.x number", ["'numeric'"]),
-        (GOOD, "--data.drop [x,c]", ["no input column"]),
-        (GOOD, "--data.drop [label]", ["--data.target"]),
-        (GOOD, "--data.target [label,x]", ["label is neither"]),
-        (GOOD, "--data.target [c,label] --data.task binary", ["one target column"]),
-        (GOOD, "--data.target x --data.task binary", ["two classes", "40"]),
-        (GOOD, "--data.target x --data.task multilabel", ["0 and 1"]),
-        (GOOD, "--data.task regression", ["label", "numeric"]),
-        (GOOD.replace(",a,", ",,").replace(",b,", ",,"), "", ["column c has no value"]),
-        (GOOD.replace("\n7,", "\ninf,").replace("\n9,", "\n-inf,"), "", ["column x has 2 infinite values", "row 7"]),
-        (GOOD.replace("5,b,no", "5,b,"), "", ["target label is missing in 3 of 40 rows", "row 5"]),
-        (GOOD.replace("yes", "no"), "", ["two classes"]),
-        ("name,label\n" + "".join(f"u{row},{row % 2}\n" for row in range(40)), "", ["--data.drop", "column name"]),
-        (GOOD, "--data.group nowhere", ["--data.group nowhere"]),
-        (GOOD, "--data.group c --data.time x", ["--data.group", "--data.time"]),
-        (GOOD, "--data.group c", ["2 groups"]),
-        (GOOD, "--data.fold 1", ["--data.folds"]),
-        (GOOD, "--data.folds 3 --data.fold 3", ["fold"]),
-        (GOOD, "--data.split_column c", ["train, val or test", "'a'"]),
-        (GOOD, "--data.stratify true --data.time x", ["stratify"]),
-    ],
-)
-def test_bad_input_is_one_sentence(refused, table, content: str | bytes, words: str, expected: list[str]) -> None:
-    command = ["--data", "TableData", "--data.path", table(content), "--model", "LitMLP"]
-    said = refused(*command, *(["--data.target", "label"] if "data.target" not in words else []), *words.split())
-    assert all(one in said for one in expected), said
-    assert len(said.splitlines()) == 1
-
-
-def test_a_missing_file_is_one_sentence(refused) -> None:
-    said = refused("--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP")
-    assert said.startswith("error: nowhere.csv cannot be read: No such file")
-    assert "--data.path" in refused("--data", "TableData", "--data.target", "y", "--model", "LitMLP")
-
-
-def test_a_column_of_lists_is_refused(refused, table) -> None:
-    frame = people().with_columns(tags=polars.concat_list("id", "label"))
-    words = (
-        f"--data TableData --data.path {table(frame, 'my.parquet')} --data.target label --data.drop id --model LitMLP"
-    )
-    assert "column tags holds List(String)" in refused(*words.split())
-
-
-def test_a_label_that_no_train_row_has(refused, table) -> None:
-    frame = polars.DataFrame({"x": range(6), "label": ["a", "b", "a", "b", "b", "rare"], "part": PARTS})
-    words = f"--data TableData --data.path {table(frame)} --data.target label --data.split_column part --model LitMLP"
-    assert "no row of class rare" in refused(*words.split())
-
-
-def test_a_column_that_no_train_row_has(refused, table) -> None:
-    frame = polars.DataFrame({"x": [None] * 4 + [1, 2], "z": range(6), "label": ["a", "b"] * 3, "part": PARTS})
-    words = f"--data TableData --data.path {table(frame)} --data.target label --data.split_column part --model LitMLP"
-    assert "column x has no value in the 4 train rows" in refused(*words.split())
-
-
 def test_a_constant_column_becomes_zero(table) -> None:
     frame = polars.DataFrame({"x": [0.1] * 60, "z": range(60), "label": ["a", "b"] * 30})
     assert made(table(frame)).part("train")["x"][:, 0].abs().max() < 1e-9
-
-
-BYTES = st.one_of(
-    st.binary(max_size=200), *(text.map(str.encode) for text in (st.text(max_size=200), st.text('ab,;"\n\r\t 1.-')))
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(BYTES)
-def test_the_reader_gives_a_frame_or_a_sentence(content: bytes) -> None:
-    frame_or_sentence(content)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(0, 10**9), st.integers(1, 40))
-def test_a_damaged_parquet_file_gives_a_frame_or_a_sentence(start: int, length: int) -> None:
-    file = io.BytesIO()
-    people(30).write_parquet(file)
-    whole = file.getvalue()
-    start %= len(whole)
-    frame_or_sentence(
-        whole[:start] + bytes(byte ^ 0x5A for byte in whole[start : start + length]) + whole[start + length :]
-    )
-    frame_or_sentence(whole[:start])
-
-
-def frame_or_sentence(content: bytes) -> None:
-    with contextlib.suppress(DataError):
-        assert len(parse(content, "file"))

@@ -4,12 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from own_files import write_all
+from pages import ELSEWHERE, FOLLOWED, REPOSITORY, bare, blocks, lacking
+from typing_at import Shell
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("datamodules", "experiments", "lit_models")
@@ -73,7 +77,8 @@ def test_commands_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> Non
     write_all(tmp_path)
     short = ("--trainer.max_epochs", "1", "--figures", "false")
     own = ("--data", "TableData", "--data.path", "my.csv", "--data.target", "label")
-    assert "no --model was typed" in python(*evenhand, "fit", *own, *short, cwd=tmp_path, path=installed)
+    command = (str(installed / "bin/evenhand"), "fit", "--trust", "my_package")  # found here, as by python -m
+    assert "no --model was typed" in python(*command, *own, *short, cwd=tmp_path, path=installed)
     files = ("-c", "experiments/configs/data/digits.yaml", "-c", "experiments/configs/model/mlp.yaml")
     python(*evenhand, "fit", *files, "--run", "one", *short, cwd=tmp_path, path=installed)
     assert "accuracy" in python(*evenhand, "compare", "runs/digits", cwd=tmp_path, path=installed)
@@ -90,3 +95,44 @@ def test_the_sdist_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     (source,) = tmp_path.glob("evenhand-*")
     again = built("wheel", source, tmp_path / "wheel")
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.fixture(scope="module")
+def newcomer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands of a virtual environment with the wheel, which finds other packages where the tests' own are."""
+    folder = tmp_path_factory.mktemp("newcomer") / "venv"
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
+    install = ("--python", str(folder / "bin/python"), "install", "--quiet", "--no-deps", "--ignore-installed")
+    python("-m", "pip", *install, str(wheel), cwd=folder)
+    torchrun = folder / "bin/torchrun"
+    torchrun.write_text(f'#!/bin/sh\nexec {folder}/bin/python -m torch.distributed.run "$@"\n')
+    torchrun.chmod(0o755)
+    return folder / "bin"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_newcomer_follows_a_page(name: str, newcomer: Path, tmp_path: Path) -> None:
+    """Every command as it stands there, typed into a shell in a folder without the checkout."""
+    write_all(tmp_path)
+    shown = ""
+    with Shell(newcomer, tmp_path) as shell:
+        where = shell.type("python -c 'import experiments; print(experiments.__path__[0])'")
+        assert Path(where.strip()).is_relative_to(newcomer.parent)
+        for block in blocks(REPOSITORY / "docs" / f"{name}.md"):
+            if block.file:
+                (tmp_path / block.file).write_text(block.text)
+            elif block.language == "python":
+                (tmp_path / "typed.py").write_text(block.text)
+                shell.type("python typed.py")
+            elif block.language in ("text", "json"):
+                shown += block.text
+            for command in block.commands:
+                if bare(command) not in ELSEWHERE:
+                    shell.type(command)
+    never = lacking(shown, shell.printed)
+    assert not never
+    assert list(tmp_path.glob("runs/*/*/predictions.parquet"))

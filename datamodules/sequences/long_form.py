@@ -9,7 +9,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.sequences.padded import Series
 from datamodules.splitting.settings import check_names
-from datamodules.tables.columns import to_numbers
+from datamodules.tables.values import to_numbers
 
 
 def from_long(

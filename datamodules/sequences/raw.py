@@ -17,9 +17,9 @@ from datamodules.sequences import ts_format
 from datamodules.sequences.array_file import parse_inputs
 from datamodules.sequences.long_form import numbered_series, placed
 from datamodules.sequences.padded import cut, last_steps, pad
-from datamodules.tables.columns import as_days, as_tensor, check_cells
 from datamodules.tables.frames import parse
 from datamodules.tables.inputs import as_frame
+from datamodules.tables.values import as_days, as_tensor, check_cells
 
 
 @dataclass

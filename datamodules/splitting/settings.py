@@ -21,7 +21,7 @@ from datamodules.splitting.grouping import (
     together,
 )
 from datamodules.splitting.splits import Split
-from datamodules.tables.columns import encode, to_days, to_numbers
+from datamodules.tables.values import encode, to_days, to_numbers
 
 Duplicates = Literal["keep-together", "drop", "ignore"]
 """Exact copies of a row: into one part, out of the data but for the first, or like any other row."""

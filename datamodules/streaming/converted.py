@@ -5,53 +5,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy
-import polars
-from numpy.typing import NDArray
-
 from datamodules.errors import DataError
-from datamodules.facts import TaskName
-from datamodules.progress import progress
-from datamodules.splitting.splits import PARTS
-from datamodules.streaming.disk import ArrayWriter, DiskArray
-from datamodules.streaming.labels import MANY, Labelling, read_labelling
-from datamodules.streaming.parquet import ParquetFiles, Piece
-from datamodules.tables.columns import ColumnType, to_days, to_numbers
+from datamodules.streaming.converting import Wanted, write
+from datamodules.streaming.disk import DiskArray
+from datamodules.streaming.labels import Labelling
+from datamodules.streaming.parquet import ParquetFiles
 
 FORMAT = 1
 """Of what is in the cache; another one is made anew."""
-
-SMALL = (polars.Float32, polars.Float16, polars.Int8, polars.UInt8, polars.Int16, polars.UInt16)
-"""Numbers that float32 holds exactly."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is taken of a table.
-
-    Args:
-        inputs: Input columns, in the order of the file.
-        target: Columns to predict.
-        task: What is asked; what the target looks like where it is left out.
-        types: What columns are, where it is not what they look like.
-        missing: Texts that stand for a missing value.
-        group: Column whose equal values stay in one part.
-        split_column: Column that says train, val or test.
-    """
-
-    inputs: tuple[str, ...]
-    target: tuple[str, ...]
-    task: TaskName | None
-    types: dict[str, ColumnType]
-    missing: tuple[str, ...]
-    group: str | None
-    split_column: str | None
 
 
 class Converted:
@@ -93,7 +60,7 @@ def convert(files: Sequence[ParquetFiles], wanted: Wanted, cache: Path) -> Conve
                 for old in (made, folder):
                     shutil.rmtree(old, ignore_errors=True)
                 made.mkdir()
-                about = _write(files, wanted, made)
+                about = write(files, wanted, made)
                 (made / "about.json").write_text(json.dumps({**about, "state": state}))
                 os.replace(made, folder)
             return Converted(folder)
@@ -116,148 +83,3 @@ def _alone(folder: Path) -> Iterator[None]:
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # let go of by the kernel, however the process ends
         yield
-
-
-def _write(files: Sequence[ParquetFiles], wanted: Wanted, folder: Path) -> dict[str, Any]:
-    rows = sum(sum(one.rows) for one in files)
-    schema = files[0].schema
-    kinds = types_of(wanted, files[0])
-    numbers = [name for name in wanted.inputs if kinds[name] != "categorical"]
-    levels: dict[str, dict[str, int]] = {name: {} for name in wanted.inputs if kinds[name] == "categorical"}
-    exact = all(isinstance(schema[name], SMALL) and kinds[name] == "numeric" for name in numbers)
-    width = len(numbers) * (4 if exact else 8) + 4 * len(levels) + 8 * len(wanted.target) + 8
-    if width * rows > shutil.disk_usage(folder).free:
-        raise DataError(
-            f"{folder.parent} has too little room for {width * rows / 1e9:.1f} GB of converted rows; "
-            "name a folder on another disk with --data.cache"
-        )
-    labelling = read_labelling(_targets(files, wanted), wanted.task)
-    columns = [*wanted.inputs, *wanted.target, *(one for one in (wanted.group, wanted.split_column) if one is not None)]
-    with ExitStack() as stack:
-
-        def array(name: str, dtype: str, *shape: int) -> ArrayWriter:
-            return stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, (rows, *shape)))
-
-        x = array("numbers", "<f4" if exact else "<f8", len(numbers))
-        codes = array("codes", "<i4", len(levels)) if levels else None
-        y = array("y", "<i8" if labelling.task != "regression" else "<f8", *labelling.shape)
-        keys = array("keys", "<i8") if wanted.group or wanted.split_column else None
-        has_val = False
-        for piece in progress(_pieces(files, columns, wanted), "converting", rows, lambda piece: len(piece.frame)):
-            with _located(piece):
-                frame = piece.frame
-                x.write(_stack([_numbers(frame[name], kinds[name] == "date") for name in numbers], len(frame)))
-                if codes is not None:
-                    codes.write(_stack([_codes(frame[name], known) for name, known in levels.items()], len(frame)))
-                y.write(labelling.encode(frame.select(wanted.target)).numpy())
-                if keys is not None:
-                    key = (
-                        _parts(frame[wanted.split_column]) if wanted.split_column else _groups(frame[str(wanted.group)])
-                    )
-                    has_val |= bool(wanted.split_column and (key == PARTS.index("val")).any())
-                    keys.write(key)
-    digests = {path.stem: DiskArray(path).digest() for path in sorted(folder.glob("*.npy")) if path.stem != "keys"}
-    listed = {name: list(known) for name, known in levels.items()}
-    told = json.dumps([numbers, listed, labelling.class_names, digests], sort_keys=True)
-    return {
-        "numbers": numbers,
-        "levels": listed,
-        "labelling": asdict(labelling),
-        "has_val": has_val,
-        "digest": hashlib.sha256(told.encode()).hexdigest(),
-    }
-
-
-def types_of(wanted: Wanted, files: ParquetFiles) -> dict[str, ColumnType]:
-    """What each input column is, in the order of the file."""
-    return {name: wanted.types.get(name) or _type(name, files.schema[name]) for name in wanted.inputs}
-
-
-def _type(name: str, kind: polars.DataType) -> ColumnType:
-    if kind.is_numeric():
-        return "numeric"
-    if kind.is_temporal():
-        return "date"
-    if isinstance(kind, polars.String | polars.Boolean | polars.Categorical | polars.Enum):
-        return "categorical"
-    raise DataError(f"column {name} holds {kind}, which is no cell of a table; drop it with --data.drop")
-
-
-def _pieces(files: Sequence[ParquetFiles], columns: Sequence[str], wanted: Wanted) -> Iterator[Piece]:
-    for one in files:
-        yield from one.pieces(list(dict.fromkeys(columns)), wanted.missing)
-
-
-def _targets(files: Sequence[ParquetFiles], wanted: Wanted) -> Iterator[polars.DataFrame]:
-    """The target columns, a piece at a time."""
-    for piece in _pieces(files, wanted.target, wanted):
-        with _located(piece):
-            for column in piece.frame.iter_columns():
-                _check_there(column, "target")
-        yield piece.frame
-
-
-@contextmanager
-def _located(piece: Piece) -> Iterator[None]:
-    """Say in which file a sentence about some rows is."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{piece.where}: {error}") from error
-
-
-def _stack(columns: list[NDArray[Any]], rows: int) -> NDArray[Any]:
-    return numpy.stack(columns, axis=1) if columns else numpy.empty((rows, 0))
-
-
-def _numbers(column: polars.Series, is_date: bool) -> NDArray[Any]:
-    if isinstance(column.dtype, polars.Float32 | polars.Float16) and not is_date:
-        values = column.cast(polars.Float32).fill_null(float("nan")).to_numpy()
-        if not numpy.isinf(values).any():
-            return values
-    return (to_days(column) if is_date else to_numbers(column)).numpy()
-
-
-def _codes(column: polars.Series, known: dict[str, int]) -> NDArray[Any]:
-    """Codes of a piece's categories (n,), -1 where missing; new ones are added to those that are known."""
-    text = column.cast(polars.String)
-    for level in sorted(set(text.unique().drop_nulls().to_list()) - known.keys()):
-        known[level] = len(known)
-    if len(known) > MANY:
-        raise DataError(
-            f"column {column.name} has more than {MANY:,} different texts, like an id or free text; "
-            "drop it with --data.drop"
-        )
-    return _replaced(text, known, -1)
-
-
-def _parts(column: polars.Series) -> NDArray[Any]:
-    _check_there(column, "split column")
-    odd = column.cast(polars.String).is_in(PARTS).not_().arg_true().to_list()
-    if odd:
-        raise DataError(f"a row's part is train, val or test, and row {odd[0]} has {column[odd[0]]!r}")
-    return _replaced(column.cast(polars.String), {name: index for index, name in enumerate(PARTS)}, -1)
-
-
-def _groups(column: polars.Series) -> NDArray[Any]:
-    """Hashes of the groups' values (n,) int64, the same in every version of everything."""
-    _check_there(column, "group column")
-    text = column.cast(polars.String)
-    hashes = {
-        value: int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little", signed=True)
-        for value in text.unique().to_list()
-    }
-    return _replaced(text, hashes, 0)
-
-
-def _replaced(text: polars.Series, by: Mapping[str, int], default: int) -> NDArray[Any]:
-    replaced = text.replace_strict(list(by), list(by.values()), default=default, return_dtype=polars.Int64)
-    return replaced.fill_null(default).to_numpy()
-
-
-def _check_there(column: polars.Series, what: str) -> None:
-    if column.null_count():
-        raise DataError(
-            f"{what} {column.name} is missing in {column.null_count():,} rows, the first of them row "
-            f"{column.is_null().arg_max()}; drop those rows"
-        )

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.facts import TaskName
-from datamodules.tables.columns import to_numbers
 from datamodules.tables.targets import read_target
+from datamodules.tables.values import to_numbers
 
 MANY = 65_536
 """So many different values are never taken for categories or classes."""

@@ -8,7 +8,12 @@ from torch import Tensor
 from datamodules.loaders import Batch
 from datamodules.moments import Moments
 from datamodules.normalization import Method, Normalizer, Statistics, learn
-from datamodules.streaming.dealing import sampled
+from datamodules.progress import progress
+from datamodules.streaming.dealing import TRAIN, sampled
+from datamodules.streaming.dealt import DealtRows
+
+SAMPLE_ROWS, SAMPLE_BYTES = 65_536, 16 << 20
+"""Medians and quantiles are those of a sample of about so many train rows, or bytes if those are less."""
 
 
 class Learner:
@@ -48,6 +53,23 @@ class Learner:
     def sample(self) -> Batch:
         """Some of the rows."""
         return {name: torch.cat([one[name] for one in self._drawn]) for name in self._drawn[0]}
+
+
+def learn_in_one_pass(rows: DealtRows, train_rows: int, features: int, targets: int, sizes: list[int]) -> Learner:
+    """Everything that is learned of the train rows.
+
+    Args:
+        rows: All of them.
+        train_rows: How many of them train.
+        features: Numbers of a row, all its positions.
+        targets: Numbers of a row's target in regression, else 0.
+        sizes: How many codes each categorical column has.
+    """
+    share = min(1.0, min(SAMPLE_ROWS, SAMPLE_BYTES // rows.row_bytes + 1) / train_rows)
+    learner = Learner(features, targets, sizes, share)
+    for start, some in progress(rows.scan(TRAIN), "statistics", train_rows, lambda piece: len(piece[1]["row"])):
+        learner.update(some, start, start + rows.piece_rows)
+    return learner
 
 
 def floating(x: Tensor) -> Tensor:

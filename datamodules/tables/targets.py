@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.facts import TaskName
-from datamodules.tables.columns import encode, to_numbers
+from datamodules.tables.values import encode, to_numbers
 
 FEW = 20
 """So many different whole numbers are still taken for classes."""
@@ -133,5 +133,9 @@ def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
     if not column.dtype.is_numeric():
         return encode(column)
     different = _different(column)
-    y = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
-    return torch.tensor(y.to_numpy()), [str(value) for value in different]
+    if column.dtype.is_integer() or column.dtype.is_float():  # here, too
+        y = torch.from_numpy(numpy.searchsorted(different.to_numpy(), column.to_numpy()))
+    else:
+        places = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
+        y = torch.tensor(places.to_numpy())
+    return y, [str(value) for value in different]

@@ -15,7 +15,7 @@ from experiments.figures.drawing import pixels
 from experiments.figures.residuals import draw_predicted, draw_residuals
 from experiments.figures.words import truth_and_prediction
 from experiments.figures.worst import MOST, draw_worst, table_of_worst, texts_of_worst
-from lit_models.base import Evaluation
+from lit_models.evaluation import Evaluation
 from lit_models.outcomes import Classes, Labels, Outcome, Values
 from lit_models.tasks import Task
 

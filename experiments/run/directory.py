@@ -71,12 +71,6 @@ class RunDirectory:
         return cls(root, experiment, run)
 
 
-def job_seed() -> int | None:
-    """The same seed in every process that a launcher such as torchrun or SLURM started for one job; else None."""
-    job = job_id()
-    return int(hashlib.sha256(job.encode()).hexdigest()[:7], 16) if job else None
-
-
 def job_id() -> str | None:
     """The id that SLURM, or torchrun with ``--rdzv-id``, gave the job; a requeued or restarted one keeps it."""
     array = [os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK")]

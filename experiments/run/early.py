@@ -3,7 +3,7 @@
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
-from datamodules.base import check_batch
+from datamodules.devices import check_batch
 
 FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
 

@@ -32,9 +32,9 @@ def config_files(path: Path) -> list[Path]:
     return [path / "config.yaml", *(numbered[number] for number in sorted(numbered))]
 
 
-def this_process() -> dict[str, Any]:
-    """What tells this process from every other, a later one of the same number included."""
-    return {"host": platform.node(), "pid": os.getpid(), "began": _began(os.getpid())}
+def process(pid: int) -> dict[str, Any]:
+    """What tells a process of this machine from every other, a later one of the same number included."""
+    return {"host": platform.node(), "pid": pid, "began": _began(pid)}
 
 
 def _began(pid: int) -> str | None:

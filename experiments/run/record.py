@@ -20,16 +20,17 @@ from experiments.run.checkpoints import CONFIG
 from experiments.run.continuing import Start, keep_config
 from experiments.run.data import write_data
 from experiments.run.directory import LAUNCHED, RunDirectory
-from experiments.run.effective import effective, in_words
-from experiments.run.hyperparameters import curated, flat_hyperparameters
-from experiments.run.identity import identity
+from experiments.run.effective import in_words
+from experiments.run.hyperparameters import curated
+from experiments.run.known import known
 from experiments.run.predictions import write_predictions
-from experiments.run.reading import read_record, this_process
+from experiments.run.reading import read_record
 from experiments.run.resume import KEY as RESUME
+from experiments.run.sentences import heading
 from experiments.run.tensorboard import RunLogger
 from experiments.run.test_rows import keep_test_rows
 from lit_models import LitModel
-from lit_models.base import Evaluation
+from lit_models.evaluation import Evaluation
 
 KEY = "evenhand_record"
 """Under what a checkpoint holds how long the training took so far."""
@@ -71,27 +72,7 @@ class RunRecord(Callback):
         os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
         self._started = time.monotonic()
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        model = cast(LitModel, pl_module)
-        config = yaml.safe_load(self.config)
-        self.content |= {
-            "experiment": self.directory.experiment,
-            "run": self.directory.run,
-            "status": "running",
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "process": this_process(),
-            "model": type(model).__name__,
-            "data": type(data).__name__,
-            "task": data.task,
-            "seed": config["seed_everything"],
-            "rank_by": f"test/{model.task.rank_by}",
-            "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
-            "rows": data.part_rows(),
-            "fingerprints": data.fingerprints(),
-            "notes": list(data.notes),
-            "hyperparameters": flat_hyperparameters(config),
-            "step": effective(trainer),
-            **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
-        }
+        self.content |= known(self.directory, yaml.safe_load(self.config), trainer, cast(LitModel, pl_module))
         if self.start.again:
             self.content["started"] = read_record(self.directory.path)["started"]
         if self._loaded is not None:
@@ -102,7 +83,8 @@ class RunRecord(Callback):
             write_data(self.directory.path, data)
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
-            print("\n".join((self.heading(), in_words(self.content["step"]), *data.notes)), flush=True)
+            said = (heading(self.content, self.directory), in_words(self.content["step"]), *data.notes)
+            print("\n".join(said), flush=True)
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:
@@ -166,25 +148,6 @@ class RunRecord(Callback):
                 self._finish(
                     "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
                 )
-
-    def heading(self) -> str:
-        """What is about to run, in one line."""
-        said = self.content
-        rows = ", ".join(f"{count:,} {part}" for part, count in said["rows"].items())
-        return (
-            f"{said['model']} ({said['parameters']:,} parameters) on {said['data']} ({rows} rows), "
-            f"{said['device']['type']}, seed {said['seed']}: {self.directory.path}"
-        )
-
-    def summary(self) -> str:
-        """What a person wants to read at the end."""
-        measured = self.content.get("metrics") or self.content["validation"] or {}
-        metrics = "  ".join(f"{name} {value:.4f}" for name, value in measured.items())
-        here = self.directory
-        return (
-            f"{here.run}: {self.content['parameters']:,} parameters, {self.content['seconds']:.1f} s\n{metrics}\n"
-            f"run: {here.path}\ncurves: tensorboard --logdir {here.root / here.experiment}"
-        )
 
     def _validation(self, pl_module: LightningModule) -> dict[str, float] | None:
         evaluation = cast(LitModel, pl_module).evaluation

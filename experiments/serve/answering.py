@@ -10,9 +10,11 @@ from polars.exceptions import PanicException, PolarsError
 
 from datamodules import DataError
 from experiments.answering import Answering
-from experiments.serve.bodies import UNFIT, Refused, merged, read_body
+from experiments.serve.bodies import read_body
 from experiments.serve.frames import Source, as_source
 from experiments.serve.messages import Body
+from experiments.serve.refused import UNFIT, Refused
+from experiments.serve.sources import merged
 
 UNREADABLE = (PolarsError, PanicException, OverflowError)
 """What polars says of odd values; a panic is no Exception, and would end the process."""

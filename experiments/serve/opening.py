@@ -18,8 +18,8 @@ from experiments.export.loading import Exported, load_export
 from experiments.inference import Predictor, load
 from experiments.quiet import quieten
 from experiments.serve.answering import Answers, Reply
-from experiments.serve.bodies import takes
 from experiments.serve.messages import CSV, IMAGE, JSON, Body, Settings
+from experiments.serve.sources import takes
 from lit_models import ConfigError
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 from experiments import parsing, trust
-from experiments.cli import DataCLI, EvenhandCLI, answer
+from experiments.cli import DataCLI, EvenhandCLI
+from experiments.command import answer
 from lit_models import ConfigError
 from lit_models.tasks import TASKS
 

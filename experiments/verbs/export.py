@@ -36,7 +36,7 @@ def export(words: list[str]) -> int:
         words: The command line's, behind ``export``.
 
     Raises:
-        SystemExit: As ``experiments.cli.answer`` does.
+        SystemExit: As ``experiments.command.answer`` does.
     """
     if {"-h", "--help"} & {*words}:
         print(HELP)
@@ -52,7 +52,7 @@ def export(words: list[str]) -> int:
     typed = parser.parse_args(words)
     if typed.verify and (typed.ckpt_path or typed.format or typed.output):
         parser.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
-    from experiments.cli import answer
+    from experiments.command import answer
 
     def do(words: list[str], command: list[str], allowed: list[str]) -> None:
         if typed.verify:

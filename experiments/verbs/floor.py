@@ -5,7 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from datamodules import DataError
-from experiments.cli import DataCLI, answer
+from experiments.cli import DataCLI
+from experiments.command import answer
 from experiments.papers import read_paper
 from experiments.run.table import side_by_side
 from experiments.sweep.grid import parse_seeds

@@ -8,7 +8,8 @@ from rich.text import Text
 from datamodules.inspection import Column, Inspection, Numbers
 from datamodules.inspection import inspect as look
 from datamodules.splitting.splits import PARTS
-from experiments.cli import DataCLI, answer
+from experiments.cli import DataCLI
+from experiments.command import answer
 
 HELP = """usage: evenhand inspect [-c FILE] [--data CLASS] [--data.SETTING VALUE ...]
 

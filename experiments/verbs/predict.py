@@ -33,7 +33,7 @@ def predict(words: list[str]) -> int:
         words: The command line's, behind ``predict``.
 
     Raises:
-        SystemExit: As ``experiments.cli.answer`` does.
+        SystemExit: As ``experiments.command.answer`` does.
     """
     if {"-h", "--help"} & {*words}:
         print(HELP)
@@ -47,7 +47,8 @@ def predict(words: list[str]) -> int:
     parser.add_argument("--debug", action="store_true")
     for_file = any(word.partition("=")[0] in OWN for word in words)
     typed = parser.parse_args(words) if for_file else None
-    from experiments.cli import answer, run
+    from experiments.cli import run
+    from experiments.command import answer
 
     if typed is None:
         return run(["predict", *words])

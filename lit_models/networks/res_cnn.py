@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_models.networks.cnn import Block, ConvNet, check_odd
+from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
 class ResidualBlock(nn.Module):
@@ -18,9 +19,18 @@ class ResidualBlock(nn.Module):
         dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
         kernel_size: Side of each convolution's kernel, odd.
         pool: Whether to halve the grid.
+        stochastic_depth: Probability that a row skips the block, in [0, 1).
     """
 
-    def __init__(self, in_channels: int, channels: int, dims: int, kernel_size: Sequence[int], pool: bool) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        dims: int,
+        kernel_size: Sequence[int],
+        pool: bool,
+        stochastic_depth: float,
+    ) -> None:
         super().__init__()
         inner, last = [channels] * (len(kernel_size) - 1), len(kernel_size) - 1
         self.chain = nn.ModuleList(
@@ -32,6 +42,7 @@ class ResidualBlock(nn.Module):
         # What is added must have as many channels.
         same = in_channels == channels
         self.shortcut = None if same else Block(in_channels, channels, dims, 1, pool=False, relu=False)
+        self.stochastic_depth = StochasticDepth(stochastic_depth)
         self.relu = nn.ReLU()
         self.pool = (nn.MaxPool1d if dims == 1 else nn.MaxPool2d)(2, ceil_mode=True) if pool else None
 
@@ -40,7 +51,7 @@ class ResidualBlock(nn.Module):
         added = x if self.shortcut is None else self.shortcut(x, padding)
         for block in self.chain:
             x = block(x, padding)
-        x = x + added
+        x = self.stochastic_depth(x) + added
         if self.pool is not None:
             # What is padding must not be the largest of a pair.
             x = self.pool(x if padding is None else x.masked_fill(padding.unsqueeze(1), -torch.inf))
@@ -59,6 +70,7 @@ class ResCNN(ConvNet):
         kernel_size: Side of each kernel of a block, odd; one convolution for each.
         dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
         pool_blocks: How many of the first blocks halve the grid; the others keep its size.
+        stochastic_depth: Probability that a row skips the last block, in [0, 1); earlier ones proportionally less.
     """
 
     def __init__(
@@ -70,12 +82,14 @@ class ResCNN(ConvNet):
         kernel_size: Sequence[int] = (7, 5, 3),
         dropout: float = 0.0,
         pool_blocks: int = 0,
+        stochastic_depth: float = 0.0,
     ) -> None:
         if not kernel_size:
             raise ValueError("kernel_size names no convolution of a block; give one size for each")
         check_odd(kernel_size)
+        widths = zip(pairwise((in_channels, *channels)), by_depth(stochastic_depth, len(channels)), strict=True)
         blocks = (
-            ResidualBlock(before, after, dims, kernel_size, pool=index < pool_blocks)
-            for index, (before, after) in enumerate(pairwise((in_channels, *channels)))
+            ResidualBlock(before, after, dims, kernel_size, index < pool_blocks, skipped)
+            for index, ((before, after), skipped) in enumerate(widths)
         )
         super().__init__(blocks, channels[-1], out_features, dims, dropout)

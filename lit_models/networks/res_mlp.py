@@ -2,6 +2,9 @@
 
 from torch import Tensor, nn
 
+from lit_models.networks.affine import Affine
+from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
+
 
 class ResidualLayers(nn.Module):
     """Batch norm, affine map, ReLU, dropout, affine map and dropout, beside a path that changes nothing.
@@ -11,21 +14,25 @@ class ResidualLayers(nn.Module):
         inner: Its length between the two affine maps.
         dropout: Probability of zeroing a unit between the two maps, in [0, 1).
         residual_dropout: Probability of zeroing a unit of what is added, in [0, 1).
+        stochastic_depth: Probability that a row skips the block, in [0, 1).
     """
 
-    def __init__(self, width: int, inner: int, dropout: float, residual_dropout: float) -> None:
+    def __init__(
+        self, width: int, inner: int, dropout: float, residual_dropout: float, stochastic_depth: float
+    ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
-        self.expand = nn.Linear(width, inner)
+        self.expand = Affine(width, inner)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
-        self.contract = nn.Linear(inner, width)
+        self.contract = Affine(inner, width)
         self.residual_dropout = nn.Dropout(residual_dropout)
+        self.stochastic_depth = StochasticDepth(stochastic_depth)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, width) -> (N, width)."""
         added = self.contract(self.dropout(self.relu(self.expand(self.norm(x)))))
-        outputs: Tensor = x + self.residual_dropout(added)
+        outputs: Tensor = x + self.stochastic_depth(self.residual_dropout(added))
         return outputs
 
 
@@ -40,6 +47,7 @@ class ResMLP(nn.Module):
         expansion: Length of the vector inside a block, as a multiple of ``width``.
         dropout: Probability of zeroing a unit inside a block, in [0, 1).
         residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
+        stochastic_depth: Probability that a row skips the last block, in [0, 1); earlier ones proportionally less.
     """
 
     def __init__(
@@ -51,11 +59,15 @@ class ResMLP(nn.Module):
         expansion: float = 2.0,
         dropout: float = 0.2,
         residual_dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__()
         self.stem = nn.Linear(in_features, width)
         self.blocks = nn.Sequential(
-            *(ResidualLayers(width, round(width * expansion), dropout, residual_dropout) for _ in range(num_blocks))
+            *(
+                ResidualLayers(width, round(width * expansion), dropout, residual_dropout, skipped)
+                for skipped in by_depth(stochastic_depth, num_blocks)
+            )
         )
         self.norm = nn.BatchNorm1d(width)
         self.relu = nn.ReLU()

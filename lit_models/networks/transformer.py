@@ -7,24 +7,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from lit_models.networks.affine import Affine
 from lit_models.networks.dropout import Dropout
 from lit_models.networks.padding import is_padding, masked_mean
+from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and a two-layer feed-forward network, each behind a layer norm and beside a residual path."""
 
-    def __init__(self, width: int, heads: int, feedforward: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_output = nn.Linear(width, width)
+        self.query_key_value = Affine(width, 3 * width)
+        self.attention_output = Affine(width, width)
         self.feedforward_norm = nn.LayerNorm(width)
         self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward), nn.GELU(), Dropout(dropout), nn.Linear(feedforward, width)
+            Affine(width, feedforward), nn.GELU(), Dropout(dropout), Affine(feedforward, width)
         )
         self.dropout = Dropout(dropout)
+        self.stochastic_depth = StochasticDepth(stochastic_depth)
 
     def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(N, T, D) -> (N, T, D), every token a mixture of the values of all tokens that ``mask`` has True for."""
@@ -37,8 +40,8 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(N, T, D) -> (N, T, D); ``mask`` (N, 1, 1, T) is False for the tokens that nobody attends to."""
-        x = x + self.dropout(self.attend(self.attention_norm(x), mask))
-        outputs: Tensor = x + self.dropout(self.feedforward(self.feedforward_norm(x)))
+        x = x + self.stochastic_depth(self.dropout(self.attend(self.attention_norm(x), mask)))
+        outputs: Tensor = x + self.stochastic_depth(self.dropout(self.feedforward(self.feedforward_norm(x))))
         return outputs
 
 
@@ -58,6 +61,8 @@ class Transformer(nn.Module):
             1 embeds each token alone. For ordered tokens 5 to 9 saves the first layers from learning locality.
         checkpoint_activations: Keep of each layer its input alone and compute the rest again in the backward pass
             (Chen et al. 2016): the same numbers, in a fraction of the memory, for a third more time.
+        stochastic_depth: Probability that a row skips a sublayer of the last layer, in [0, 1); earlier ones
+            proportionally less.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Transformer(nn.Module):
         pooling: Literal["mean", "class_token"] = "mean",
         convolution: int = 1,
         checkpoint_activations: bool = False,
+        stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__()
         if width % heads:
@@ -86,7 +92,10 @@ class Transformer(nn.Module):
         if pooling == "class_token":
             self.class_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.dropout = Dropout(dropout)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, 4 * width, dropout) for _ in range(num_layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(width, heads, 4 * width, dropout, skipped)
+            for skipped in by_depth(stochastic_depth, num_layers)
+        )
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, out_features)
 

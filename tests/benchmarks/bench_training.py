@@ -11,8 +11,8 @@ columns say how many times as long as ours the template and the peers take.
 - hand-written: a loop over tensors in memory, the same network, optimizer (fused), numerics and schedule; after each
   epoch the loss and the accuracy of the validation rows.
 - usual network: the same loop with the network as it is usually written.
-- template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of the
-  small networks it gets a share of the rows, and its time is scaled up; it would be slower still on all of them.
+- template: ``DataLoader(TensorDataset)`` and a metric collection by ``forward`` in every step, in Lightning. Of its
+  epochs and of the peers' two count.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def rivals(
     made: dict[str, Any] = {
         "hand": lambda: loop(own(), fast),
         "usual": lambda: loop(usual_network(name, own()), False),
-        "template": lambda: Template(usual_network(name, own()), x, y, held, load.batch, load.share, folder),
+        "template": lambda: Template(usual_network(name, own()), x, y, held, load.batch, folder),
         "skorch": lambda: peers.skorch(own(), x, y, held, load.batch),
         "keras": lambda: peers.keras(load.shape, x, y, held, load.batch),
         "fastai": lambda: peers.fastai(own(), x, y, held, load.batch),
@@ -93,6 +93,11 @@ def ratios(seconds: dict[str, list[Seconds]], one: str, other: str, clock: str) 
     return middle, low, high
 
 
+def median(seconds: list[Seconds], clock: str) -> float:
+    """The median of some epochs."""
+    return statistics.median(getattr(one, clock) for one in seconds)
+
+
 def cell(found: tuple[float, float, float]) -> str:
     middle, low, high = found
     digits = 1 if middle >= 10 else 2
@@ -117,17 +122,15 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
         first = first or seconds
         hand = ratios(seconds, "ours", "hand", clock)
         usual = ratios(seconds, "ours", "usual", clock) if "usual" in seconds else hand
-        # The template runs beside the plain run only; the hand-written loop is what both are measured by.
-        scale = statistics.median(getattr(one, clock) for one in first["hand"]) / statistics.median(
-            getattr(one, clock) for one in seconds["hand"]
-        )
-        scale *= statistics.median(getattr(one, clock) for one in seconds["ours"])
-        ahead = statistics.median(getattr(one, clock) for one in first["template"]) / scale
+        # The template and the peers run beside the plain run only; a loop that is the same in both says how much faster
+        # the machine was meanwhile.
+        same = "usual" if "usual" in seconds else "hand"
+        epoch = median(seconds["ours"], clock) * median(first[same], clock) / median(seconds[same], clock)
+        ahead = median(first["template"], clock) / epoch
         peer = [
-            f"{statistics.median(getattr(s, clock) for s in first[one]) / scale:.2f}" if one in first else "-"
-            for one in ("skorch", "keras", "fastai")
+            f"{median(first[one], clock) / epoch:.2f}" if one in first else "-" for one in ("skorch", "keras", "fastai")
         ]
-        step = statistics.median(getattr(one, clock) for one in seconds["hand"]) / -(-load.rows // load.batch)
+        step = median(seconds["hand"], clock) / -(-load.rows // load.batch)
         title = f"{name}, {kind}" if kind else name
         found = (title, cell(hand), cell(usual), f"{ahead:.1f}", *peer, f"{1000 * step:.3f}")
         print(f"| {' | '.join(found)} |", flush=True)

@@ -44,7 +44,7 @@ class HandWritten:
         self.schedule = CosineAnnealingLR(optimizer, epochs)
         self.bfloat = bfloat
 
-    def __call__(self) -> float:
+    def __call__(self) -> None:
         network, optimizer, batch = self.network.train(), self.optimizer, self.batch
         order, total = torch.randperm(len(self.x)), torch.zeros(())
         for first in range(0, len(self.x), batch):
@@ -57,7 +57,6 @@ class HandWritten:
             total += loss.detach() * len(rows)
         self.schedule.step()
         self.validate()
-        return 1.0
 
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
@@ -175,30 +174,20 @@ class Template:
         y: Their classes.
         val: Rows and classes to validate on.
         batch: Rows of a batch.
-        share: The share of the train rows that an epoch is made of; the validation rows are cut alike.
         folder: Where it writes.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        val: tuple[Tensor, Tensor],
-        batch: int,
-        share: float,
-        folder: str,
+        self, network: nn.Module, x: Tensor, y: Tensor, val: tuple[Tensor, Tensor], batch: int, folder: str
     ) -> None:
-        rows, val_rows = (max(batch, int(share * len(part))) for part in (x, val[0]))
-        self.share, self.folder = rows / len(x), folder
-        self.train = DataLoader(TensorDataset(x[:rows], y[:rows]), batch, shuffle=True)
-        self.val = DataLoader(TensorDataset(*(part[:val_rows] for part in val)), batch)
+        self.folder = folder
+        self.train = DataLoader(TensorDataset(x, y), batch, shuffle=True)
+        self.val = DataLoader(TensorDataset(*val), batch)
         self.module = TemplateModule(network)
 
-    def __call__(self) -> float:
+    def __call__(self) -> None:
         trainer = pl.Trainer(
             accelerator="cpu", max_epochs=1, default_root_dir=self.folder, num_sanity_val_steps=0,
             enable_model_summary=False, log_every_n_steps=50,
         )  # fmt: skip
         trainer.fit(self.module, self.train, self.val)
-        return self.share

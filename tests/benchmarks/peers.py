@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Train = Callable[[], float]
+Train = Callable[[], None]
 
 
 def skorch(network: nn.Module, x: Tensor, y: Tensor, val: tuple[Tensor, Tensor], batch: int) -> Train:
@@ -23,9 +23,8 @@ def skorch(network: nn.Module, x: Tensor, y: Tensor, val: tuple[Tensor, Tensor],
     )  # fmt: skip
     net.initialize()
 
-    def train() -> float:
+    def train() -> None:
         net.partial_fit(x, y)
-        return 1.0
 
     return train
 
@@ -42,9 +41,8 @@ def keras(shape: tuple[int, ...], x: Tensor, y: Tensor, val: tuple[Tensor, Tenso
     model.compile(optimizer=k.optimizers.AdamW(), loss=loss, metrics=["accuracy"])
     arrays = [one.numpy() for one in (x, y, *val)]
 
-    def train() -> float:
+    def train() -> None:
         model.fit(arrays[0], arrays[1], batch, epochs=1, validation_data=tuple(arrays[2:]), verbose=0)
-        return 1.0
 
     return train
 
@@ -59,10 +57,9 @@ def fastai(network: nn.Module, x: Tensor, y: Tensor, val: tuple[Tensor, Tensor],
     loaders = DataLoaders(DataLoader(TensorDataset(x, y), batch, shuffle=True), DataLoader(TensorDataset(*val), 1024))
     learner = Learner(loaders, network, loss_func=nn.CrossEntropyLoss(), metrics=accuracy)
 
-    def train() -> float:
+    def train() -> None:
         with learner.no_bar(), learner.no_logging():
             learner.fit(1)
-        return 1.0
 
     return train
 

@@ -1,9 +1,4 @@
-"""Learning-rate schedules: any of torch's, wrapped with when to step, what to watch and how to warm up.
-
-Three of torch's schedulers ask for what the run already knows. They stand here once more under their own names with
-that argument left open, and ``Schedule`` fills it in: ``CosineAnnealingLR``'s and ``OneCycleLR``'s number of steps, the
-peak of ``OneCycleLR``, and ``ReduceLROnPlateau``'s direction. A short name on the command line means these.
-"""
+"""When a scheduler is stepped, what it watches, and how it warms up."""
 
 import inspect
 from collections.abc import Callable
@@ -15,6 +10,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, SequentialLR
 
 from lit_models.errors import ConfigError
+from lit_models.schedules.schedulers import ReduceLROnPlateau
 
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 """A scheduler's class with everything but the optimizer: what ``--model.schedule.scheduler`` makes."""
@@ -29,92 +25,6 @@ SETTERS = (
     lr_scheduler.CosineAnnealingWarmRestarts,
 )
 """Schedulers that set the rate whatever it was, where the others multiply it."""
-
-
-class CosineAnnealingLR(lr_scheduler.CosineAnnealingLR):
-    """torch's, over the whole run where ``T_max`` is left out (Loshchilov & Hutter 2017, without restarts).
-
-    Args:
-        optimizer: The optimizer.
-        T_max: Number of steps down to ``eta_min``; the run's where it is left out.
-        eta_min: The last learning rate.
-    """
-
-    def __init__(self, optimizer: Optimizer, T_max: int | None = None, eta_min: float = 0.0) -> None:  # noqa: N803
-        if T_max is None:
-            raise ConfigError("CosineAnnealingLR needs T_max outside a Schedule, which fills it in")
-        super().__init__(optimizer, T_max, eta_min)
-
-
-class OneCycleLR(lr_scheduler.OneCycleLR):
-    """torch's, over the whole run, up to the optimizer's own rate where ``max_lr`` is left out (Smith & Topin 2018).
-
-    Args:
-        optimizer: The optimizer.
-        max_lr: The peak; the optimizer's ``lr`` where it is left out.
-        total_steps: Number of steps; the run's where it is left out.
-        pct_start: Share of the steps that go up, in [0, 1].
-        anneal_strategy: Shape of the way up and down.
-        cycle_momentum: Move momentum (or Adam's first beta) against the learning rate.
-        base_momentum: The momentum at the peak.
-        max_momentum: The momentum at both ends.
-        div_factor: The peak over the first rate.
-        final_div_factor: The first rate over the last.
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        max_lr: float | None = None,
-        total_steps: int | None = None,
-        pct_start: float = 0.3,
-        anneal_strategy: Literal["cos", "linear"] = "cos",
-        cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
-        div_factor: float = 25.0,
-        final_div_factor: float = 1e4,
-    ) -> None:
-        super().__init__(
-            optimizer,
-            max_lr=optimizer.defaults["lr"] if max_lr is None else max_lr,
-            total_steps=total_steps,
-            pct_start=pct_start,
-            anneal_strategy=anneal_strategy,
-            cycle_momentum=cycle_momentum,
-            base_momentum=base_momentum,
-            max_momentum=max_momentum,
-            div_factor=div_factor,
-            final_div_factor=final_div_factor,
-        )
-
-
-class ReduceLROnPlateau(lr_scheduler.ReduceLROnPlateau):
-    """torch's, with the direction of the metric that ``Schedule.monitor`` names where ``mode`` is left out.
-
-    Args:
-        optimizer: The optimizer.
-        mode: Whether the metric is best when low (min) or high (max).
-        factor: What the rate is multiplied with on a plateau, below 1.
-        patience: Checks without improvement that are let pass.
-        threshold: The smallest change that counts as improvement.
-        threshold_mode: Whether the threshold is a share of the best value or absolute.
-        cooldown: Checks to wait after a reduction.
-        min_lr: The lowest rate.
-    """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        mode: Literal["min", "max"] | None = None,
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: Literal["rel", "abs"] = "rel",
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-    ) -> None:
-        super().__init__(optimizer, mode or "min", factor, patience, threshold, threshold_mode, cooldown, min_lr)
 
 
 @dataclass

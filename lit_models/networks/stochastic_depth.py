@@ -1,0 +1,36 @@
+"""Stochastic depth: in training a row skips what a residual block adds, at random (Huang et al. 2016)."""
+
+from torch import Tensor, nn
+
+
+class StochasticDepth(nn.Module):
+    """Beside a residual path: each row's addition is dropped, or divided by the probability to keep it.
+
+    So the mean is kept, and nothing is left to do in evaluation, where it is the identity; the paper itself multiplies
+    there. A row is dropped whole, with all its steps, channels and places, as in torchvision's ``mode="row"``.
+
+    Args:
+        p: Probability of dropping, in [0, 1); at 0 no number is drawn.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, added: Tensor) -> Tensor:
+        """(N, ...) -> the same shape."""
+        if not self.training or self.p == 0:
+            return added
+        keep = added.new_empty(len(added), *[1] * (added.dim() - 1)).bernoulli_(1 - self.p)
+        return added * (keep / (1 - self.p))
+
+
+def by_depth(p: float, num_blocks: int) -> list[float]:
+    """Each block's probability of being dropped: l / L * p for the l-th of L (equation 4 of the paper).
+
+    Raises:
+        ValueError: For a ``p`` outside [0, 1).
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"stochastic_depth must be at least 0 and below 1, and it is {p}")
+    return [p * (block + 1) / num_blocks for block in range(num_blocks)]

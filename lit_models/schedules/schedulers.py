@@ -1,0 +1,93 @@
+"""Three of torch's schedulers with what the run already knows left open: their length, their peak, their direction."""
+
+from typing import Literal
+
+from torch.optim import Optimizer, lr_scheduler
+
+from lit_models.errors import ConfigError
+
+
+class CosineAnnealingLR(lr_scheduler.CosineAnnealingLR):
+    """torch's, over the whole run where ``T_max`` is left out (Loshchilov & Hutter 2017, without restarts).
+
+    Args:
+        optimizer: The optimizer.
+        T_max: Number of steps down to ``eta_min``; the run's where it is left out.
+        eta_min: The last learning rate.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int | None = None, eta_min: float = 0.0) -> None:  # noqa: N803
+        if T_max is None:
+            raise ConfigError("CosineAnnealingLR needs T_max outside a Schedule, which fills it in")
+        super().__init__(optimizer, T_max, eta_min)
+
+
+class OneCycleLR(lr_scheduler.OneCycleLR):
+    """torch's, over the whole run, up to the optimizer's own rate where ``max_lr`` is left out (Smith & Topin 2018).
+
+    Args:
+        optimizer: The optimizer.
+        max_lr: The peak; the optimizer's ``lr`` where it is left out.
+        total_steps: Number of steps; the run's where it is left out.
+        pct_start: Share of the steps that go up, in [0, 1].
+        anneal_strategy: Shape of the way up and down.
+        cycle_momentum: Move momentum (or Adam's first beta) against the learning rate.
+        base_momentum: The momentum at the peak.
+        max_momentum: The momentum at both ends.
+        div_factor: The peak over the first rate.
+        final_div_factor: The first rate over the last.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | None = None,
+        total_steps: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: Literal["cos", "linear"] = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        super().__init__(
+            optimizer,
+            max_lr=optimizer.defaults["lr"] if max_lr is None else max_lr,
+            total_steps=total_steps,
+            pct_start=pct_start,
+            anneal_strategy=anneal_strategy,
+            cycle_momentum=cycle_momentum,
+            base_momentum=base_momentum,
+            max_momentum=max_momentum,
+            div_factor=div_factor,
+            final_div_factor=final_div_factor,
+        )
+
+
+class ReduceLROnPlateau(lr_scheduler.ReduceLROnPlateau):
+    """torch's, with the direction of the metric that ``Schedule.monitor`` names where ``mode`` is left out.
+
+    Args:
+        optimizer: The optimizer.
+        mode: Whether the metric is best when low (min) or high (max).
+        factor: What the rate is multiplied with on a plateau, below 1.
+        patience: Checks without improvement that are let pass.
+        threshold: The smallest change that counts as improvement.
+        threshold_mode: Whether the threshold is a share of the best value or absolute.
+        cooldown: Checks to wait after a reduction.
+        min_lr: The lowest rate.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: Literal["min", "max"] | None = None,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: Literal["rel", "abs"] = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(optimizer, mode or "min", factor, patience, threshold, threshold_mode, cooldown, min_lr)

@@ -1,0 +1,20 @@
+"""What is asked of a model: the default loss, what a prediction is, the metrics, and the one that ranks runs.
+
+A network gives (N, num_outputs) numbers whatever the task. Everything that depends on the task is here, one file a
+task, so that nobody else asks which one it is.
+"""
+
+from lit_models.tasks.base import Task, TaskName
+from lit_models.tasks.binary import Binary
+from lit_models.tasks.multiclass import Multiclass
+from lit_models.tasks.multilabel import Multilabel
+from lit_models.tasks.regression import Regression
+
+__all__ = ["TASKS", "Binary", "Multiclass", "Multilabel", "Regression", "Task", "TaskName"]
+
+TASKS: dict[TaskName, type[Task]] = {
+    "binary": Binary,
+    "multiclass": Multiclass,
+    "multilabel": Multilabel,
+    "regression": Regression,
+}

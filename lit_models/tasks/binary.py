@@ -1,0 +1,55 @@
+"""One of two classes, from one logit."""
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics import classification as cls
+
+from lit_models.errors import ConfigError
+from lit_models.losses import FocalLoss
+from lit_models.metrics import ExactBinaryAUROC
+from lit_models.outcomes import Classes
+from lit_models.tasks.base import Task
+
+
+class Binary(Task):
+    """One of two classes: targets (N,) of 0 and 1, one logit, the probability of class 1."""
+
+    name = "binary"
+    rank_by = "accuracy"
+    losses = (nn.BCEWithLogitsLoss, FocalLoss)
+
+    def __init__(self, num_outputs: int) -> None:
+        if num_outputs != 1:
+            raise ConfigError(f"the task binary has one output, the logit of class 1, and num_outputs is {num_outputs}")
+        super().__init__(num_outputs)
+
+    def loss_target(self, target: Tensor) -> Tensor:
+        """(N,) -> (N, 1) floats."""
+        return target.float().unsqueeze(1)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(N, 1) -> (N,) probabilities of class 1."""
+        return outputs.double().sigmoid().squeeze(1)
+
+    def metric_target(self, target: Tensor) -> Tensor:
+        """(N,) as it is."""
+        return target
+
+    def metrics(self) -> dict[str, Metric]:
+        """Precision, recall and F1 of class 1, as scikit-learn's ``average="binary"``."""
+        return {
+            "accuracy": cls.BinaryAccuracy(),
+            "precision_binary": cls.BinaryPrecision(),
+            "recall_binary": cls.BinaryRecall(),
+            "f1_binary": cls.BinaryF1Score(),
+            "auroc": ExactBinaryAUROC(),
+        }
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
+        """Two classes."""
+        return Classes(torch.stack([1 - prediction, prediction], dim=1), target.long())
+
+    def example_target(self) -> Tensor:
+        """Both classes."""
+        return torch.tensor([0, 1, 1])

@@ -1,0 +1,50 @@
+"""One of several classes, from a logit a class."""
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics import classification as cls
+
+from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
+from lit_models.metrics import ExactMulticlassAUROC
+from lit_models.outcomes import Classes
+from lit_models.tasks.base import Task
+
+
+class Multiclass(Task):
+    """One of several classes: targets (N,) of class indices, a logit a class, probabilities that sum to 1."""
+
+    name = "multiclass"
+    rank_by = "accuracy"
+    losses = (nn.CrossEntropyLoss, FocalLoss, SoftTargetCrossEntropy, nn.MultiMarginLoss)
+
+    def loss_target(self, target: Tensor) -> Tensor:
+        """(N,) class indices."""
+        return target.long()
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(N, K) -> (N, K) probabilities."""
+        return outputs.double().softmax(dim=1)
+
+    def metric_target(self, target: Tensor) -> Tensor:
+        """(N,) as it is."""
+        return target
+
+    def metrics(self) -> dict[str, Metric]:
+        """Accuracy over rows; the others a plain mean over classes."""
+        k = self.num_outputs
+        return {
+            "accuracy": cls.MulticlassAccuracy(k, average="micro"),
+            "precision_macro": cls.MulticlassPrecision(k, average="macro"),
+            "recall_macro": cls.MulticlassRecall(k, average="macro"),
+            "f1_macro": cls.MulticlassF1Score(k, average="macro"),
+            "auroc_macro": ExactMulticlassAUROC(),
+        }
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
+        """As many classes as there are outputs."""
+        return Classes(prediction, target.long())
+
+    def example_target(self) -> Tensor:
+        """The first, the last and the first class."""
+        return torch.tensor([0, self.num_outputs - 1, 0])
