@@ -62,10 +62,13 @@ def choose(data: DataModule, class_path: str) -> Defaults:
         )
     config["trainer"] = {"max_epochs": epochs, "callbacks": callbacks}
     # A class that another one replaces loses its arguments, so it is named.
-    config["data"] = {"class_path": class_path, "init_args": {"batch_size": batch_size}}
+    settings: dict[str, Any] = {"batch_size": batch_size}
+    if architecture == "mlp":
+        settings["normalize"] = "quantile"  # as Gorishniy et al. (2021) do: tables have long tails
+    config["data"] = {"class_path": class_path, "init_args": settings}
     sentence = (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "
-        f"are trained on, batches of {batch_size}, "
+        f"are trained on{', numbers by quantile' if architecture == 'mlp' else ''}, batches of {batch_size}, "
     )
     if data.has_val:
         sentence += f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"

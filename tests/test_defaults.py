@@ -53,9 +53,10 @@ def test_what_is_typed_wins_over_the_choice(fit: Fit) -> None:
 
 def test_a_small_table_gets_the_linear_model_and_a_large_one_the_mlp() -> None:
     data = small_data(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
-    for train, expected in {499: "LitLinear", 500: "LitMLP"}.items():
+    for train, expected in {499: ("LitLinear", None), 500: ("LitMLP", "quantile")}.items():
         data.part_rows = lambda train=train: {"train": train, "val": 100, "test": 100}
-        assert choose(data, "SmallData").config["model"]["class_path"] == expected
+        config = choose(data, "SmallData").config
+        assert (config["model"]["class_path"], config["data"]["init_args"].get("normalize")) == expected
 
 
 def test_a_model_that_is_typed_gets_its_own_defaults(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
