@@ -17,7 +17,7 @@ test: .venv/installed
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# An epoch of ours beside loops written by hand, in ten minutes; BENCH="--only cnn --peers" says more.
+# An epoch of ours beside loops written by hand, in a quarter of an hour; BENCH="--only cnn --peers" says more.
 bench: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_training.py $(BENCH)
 
