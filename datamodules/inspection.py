@@ -11,7 +11,6 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.splitting.splits import PARTS
 from datamodules.suspicion import suspicions
-from datamodules.tables.values import different_values
 
 Numbers = dict[str, float]
 
@@ -123,9 +122,7 @@ def _column(column: polars.Series, train: polars.Series) -> Column:
     if kind != "numeric" and len(values):
         value, count = values.cast(polars.String).value_counts(sort=True).row(0)
         most_frequent = (value, count / len(values))
-    return Column(
-        column.name, kind, column.null_count(), len(different_values(column.drop_nulls())), numbers, most_frequent
-    )
+    return Column(column.name, kind, column.null_count(), column.drop_nulls().n_unique(), numbers, most_frequent)
 
 
 def _numbers(values: polars.Series) -> Numbers:

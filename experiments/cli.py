@@ -143,8 +143,8 @@ class EvenhandCLI(LightningCLI):
         """The trainer that was asked for, with the record, the checkpoints, the logger and the progress beside it."""
         config = self.config[self.config.subcommand]
         settings = self._get(self.config_init, "trainer", default={})
-        callbacks = monitors.settle(_as_list(settings.callbacks), _as_list(config.trainer.callbacks), self.model,
-                                    self.datamodule.has_val)  # fmt: skip
+        made, written = _as_list(settings.callbacks), _as_list(config.trainer.callbacks)
+        callbacks = monitors.settle(made, written, self.model, self.datamodule.has_val)
         self.record: RunRecord | None = None
         self.start = Start()
         if self.subcommand == "fit" and not settings.get("fast_dev_run"):

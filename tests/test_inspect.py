@@ -10,7 +10,7 @@ import torch
 from conftest import Fit
 from small import small_data
 
-from datamodules import DataModule, TableData
+from datamodules import DataModule, TableData, suspicion
 from datamodules.inspection import Inspection, inspect
 from experiments.__main__ import main
 
@@ -72,19 +72,34 @@ LEAKS = {
 }
 
 
+def test_a_number_of_a_large_table_is_looked_at_in_some_rows_of_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    monkeypatch.setattr(suspicion, "MOST", 60)
+    quantiles = suspicion._quantiles
+    monkeypatch.setattr(suspicion, "_quantiles", lambda *given: looked_at.append(given) or quantiles(*given))
+    columns = table()
+    told = LEAKS["a number"](columns["y"], numpy.random.default_rng(1))
+    (said,) = look(tmp_path, {"told": told, **columns}).suspicions
+    assert said.startswith("told alone explains")
+    assert looked_at
+    assert all((len(column), train) == (105, 60) for column, train in looked_at)  # of 420 train and 90 val rows
+
+
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
 def test_a_column_that_knows_the_answer_is_named(tmp_path: Path, leak) -> None:
     columns = table()
     told = leak(columns["y"], numpy.random.default_rng(1))
-    (suspicion,) = look(tmp_path, {"told": told, **columns}).suspicions
-    assert suspicion.startswith("told alone explains")
+    (said,) = look(tmp_path, {"told": told, **columns}).suspicions
+    assert said.startswith("told alone explains")
 
 
 def test_a_number_that_is_the_regression_target_in_other_units_is_named(tmp_path: Path) -> None:
     columns = table()
     columns["y"] = numpy.random.default_rng(2).normal(size=ROWS)
-    (suspicion,) = look(tmp_path, {"inches": columns["y"] / 2.54, **columns}).suspicions
-    assert suspicion.startswith("inches alone explains")
+    (said,) = look(tmp_path, {"inches": columns["y"] / 2.54, **columns}).suspicions
+    assert said.startswith("inches alone explains")
 
 
 def test_ids_and_groups_in_several_parts_are_named(tmp_path: Path) -> None:
@@ -101,8 +116,8 @@ def test_a_length_that_knows_the_answer_is_named() -> None:
     y = torch.arange(90) % 3
     data: DataModule = small_data(torch.randn(90, 2, 8), y)
     data.rows.lengths = 2 + 2 * y
-    (suspicion,) = inspect(data).suspicions
-    assert suspicion.startswith("length alone explains")
+    (said,) = inspect(data).suspicions
+    assert said.startswith("length alone explains")
 
 
 def test_the_command_prints_it_and_a_fit_writes_it(

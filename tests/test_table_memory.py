@@ -1,6 +1,6 @@
 """A table from Parquet trains in about 2.5 times the memory of its float32 numbers, above the interpreter's own.
 
-Six runs took 2.40 to 2.56 times: what malloc keeps of what was freed differs from run to run.
+Three runs took 2.40 to 2.52 times: what malloc keeps of what was freed differs from run to run.
 """
 
 import subprocess

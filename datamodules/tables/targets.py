@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.facts import TaskName
-from datamodules.tables.values import different_values, encode, to_numbers
+from datamodules.tables.values import encode, to_numbers
 
 FEW = 20
 """So many different whole numbers are still taken for classes."""
@@ -89,7 +89,7 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
         zero_one = all(column.cast(polars.Float64).is_in([0.0, 1.0]).all() for column in columns)
         return "multilabel" if zero_one else "regression"
     (column,) = columns
-    different = len(different_values(column))
+    different = len(_different(column))
     if different == 2:
         return "binary"
     if not numeric[0] or (column.dtype.is_integer() and different <= FEW):
@@ -121,11 +121,18 @@ def _numbers(frame: polars.DataFrame) -> Tensor:
     return torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
 
 
+def _different(column: polars.Series) -> polars.Series:
+    """The different values of a column, sorted."""
+    if column.dtype.is_integer() or column.dtype.is_float():  # polars needs many times the column's memory
+        return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
+    return column.unique().sort()
+
+
 def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
     """Class indices and names, numbers in the order of numbers."""
     if not column.dtype.is_numeric():
         return encode(column)
-    different = different_values(column)
+    different = _different(column)
     if column.dtype.is_integer() or column.dtype.is_float():  # here, too
         y = torch.from_numpy(numpy.searchsorted(different.to_numpy(), column.to_numpy()))
     else:

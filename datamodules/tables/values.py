@@ -1,6 +1,5 @@
 """The values of one column as numbers, days or the codes of categories, or why they cannot be."""
 
-import numpy
 import polars
 import torch
 from polars.exceptions import PolarsError
@@ -109,10 +108,3 @@ def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None
             f"column {column.name} is to be {kind}, and row {failed[0]} has {column[failed[0]]!r}; correct the "
             f"file, or say --data.types.{column.name} categorical"
         )
-
-
-def different_values(column: polars.Series) -> polars.Series:
-    """The different values of a column, sorted."""
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars needs many times the column's memory
-        return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
-    return column.unique().sort()
