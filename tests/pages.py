@@ -15,7 +15,7 @@ ELSEWHERE = {
     "make test": "it is this suite",
     "make demo": "tests/test_demo.py runs it, with fewer epochs",
     "evenhand demo --full --seeds 0 1 2": "18 trainings, an hour; tests/test_cli.py tries each recipe",
-    "make bench": "ten minutes of timing on a quiet machine",
+    "make bench": "a quarter of an hour of timing on a quiet machine",
     'make bench BENCH="--only cnn transformer --peers"': "minutes of timing, of packages that the suite lacks",
     "make bench-growth": "minutes of timing",
     "pip install evenhand": "tests/test_wheel.py installs the wheel",

@@ -14,6 +14,10 @@ class Affine(nn.Linear):
     MKL keeps to AVX2 on processors that are not Intel's, where oneDNN's matrix products are twice as fast. torch hands
     it bfloat16 by itself, and float32 only where a tensor asks for it by its layout (``Tensor.to_mkldnn``). The values
     differ by rounding. Small products, other numbers, other devices, compiled and exported graphs go the usual way.
+
+    Raises:
+        RuntimeError: By torch, where a gradient that went through oneDNN is differentiated again, as gradient penalties
+            do; ``nn.Linear`` has second derivatives.
     """
 
     def forward(self, x: Tensor) -> Tensor:
