@@ -222,6 +222,24 @@ def test_what_changes_shapes_data_or_split_is_refused(here: Path, refused: Said,
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 
+def remove_options(folder: Path, *lines: str) -> None:
+    """As a version leaves it that did not have them yet: a run's configuration without these lines."""
+    path = folder / "runs/e/one/config.yaml"
+    kept = [line for line in path.read_text().splitlines() if line.strip() not in lines]
+    assert len(kept) == len(path.read_text().splitlines()) - len(lines)
+    path.write_text("\n".join(kept) + "\n")
+
+
+def test_a_run_of_a_version_with_fewer_options_goes_on(here: Path, refused: Said) -> None:
+    main(WORDS.split())
+    make_unfinished(here)
+    remove_options(here, "mixup: 0.0", "norm: batch")
+    assert "--allow_change model.mixup" in refused(*WORDS.split(), "--model.mixup", "0.2")
+    main(WORDS.split())
+    assert record(here)["status"] == "finished"
+    assert record(here)["resumed"][-1]["changed"] == {}
+
+
 def test_a_change_that_was_allowed_happens(here: Path) -> None:
     main(WORDS.split())
     old = record(here)["fingerprints"]["split"]

@@ -215,6 +215,21 @@ def test_more_seeds_add_to_a_folder_and_other_settings_are_refused(
     assert len(calls.started) == 2
 
 
+def test_runs_of_a_version_with_fewer_options_belong_to_a_sweep(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", "LitLinear", "--experiment", "e"]
+    assert sweep(root, *words, "--seeds", "0") == 0
+    config = root / "runs/e/LitLinear-seed0/config.yaml"
+    config.write_text(re.sub(r"\n +mixup: 0\.0(?=\n)", "", config.read_text()))
+    assert "mixup" not in config.read_text()
+    assert sweep(root, *words, "--seeds", "0..1") == 0
+    assert calls.started == ["LitLinear-seed0", "LitLinear-seed1"]
+    with pytest.raises(SystemExit, match="2"):
+        sweep(root, *words, "--seeds", "0..1", "--model.mixup", "0.2")
+    assert "is there with model.mixup None, and this sweep has 0.2" in capfd.readouterr().err
+
+
 def test_resplit_repeats_over_splits_and_seeds_share_each(root: Path, calls: Calls) -> None:
     assert sweep(root, "--model", "LitLinear", "--experiment", "e", "--resplit", "2", "--seeds", "0,1") == 0
     splits = {name: one["fingerprints"]["split"] for name, one in records(root, "e").items()}

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from experiments.run.added import is_added
 from lit_models import ConfigError
 
 OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "figures", "trainer.default_root_dir")
@@ -38,10 +39,10 @@ class Changes:
 
     @classmethod
     def between(cls, before: str, now: str, allowed: Iterable[str] = ()) -> "Changes":
-        """Those from one configuration, YAML text, to another."""
+        """Those from one configuration, YAML text, to another; see ``is_added`` for what is none."""
         old, new = flat(yaml.safe_load(before)), flat(yaml.safe_load(now))
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-        kept = [name for name in names if not _under(name, OF_ONE_RUN)]
+        kept = [name for name in names if not _under(name, OF_ONE_RUN) and not is_added(name, old, new)]
         short = tuple(name.replace(".init_args", "") for name in allowed)
         return cls({name: (old.get(name), new.get(name)) for name in kept}, short)
 
