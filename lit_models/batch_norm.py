@@ -34,25 +34,23 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 class _Normalize(torch.autograd.Function):
-    """The fused kernels of torch's batch norm, its two reductions made global."""
+    """The fused kernels of torch's batch norm, with its two reductions over all processes.
+
+    Forward and backward pass over the rows as often as torch's own, as memory is what they wait for.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
-        rows, channels = x.numel() // x.shape[1], x.shape[1]
-        # With momentum 1 the running statistics become those of the batch.
-        local = torch.zeros(2, channels, dtype=torch.float32, device=x.device)
-        if rows > 1:
-            torch.native_batch_norm(x, None, None, local[0], local[1], True, 1.0, eps)
-        else:
-            local[0] = x.reshape(channels)
-        counted = torch.cat([local.flatten(), local.new_tensor([float(rows)])])
+        channels = x.shape[1]
+        unused = torch.zeros(2, channels, device=x.device)  # beside float32 the statistics of bfloat16 are float32
+        local = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
+        counted = torch.cat([*local, unused.new_tensor([float(x.numel() // channels)])])
         gathered = [torch.empty_like(counted) for _ in range(distributed.get_world_size())]
         distributed.all_gather(gathered, counted)
         means, variances, counts = torch.stack(gathered).split([channels, channels, 1], dim=1)
         total = counts.sum()
         mean = (means * counts).sum(dim=0) / total
-        squares = variances * (counts - 1).clamp_min(0) + counts * (means - mean) ** 2
-        variance = squares.sum(dim=0) / total
+        variance = (counts * (variances + (means - mean) ** 2)).sum(dim=0) / total
         outputs = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
         ctx.save_for_backward(x, weight, mean, variance, total)
         ctx.eps = eps
@@ -62,15 +60,17 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance, total = ctx.saved_tensors
-        # As if the statistics were constants; what they add follows from the two sums over all rows.
-        for_x, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], x, torch.ones_like(mean) if weight is None else weight, mean, variance, None, None, False,
-            ctx.eps, [True, True, True],
-        )  # fmt: skip
-        sums = torch.stack([for_weight, for_bias]).float()
+        gradient, ones = gradients[0], torch.ones_like(mean)
+        _, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, ones, mean, variance, None, None, False, ctx.eps, [False, True, True]
+        )
+        sums = torch.stack([for_weight, for_bias])
         distributed.all_reduce(sums)
-        scale = (variance + ctx.eps).rsqrt() * (1.0 if weight is None else weight) / total
-        for_x -= torch.native_batch_norm(x, sums[0] * scale, sums[1] * scale, mean, variance, False, 0.0, ctx.eps)[0]
+        scale = (variance + ctx.eps).rsqrt() * (ones if weight is None else weight)
+        # scale * (gradient - mean of the gradients - normalized x * mean of the gradients times it)
+        over_rows = sums * (-scale / total)
+        for_x = torch.native_batch_norm(x, over_rows[0], over_rows[1], mean, variance, False, 0.0, ctx.eps)[0]
+        for_x.addcmul_(gradient, scale.view(-1, *[1] * (x.dim() - 2)))
         return for_x, None if weight is None else for_weight, None if weight is None else for_bias, None
 
 
