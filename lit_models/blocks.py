@@ -20,8 +20,6 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from lit_models.errors import ConfigError
-
 if TYPE_CHECKING:
     from lit_models.base import LitModel
 
@@ -40,36 +38,28 @@ class Step(NamedTuple):
     rows: Tensor | None
 
 
-def check(model: "LitModel", optimizer: Optimizer) -> None:
-    """Raise ``ConfigError`` for what needs every step to be one of Lightning's."""
+def obstacle(model: "LitModel", optimizer: Optimizer) -> str:
+    """What needs every step to be one of Lightning's; empty where nothing does."""
     trainer = model.trainer
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
     inside = [one for one in callbacks if any(is_overridden(hook, one, Callback) for hook in WITHIN_A_STEP)]
     inside += [one for one in callbacks if isinstance(one, WeightAveraging)]
-    accumulates = any(isinstance(one, GradientAccumulationScheduler) for one in callbacks)
-    reason = ""
-    if trainer.accumulate_grad_batches > 1 or accumulates:
-        reason = "accumulated gradients"
-    elif not isinstance(trainer.strategy, SingleDeviceStrategy):
-        reason = "several devices"
-    elif trainer.precision == "16-mixed":
-        reason = "16-mixed, whose gradients are scaled (bf16-mixed does)"
-    elif isinstance(optimizer, LBFGS):
-        reason = "LBFGS, which asks for the loss several times a step"
-    elif is_overridden("optimizer_step", model):
-        reason = f"{type(model).__name__}'s own optimizer_step"
-    elif inside:
-        reason = f"{type(inside[0]).__name__}, which acts within each step"
-    if reason:
-        raise ConfigError(
-            f"steps_per_execution {model.steps_per_execution} does not go with {reason}; "
-            "leave --model.steps_per_execution out"
-        )
+    if trainer.accumulate_grad_batches > 1 or any(isinstance(one, GradientAccumulationScheduler) for one in callbacks):
+        return "accumulated gradients"
+    if not isinstance(trainer.strategy, SingleDeviceStrategy):
+        return "several devices"
+    if trainer.precision == "16-mixed":
+        return "16-mixed, whose gradients are scaled (bf16-mixed does)"
+    if isinstance(optimizer, LBFGS):
+        return "LBFGS, which asks for the loss several times a step"
+    if is_overridden("optimizer_step", model):
+        return f"{type(model).__name__}'s own optimizer_step"
+    return f"{type(inside[0]).__name__}, which acts within each step" if inside else ""
 
 
-def take_ahead(model: "LitModel", batch: dict[str, Any], optimizer: Optimizer) -> list[Step]:
+def take_ahead(model: "LitModel", batch: dict[str, Any], steps_of_block: int) -> list[Step]:
     """Take a block's steps but the last; ``batch``, the first of them, becomes the last one's."""
-    trainer = model.trainer
+    trainer, optimizer = model.trainer, model.trainer.optimizers[0]
     loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
     assert fetcher is not None
     progress, steps = loop.batch_progress, loop.automatic_optimization.optim_progress.optimizer
@@ -79,7 +69,7 @@ def take_ahead(model: "LitModel", batch: dict[str, Any], optimizer: Optimizer) -
     cleared: list[Any] = [steps.zero_grad.total, steps.zero_grad.current]
     counts = [steps.step.total, steps.step.current, *cleared]
     current, moves, step = batch, _moves(trainer), _step_of(model, optimizer)
-    for _ in range(_room(trainer, model.steps_per_execution) - 1):
+    for _ in range(_room(trainer, steps_of_block) - 1):
         if progress.is_last_batch:  # the fetcher knows more than the loader's length
             break
         progress.increment_started()

@@ -221,8 +221,11 @@ def test_runs_of_a_version_with_fewer_options_belong_to_a_sweep(
     words = ["--model", "LitLinear", "--experiment", "e"]
     assert sweep(root, *words, "--seeds", "0") == 0
     config = root / "runs/e/LitLinear-seed0/config.yaml"
-    config.write_text(re.sub(r"\n +mixup: 0\.0(?=\n)", "", config.read_text()))
+    config.write_text(
+        re.sub(r"\n +mixup: 0\.0(?=\n)", "", config.read_text()).replace("_execution: auto", "_execution: 1")
+    )
     assert "mixup" not in config.read_text()
+    assert "steps_per_execution: 1" in config.read_text()
     assert sweep(root, *words, "--seeds", "0..1") == 0
     assert calls.started == ["LitLinear-seed0", "LitLinear-seed1"]
     with pytest.raises(SystemExit, match="2"):

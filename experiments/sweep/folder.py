@@ -17,6 +17,9 @@ from lit_models.errors import ConfigError
 OF_ONE_RUN = ("seed_everything", "data.split_seed")
 """Settings in which a combination's runs differ."""
 
+OF_NO_NUMBER = ("model.steps_per_execution", "data.device")
+"""Settings of speed alone: with others, a run is the same to the last bit."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -64,7 +67,8 @@ class Folder:
         differing = {
             key: values
             for key, values in Changes.between(before, text).values.items()
-            if key not in OF_ONE_RUN and not (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
+            if key not in (*OF_ONE_RUN, *OF_NO_NUMBER)
+            and not (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
         }
         for key, (then, now) in differing.items():
             raise ConfigError(

@@ -47,6 +47,7 @@ EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 5, "lstm": 5, "transformer": 5}
 START = """fit --trust workloads --data workloads.Made --data.duplicates ignore --trainer.callbacks+ workloads.Clock
 --model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch --trainer.accelerator cpu
 --seed_everything 1 --figures false"""
+BLOCK = "--model.steps_per_execution"
 FAST = Path(__file__).parents[2] / "experiments/configs/trainer/fast.yaml"
 
 
@@ -111,9 +112,9 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
     if with_peers:
         others += [one for one in ("skorch", "fastai") if peers.version(one)]
         others += ["keras"] if load.blocks and peers.version("keras") else []
-    kinds = {"": (others, []), "50 steps an execution": (["hand"], ["--model.steps_per_execution", "50"])}
-    if not load.blocks:
-        kinds.pop("50 steps an execution")
+    kinds = {"": (others, [])}
+    if load.blocks:  # larger networks choose by themselves
+        kinds = {"": (others, [BLOCK, "1"]), "50 steps an execution": (["hand"], [BLOCK, "50"])}
     if name == "cnn":
         kinds["fast"] = (others[:2], ["-c", str(FAST)])
     first: dict[str, list[Seconds]] = {}
