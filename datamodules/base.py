@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from functools import cached_property
-from math import prod
 from typing import Any, Literal
 
 import polars
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from datamodules.devices import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.errors import DataError
+from datamodules.evaluated import rows_at_once
 from datamodules.facts import Modality, TaskName
 from datamodules.features import array_features
 from datamodules.inputs import ArrayInputs, Inputs
@@ -330,7 +330,7 @@ class DataModule(LightningDataModule):
     def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
         rank, world_size = process_of(self.trainer)
-        size = max(self.batch_size, min(1024, 2**20 // max(1, prod(self.input_shape))))
+        size = max(self.batch_size, rows_at_once(self.input_shape))
         return self._loader_of(name, size, rank=rank, world_size=world_size)
 
     def _loader_of(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:

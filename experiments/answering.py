@@ -17,9 +17,6 @@ from experiments.run.predictions import answers
 
 T = TypeVar("T")
 
-VALUES = 2**20
-"""Numbers of a batch at most, as in evaluation; rows are at most 1,024."""
-
 
 @dataclass
 class Predicted:

@@ -1,7 +1,6 @@
 """A trained run in Python: ``load("runs/...").predict(rows)``, from its checkpoint alone."""
 
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,11 +10,12 @@ from jsonargparse._util import import_object
 from torch import Tensor
 
 from datamodules import DataError
+from datamodules.evaluated import rows_at_once
 from datamodules.inputs import Chunk, Inputs
 from datamodules.loaders import TensorLoader
 from datamodules.restore import restore_inputs
 from experiments import trust
-from experiments.answering import VALUES, Answering
+from experiments.answering import Answering
 from experiments.run.checkpoint_io import read
 from experiments.run.checkpoints import CONFIG, checkpoint_of
 from lit_models import ConfigError, LitModel
@@ -52,7 +52,7 @@ class Predictor(Answering):
     @torch.inference_mode()
     def compute(self, chunk: Chunk) -> Tensor:
         """What the task predicts of the rows that can be predicted (N, ...), float64."""
-        size = max(1, min(1024, VALUES // max(1, prod(self.model.input_shape))))
+        size = rows_at_once(self.model.input_shape)
         outputs = [torch.empty(0, self.model.num_outputs, device=self.device)]
         for batch in TensorLoader(chunk.tensors, size) if len(chunk.ids) else ():
             there = {name: column.to(self.device) for name, column in batch.items()}

@@ -12,6 +12,7 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.devices import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.errors import DataError
+from datamodules.evaluated import rows_at_once
 from datamodules.features import array_features
 from datamodules.loaders import Batch, Batches
 from datamodules.normalization import Statistics, Unchanged, restore
@@ -220,4 +221,4 @@ class StreamData(DataModule):
         return loader
 
     def _evaluation_loader(self, name: str) -> Batches:
-        return self._loader(name, max(self.batch_size, 1024))
+        return self._loader(name, max(self.batch_size, rows_at_once(self.input_shape)))

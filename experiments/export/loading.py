@@ -1,7 +1,6 @@
 """``load_export(DIR).predict(rows)``: an exported run, which for ONNX and torch-export needs no training code."""
 
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,10 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.evaluated import rows_at_once
 from datamodules.inputs import Chunk, Inputs
 from datamodules.loaders import TensorLoader
-from experiments.answering import VALUES, Answering
+from experiments.answering import Answering
 from experiments.export import archive, signature
 from experiments.export.onnx_file import OnnxGraph
 
@@ -54,8 +54,8 @@ class Exported(Answering):
             raise DataError(
                 f"the network takes series of {self.specs['x']['shape'][-1]} steps alone, and some have less"
             )
-        size = max(1, min(1024, VALUES // max(1, prod(x.shape[1:]))))
-        return torch.cat([self.run(batch) for batch in TensorLoader(raw, size)])
+        batches = TensorLoader(raw, rows_at_once(x.shape[1:]))
+        return torch.cat([self.run(batch) for batch in batches])
 
     @torch.inference_mode()
     def run(self, raw: dict[str, Tensor]) -> Tensor:

@@ -12,7 +12,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MetricCollection
 
-CLASSES, EVALUATED = 10, 1024
+from datamodules.evaluated import rows_at_once
+
+CLASSES = 10
 
 
 class HandWritten:
@@ -43,6 +45,7 @@ class HandWritten:
         self.network, self.optimizer, self.x, self.y, self.val, self.batch = network, optimizer, x, y, val, batch
         self.schedule = CosineAnnealingLR(optimizer, epochs)
         self.bfloat = bfloat
+        self.at_once = max(batch, rows_at_once(x.shape[1:]))  # as ours
 
     def __call__(self) -> None:
         network, optimizer, batch = self.network.train(), self.optimizer, self.batch
@@ -62,7 +65,7 @@ class HandWritten:
     def validate(self) -> tuple[float, float]:
         network, (x, y) = self.network.eval(), self.val
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat):
-            outputs = torch.cat([network(rows) for rows in x.split(EVALUATED)]).float()
+            outputs = torch.cat([network(rows) for rows in x.split(self.at_once)]).float()
         return float(functional.cross_entropy(outputs, y)), float((outputs.argmax(dim=1) == y).float().mean())
 
 
