@@ -11,11 +11,11 @@ from datamodules import DataModule
 CONFIGS = Path(__file__).parent / "configs" / "defaults"
 """One file an architecture; the README's table says how they do on each other's data."""
 
-ARCHITECTURES = {"table": "mlp", "image": "cnn", "series": "cnn", "text": "linear"}
+ARCHITECTURES = {"table": "res_mlp", "image": "cnn", "series": "cnn", "text": "linear"}
 """For each modality the file of the architecture that is chosen."""
 
 SMALL_TABLE = 500
-"""A table with fewer train rows gets the linear model, which is ahead of the MLP on those of the README's table."""
+"""A table with fewer train rows gets the linear model, which is ahead of an MLP on those of the README's table."""
 
 STEPS = 3000
 """Optimizer steps that a run aims at, within 20 to 300 epochs."""
@@ -63,12 +63,12 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     config["trainer"] = {"max_epochs": epochs, "callbacks": callbacks}
     # A class that another one replaces loses its arguments, so it is named.
     settings: dict[str, Any] = {"batch_size": batch_size}
-    if architecture == "mlp":
+    if by_quantile := data.modality == "table" and not small:
         settings["normalize"] = "quantile"  # as Gorishniy et al. (2021) do: tables have long tails
     config["data"] = {"class_path": class_path, "init_args": settings}
     sentence = (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "
-        f"are trained on{', numbers by quantile' if architecture == 'mlp' else ''}, batches of {batch_size}, "
+        f"are trained on{', numbers by quantile' if by_quantile else ''}, batches of {batch_size}, "
     )
     if data.has_val:
         sentence += f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"

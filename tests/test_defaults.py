@@ -51,9 +51,9 @@ def test_what_is_typed_wins_over_the_choice(fit: Fit) -> None:
     assert config["model"]["init_args"]["dropout"] == 0.5
 
 
-def test_a_small_table_gets_the_linear_model_and_a_large_one_the_mlp() -> None:
+def test_a_small_table_gets_the_linear_model_and_a_large_one_residual_blocks() -> None:
     data = small_data(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
-    for train, expected in {499: ("LitLinear", None), 500: ("LitMLP", "quantile")}.items():
+    for train, expected in {499: ("LitLinear", None), 500: ("LitResMLP", "quantile")}.items():
         data.part_rows = lambda train=train: {"train": train, "val": 100, "test": 100}
         config = choose(data, "SmallData").config
         assert (config["model"]["class_path"], config["data"]["init_args"].get("normalize")) == expected
