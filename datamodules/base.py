@@ -15,12 +15,13 @@ from datamodules.evaluated import rows_at_once
 from datamodules.facts import Modality, TaskName
 from datamodules.features import array_features
 from datamodules.inputs import ArrayInputs, Inputs
-from datamodules.loaders import Batches, TensorLoader, Transform
+from datamodules.loaders import Batches, Transform
 from datamodules.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
 from datamodules.placing import Place, placed
 from datamodules.rows import Rows, digest, first_copies
 from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split, check_ratios
+from datamodules.tensor_loader import TensorLoader
 
 Sampler = Literal["shuffle", "balanced"]
 

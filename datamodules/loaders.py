@@ -1,18 +1,16 @@
-"""Loaders that slice whole batches and know where they are."""
+"""What every loader is: whole batches of an epoch's order, over processes, with a place to go on from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from datamodules.order import generator
 from datamodules.placing import pinned
 
 Batch = dict[str, Tensor]
-
-WINDOW_BYTES = 1 << 20
-"""About so many bytes of coming batches are picked out of the rows at once; each batch is then a slice of them."""
 
 
 class Batches(Protocol):
@@ -166,128 +164,3 @@ class Loader(ABC):
         draws = generator(self.seed, self.epoch, 1 + number)
         uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
         return self.transform(batch, uniform[here])
-
-
-class Window(NamedTuple):
-    """Rows of some batches that follow each other, and their places in the epoch's order."""
-
-    rows: Batch
-    places: range
-
-    def take(self, places: slice) -> Batch:
-        """One of the batches."""
-        first = (places.start - self.places.start) // self.places.step
-        count = len(range(places.start, places.stop, places.step))
-        return {name: column.narrow(0, first, count) for name, column in self.rows.items()}
-
-
-class TensorLoader(Loader):
-    """Batches sliced out of tensors in memory.
-
-    Args:
-        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. Where there are
-            ``lengths``, ``x`` has in its last dimension only so many steps as the longest row of the batch has, over
-            all processes.
-        batch_size: As of every ``Loader``, and so is what follows.
-        shuffle: Whether to train on it.
-        seed: Of the order.
-        rank: Which process this is.
-        world_size: Number of processes.
-        balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
-        transform: What is done to each batch.
-        accumulate: Pieces of a batch.
-    """
-
-    def __init__(
-        self,
-        tensors: dict[str, Tensor],
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        balance: Tensor | None = None,
-        transform: Transform | None = None,
-        accumulate: int = 1,
-    ) -> None:
-        super().__init__(batch_size, shuffle, seed, rank, world_size, transform, accumulate)
-        self.tensors = tensors
-        self.balance = balance
-
-    @property
-    def num_rows(self) -> int:
-        """Rows of all batches together."""
-        return len(next(iter(self.tensors.values())))
-
-    def order(self) -> Tensor:
-        """Row positions of this epoch, in order."""
-        if not self.shuffle:
-            return torch.arange(self.num_rows)
-        if self.balance is not None:
-            return balanced_order(self.balance, self.seed, self.epoch)
-        return torch.randperm(self.num_rows, generator=generator(self.seed, self.epoch))
-
-    def begin(self) -> Callable[[slice], Batch]:
-        """What gives the rows at places of this epoch's order."""
-        order, window = self.order().to(next(iter(self.tensors.values())).device), Window({}, range(0))
-        row_bytes = sum(column[:1].nbytes for column in self.tensors.values())
-        ahead = max(1, WINDOW_BYTES // max(1, self.batch_size * row_bytes)) * self.batch_size
-
-        def take(places: slice) -> Batch:
-            nonlocal window
-            if "lengths" in self.tensors:  # each batch has a length of its own
-                steps = self._longest(order[places.start - self.rank : places.stop])
-                rows = order[places]
-                return {
-                    name: (column[..., :steps] if name == "x" else column)[rows]
-                    for name, column in self.tensors.items()
-                }
-            skewed = (places.start - window.places.start) % self.world_size  # other rows are this process's now
-            if places.stop > window.places.stop or skewed:
-                mine = slice(places.start, min(places.start - self.rank + ahead, self.num_rows), self.world_size)
-                rows = order[mine]
-                picked = {name: column[rows] for name, column in self.tensors.items()}
-                window = Window(picked, range(places.start, mine.stop, self.world_size))
-            return window.take(places)
-
-        return take
-
-    def _longest(self, rows: Tensor) -> int:
-        """Steps of the longest of some rows that are padded; more of them are not worth their time."""
-        return int(self.tensors["lengths"][rows].max())
-
-
-def generator(*numbers: int) -> torch.Generator:
-    """Random numbers that are a function of these whole numbers."""
-    seed = 0
-    for number in numbers:
-        seed = (seed * 1_000_003 + number) % 2**63
-    return torch.Generator().manual_seed(seed)
-
-
-def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
-    """As many positions as there are rows, every class equally often but for one, in random order.
-
-    A class goes through its rows in one shuffled round after another, over epochs too: no row of it comes a second time
-    before each came once.
-
-    Args:
-        labels: Class of each row (N,); classes without a row are left out.
-        seed: Of the order.
-        epoch: Which pass, from 0.
-    """
-    classes = labels.unique().tolist()
-    quota, rest = divmod(len(labels), len(classes))
-    drawn = []
-    for place, label in enumerate(classes):
-        # The rows that do not divide by the classes go round them, over epochs too.
-        start, end = (
-            quota * past + (past * rest - place + len(classes) - 1) // len(classes) for past in (epoch, epoch + 1)
-        )
-        rows = (labels == label).nonzero().flatten()
-        rounds = range(start // len(rows), (end - 1) // len(rows) + 1)
-        shuffled = [rows[torch.randperm(len(rows), generator=generator(seed, label, number))] for number in rounds]
-        first = rounds.start * len(rows)
-        drawn.append(torch.cat(shuffled)[start - first : end - first] if end > start else rows[:0])
-    order = torch.cat(drawn)
-    return order[torch.randperm(len(order), generator=generator(seed, epoch))]

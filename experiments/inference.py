@@ -12,8 +12,8 @@ from torch import Tensor
 from datamodules import DataError
 from datamodules.evaluated import rows_at_once
 from datamodules.inputs import Chunk, Inputs
-from datamodules.loaders import TensorLoader
 from datamodules.restore import restore_inputs
+from datamodules.tensor_loader import TensorLoader
 from experiments import trust
 from experiments.answering import Answering
 from experiments.run.checkpoint_io import read

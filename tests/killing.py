@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules import DataModule, Rows
-from datamodules.loaders import TensorLoader
+from datamodules.tensor_loader import TensorLoader
 
 
 class Waves(DataModule):

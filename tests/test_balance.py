@@ -15,7 +15,8 @@ from small import QUICK, model_for, quiet_trainer, small_data
 from torch import nn
 
 from datamodules import DataError, DataModule
-from datamodules.loaders import TensorLoader, balanced_order
+from datamodules.order import balanced_order
+from datamodules.tensor_loader import TensorLoader
 from experiments.__main__ import main
 from lit_models import ConfigError, LitModel
 from lit_models.losses import FocalLoss

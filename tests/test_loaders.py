@@ -14,7 +14,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from small import QUICK, model_for, quiet_trainer, small_data
 
-from datamodules.loaders import TensorLoader
+from datamodules.tensor_loader import TensorLoader
 from lit_models import Schedule
 from lit_models.schedules import CosineAnnealingLR
 

@@ -11,7 +11,7 @@ from small import model_for, quiet_trainer, small_data
 from torch import Tensor
 from torch.optim import AdamW
 
-from datamodules.loaders import TensorLoader
+from datamodules.tensor_loader import TensorLoader
 from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTransformer
 
 ARCHITECTURES: list[tuple[type[LitModel], dict[str, Any]]] = [

@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 from small import model_for, quiet_trainer, small_data
 
 from datamodules import placing
-from datamodules.loaders import TensorLoader
+from datamodules.tensor_loader import TensorLoader
 from lit_models import LitMLP
 
 META = torch.device("meta")

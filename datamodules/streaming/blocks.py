@@ -6,7 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from datamodules.loaders import Batch, Loader, Transform, generator
+from datamodules.loaders import Batch, Loader, Transform
+from datamodules.order import generator
 
 
 class Blocks(Protocol):

@@ -10,7 +10,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.evaluated import rows_at_once
 from datamodules.inputs import Chunk, Inputs
-from datamodules.loaders import TensorLoader
+from datamodules.tensor_loader import TensorLoader
 from experiments.answering import Answering
 from experiments.export import archive, signature
 from experiments.export.onnx_file import OnnxGraph
