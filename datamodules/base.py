@@ -331,7 +331,7 @@ class DataModule(LightningDataModule):
     def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
         rank, world_size = process_of(self.trainer)
-        size = max(self.batch_size, rows_at_once(self.input_shape))
+        size = max(self.batch_size, rows_at_once(self.input_shape, self.modality, device_of(self.trainer)))
         return self._loader_of(name, size, rank=rank, world_size=world_size)
 
     def _loader_of(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:

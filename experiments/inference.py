@@ -52,7 +52,7 @@ class Predictor(Answering):
     @torch.inference_mode()
     def compute(self, chunk: Chunk) -> Tensor:
         """What the task predicts of the rows that can be predicted (N, ...), float64."""
-        size = rows_at_once(self.model.input_shape)
+        size = rows_at_once(self.model.input_shape, self.model.modality, self.device)
         outputs = [torch.empty(0, self.model.num_outputs, device=self.device)]
         for batch in TensorLoader(chunk.tensors, size) if len(chunk.ids) else ():
             there = {name: column.to(self.device) for name, column in batch.items()}

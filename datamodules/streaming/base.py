@@ -221,4 +221,5 @@ class StreamData(DataModule):
         return loader
 
     def _evaluation_loader(self, name: str) -> Batches:
-        return self._loader(name, max(self.batch_size, rows_at_once(self.input_shape)))
+        size = rows_at_once(self.input_shape, self.modality, device_of(self.trainer))
+        return self._loader(name, max(self.batch_size, size))

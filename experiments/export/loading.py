@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.evaluated import rows_at_once
+from datamodules.facts import Modality
 from datamodules.inputs import Chunk, Inputs
 from datamodules.tensor_loader import TensorLoader
 from experiments.answering import Answering
@@ -54,7 +55,8 @@ class Exported(Answering):
             raise DataError(
                 f"the network takes series of {self.specs['x']['shape'][-1]} steps alone, and some have less"
             )
-        batches = TensorLoader(raw, rows_at_once(x.shape[1:]))
+        modality: Modality = "text" if x.dtype == torch.int64 else "series" if x.dim() == 3 else "table"  # or images
+        batches = TensorLoader(raw, rows_at_once(x.shape[1:], modality, x.device))
         return torch.cat([self.run(batch) for batch in batches])
 
     @torch.inference_mode()

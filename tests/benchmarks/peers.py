@@ -54,7 +54,7 @@ def fastai(network: nn.Module, x: Tensor, y: Tensor, val: tuple[Tensor, Tensor],
     from fastai.metrics import accuracy
     from torch.utils.data import DataLoader, TensorDataset
 
-    loaders = DataLoaders(DataLoader(TensorDataset(x, y), batch, shuffle=True), DataLoader(TensorDataset(*val), 1024))
+    loaders = DataLoaders(DataLoader(TensorDataset(x, y), batch, shuffle=True), DataLoader(TensorDataset(*val), batch))
     learner = Learner(loaders, network, loss_func=nn.CrossEntropyLoss(), metrics=accuracy)
 
     def train() -> None:
