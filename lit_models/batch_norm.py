@@ -42,7 +42,8 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
         channels = x.shape[1]
-        unused = torch.zeros(2, channels, device=x.device)  # beside float32 the statistics of bfloat16 are float32
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        unused = torch.zeros(2, channels, dtype=exact, device=x.device)  # of whose type the statistics are
         local = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
         counted = torch.cat([*local, unused.new_tensor([float(x.numel() // channels)])])
         gathered = [torch.empty_like(counted) for _ in range(distributed.get_world_size())]
