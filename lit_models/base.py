@@ -19,7 +19,7 @@ from lit_models.evaluation import Evaluation, Kept, evaluate, together
 from lit_models.memory import peak_memory
 from lit_models.mixup import Mixup
 from lit_models.optimizers import build_optimizer, dims
-from lit_models.pace import Pace, pace_of
+from lit_models.pace import Pace, check_pace, goes_singly
 from lit_models.plain import save_plain_hyperparameters
 from lit_models.scaling import ScaleRate, scale_rate
 from lit_models.schedules import Schedule
@@ -59,8 +59,8 @@ class LitModel(LightningModule):
         compile: Compile the network with ``torch.compile``: seconds at first, faster steps after, if it pays.
         steps_per_execution: Optimizer steps that are taken between two looks of Lightning and its callbacks. The
             result is that of 1, bit for bit; small networks train up to twice as fast, and what happens every so many
-            steps happens where a block of them ends. Left to choose, it takes as many on a CPU as a tenth of a second
-            or two have, and 1 where a callback looks at single steps.
+            steps happens where a block of them ends. Left to choose, it takes as many on a CPU as a tenth to three
+            tenths of a second have, and 1 where a callback or the model looks at single steps.
 
     Raises:
         ConfigError: For a task or modality that does not exist, or a loss that does not fit.
@@ -106,10 +106,11 @@ class LitModel(LightningModule):
         self.compiles = compile
         self.compiled: Compiled | None = None
         self._axes: dict[str, int] = {}
-        if steps_per_execution != "auto" and steps_per_execution < 1:
-            raise ConfigError(f"steps_per_execution must be at least 1, and it is {steps_per_execution}")
+        if steps_per_execution != "auto" and (not isinstance(steps_per_execution, int) or steps_per_execution < 1):
+            raise ConfigError(f"steps_per_execution must be auto or at least 1, and it is {steps_per_execution!r}")
         self.steps_per_execution = steps_per_execution
-        self._pace = Pace(1)
+        self.pace = Pace(None if steps_per_execution == "auto" else steps_per_execution)
+        self._singly = False
         self.ahead: list[blocks.Step] = []
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **(metrics or {})}
@@ -181,7 +182,7 @@ class LitModel(LightningModule):
         self._loss_sum, self._rows_seen = torch.zeros((), device=self.device), 0
         self._epoch_started = time.perf_counter()
         self._gradient_norm = None
-        self._pace.restart()
+        self._look()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the epoch's sums so far."""
@@ -201,12 +202,12 @@ class LitModel(LightningModule):
 
     def on_train_start(self) -> None:
         """Bring restored sums to the device, and look whether steps can be taken in blocks."""
-        self._pace = pace_of(self, self.trainer.optimizers[0])
+        self._look()  # an epoch that is resumed inside does not start
         self._loss_sum = self._loss_sum.to(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Take the steps of a block but the last one; callbacks find their losses in ``ahead``."""
-        steps = self._pace.next()
+        steps = 1 if self._singly else self.pace.next(len(self.ahead) + 1)
         self.ahead = blocks.take_ahead(self, batch, steps) if steps > 1 else []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -269,13 +270,18 @@ class LitModel(LightningModule):
             fused = self.trainer.precision != "16-mixed"
             optimizer = build_optimizer(self.optimizer_factory, self, fused, self._axes)
             scale_rate(optimizer, self.scale_lr, self.trainer.world_size)
-            pace_of(self, optimizer)  # refuses what does not go together, ahead of the first step
+            check_pace(self, optimizer)
             if self.schedule is None:
                 return optimizer
             direction = self.direction(self.schedule.monitor) if self.schedule.monitor else "min"
             return [optimizer], self.schedule.build(optimizer, lambda: total_steps(self.trainer), epochs, direction)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
+
+    def _look(self) -> None:
+        """See whether steps can be taken in blocks; callbacks may have changed the trainer since the last epoch."""
+        self.pace.restart()
+        self._singly = self.steps_per_execution == "auto" and goes_singly(self, self.trainer.optimizers[0])
 
     def _outputs(self, batch: Batch) -> Tensor:
         outputs: Tensor = self(batch["x"], batch.get("categories"), batch.get("lengths"))

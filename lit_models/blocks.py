@@ -1,4 +1,4 @@
-"""Several optimizer steps in one of Lightning's, for networks so small that its dispatch costs more than their step.
+"""Several optimizer steps in one of Lightning's, whose dispatch costs as much as a small network's step.
 
 Keras calls the idea ``steps_per_execution``. A block's steps but the last are taken here, ahead of Lightning's own:
 each fetches its batch from Lightning's fetcher, runs the module's own hooks, and counts itself into the loops'
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import GradientAccumulationScheduler, WeightAveraging
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging, WeightAveraging
 from lightning.pytorch.core.hooks import DataHooks
 from lightning.pytorch.plugins import Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
@@ -43,7 +43,7 @@ def obstacle(model: "LitModel", optimizer: Optimizer) -> str:
     trainer = model.trainer
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
     inside = [one for one in callbacks if any(is_overridden(hook, one, Callback) for hook in WITHIN_A_STEP)]
-    inside += [one for one in callbacks if isinstance(one, WeightAveraging)]
+    inside += [one for one in callbacks if isinstance(one, WeightAveraging | StochasticWeightAveraging)]
     if trainer.accumulate_grad_batches > 1 or any(isinstance(one, GradientAccumulationScheduler) for one in callbacks):
         return "accumulated gradients"
     if not isinstance(trainer.strategy, SingleDeviceStrategy):
@@ -96,7 +96,7 @@ def take_ahead(model: "LitModel", batch: dict[str, Any], steps_of_block: int) ->
 def _room(trainer: Trainer, steps: int) -> int:
     """How many steps from here are one block: where anything is due, it ends."""
     loop = trainer.fit_loop.epoch_loop
-    ends = [float(steps), trainer.num_training_batches - loop.batch_idx]
+    ends: list[float] = [steps, trainer.num_training_batches - loop.batch_idx]
     if trainer.max_steps >= 0:
         ends.append(trainer.max_steps - loop.global_step)
     validation = trainer.val_check_batch

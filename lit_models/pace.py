@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch.optim import Optimizer
@@ -19,71 +20,90 @@ SHORT, LONG = 0.1, 0.3
 
 OF_A_BATCH = ("on_train_batch_start", "on_train_batch_end")
 
-KNOWN = (
-    *("experiments.", "lit_models.", "lightning.pytorch.core."),
-    *("lightning.pytorch.callbacks.model_checkpoint", "lightning.pytorch.callbacks.progress."),
+OF_THE_MODEL = (
+    *("training_step", *OF_A_BATCH, *blocks.WITHIN_A_STEP),
+    *("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping", "lr_scheduler_step"),
 )
-"""Homes of hooks that do the same at a block's end as behind every step of it."""
+"""Methods in which a model may look at each step."""
 
 
 class Pace:
     """Steps of the coming block.
 
     Chosen by time, they follow the seconds that blocks take, so that a block is short to a person who waits for the
-    bar or a signal, and long to Lightning, whose way from one step to the next is then a small part. However long
-    blocks are, the run's numbers are the same.
+    bar or a signal, and long to Lightning, whose way from one step to the next is then a small part.
 
     Args:
-        steps: Of every block; 0 to choose them by time.
+        steps: Of every block; None to choose them by time.
     """
 
-    def __init__(self, steps: int) -> None:
-        self._chosen = steps
-        self._steps, self._since = 1, 0.0
+    def __init__(self, steps: int | None) -> None:
+        self._typed = steps
+        self._steps = 1
+        self._since: float | None = None
 
     def restart(self) -> None:
         """What comes between this moment and the next block is none of the last one's time."""
-        self._since = 0.0
+        self._since = None
 
-    def next(self) -> int:
-        """Steps of the block that begins now."""
-        if self._chosen:
-            return self._chosen
+    def next(self, taken: int) -> int:
+        """Steps of the block that begins now.
+
+        Args:
+            taken: Steps of the one before, which may have ended early.
+        """
+        if self._typed is not None:
+            return self._typed
         now = time.perf_counter()
-        if self._since:
+        if self._since is not None:
             seconds = now - self._since
-            if seconds < SHORT:
+            if seconds < SHORT and taken >= self._steps:
                 self._steps *= 2
             elif seconds > LONG:
-                self._steps = max(1, self._steps // 2)
+                self._steps = max(1, taken // 2)
         self._since = now
         return self._steps
 
 
-def pace_of(model: "LitModel", optimizer: Optimizer) -> Pace:
-    """The pace of a fit: as typed, or by time where a block can do no harm, and single steps where it may.
-
-    Raises:
-        ConfigError: Where blocks were typed, and something needs every step to be one of Lightning's.
-    """
+def check_pace(model: "LitModel", optimizer: Optimizer) -> None:
+    """Raise ``ConfigError`` where blocks were typed, and something needs every step to be one of Lightning's."""
     typed = model.steps_per_execution
-    reason = "" if typed == 1 else blocks.obstacle(model, optimizer)
-    if typed == "auto":
-        return Pace(1 if reason or _is_watched(model) else 0)
+    reason = "" if typed in (1, "auto") else blocks.obstacle(model, optimizer)
     if reason:
         raise ConfigError(
             f"steps_per_execution {typed} does not go with {reason}; leave --model.steps_per_execution out"
         )
-    return Pace(typed)
 
 
-def _is_watched(model: "LitModel") -> bool:
-    """Whether anybody looks at single steps, which are then left single; so they are where the device is no CPU."""
-    callbacks: list[Callback] = model.trainer.callbacks  # type: ignore[attr-defined]  # set from another class
-    hooks = [
-        *(getattr(type(one), name) for one in callbacks for name in OF_A_BATCH if is_overridden(name, one, Callback)),
-        *(getattr(type(model), name) for name in ("training_step", *OF_A_BATCH)),
-    ]
-    profiler = model.trainer.profiler  # type: ignore[attr-defined]  # as the callbacks
-    profiled = not isinstance(profiler, PassThroughProfiler)
-    return profiled or model.device.type != "cpu" or not all(hook.__module__.startswith(KNOWN) for hook in hooks)
+def goes_singly(model: "LitModel", optimizer: Optimizer) -> bool:
+    """Whether an epoch's steps are to be single where nobody said: a block could do harm, or somebody looks at steps.
+
+    Those who look are callbacks and profilers, and the model in methods of its own; so they are on any device but a
+    CPU.
+    """
+    trainer = model.trainer
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
+    profiler = trainer.profiler  # type: ignore[attr-defined]  # as the callbacks
+    return (
+        model.device.type != "cpu"
+        or not isinstance(profiler, PassThroughProfiler)
+        or bool(blocks.obstacle(model, optimizer))
+        or any(_looks(one) for one in callbacks)
+        or any(_is_own(model, name) for name in OF_THE_MODEL)
+    )
+
+
+def _looks(callback: Callback) -> bool:
+    """Whether a callback has to see each batch; ours say where a block's end does as well (``block_by_block``)."""
+    if getattr(callback, "block_by_block", False):
+        return False
+    saves = type(callback).on_train_batch_end is ModelCheckpoint.on_train_batch_end  # what it saves ends a block
+    hooks = OF_A_BATCH[:1] if saves else OF_A_BATCH
+    return any(is_overridden(name, callback, Callback) for name in hooks)
+
+
+def _is_own(model: "LitModel", name: str) -> bool:
+    """Whether the model's class, or the model alone, has another method than ``LitModel``."""
+    from lit_models.base import LitModel  # which imports this module
+
+    return name in vars(model) or getattr(type(model), name) is not getattr(LitModel, name)

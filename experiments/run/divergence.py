@@ -26,6 +26,8 @@ class Divergence(Callback):
         every: Steps between two looks; 1 on a CPU and ``CHECK_EVERY`` elsewhere where it is left out.
     """
 
+    block_by_block = True
+
     def __init__(self, folder: Path, every: int | None = None) -> None:
         self.folder = folder
         self.every = every

@@ -28,6 +28,8 @@ class LastCheckpoint(Checkpoint):
         every_n_steps: Optimizer steps between two saves within an epoch; None for none.
     """
 
+    block_by_block = True
+
     def __init__(self, path: Path, every_n_steps: int | None = None) -> None:
         self.path = path
         self.every_n_steps = every_n_steps

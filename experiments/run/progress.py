@@ -24,6 +24,8 @@ def progress_bar(settings: Namespace) -> Iterator[Callback]:
 class Bar(RichProgressBar):
     """Lightning's bar, refreshed by time, counting epochs from one, with the last epoch's numbers."""
 
+    block_by_block = True
+
     def __init__(self) -> None:
         super().__init__(refresh_rate=round(1 / REFRESH_SECONDS))
         self._drawn = 0.0

@@ -29,6 +29,8 @@ class Resume(Callback):
     is over and the next has not begun: the one state in which its loops go on as if nothing had happened.
     """
 
+    block_by_block = True
+
     def __init__(self) -> None:
         self.loaded: dict[str, Any] | None = None
         self._restored = True

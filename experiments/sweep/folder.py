@@ -18,7 +18,7 @@ OF_ONE_RUN = ("seed_everything", "data.split_seed")
 """Settings in which a combination's runs differ."""
 
 OF_NO_NUMBER = ("model.steps_per_execution", "data.device")
-"""Settings of speed alone: with others, a run is the same to the last bit."""
+"""Settings of speed alone, which leave every number as it is."""
 
 
 @dataclass(frozen=True)
