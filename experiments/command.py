@@ -47,10 +47,9 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
             trust.allow(packages)
             path = typed(words, "ckpt_path")
             if path not in (None, LAST):
-                if words[:1] in (["predict"], ["export"]):
-                    path = str(checkpoint_of(path))
-                    words = [*words, "--ckpt_path", path]
-                config_in(str(path), for_fit=False)  # ahead of the parser, which takes a while to be made
+                path = str(checkpoint_of(path, "last" if words[:1] == ["fit"] else "best"))
+                words = [*words, "--ckpt_path", path]
+                config_in(path, for_fit=False)  # ahead of the parser, which takes a while to be made
             do([word for word in words if word != "--debug"], command, allowed)
     except Exception as error:
         what = told(error)

@@ -27,7 +27,7 @@ run       --experiment NAME, --run NAME            folders of the run
           --seed_everything N                      a seed of its own where it is left out
           --save_every_n_steps N                   last.ckpt within epochs too
           --test_at_end false, --figures false     leave out the test, or its figures
-          --ckpt_path FILE | last                  go on from a checkpoint
+          --ckpt_path RUN | FILE | last            go on from a checkpoint
 words     -c FILE                                  settings in YAML; what is typed wins
           --print_config                           all settings as they would run
           --trust PACKAGE                          let settings name classes of your own package
@@ -37,11 +37,11 @@ words     -c FILE                                  settings in YAML; what is typ
 exit codes: 0 done, 1 a bug, 2 configuration, data or disk, 3 diverged, 130 Ctrl-C, 143 SIGTERM
 evenhand fit --help-all tells every setting of the Trainer too."""
 
-EVALUATE = """usage: evenhand {verb} --ckpt_path RUN/checkpoints/best.ckpt [--SETTING VALUE ...]
+EVALUATE = """usage: evenhand {verb} --ckpt_path RUN [--SETTING VALUE ...]
 
 Metrics of a checkpoint on {rows} rows, with the data, split and statistics of its run.
 
-  evenhand {verb} --ckpt_path runs/mnist1d/RUN/checkpoints/best.ckpt
+  evenhand {verb} --ckpt_path runs/mnist1d/RUN                          # its best.ckpt
   evenhand {verb} --ckpt_path runs/mnist1d/RUN/checkpoints/last.ckpt
 
 Nothing else has to be typed. What is typed wins over the checkpoint's configuration, and a

@@ -261,6 +261,23 @@ def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Said) -> Non
     assert record(here)["status"] == "finished"
 
 
+def test_a_runs_folder_is_a_checkpoint(here: Path, refused: Said, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its best to look at, its last to go on from."""
+    main(WORDS.split())
+    capfd.readouterr()
+    said = []
+    for path in ("runs/e/one", "runs/e/one/checkpoints/best.ckpt"):
+        assert main(["test", "--trust", "killing", "--ckpt_path", path]) == 0
+        said.append(capfd.readouterr().out)
+    assert said[0] == said[1]
+    assert "accuracy" in said[0]
+    words = ["fit", "--trust", "killing", "--run", "two", "--trainer.max_epochs", "3", "--ckpt_path"]
+    main([*words, "runs/e/one"])
+    assert record(here, "two")["resumed"][-1]["step"] == last(here)["global_step"]
+    (here / "runs/e/one/checkpoints/last.ckpt").unlink()
+    assert "--ckpt_path runs/e/one is a folder without checkpoints/last.ckpt" in refused(*words, "runs/e/one")
+
+
 def test_time_adds_up_over_sessions(forks: Server, tmp_path: Path) -> None:
     child = forks.start(words_of("mlp", "0"), tmp_path, PAUSE_AT="step 20", GO_ON="1")
     assert child.wait() == 0

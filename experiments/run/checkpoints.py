@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from lightning.pytorch import Callback, Trainer
@@ -43,19 +44,19 @@ def best_path(trainer: Trainer) -> str | None:
     return None
 
 
-def checkpoint_of(path: str | Path) -> Path:
-    """The best checkpoint of a run's folder; a file as it is.
+def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> Path:
+    """The best or the last checkpoint of a run's folder; a file as it is.
 
     Raises:
-        ConfigError: For a folder without one.
+        ConfigError: For a folder without it.
     """
     place = Path(path)
     if not place.is_dir():
         return place
-    best = place / "checkpoints" / "best.ckpt"
-    if not best.is_file():
-        raise ConfigError(f"--ckpt_path {path} is a folder without checkpoints/best.ckpt; name a run or a checkpoint")
-    return best
+    found = place / "checkpoints" / f"{name}.ckpt"
+    if not found.is_file():
+        raise ConfigError(f"--ckpt_path {path} is a folder without checkpoints/{name}.ckpt; name a run or a checkpoint")
+    return found
 
 
 def config_in(path: str, for_fit: bool) -> str:
