@@ -113,7 +113,7 @@ def test_blocks_are_taken_in_any_trainer(taken: list[int]) -> None:
         {"callbacks": [StochasticWeightAveraging(0.1, 1)]},
         {"callbacks": [TQDMProgressBar()], "enable_progress_bar": True},
     ],
-    ids=str,
+    ids=["profiler", "accumulation", "own step", "own hook", "averaged weights", "bar"],
 )
 def test_who_looks_at_steps_sees_single_ones(taken: list[int], settings: dict[str, Any]) -> None:
     fitted(**settings)
