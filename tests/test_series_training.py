@@ -24,7 +24,7 @@ def test_fewer_steps_in_a_batch_change_no_result(fit: Fit, save: Save, monkeypat
     words = f"--data SeriesData --data.path {save(waves())} --data.batch_size 8 --seed_everything 0"
     words += " --model LitCNN --model.dropout 0 --trainer.max_epochs 3"
     trimmed = fit(*words.split())["metrics"]
-    monkeypatch.setattr("datamodules.loaders.TensorLoader._longest", lambda *_: None)
+    monkeypatch.setattr("datamodules.tensor_loader.TensorLoader._longest", lambda *_: None)
     assert fit(*words.split())["metrics"] == pytest.approx(trimmed, rel=1e-4)
 
 
