@@ -1,5 +1,6 @@
 """One command: what its words say about this process, and how it ends."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from experiments.quiet import quieten
 from experiments.run import launching
 from experiments.run.checkpoints import checkpoint_of, config_in
 from experiments.run.continuing import LAST, typed
+from experiments.run.directory import LAUNCHED
 from lit_models import ConfigError
 
 USER_ERRORS = (ConfigError, DataError, MisconfigurationException, trust.TrustError, Diverged, RankDied, SaveError)
@@ -61,6 +63,8 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
         if not getattr(what, "silent", False):
             print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
         raise SystemExit(getattr(what, "code", 2) if what else 1) from error
+    finally:
+        os.environ.pop(LAUNCHED, None)  # of a fit that was refused on its way; the next in this process is another run
     return 0
 
 

@@ -208,7 +208,10 @@ class LitModel(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Take the steps of a block but the last one; callbacks find their losses in ``ahead``."""
         steps = 1 if self._singly else self.pace.next(len(self.ahead) + 1)
-        self.ahead = blocks.take_ahead(self, batch, steps) if steps > 1 else []
+        if steps > 1:
+            self.ahead = blocks.take_ahead(self, batch, steps)
+        elif self.ahead:  # setting an attribute of a module takes a while
+            self.ahead = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One mini-batch's loss; what is logged of it waits for the epoch's end."""

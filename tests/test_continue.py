@@ -261,6 +261,15 @@ def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Said) -> Non
     assert record(here)["status"] == "finished"
 
 
+def test_a_run_is_not_named_after_one_that_was_refused(here: Path, refused: Said) -> None:
+    words = "fit --trust killing --data killing.Waves --experiment e --figures false --trainer.max_epochs 1"
+    more = "--model LitLinear --model.steps_per_execution 7 --trainer.accumulate_grad_batches 2"
+    assert "accumulated gradients" in refused(*words.split(), *more.split())
+    main([*words.split(), "--model", "LitMLP"])
+    (run,) = (path for path in (here / "runs/e").iterdir() if (path / "record.json").is_file())
+    assert run.name.startswith("LitMLP-seed")
+
+
 def test_a_runs_folder_is_a_checkpoint(here: Path, refused: Said, capfd: pytest.CaptureFixture[str]) -> None:
     """Its best to look at, its last to go on from."""
     main(WORDS.split())
