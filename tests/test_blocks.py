@@ -33,6 +33,16 @@ SMALL: dict[type[LitModel], dict[str, Any]] = {
 }
 
 
+class Fading(SGD):
+    """Keeps half of the gradients of the step before."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for group in self.param_groups:
+            for one in group["params"]:
+                if one.grad is not None:
+                    one.grad.mul_(0.5)
+
+
 class Losses(pl.Callback):
     """Every loss, with the ids of its rows and the step after it."""
 
@@ -94,12 +104,8 @@ def trained(
     ("architecture", "optimizer", "schedule", "settings"),
     [
         (LitMLP, AdamW, BY_STEP, {}),
-        (
-            LitMLP,
-            partial(SGD, lr=0.1, momentum=0.9),
-            partial(Schedule, ExponentialLR_ := partial(ExponentialLR, gamma=0.9)),
-            {},
-        ),
+        (LitMLP, partial(SGD, lr=0.1, momentum=0.9), BY_EPOCH, {}),
+        (LitMLP, partial(Fading, lr=0.05), None, {}),
         (LitCNN, RAdam, partial(Schedule, OneCycleLR), {"gradient_clip_val": 0.1}),
         (LitRNN, AdamW, partial(Schedule, ReduceLROnPlateau), {"precision": "bf16-mixed", "val_check_interval": 5}),
         (LitTransformer, AdamW, EVERY_THIRD, {"max_steps": 23}),
@@ -121,6 +127,18 @@ def test_blocks_of_steps_are_those_steps(
     assert_equal(several, one)
     assert len(blocks.ends) < len(single.ends) / 2
     assert blocks.ends[-1] == single.ends[-1]
+
+
+def test_a_model_clears_its_gradients_itself_in_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared = []
+
+    def clear(model: LitModel, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        cleared.append(epoch)
+        optimizer.zero_grad()
+
+    monkeypatch.setattr(LitMLP, "optimizer_zero_grad", clear)
+    trained(7)
+    assert cleared == [0] * 17 + [1] * 17
 
 
 def test_a_block_ends_where_something_is_due(tmp_path: Path) -> None:
