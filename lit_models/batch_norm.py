@@ -7,6 +7,8 @@ from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lit_models.exchange import exchange
+
 
 class GlobalBatchNorm(_BatchNorm):
     """Any of torch's batch norms, which learns from the rows of all processes together.
@@ -19,6 +21,12 @@ class GlobalBatchNorm(_BatchNorm):
         """(N, C, ...) -> the same shape; N may differ from process to process."""
         if not self.training or self.momentum is None or not distributed.is_initialized():
             return super().forward(input)
+        normed: Tensor = self._over_processes(input)
+        return normed
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # which cannot follow shared memory
+    def _over_processes(self, input: Tensor) -> Tensor:
+        assert self.momentum is not None
         outputs, mean, variance, rows = _Normalize.apply(  # type: ignore[no-untyped-call]
             input, self.weight, self.bias, self.eps
         )
@@ -46,9 +54,7 @@ class _Normalize(torch.autograd.Function):
         unused = torch.zeros(2, channels, dtype=exact, device=x.device)  # of whose type the statistics are
         local = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
         counted = torch.cat([*local, unused.new_tensor([float(x.numel() // channels)])])
-        gathered = [torch.empty_like(counted) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(gathered, counted)
-        means, variances, counts = torch.stack(gathered).split([channels, channels, 1], dim=1)
+        means, variances, counts = exchange().gather(counted).split([channels, channels, 1], dim=1)
         total = counts.sum()
         mean = (means * counts).sum(dim=0) / total
         variance = (counts * (variances + (means - mean) ** 2)).sum(dim=0) / total
@@ -65,8 +71,7 @@ class _Normalize(torch.autograd.Function):
         _, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, x, ones, mean, variance, None, None, False, ctx.eps, [False, True, True]
         )
-        sums = torch.stack([for_weight, for_bias])
-        distributed.all_reduce(sums)
+        sums = exchange().gather(torch.stack([for_weight, for_bias])).sum(dim=0)
         scale = (variance + ctx.eps).rsqrt() * (ones if weight is None else weight)
         # scale * (gradient - mean of the gradients - normalized x * mean of the gradients times it)
         over_rows = sums * (-scale / total)

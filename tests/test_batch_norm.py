@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
+from lit_models import exchange
 from lit_models.batch_norm import GlobalBatchNorm
 
 CASES = {
@@ -59,8 +60,10 @@ def passed(norm: nn.Module, x: Tensor, gradient: Tensor) -> dict[str, Tensor]:
     return {"outputs": outputs.detach(), "gradient of rows": x.grad, **learned, **dict(norm.named_buffers())}
 
 
-def work(rank: int, folder: Path) -> None:
+def work(rank: int, folder: Path, shared: bool) -> None:
     """One of two processes: its share of every case."""
+    if not shared:
+        exchange.FOLDER = folder / "none"
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     for name, (_, first, more) in CASES.items():
         x, gradient = rows_of(name)
@@ -74,11 +77,11 @@ def work(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[True, False], ids=["shared memory", "process group"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    multiprocessing.spawn(work, args=(folder,), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
+    multiprocessing.spawn(work, args=(folder, request.param), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
     return folder
 
 

@@ -62,6 +62,15 @@ def test_processes_train_what_one_does(forks: Server, tmp_path: Path, case: str)
         assert again["step"] == {"batch_size": 24, "devices": processes, "accumulated": 1, "learning_rate": 0.01}
 
 
+@pytest.mark.slow  # a compiler runs in two processes
+def test_a_compiled_network_trains_on_two_processes_what_another_does_on_one(forks: Server, tmp_path: Path) -> None:
+    words = CASES["convolutions"][0] + " --model.optimizer SGD"
+    steps, weights, _ = fitted(forks, tmp_path, "one", words)
+    theirs, other, _ = fitted(forks, tmp_path, "compiled", f"{words} --model.compile true", 2)
+    assert theirs == steps
+    assert differ(weights, other) < 1e-5
+
+
 def test_processes_that_were_given_no_seed_draw_one_together(forks: Server, tmp_path: Path) -> None:
     words = [word for word in FIT if word not in ("--seed_everything", "1")]
     words += [*DOTS.split(), "--model", "LitMLP", "--run", "one"]
