@@ -9,9 +9,11 @@ from mmap import mmap
 from pathlib import Path
 from secrets import token_hex
 from tempfile import NamedTemporaryFile
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import default_pg_timeout
 
 FOLDER = Path("/dev/shm")
 """A file system in memory, which Linux has."""
@@ -22,8 +24,9 @@ PLACE = 1 << 16
 LINE = 8
 """Numbers of eight bytes in a line of the processor's cache: each process counts in a line of its own."""
 
-SPINS, YIELDS = 2_000, 20_000
-"""Looks at a count without a pause, and those after which the waiting one sleeps between two of them."""
+SPINS, PATIENCE, PERIOD = 2_000, 0.02, 0.5
+"""Looks at a count without a pause; seconds of looks between which others may run, before naps; and seconds between two
+looks at whether the process that is waited for is still there."""
 
 
 class Exchange:
@@ -37,12 +40,16 @@ class Exchange:
     Stores of an x86 processor come in the order in which they were made, which is all that the count relies on; on
     others, on other systems than Linux, and between computers, the process group carries the messages.
 
+    Args:
+        limit: Seconds after which a process that does not send is given up, as the process group does.
+
     Raises:
-        RuntimeError: Where a process that is waited for has ended.
+        RuntimeError: Where a process that is waited for has ended, or does not send for so long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = default_pg_timeout.total_seconds()) -> None:
         self.rank, self.size = distributed.get_rank(), distributed.get_world_size()
+        self.limit = limit
         self.shared = self._open()
         self._count = 0
 
@@ -68,48 +75,57 @@ class Exchange:
             with suppress(OSError), NamedTemporaryFile(dir=FOLDER, prefix="evenhand-", delete=False) as file:
                 name = file.name
                 file.write(bytes(numbers + 2 * self.size * PLACE) + secret.encode())
-        told = [name, secret]
-        distributed.broadcast_object_list(told)
-        opened = able and self._map(Path(told[0]), told[1], numbers)
-        answers = [False] * self.size
-        distributed.all_gather_object(answers, opened)
-        if name:
-            Path(name).unlink()  # what is mapped stays until the last process ends, whatever ends it
+        try:
+            told = [name, secret]
+            distributed.broadcast_object_list(told)
+            opened = able and self._map(Path(told[0]), told[1], numbers)
+            answers = [False] * self.size
+            distributed.all_gather_object(answers, opened)
+        finally:
+            if name:
+                Path(name).unlink()  # what is mapped stays until the last process ends, whatever ends it
         return all(answers)
 
     def _map(self, path: Path, secret: str, numbers: int) -> bool:
         try:
             self._file = path.open("r+b", buffering=0)
             memory = mmap(self._file.fileno(), 0)
+            if memory[-len(secret) :] != secret.encode():  # another computer's file of that name
+                return False
+            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self.rank)  # until this process ends
         except (OSError, ValueError):
             return False
-        if memory[-len(secret) :] != secret.encode():  # another computer's file of that name
-            return False
         self._counts = memoryview(memory)[:numbers].cast("q")
-        whole = torch.frombuffer(memory, dtype=torch.uint8, count=2 * self.size * PLACE, offset=numbers)
-        self._places = whole.view(2, self.size, PLACE)
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self.rank)  # until this process ends
+        with torch.inference_mode(False):  # which later messages need not be sent in
+            whole = torch.frombuffer(memory, dtype=torch.uint8, count=2 * self.size * PLACE, offset=numbers)
+            self._places = whole.view(2, self.size, PLACE)
         return True
 
     def _wait(self, rank: int) -> None:
         """Until that process has sent as many messages as this one."""
-        place, looks = rank * LINE, 0
+        place = rank * LINE
+        for _ in range(SPINS):
+            if self._counts[place] >= self._count:
+                return
+        began = checked = time.monotonic()
         while self._counts[place] < self._count:
-            looks += 1
-            if looks > YIELDS:
-                time.sleep(2e-4)
-                if looks % 1000 == 0:
-                    self._check(rank)
-            elif looks > SPINS:
+            now = time.monotonic()
+            if now - began < PATIENCE:
                 os.sched_yield()
+                continue
+            if now - checked > PERIOD:
+                self._check(rank, now - began)
+                checked = now
+            time.sleep(2e-4)
 
-    def _check(self, rank: int) -> None:
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, rank)
-        except OSError:
-            return  # it holds its byte
-        if self._counts[rank * LINE] < self._count:  # it may have ended after its message
-            raise RuntimeError(f"process {rank} of {self.size} has ended while this one waited for its message")
+    def _check(self, rank: int, seconds: float) -> None:
+        who = f"process {rank} of {self.size}"
+        if seconds > self.limit:
+            raise RuntimeError(f"{who} has sent nothing for {seconds:.0f} s, for which this one waited")
+        with suppress(OSError):  # it holds its byte
+            fcntl.lockf(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, rank)
+            if self._counts[rank * LINE] < self._count:  # it may have ended after its message
+                raise RuntimeError(f"{who} has ended while this one waited for its message")
 
 
 def usable() -> bool:
@@ -117,12 +133,13 @@ def usable() -> bool:
     return FOLDER.is_dir() and platform.machine() in ("x86_64", "AMD64") and hasattr(os, "sched_yield")
 
 
-_opened: dict[str, tuple[object, Exchange]] = {}
+_opened: WeakKeyDictionary[distributed.ProcessGroup, Exchange] = WeakKeyDictionary()
 
 
 def exchange() -> Exchange:
     """The one of today's process group, opened by all processes together where it is asked for first."""
     group = distributed.group.WORLD
-    if "now" not in _opened or _opened["now"][0] is not group:
-        _opened["now"] = (group, Exchange())
-    return _opened["now"][1]
+    assert group is not None
+    if group not in _opened:
+        _opened[group] = Exchange()
+    return _opened[group]

@@ -1,7 +1,9 @@
 """Small tensors of several processes, by shared memory and by the process group."""
 
+import gc
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,7 @@ def message(rank: int, number: int) -> Tensor:
 
 
 def send_all(rank: int, folder: Path, shared: bool) -> None:
-    """Many messages, some of them late."""
+    """Many messages, some of them late, in two groups one after another."""
     meet(rank, PROCESSES, folder / "first")
     if rank == 1 and not shared:
         shared_memory.FOLDER = folder / "none"  # as on a computer that does not have it
@@ -59,19 +61,65 @@ def test_everybody_gets_every_message(tmp_path: Path, shared: bool) -> None:
     assert set(shared_memory.FOLDER.glob("evenhand-*")) == before
 
 
-def die(rank: int, folder: Path) -> None:
-    """The second process ends without a word, and the first says so."""
-    meet(rank, 2, folder / "meeting")
-    opened = Exchange()
+def lose_one(rank: int, folder: Path) -> None:
+    """One of three processes is late, and then ends without a word: both others say which."""
+    meet(rank, 3, folder / "meeting")
+    shared_memory.PERIOD = 0.05
+    opened = Exchange(limit=20)
+    if rank == 2:
+        time.sleep(0.5)
     opened.gather(torch.zeros(3))
-    if rank:
+    if rank == 2:
         os._exit(0)
-    with pytest.raises(RuntimeError, match="process 1 of 2 has ended"):
+    with pytest.raises(RuntimeError, match="process 2 of 3 has ended"):
         opened.gather(torch.zeros(3))
-    (folder / "said").touch()
+    (folder / f"{rank}").touch()
+    while len(list(folder.glob("[01]"))) < 2:  # the other one does not find out by this one's end
+        time.sleep(0.01)
+
+
+def stop_sending(rank: int, folder: Path) -> None:
+    """The second process lives and does not send."""
+    meet(rank, 2, folder / "meeting")
+    shared_memory.PERIOD = 0.05
+    opened = Exchange(limit=0.3)
+    if rank == 0:
+        with pytest.raises(RuntimeError, match="process 1 of 2 has sent nothing"):
+            opened.gather(torch.zeros(3))
+        (folder / "0").touch()
+    while not (folder / "0").exists():
+        time.sleep(0.01)
+
+
+def take_another(rank: int, folder: Path) -> None:
+    """The second process finds another computer's file under the name; nobody shares memory then."""
+    meet(rank, 2, folder / "meeting")
+    if rank:
+        (folder / "other").write_bytes(bytes(1 << 20))
+        map_told = Exchange._map
+        Exchange._map = lambda self, path, *told: map_told(self, folder / "other", *told)  # type: ignore[method-assign]
+    opened = Exchange()
+    assert not opened.shared
+    assert opened.gather(torch.tensor([float(rank)])).tolist() == [[0.0], [1.0]]
+    distributed.barrier()
+    (folder / "0").touch()
 
 
 @pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
-def test_a_process_that_ends_is_not_waited_for(tmp_path: Path) -> None:
-    multiprocessing.spawn(die, args=(tmp_path,), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
-    assert (tmp_path / "said").exists()
+@pytest.mark.parametrize(("what", "processes"), [(lose_one, 3), (stop_sending, 2), (take_another, 2)])
+def test_nobody_waits_for_ever(tmp_path: Path, what: Callable[[int, Path], None], processes: int) -> None:
+    multiprocessing.spawn(what, args=(tmp_path,), nprocs=processes)  # type: ignore[attr-defined, no-untyped-call]
+    assert (tmp_path / "0").exists()
+
+
+@pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
+def test_an_exchange_ends_with_its_group(tmp_path: Path) -> None:
+    meet(0, 1, tmp_path / "meeting")
+    with torch.inference_mode():
+        exchange()
+    assert exchange().gather(torch.ones(2)).tolist() == [[1.0, 1.0]]  # outside of that mode too
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    distributed.destroy_process_group()
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) < files
+    assert not shared_memory._opened
