@@ -30,7 +30,7 @@ looks at whether the process that is waited for is still there."""
 
 
 class Exchange:
-    """What ``torch.distributed.all_gather`` does, between processes of one computer without a system call.
+    """What ``torch.distributed.all_gather`` does, between processes of one computer through memory that they share.
 
     A message of the process group wakes four threads one after another, which takes some tenths of a millisecond, or
     milliseconds where a virtual machine wakes them late; batch norm sends two of them a layer and step. Here a process
