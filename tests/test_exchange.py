@@ -114,6 +114,20 @@ def test_nobody_waits_for_ever(tmp_path: Path, what: Callable[[int, Path], None]
 
 
 @pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
+def test_no_file_is_left_where_it_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(shared_memory, "FOLDER", tmp_path)
+    monkeypatch.setattr(Exchange, "_map", fail)
+    meet(0, 1, tmp_path / "meeting")
+    with pytest.raises(MemoryError):
+        exchange()
+    assert not list(tmp_path.glob("evenhand-*"))
+    distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
 def test_an_exchange_ends_with_its_group(tmp_path: Path) -> None:
     meet(0, 1, tmp_path / "meeting")
     with torch.inference_mode():

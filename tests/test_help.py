@@ -17,7 +17,7 @@ def test_every_verb_has_an_example(verb: str, capsys: pytest.CaptureFixture[str]
     with suppress(SystemExit):  # argparse's way
         assert main([verb, "--help"]) == 0
     said = capsys.readouterr().out
-    assert said.count(f"evenhand {verb}") >= 2  # usage, and at least one command to copy
+    assert any(line.startswith(f"  evenhand {verb}") for line in said.splitlines())  # a command to copy
     assert len(said.splitlines()) <= 60
 
 

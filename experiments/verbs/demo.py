@@ -9,6 +9,10 @@ RECIPES = Path(__file__).parents[1] / "configs" / "recipes" / "mnist1d"
 SHORT = {"linear": 20, "mlp": 30, "cnn": 15, "gru": 15, "transformer": 12}
 """Architectures and epochs of the short demonstration."""
 
+EPILOG = """\
+  evenhand demo                          a minute and a half
+  evenhand demo --full --seeds 0 1 2     the README's table: much longer"""
+
 
 def demo(words: list[str]) -> int:
     """Train, test and compare.
@@ -16,7 +20,13 @@ def demo(words: list[str]) -> int:
     Args:
         words: The command line's, behind ``demo``.
     """
-    parser = argparse.ArgumentParser("evenhand demo", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        "evenhand demo",
+        description="Train every architecture on MNIST-1D, and print one table of them side by side.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument(
         "--full", action="store_true", help="Train the recipes as they stand, LSTM too: the README's table."
     )
