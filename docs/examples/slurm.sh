@@ -1,6 +1,8 @@
 #!/bin/bash
 # One run on two machines with four GPUs each, requeued where its time ends or it is preempted.
 #   sbatch docs/examples/slurm.sh -c my_experiment.yaml
+# Other machines by sbatch's own options, here two with two processes on CPUs each:
+#   sbatch --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c my_experiment.yaml --trainer.accelerator cpu
 #SBATCH --job-name=evenhand
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=4
@@ -10,29 +12,19 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=evenhand-%j.txt
-# SIGTERM two minutes ahead of the end to this script, which passes it on: the processes save at the next step and end
-# with exit code 143.
-#SBATCH --signal=B:TERM@120
+# SIGTERM to the processes two minutes ahead of the end: they save at the next step and end with exit code 143.
+#SBATCH --signal=TERM@120
 
-# The run's folder has to be on a file system that all machines share: --trainer.default_root_dir /shared/results
-requeue() {
-    kill -TERM "$step"
-    wait "$step"
-    scontrol requeue "$SLURM_JOB_ID"
-    exit 0
-}
-trap requeue TERM
-
-# The job's id names the run, so that the requeued job, which keeps its id, goes on with it. If one process dies, all
-# of them end (--kill-on-bad-exit is SLURM's own net under Evenhand's).
-srun --kill-on-bad-exit=1 evenhand fit "$@" \
-    --trainer.accelerator gpu --trainer.devices 4 --trainer.num_nodes 2 &
-step=$!
-wait "$step"
+# The job's id names the run, so that the requeued job, which keeps its id, goes on with it. The run's folder has to be
+# on a file system that all machines share: --trainer.default_root_dir /shared/results
+srun evenhand fit --trainer.accelerator gpu \
+    --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.num_nodes "$SLURM_JOB_NUM_NODES" "$@"
 code=$?
 
-# 4: another process of the run died, as with its machine; three tries, then a person has to look.
-if [ "$code" -eq 4 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
-    scontrol requeue "$SLURM_JOB_ID"
-fi
-exit "$code"
+# 143: its time is over. 137, which hides the others' 4: a process was killed, as for its memory; three tries, then a
+# person has to look. A machine that fails is SLURM's to find, which requeues the job by itself.
+case $code in
+143) scontrol requeue "$SLURM_JOB_ID" ;;
+4 | 137) [ "${SLURM_RESTART_COUNT:-0}" -ge 3 ] || scontrol requeue "$SLURM_JOB_ID" ;;
+esac
+exit $code
