@@ -3,11 +3,11 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
 
@@ -185,19 +185,19 @@ class LitModel(LightningModule):
         self._look()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the epoch's sums so far."""
-        seconds = time.perf_counter() - self._epoch_started
-        checkpoint["epoch_so_far"] = {
-            "loss_sum": self._loss_sum.cpu(),
-            "rows": self._rows_seen,
-            "seconds": seconds,
-        }
+        """Add the epoch's sums so far, of every process."""
+        sums = {"loss_sum": self._loss_sum, "rows": torch.tensor(self._rows_seen, device=self.device)}
+        so_far = {name: cast(Tensor, self.all_gather(one)).reshape(-1).cpu() for name, one in sums.items()}
+        checkpoint["epoch_so_far"] = {**so_far, "seconds": time.perf_counter() - self._epoch_started}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the sums of an epoch that was interrupted; another epoch starts its own."""
         so_far = checkpoint.get("epoch_so_far")
         if so_far is not None:
-            self._loss_sum, self._rows_seen = so_far["loss_sum"], so_far["rows"]
+            # As many processes as before take what they had, fewer the others' too.
+            mine = slice(self.global_rank, None, distributed.get_world_size() if distributed.is_initialized() else 1)
+            sums = (torch.as_tensor(so_far[name]).reshape(-1)[mine].sum() for name in ("loss_sum", "rows"))
+            self._loss_sum, self._rows_seen = next(sums), int(next(sums))
             self._epoch_started = time.perf_counter() - so_far["seconds"]
 
     def on_train_start(self) -> None:

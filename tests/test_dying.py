@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import ranks
 from forkserver import Server, server
 from test_ranks import ATTENTION, COMMON, DOTS, FIT, differ, fitted
+from test_resume import assert_equal, curves
 
 STEPS = "--save_every_n_steps 1 --model LitMLP --model.hidden [16] --model.dropout 0"
 WORDS = f"{DOTS} {STEPS} --trainer.callbacks+ ranks.PauseOne"
@@ -44,6 +46,8 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_one_and_on_two(
         assert record["status"] == "finished"
         assert theirs == {step: rows for step, rows in steps.items() if int(step) >= 4}
         assert differ(weights, other) < 1e-5
+        losses = [curves(tmp_path / "runs/e" / name)["train/loss"] for name in ("whole", run)]
+        assert numpy.allclose(*losses, rtol=1e-5)
 
 
 def interrupted(forks: Server, folder: Path, run: str, words: str, processes: int) -> None:
@@ -62,6 +66,7 @@ def test_two_processes_that_drop_units_go_on_bit_for_bit(forks: Server, tmp_path
     interrupted(forks, tmp_path, "r", words, 2)
     _, other, _ = fitted(forks, tmp_path, "r", words, 2)
     assert differ(weights, other) == 0
+    assert_equal(curves(tmp_path / "runs/e/r"), curves(tmp_path / "runs/e/whole"))
 
 
 def test_a_run_goes_on_inside_an_epoch_with_its_batches_in_pieces(forks: Server, tmp_path: Path) -> None:
