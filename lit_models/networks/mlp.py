@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from lit_models.networks.affine import Affine
+from lit_models.networks.dropout import Dropout
 from lit_models.networks.norms import Norm, make_norm, needs_bias
 
 
@@ -31,11 +32,11 @@ class MLP(nn.Module):
         input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.input_dropout = nn.Dropout(input_dropout) if input_dropout else nn.Identity()
+        self.input_dropout = Dropout(input_dropout) if input_dropout else nn.Identity()
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise((in_features, *hidden)):
             layers += [Affine(width_in, width_out, bias=needs_bias(norm)), make_norm(norm, width_out, dims=0)]
-            layers += [nn.ReLU(), nn.Dropout(dropout)]
+            layers += [nn.ReLU(), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(hidden[-1], out_features)
 

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from lit_models.networks.affine import Affine
+from lit_models.networks.dropout import Dropout
 from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
@@ -24,9 +25,9 @@ class ResidualLayers(nn.Module):
         self.norm = nn.BatchNorm1d(width)
         self.expand = Affine(width, inner)
         self.relu = nn.ReLU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.contract = Affine(inner, width)
-        self.residual_dropout = nn.Dropout(residual_dropout)
+        self.residual_dropout = Dropout(residual_dropout)
         self.stochastic_depth = StochasticDepth(stochastic_depth)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -66,8 +66,8 @@ def rivals(
     own = partial(copy.deepcopy, model.network)
     made: dict[str, Any] = {
         "hand": lambda: loop(own(), fast),
-        "usual": lambda: loop(usual_network(name, own()), False),
-        "template": lambda: Template(usual_network(name, own()), x, y, held, load.batch, folder),
+        "usual": lambda: loop(usual_network(name), False),
+        "template": lambda: Template(usual_network(name), x, y, held, load.batch, folder),
         "skorch": lambda: peers.skorch(own(), x, y, held, load.batch),
         "keras": lambda: peers.keras(load.shape, x, y, held, load.batch),
         "fastai": lambda: peers.fastai(own(), x, y, held, load.batch),
@@ -108,13 +108,13 @@ def cell(found: tuple[float, float, float]) -> str:
 def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
     """The table's rows of one workload."""
     load = WORKLOADS[name]
-    others = ["hand", *(["usual"] if not load.blocks else []), "template"]
+    others = ["hand", "usual", "template"]
     if with_peers:
         others += [one for one in ("skorch", "fastai") if peers.version(one)]
         others += ["keras"] if load.blocks and peers.version("keras") else []
     kinds = {"": (others, [])}
     if load.blocks:  # larger networks choose by themselves
-        kinds = {"": (others, [BLOCK, "1"]), "50 steps an execution": (["hand"], [BLOCK, "50"])}
+        kinds = {"": (others, [BLOCK, "1"]), "50 steps an execution": (others[:2], [BLOCK, "50"])}
     if name == "cnn":
         kinds["fast"] = (others[:2], ["-c", str(FAST)])
     first: dict[str, list[Seconds]] = {}
@@ -122,11 +122,10 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
         seconds = measure(name, epochs, names, *words)
         first = first or seconds
         hand = ratios(seconds, "ours", "hand", clock)
-        usual = ratios(seconds, "ours", "usual", clock) if "usual" in seconds else hand
+        usual = ratios(seconds, "ours", "usual", clock)
         # The template and the peers run beside the plain run only; a loop that is the same in both says how much faster
         # the machine was meanwhile.
-        same = "usual" if "usual" in seconds else "hand"
-        epoch = median(seconds["ours"], clock) * median(first[same], clock) / median(seconds[same], clock)
+        epoch = median(seconds["ours"], clock) * median(first["usual"], clock) / median(seconds["usual"], clock)
         ahead = median(first["template"], clock) / epoch
         peer = [
             f"{median(first[one], clock) / epoch:.2f}" if one in first else "-" for one in ("skorch", "keras", "fastai")
