@@ -81,7 +81,9 @@ def to_vector(
         columns = ColumnVector(input_shape[0], cardinalities)
         return Stem(columns, (columns.features,))
     match modality:
-        case "table" | "image":
+        case "table":
+            return Stem(nn.Identity(), tuple(input_shape))
+        case "image":
             return Stem(nn.Flatten(), (prod(input_shape),))
         case "series":
             return Stem(FlatSeries(input_shape[1]), (prod(input_shape),))

@@ -30,8 +30,8 @@ class Affine(nn.Linear):
     def _pays(self, x: Tensor) -> bool:
         return (
             not torch.compiler.is_compiling()
+            and x.numel() * self.out_features >= WORTH  # ahead of the rest, which a small step would feel
             and x.device.type == "cpu"
-            and x.numel() * self.out_features >= WORTH
             and x.dtype == self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
             and torch.backends.mkldnn.is_available()

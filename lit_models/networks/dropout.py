@@ -5,18 +5,22 @@ from torch import Tensor, nn
 
 STEPS = 2**16
 
+WORTH = 2**14
+"""Elements from which on fewer random numbers repay more operations."""
+
 
 class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014), on a CPU by whole numbers in place of floating-point ones.
 
     ``nn.Dropout`` draws a number in [0, 1) an element, which takes a third of a small transformer's step on a CPU. Here
-    one draw of 64 bits serves four elements. The probability is rounded to a multiple of 1 / 65,536, and the scale is
-    that of the rounded one, so that the mean is kept; a seed repeats the masks. Evaluating, it is the identity.
+    one draw of 64 bits serves four elements, where there are so many that it pays. The probability is rounded to a
+    multiple of 1 / 65,536, and the scale is that of the rounded one, so that the mean is kept. A seed repeats the
+    masks. Evaluating, it is the identity.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """A tensor of any shape -> the same shape."""
-        if not (self.training and 0 < self.p < 1 and x.device.type == "cpu") or torch.compiler.is_compiling():
+        if not self.training or torch.compiler.is_compiling() or not self._pays(x):
             return super().forward(x)
         bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         dropped = round(self.p * STEPS)
@@ -24,3 +28,6 @@ class Dropout(nn.Dropout):
         drawn = bits.view(torch.int16)[: x.numel()].view(x.shape)
         kept = torch.ge(drawn, dropped - STEPS // 2, out=torch.empty_like(x))
         return x * kept.mul_(STEPS / max(1, STEPS - dropped))
+
+    def _pays(self, x: Tensor) -> bool:
+        return x.numel() >= WORTH and x.device.type == "cpu" and 0 < self.p < 1

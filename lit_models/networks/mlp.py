@@ -32,15 +32,17 @@ class MLP(nn.Module):
         input_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.input_dropout = Dropout(input_dropout) if input_dropout else nn.Identity()
+        self.input_dropout = Dropout(input_dropout) if input_dropout else None
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise((in_features, *hidden)):
             layers += [Affine(width_in, width_out, bias=needs_bias(norm)), make_norm(norm, width_out, dims=0)]
-            layers += [nn.ReLU(), Dropout(dropout)]
+            layers += [nn.ReLU(inplace=True), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(hidden[-1], out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_features) -> (N, out_features)."""
-        outputs: Tensor = self.head(self.layers(self.input_dropout(x)))
+        if self.input_dropout is not None:
+            x = self.input_dropout(x)
+        outputs: Tensor = self.head(self.layers(x))
         return outputs

@@ -24,7 +24,7 @@ class ResidualLayers(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
         self.expand = Affine(width, inner)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
         self.dropout = Dropout(dropout)
         self.contract = Affine(inner, width)
         self.residual_dropout = Dropout(residual_dropout)
@@ -71,7 +71,7 @@ class ResMLP(nn.Module):
             )
         )
         self.norm = nn.BatchNorm1d(width)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
         self.head = nn.Linear(width, out_features)
 
     def forward(self, x: Tensor) -> Tensor:
