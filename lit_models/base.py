@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -187,7 +187,9 @@ class LitModel(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the epoch's sums so far, of every process."""
         sums = {"loss_sum": self._loss_sum, "rows": torch.tensor(self._rows_seen, device=self.device)}
-        so_far = {name: cast(Tensor, self.all_gather(one)).reshape(-1).cpu() for name, one in sums.items()}
+        strategy = self.trainer.strategy  # after a fit the module is on the CPU, where NCCL gathers nothing
+        of_all = {name: strategy.all_gather(one.to(strategy.root_device)) for name, one in sums.items()}
+        so_far = {name: one.reshape(-1).cpu() for name, one in of_all.items()}
         checkpoint["epoch_so_far"] = {**so_far, "seconds": time.perf_counter() - self._epoch_started}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

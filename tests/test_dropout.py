@@ -55,8 +55,11 @@ def test_few_elements_are_dropped_as_torch_does() -> None:
 
 
 def test_evaluating_and_exported_it_is_the_identity() -> None:
-    x, layer = torch.randn(4, 3), Dropout(0.5).eval()
+    x, layer = torch.randn(4, WORTH), Dropout(0.5).eval()
     assert layer(x) is x
+    drawn = torch.export.export(layer.train(), (x,)).graph_module.code
+    assert "dropout" in drawn
+    assert "random_" not in drawn  # a graph has torch's own, whoever runs it
     network = LitTransformer(task="regression", modality="series", input_shape=(2, 6), num_outputs=1).network.eval()
     rows = torch.randn(5, 2, 6)
     exported = torch.export.export(network, (rows,)).module()

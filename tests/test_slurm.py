@@ -64,6 +64,14 @@ def test_the_script_leaves_a_mistake_alone(machines: Cluster) -> None:
     assert "choose 100 or 104, a multiple of 4" in machines.printed(job)
 
 
+def test_a_job_that_is_cancelled_stays_so(machines: Cluster) -> None:
+    job = machines.ask("sbatch", *HERE.split(), str(SCRIPT), *f"{WORDS} {MORE}".split())
+    machines.wait(lambda: "epoch 1/" in machines.printed(job), job)
+    machines.ask("scancel", job)
+    machines.wait(lambda: not machines.ask("squeue", "--noheader"), job)
+    assert machines.state(job) == "CANCELLED"
+
+
 def requeued(machines: Cluster, alone: dict[str, torch.Tensor], disturb: Any) -> tuple[dict[str, Any], str]:
     """A job that is disturbed in its third epoch ends as if nothing had been; its record and what it printed."""
     job = machines.ask("sbatch", *HERE.split(), str(SCRIPT), *f"{WORDS} {MORE}".split())

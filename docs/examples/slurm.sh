@@ -17,14 +17,17 @@
 
 # The job's id names the run, so that the requeued job, which keeps its id, goes on with it. The run's folder has to be
 # on a file system that all machines share: --trainer.default_root_dir /shared/results
-srun evenhand fit --trainer.accelerator gpu \
+srun --cpus-per-task "$SLURM_CPUS_PER_TASK" evenhand fit --trainer.accelerator gpu \
     --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.num_nodes "$SLURM_JOB_NUM_NODES" "$@"
 code=$?
 
-# 143: its time is over. 137, which hides the others' 4: a process was killed, as for its memory; three tries, then a
-# person has to look. A machine that fails is SLURM's to find, which requeues the job by itself.
+# 143: its time is over. 137, which hides the others' 4: a process was killed; three tries more, then a person has to
+# look. A machine that fails is SLURM's to find, which requeues the job by itself.
 case $code in
 143) scontrol requeue "$SLURM_JOB_ID" ;;
-4 | 137) [ "${SLURM_RESTART_COUNT:-0}" -ge 3 ] || scontrol requeue "$SLURM_JOB_ID" ;;
+4 | 137)
+    echo "killed" >>"evenhand-$SLURM_JOB_ID.killed"
+    [ "$(wc -l <"evenhand-$SLURM_JOB_ID.killed")" -gt 3 ] || scontrol requeue "$SLURM_JOB_ID"
+    ;;
 esac
 exit $code
