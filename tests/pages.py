@@ -24,7 +24,6 @@ ELSEWHERE = {
     "sbatch docs/examples/slurm.sh -c experiment.yaml": "four GPUs on each of two machines",
     "sbatch --nodes 2 --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c experiment.yaml "
     "--trainer.accelerator cpu": "tests/test_slurm.py",
-    "pytest -m slow tests/test_slurm.py": "a slow test itself",
     "evenhand fit -c experiment.yaml --trainer.accelerator gpu --trainer.devices 4": "needs four GPUs",
     "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint first-machine:29500 --rdzv-id my-run "
     "-m -- experiments fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",
