@@ -29,7 +29,7 @@ use       test        a checkpoint on the test rows again
           predict     raw rows, by a checkpoint alone
           export      files that answer without the training code: ONNX and others
           serve       requests by HTTP, and a page to try it on
-other     demo        five architectures on MNIST-1D, a minute and a half
+other     demo        five architectures on MNIST-1D, in seventy seconds
 
 evenhand VERB --help tells more; --version tells the version."""
 

@@ -16,6 +16,7 @@ from lit_models.class_weights import ClassWeights
 from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
 from lit_models.evaluation import Evaluation, Kept, evaluate, together
+from lit_models.gathering import gathered
 from lit_models.memory import peak_memory
 from lit_models.mixup import Mixup
 from lit_models.optimizers import build_optimizer, dims
@@ -186,10 +187,10 @@ class LitModel(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the epoch's sums so far, of every process."""
-        sums = {"loss_sum": self._loss_sum, "rows": torch.tensor(self._rows_seen, device=self.device)}
-        strategy = self.trainer.strategy  # after a fit the module is on the CPU, where NCCL gathers nothing
-        of_all = {name: strategy.all_gather(one.to(strategy.root_device)) for name, one in sums.items()}
-        so_far = {name: one.reshape(-1).cpu() for name, one in of_all.items()}
+        mine = torch.tensor([float(self._loss_sum), self._rows_seen], dtype=torch.float64)
+        # after a fit the module is on the CPU, where NCCL gathers nothing
+        loss_sum, rows = gathered(mine, self.trainer.strategy.root_device).unbind(dim=1)
+        so_far = {"loss_sum": loss_sum.float(), "rows": rows.long()}
         checkpoint["epoch_so_far"] = {**so_far, "seconds": time.perf_counter() - self._epoch_started}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

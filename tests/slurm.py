@@ -33,6 +33,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 KillWait=10
+KillOnBadExit=1
 NodeName={host} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 State=UNKNOWN
 NodeName=zz-{host} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 State=UNKNOWN
 PartitionName=all Nodes={host},zz-{host} Default=YES OverSubscribe=FORCE:4
@@ -79,7 +80,7 @@ class Cluster:
         told = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}
         for path in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):  # it has ended
-                if told <= set(path.read_text().split("\0")):
+                if told <= set(path.read_text(errors="replace").split("\0")):
                     return int(path.parent.name)
         raise ProcessLookupError(f"no process {rank} of job {job}")
 

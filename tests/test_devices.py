@@ -20,7 +20,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     root = tmp_path_factory.mktemp("devices")
     words = [*WORDS, "--trainer.default_root_dir", str(root)]
     command = [sys.executable, "-m", "experiments", *words, "--trainer.devices", "2", "--run", "2"]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "deprecated" not in done.stderr
     drawn = json.loads((root / "runs/mnist1d/2/record.json").read_text())["seed"]  # by the first, for both
     assert main([*words, "--trainer.devices", "1", "--run", "1", "--seed_everything", str(drawn)]) == 0
     return {processes: root / "runs" / "mnist1d" / str(processes) for processes in (1, 2)}

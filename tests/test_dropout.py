@@ -46,6 +46,13 @@ def test_nothing_and_everything(p: float) -> None:
     assert torch.equal(Dropout(p)(x), nn.Dropout(p)(x))
 
 
+@pytest.mark.parametrize("p", [0.99999, 0.9999999])
+def test_almost_everything(p: float) -> None:
+    dropped = Dropout(p)(torch.ones(2**20))
+    assert (dropped == 0).double().mean() > 0.9999
+    assert dropped.max() <= 2**16
+
+
 def test_few_elements_are_dropped_as_torch_does() -> None:
     x, results = torch.randn(WORTH - 1), []
     for layer in (Dropout(0.3), nn.Dropout(0.3)):

@@ -1,5 +1,6 @@
 """One CUDA device: what a CPU computes, in half precision too, compiled, with the data on the device or pinned."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,10 +17,19 @@ CPU = ["--trainer.accelerator", "cpu", "--trainer.devices", "1"]
 WORDS = ["--data", "Tiny", "--seed_everything", "1", "--trainer.max_epochs", "3", "--data.batch_size", "14"]
 
 
+@pytest.fixture
+def whole_floats() -> Iterator[None]:
+    """float32 with all of its bits, which TF32 leaves out of products."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("whole_floats")
 @pytest.mark.parametrize("model", ["LitLinear", "LitMLP", "LitCNN", "LitRNN", "LitTransformer"])
-def test_metrics_are_those_of_the_cpu(fit: Fit, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def test_metrics_are_those_of_the_cpu(fit: Fit, model: str) -> None:
     words = [*WORDS, "--model", model]
     if model != "LitLinear":
         words += ["--model.dropout", "0"]  # devices draw other numbers

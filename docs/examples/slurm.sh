@@ -12,12 +12,13 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=evenhand-%j.txt
-# SIGTERM to the processes two minutes ahead of the end: they save at the next step and end with exit code 143.
+# SIGTERM to the processes two minutes ahead of the end: they save within ten steps and end with exit code 143.
 #SBATCH --signal=TERM@120
 
 # The job's id names the run, so that the requeued job, which keeps its id, goes on with it. The run's folder has to be
 # on a file system that all machines share: --trainer.default_root_dir /shared/results
-srun --cpus-per-task "$SLURM_CPUS_PER_TASK" evenhand fit --trainer.accelerator gpu \
+# A process that ends does not take the others with it, which may be saving yet.
+srun --kill-on-bad-exit=0 --cpus-per-task "$SLURM_CPUS_PER_TASK" evenhand fit --trainer.accelerator gpu \
     --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.num_nodes "$SLURM_JOB_NUM_NODES" "$@"
 code=$?
 

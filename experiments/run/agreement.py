@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, distributed
+from torch import Tensor
 
 from datamodules import DataModule
 from lit_models import ConfigError
+from lit_models.gathering import gathered
 
 
 class Agreement(Callback):
@@ -48,7 +49,8 @@ class Agreement(Callback):
         if trainer.world_size == 1:
             return
         groups = [group for one in trainer.optimizers for group in one.param_groups]
-        everyone = _gather(trainer, torch.tensor([float(group["lr"]) for group in groups]))
+        mine = torch.tensor([float(group["lr"]) for group in groups])
+        everyone = gathered(mine, trainer.strategy.root_device)
         for rank, theirs in enumerate(everyone):
             if not torch.equal(theirs, everyone[0]):
                 rates = [f"{float(one[0]):.3g}" for one in (theirs, everyone[0])]
@@ -79,18 +81,11 @@ def _update(sha: Any, value: Any) -> None:
 
 def _compare(trainer: Trainer, digests: dict[str, str]) -> None:
     mine = torch.tensor([list(bytes.fromhex(one)) for one in digests.values()], dtype=torch.uint8)
-    everyone = _gather(trainer, mine)
+    everyone = gathered(mine, trainer.strategy.root_device)
     for rank, theirs in enumerate(everyone):
         for name, ours, other in zip(digests, everyone[0], theirs, strict=True):
             if not torch.equal(ours, other):
                 _stop(trainer, f"rank {rank} has another {name} than rank 0")
-
-
-def _gather(trainer: Trainer, mine: Tensor) -> list[Tensor]:
-    here = mine.to(trainer.strategy.root_device)
-    everyone = [torch.empty_like(here) for _ in range(trainer.world_size)]
-    distributed.all_gather(everyone, here)
-    return [one.cpu() for one in everyone]
 
 
 def _stop(trainer: Trainer, what: str) -> None:

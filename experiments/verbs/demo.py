@@ -10,7 +10,7 @@ SHORT = {"linear": 20, "mlp": 30, "cnn": 15, "gru": 15, "transformer": 12}
 """Architectures and epochs of the short demonstration."""
 
 EPILOG = """\
-  evenhand demo                          a minute and a half
+  evenhand demo                          seventy seconds, on two quiet cores
   evenhand demo --full --seeds 0 1 2     the README's table: much longer"""
 
 

@@ -23,11 +23,11 @@ class Dropout(nn.Dropout):
         if not self.training or torch.compiler.is_compiling() or not self._pays(x):
             return super().forward(x)
         bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        dropped = round(self.p * STEPS)
+        dropped = min(round(self.p * STEPS), STEPS - 1)
         # Compared into numbers of the kind that is multiplied: a mask of booleans would take twice as long.
         drawn = bits.view(torch.int16)[: x.numel()].view(x.shape)
         kept = torch.ge(drawn, dropped - STEPS // 2, out=torch.empty_like(x))
-        return x * kept.mul_(STEPS / max(1, STEPS - dropped))
+        return x * kept.mul_(STEPS / (STEPS - dropped))
 
     def _pays(self, x: Tensor) -> bool:
         return x.numel() >= WORTH and x.device.type == "cpu" and 0 < self.p < 1

@@ -10,6 +10,8 @@ from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 class ResidualLayers(nn.Module):
     """Batch norm, affine map, ReLU, dropout, affine map and dropout, beside a path that changes nothing.
 
+    The ReLU writes into its input, with what that means for hooks (see ``MLP``).
+
     Args:
         width: Length of the vector.
         inner: Its length between the two affine maps.
