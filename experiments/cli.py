@@ -12,6 +12,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from datamodules import DataModule
 from experiments import defaults, monitors, parsing
 from experiments.command import answer, innermost, told
+from experiments.machine import device_defaults
 from experiments.messages import FACTS, Parser
 from experiments.run import finding
 from experiments.run.amend import amendment
@@ -58,7 +59,7 @@ class EvenhandCLI(LightningCLI):
             LitModel,
             DataModule,
             save_config_callback=None,  # the record writes it, once everything is known to be in order
-            trainer_defaults=TRAINER_DEFAULTS,
+            trainer_defaults={**TRAINER_DEFAULTS, **device_defaults()},
             parser_class=Parser,
             subclass_mode_model=True,
             subclass_mode_data=True,

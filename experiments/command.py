@@ -12,6 +12,7 @@ import lit_models
 from datamodules import DataError
 from experiments import parsing, trust
 from experiments.exits import Diverged, RankDied, SaveError, at_once, handled
+from experiments.machine import whole_floats
 from experiments.quiet import quieten
 from experiments.run import launching
 from experiments.run.checkpoints import checkpoint_of, config_in
@@ -44,6 +45,7 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
     words, allowed = trust.take(words, "--allow_change")
     debug = "--debug" in words
     quieten()
+    whole_floats()
     try:
         with handled(at_once):
             trust.allow(packages)

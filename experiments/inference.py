@@ -16,6 +16,7 @@ from datamodules.restore import restore_inputs
 from datamodules.tensor_loader import TensorLoader
 from experiments import trust
 from experiments.answering import Answering
+from experiments.machine import whole_floats
 from experiments.run.checkpoint_io import read
 from experiments.run.checkpoints import CONFIG, checkpoint_of
 from lit_models import ConfigError, LitModel
@@ -113,6 +114,7 @@ def _device(name: Device) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"the device is auto, cpu or cuda, and not {name!r}")
     there = torch.cuda.is_available()
+    whole_floats()
     if name == "cuda" and not there:
         raise ConfigError("there is no CUDA device here; leave --device out")
     return torch.device("cuda" if there and name != "cpu" else "cpu")

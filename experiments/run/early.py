@@ -2,8 +2,10 @@
 
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import MPSAccelerator
 
 from datamodules.devices import check_batch
+from lit_models import ConfigError
 
 FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
 
@@ -18,12 +20,15 @@ def check_devices(config: Namespace, training: bool) -> None:
     Raises:
         MisconfigurationException: As Lightning says it.
         ValueError: Likewise.
+        ConfigError: For a device that cannot be trained on.
         DataError: For a batch size that does not divide.
     """
     flags = {name: config.trainer.get(name) for name in FLAGS}
     plain = {name: value for name, value in flags.items() if isinstance(value, str | int)}
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(**plain, **silent)  # type: ignore[arg-type]
+    if isinstance(trainer.accelerator, MPSAccelerator):
+        raise ConfigError("Apple's GPU has no float64, which targets are measured in; set --trainer.accelerator cpu")
     size = (config.data.get("init_args") or {}).get("batch_size")
     if training and isinstance(size, int) and size > 0:
         check_batch(size, trainer.world_size, config.trainer.accumulate_grad_batches or 1)

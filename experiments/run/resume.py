@@ -153,9 +153,12 @@ def set_rng_state(state: dict[str, Any]) -> None:
 def part_ways(rank: int) -> None:
     """Move a process's generator on, so that processes drop different units of their rows; the first one's stays.
 
-    Another seed would do, but the order of the rows, which all share, is a function of the seed.
+    Another seed would do on a CPU too, but the order of the rows, which all share, is a function of that seed. A GPU's
+    generator counts kernels, not numbers, and does not move on so.
     """
     torch.rand(rank * 1009)
+    if rank and torch.cuda.is_available():
+        torch.cuda.manual_seed(torch.initial_seed() + rank)
 
 
 def _of_all(trainer: Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
