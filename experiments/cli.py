@@ -14,7 +14,7 @@ from experiments import defaults, monitors, parsing
 from experiments.command import answer, innermost, told
 from experiments.machine import device_defaults
 from experiments.messages import FACTS, Parser
-from experiments.run import finding
+from experiments.run import finding, strategy
 from experiments.run.amend import amendment
 from experiments.run.callbacks import run_callbacks
 from experiments.run.changes import Changes
@@ -180,29 +180,37 @@ class EvenhandCLI(LightningCLI):
         settings.profiler = settings.get("profiler") or Unprofiled()
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         settings.plugins = run_plugins(_as_list(settings.get("plugins")), files)
-        return self._instantiate_trainer({**settings, **kwargs}, [])
+        trainer = self._instantiate_trainer({**settings, **kwargs}, [])
+        strategy.prepare(trainer, self.model, self.start.changes)
+        return trainer
 
     def before_fit(self) -> None:
         """Say what was chosen where no model was typed."""
+        self.whole = strategy.whole(self.trainer, self.model)
         if self.said and self.trainer.is_global_zero:
             print(self.said, flush=True)
 
     def after_fit(self) -> None:
         """Test the best checkpoint, unless told not to, and say where everything is."""
-        if not self.config.fit.test_at_end:
+        path = None if self.record is None else best_path(self.trainer)
+        in_parts = self.record is not None and self.whole is not None and path is None  # the weights, in no checkpoint
+        if not self.config.fit.test_at_end or in_parts:
             if self.record is not None and self.trainer.is_global_zero:
                 self.record.leave_untested(self.trainer)
                 print(summary(self.record.content, self.record.directory))
             return
         if self.record is None:
-            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+            self.trainer.test(self.whole or self.model, datamodule=self.datamodule, verbose=False)
             return
-        path = best_path(self.trainer)
         # Weight averaging, its work done, would load the weights that were averaged and not their average (2.6.6).
         kept: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
         kept[:] = [callback for callback in kept if not isinstance(callback, WeightAveraging)]
         self.trainer.test(
-            self.model, datamodule=self.datamodule, ckpt_path=path, weights_only=True if path else None, verbose=False
+            self.whole or self.model,
+            datamodule=self.datamodule,
+            ckpt_path=path,
+            weights_only=True if path else None,
+            verbose=False,
         )
         if self.trainer.is_global_zero:
             print(summary(self.record.content, self.record.directory))

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor, distributed, nn
 from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
@@ -229,7 +230,11 @@ class LitModel(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Keep the norm of all gradients at the last step of an epoch, ahead of clipping."""
-        if self.trainer.is_last_batch:
+        if not self.trainer.is_last_batch:
+            return
+        # Nobody knows it here where a process has parts of them, or where they are still scaled for 16-mixed.
+        scaled = self.trainer.precision == "16-mixed" and getattr(optimizer, "_step_supports_amp_scaling", False)
+        if not scaled and not isinstance(self.trainer.strategy, FSDPStrategy):
             gradients = [one.grad for one in self.parameters() if one.grad is not None]
             self._gradient_norm = nn.utils.get_total_norm(gradients)
 

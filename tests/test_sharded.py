@@ -1,8 +1,13 @@
-"""Fully sharded parameters, which Lightning has for GPUs alone: torch's own on two processes of a CPU."""
+"""Fully sharded parameters, which Lightning has for GPUs alone: on two processes of a CPU."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +54,63 @@ def test_sharded_parameters_are_stepped_as_whole_ones_and_decay_where_those_do()
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     multiprocessing.spawn(work, args=(port,), nprocs=2)
+
+
+PROGRAM = Path(__file__).with_name("fsdp_on_cpu.py")
+WORDS = "fit --data Diabetes --data.batch_size 50 --model LitMLP --model.dropout 0 --model.norm layer"
+WORDS += " --trainer.max_epochs 4 --trainer.accelerator cpu --trainer.devices 2 --seed_everything 1 --experiment e"
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A fit of two processes by its name and what it has besides; its record, and the state of its last checkpoint."""
+    root = tmp_path_factory.mktemp("sharded")
+
+    def fit(name: str, *words: str) -> dict[str, Any]:
+        more = [*words, "--run", name, "--figures", "false", "--trainer.default_root_dir", str(root)]
+        done = subprocess.run([sys.executable, PROGRAM, *WORDS.split(), *more], capture_output=True, text=True)
+        path = root / "runs" / "e" / name
+        record = json.loads((path / "record.json").read_text()) if path.exists() else {}
+        last = path / "checkpoints" / "last.ckpt"
+        state = torch.load(last, weights_only=True)["state_dict"] if last.exists() else {}
+        return {**record, "code": done.returncode, "said": done.stderr, "state": state}
+
+    return fit
+
+
+FSDP = ("--trainer.strategy", "fsdp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--trainer.gradient_clip_val", "0.1"), ("--trainer.precision", "bf16-mixed")])
+def test_a_fit_learns_measures_and_keeps_what_one_with_whole_weights_does(run: Run, more: tuple[str, ...]) -> None:
+    name = "-".join(("whole", *more))
+    float32 = [word for word in more if word not in ("--trainer.precision", "bf16-mixed")]  # autocast is CUDA's here
+    expected, there = run(name, *float32), run(f"sharded{name}", *FSDP, *more)
+    assert there["code"] == 0, there["said"]
+    assert there["status"] == "finished"
+    assert there["metrics"] == pytest.approx(expected["metrics"], rel=1e-5)
+    assert there["parameters"] == expected["parameters"]
+    for name, value in expected["state"].items():
+        torch.testing.assert_close(there["state"][name], value, atol=1e-5, rtol=1e-5)
+        assert there["state"][name].dtype == value.dtype
+    assert torch.equal(there["state"]["task.center"], expected["state"]["task.center"])
+
+
+@pytest.mark.slow
+def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(run: Run) -> None:
+    run("halves", *FSDP, "--trainer.max_epochs", "2")
+    halves, once = run("halves", *FSDP), run("once", *FSDP)
+    assert halves["resumed"]
+    assert halves["metrics"] == once["metrics"]
+    assert all(torch.equal(value, once["state"][name]) for name, value in halves["state"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", ["--model.compile true", "--trainer.callbacks+=EMAWeightAveraging"])
+def test_what_parts_of_weights_cannot_do_is_refused(run: Run, more: str) -> None:
+    refused = run("refused", *FSDP, *more.split())
+    assert refused["code"] == 2
+    assert "use ddp" in refused["said"]
+    assert not refused["state"]

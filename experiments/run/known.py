@@ -15,7 +15,9 @@ from experiments.run.reading import process
 from lit_models import LitModel
 
 
-def known(directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel) -> dict[str, Any]:
+def known(
+    directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel, parameters: int
+) -> dict[str, Any]:
     """Plain values for the record.
 
     Args:
@@ -23,6 +25,7 @@ def known(directory: RunDirectory, config: dict[str, Any], trainer: Trainer, mod
         config: As it runs.
         trainer: With its optimizers made.
         model: What is trained.
+        parameters: Numbers that it learns.
     """
     data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
     return {
@@ -36,7 +39,7 @@ def known(directory: RunDirectory, config: dict[str, Any], trainer: Trainer, mod
         "task": data.task,
         "seed": config["seed_everything"],
         "rank_by": f"test/{model.task.rank_by}",
-        "parameters": sum(one.numel() for one in model.parameters() if one.requires_grad),
+        "parameters": parameters,
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
         "notes": list(data.notes),

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules import DataModule
 from experiments.exits import Diverged, Interrupted
 from experiments.figures.writing import write_figures
+from experiments.run.checkpoint_io import read
 from experiments.run.checkpoints import CONFIG
 from experiments.run.continuing import Start, keep_config
 from experiments.run.data import write_data
@@ -62,17 +63,25 @@ class RunRecord(Callback):
         self.start = start or Start()
         self.figures = figures
         self.content: dict[str, Any] = {"command": shlex.join(command)}
+        self._parameters = 0
         self._started = 0.0
         self._seconds = 0.0  # of the sessions before this one
         self._loaded: dict[str, Any] | None = None
         os.environ[LAUNCHED] = directory.run  # read by processes that are launched from here
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Count the parameters, of which FSDP leaves a process but a part."""
+        self._parameters = sum(one.numel() for one in pl_module.parameters() if one.requires_grad)
+        if trainer.strategy.restore_checkpoint_after_setup and self.start.checkpoint is not None:
+            self.on_load_checkpoint(trainer, pl_module, read(self.start.checkpoint))  # Lightning's comes too late
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Everything that is known before the first step."""
         os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
         self._started = time.monotonic()
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        self.content |= known(self.directory, yaml.safe_load(self.config), trainer, cast(LitModel, pl_module))
+        config, model = yaml.safe_load(self.config), cast(LitModel, pl_module)
+        self.content |= known(self.directory, config, trainer, model, self._parameters)
         if self.start.again:
             self.content["started"] = read_record(self.directory.path)["started"]
         if self._loaded is not None:

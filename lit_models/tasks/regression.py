@@ -1,5 +1,8 @@
 """Numbers, in the target's own units."""
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
@@ -27,6 +30,14 @@ class Regression(Task):
         """Standardize with these from now on."""
         self.center.copy_(center)
         self.scale.copy_(scale)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or cast as any module, but for the targets' statistics: float64 where weights have fewer bits too."""
+        center, scale = self.center, self.scale
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.center.dtype != torch.float64:
+            self.center, self.scale = center.to(self.center.device), scale.to(self.scale.device)
+        return self
 
     def loss_target(self, target: Tensor) -> Tensor:
         """(N,) or (N, R) -> (N, R), standardized."""
