@@ -186,17 +186,14 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
-        rank, world_size = process_of(self.trainer)
-        return self._loader_of(
-            "train",
-            self.batch_size,
-            shuffle=True,
-            seed=torch.initial_seed(),
-            rank=rank,
-            world_size=world_size,
-            balance=self._balance(),
-            accumulate=accumulated_by(self.trainer),
-        )
+        return self._loader_of("train", self.batch_size, balance=self._balance(), **self._trained())
+
+    def train_batches(self) -> int:
+        """How many batches that loader has; where it is this class's, without preparing all rows for it."""
+        if type(self).train_dataloader is not DataModule.train_dataloader:
+            return len(self.train_dataloader())
+        rows = {"row": self.split_now().train}
+        return len(TensorLoader(rows, self.batch_size, **self._trained()))
 
     def val_dataloader(self) -> Batches | list[Batches]:
         """Validation rows in order; no loader where there are none."""
@@ -328,6 +325,12 @@ class DataModule(LightningDataModule):
             raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
         return self.targets(self.split_now().train)
 
+    def _trained(self) -> dict[str, Any]:
+        """Settings of the loader of the train rows."""
+        rank, world_size = process_of(self.trainer)
+        settings = {"shuffle": True, "seed": torch.initial_seed(), "rank": rank, "world_size": world_size}
+        return {**settings, "accumulate": accumulated_by(self.trainer)}
+
     def _evaluation_loader(self, name: str) -> Batches:
         # Nothing is learned from these batches, so their size is chosen for speed, not for the result.
         rank, world_size = process_of(self.trainer)
@@ -337,7 +340,7 @@ class DataModule(LightningDataModule):
     def _loader_of(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         """Batches of a part, from where its rows are placed."""
         tensors, transform, device = self._sliced(part), self.transform(part), device_of(self.trainer)
-        if transform is None:  # what a transform adds is made in the computer's memory
+        if transform is None or transform.device == device:
             tensors = placed(tensors, self.device, device)
         loader = TensorLoader(tensors, batch_size, transform=transform, **settings)
         loader.device = device

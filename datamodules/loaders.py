@@ -34,6 +34,11 @@ class Transform(Protocol):
     draws: int
     """How many random numbers it takes a row; 0 for none."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where it makes what it adds, from rows that are there."""
+        ...
+
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
         """Change a batch of n rows by random numbers (n, draws) in [0, 1).
 

@@ -74,14 +74,17 @@ class TensorLoader(Loader):
 
     def begin(self) -> Callable[[slice], Batch]:
         """What gives the rows at places of this epoch's order."""
-        order, window = self.order().to(next(iter(self.tensors.values())).device), Window({}, range(0))
+        numbers = self.order()
+        order, window = numbers.to(next(iter(self.tensors.values())).device), Window({}, range(0))
+        # A device would have to be waited for, to say how long the rows of each batch are.
+        lengths = self.tensors["lengths"].cpu()[numbers] if "lengths" in self.tensors else None
         row_bytes = sum(column[:1].nbytes for column in self.tensors.values())
         ahead = max(1, WINDOW_BYTES // max(1, self.batch_size * row_bytes)) * self.batch_size
 
         def take(places: slice) -> Batch:
             nonlocal window
-            if "lengths" in self.tensors:  # each batch has a length of its own
-                steps = self._longest(order[places.start - self.rank : places.stop])
+            if lengths is not None:  # each batch has a length of its own
+                steps = self._longest(lengths[places.start - self.rank : places.stop])
                 rows = order[places]
                 return {
                     name: (column[..., :steps] if name == "x" else column)[rows]
@@ -97,6 +100,6 @@ class TensorLoader(Loader):
 
         return take
 
-    def _longest(self, rows: Tensor) -> int:
+    def _longest(self, lengths: Tensor) -> int:
         """Steps of the longest of some rows that are padded; more of them are not worth their time."""
-        return int(self.tensors["lengths"][rows].max())
+        return int(lengths.max())

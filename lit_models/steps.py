@@ -12,7 +12,8 @@ def total_steps(trainer: Trainer) -> int:
     """Optimizer steps of the whole fit, known before it starts.
 
     ``Trainer.estimated_stepping_batches`` answers the same, and makes the loaders on the way: a resumed run's loader
-    then has lost its place (Lightning issue 20550). Here a second loader is made, asked for its length and dropped.
+    then has lost its place (Lightning issue 20550). Here a data module is asked that can say it (``train_batches``); of
+    another a second loader is made, asked for its length and dropped.
 
     Raises:
         ConfigError: Where neither epochs nor steps limit the run.
@@ -21,8 +22,8 @@ def total_steps(trainer: Trainer) -> int:
         if trainer.max_steps < 0:
             raise ConfigError("a schedule over the whole run needs its length; set --trainer.max_epochs or max_steps")
         return trainer.max_steps
-    loader = trainer.fit_loop._data_source.dataloader()
-    batches = len(loader)
+    count = getattr(getattr(trainer, "datamodule", None), "train_batches", None)
+    batches = len(trainer.fit_loop._data_source.dataloader()) if count is None else count()
     limit = trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
     callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class

@@ -19,6 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # where tiny_package is
 Fit = Callable[..., dict[str, Any]]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The suite is about a CPU, bit for bit, on a machine with GPUs too; ``-m gpu`` asks for one."""
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def mnist1d_made_once() -> Iterator[None]:
     """Its rows, the same every time, take a second to make, and half of the tests that train would have them made."""

@@ -1,11 +1,16 @@
 """One CUDA device: what a CPU computes, in half precision too, compiled, with the data on the device or pinned."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from conftest import Fit
+
+from experiments.__main__ import main
+from experiments.run.resume import part_ways
 
 pytestmark = [
     pytest.mark.gpu,
@@ -70,9 +75,32 @@ def test_batches_reach_the_model_on_the_device(fit: Fit, monkeypatch: pytest.Mon
     assert devices == {"cuda"}
 
 
-def test_fully_sharded_training_leaves_a_checkpoint_that_predicts(fit: Fit) -> None:
-    from experiments.__main__ import main
+@pytest.mark.usefixtures("whole_floats")
+@pytest.mark.parametrize("place", ["auto", "cpu"])
+def test_images_are_changed_and_normalized_on_the_device_as_on_the_cpu(fit: Fit, tmp_path: Path, place: str) -> None:
+    images = numpy.random.default_rng(0).integers(0, 256, (90, 8, 8), dtype=numpy.uint8)
+    numpy.savez(tmp_path / "images.npz", images=images, labels=numpy.arange(90) % 3)
+    words = ["--data", "ImageData", "--data.path", str(tmp_path / "images.npz"), "--model", "LitCNN"]
+    words += ["--data.augment", "{flip: 0.5, crop: 1, jitter: 0.1}", "--model.dropout", "0", *WORDS[2:]]
+    there, here = fit(*words, *GPU, "--data.device", place), fit(*words, *CPU)
+    assert there["metrics"] == pytest.approx(here["metrics"], abs=1e-4)
 
-    record = fit(*WORDS, "--model", "LitTransformer", *GPU, "--trainer.strategy", "fsdp")
+
+def test_no_two_processes_draw_the_same() -> None:
+    draws = []
+    for rank in range(4):
+        torch.manual_seed(5)
+        part_ways(rank)
+        draws.append(tuple(torch.rand(4, device="cuda").tolist()))
+    assert len(set(draws)) == 4
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_fully_sharded_training_leaves_a_checkpoint_that_predicts(fit: Fit, precision: str) -> None:
+    words = ["--data", "TinyRegression", *WORDS[2:], "--model", "LitTransformer", "--trainer.precision", precision]
+    record, whole = fit(*words, *GPU, "--trainer.strategy", "fsdp"), fit(*words, *GPU)
     (best,) = (record["path"] / "checkpoints").glob("best*")
+    states = [torch.load(run["path"] / "checkpoints" / "last.ckpt", weights_only=True) for run in (record, whole)]
+    one, other = (state["state_dict"]["task.center"] for state in states)
+    assert torch.equal(one.cpu(), other.cpu())
     assert main(["test", "--trust", "tiny_package", "--ckpt_path", str(best), *CPU, "--trainer.strategy", "auto"]) == 0

@@ -4,14 +4,17 @@ Without a CUDA device the "meta" device stands for it: tensors have a place and 
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from lightning.pytorch import Trainer
 from small import model_for, quiet_trainer, small_data
 
-from datamodules import placing
+from datamodules import ImageData, placing
+from datamodules.imaging.augmentation import Augment
 from datamodules.tensor_loader import TensorLoader
 from lit_models import LitMLP
 
@@ -59,6 +62,34 @@ def test_a_loader_of_each_part_is_told_where_its_batches_go(monkeypatch: pytest.
     assert asked == [META] * 3
     data.device = "cpu"
     assert data.train_dataloader().tensors["x"].device.type == "cpu"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("normalize", "free", "there"), [("standard", 10**6, True), ("standard", 999, False), ("quantile", 10**6, False)]
+)
+def test_images_wait_on_the_device_as_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, normalize: Any, free: int, there: bool
+) -> None:
+    images = numpy.random.default_rng(0).integers(0, 256, (40, 6, 5, 3), dtype=numpy.uint8)
+    numpy.savez(tmp_path / "images.npz", images=images, labels=numpy.arange(40) % 2)
+    augment = Augment(flip=0.5, crop=1, jitter=0.1)
+    data = ImageData(str(tmp_path / "images.npz"), batch_size=8, normalize=normalize, augment=augment)
+    data.setup("fit")
+    monkeypatch.setattr(placing, "free_memory", lambda device: free)
+    for module in ("datamodules.base", "datamodules.imaging.base"):
+        monkeypatch.setattr(f"{module}.device_of", lambda trainer: META)
+    for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
+        for batch in loader:
+            assert batch["x"].shape[1:] == (3, 6, 5)
+            assert {batch[name].is_meta for name in ("x", "y", "row")} == {there}
+
+
+def test_the_length_of_an_epoch_is_known_without_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small_data(torch.randn(61, 4), torch.arange(61) % 3, batch_size=8)
+    data.setup("fit")
+    expected = len(data.train_dataloader())
+    monkeypatch.setattr(type(data), "part", None)
+    assert data.train_batches() == expected == 6
 
 
 def gpu_trainer(**kwargs: Any) -> Trainer:

@@ -1,6 +1,7 @@
 """Random changes of training images, a whole batch at a time."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -59,9 +60,10 @@ class Augment:
 
     def _cropped(self, x: Tensor, down: Tensor, right: Tensor) -> Tensor:
         rows, _, height, width = x.shape
+        there = partial(torch.arange, device=x.device)
         starts = [(u * (2 * self.crop + 1)).long().view(-1, 1) for u in (down, right)]
-        of_rows, of_columns = starts[0] + torch.arange(height), starts[1] + torch.arange(width)  # (N, H), (N, W)
+        of_rows, of_columns = starts[0] + there(height), starts[1] + there(width)  # (N, H), (N, W)
         bordered = pad(x, [self.crop] * 4)
         # Three index tensors around a slice put the sliced channels last.
-        cut = bordered[torch.arange(rows).view(-1, 1, 1), :, of_rows.unsqueeze(2), of_columns.unsqueeze(1)]
+        cut = bordered[there(rows).view(-1, 1, 1), :, of_rows.unsqueeze(2), of_columns.unsqueeze(1)]
         return cut.permute(0, 3, 1, 2).contiguous()

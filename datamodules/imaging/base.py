@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from datamodules.base import DataModule
+from datamodules.devices import device_of
 from datamodules.imaging.augmentation import Augment
 from datamodules.imaging.batches import ImageBatches
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.inputs import ImageInputs
 from datamodules.imaging.statistics import count_levels, learn_levels
 from datamodules.loaders import Transform
-from datamodules.normalization import Normalizer
+from datamodules.normalization import Normalizer, Quantiles
+from datamodules.placing import placed
 from datamodules.rows import Rows
 from datamodules.tables.targets import Target, check_train_targets
 
@@ -43,6 +45,7 @@ class PixelData(DataModule):
         self.image_column = "path"
         self._given: tuple[Tensor | None, Tensor | None] = (None, None)
         self._images: Tensor
+        self._placed: Tensor
         self._target: Target
         self._about: polars.DataFrame | None = None
         self._sha = ""
@@ -64,7 +67,8 @@ class PixelData(DataModule):
             test: Rows of a test part that they come with.
             about: Columns that the split may go by.
         """
-        self._images, self._target, self._given, self._about = images, target, (val, test), about
+        self._images = self._placed = images
+        self._target, self._given, self._about = target, (val, test), about
         _, self.task, self.num_outputs, self.class_names = target
         self.input_shape = tuple(images.shape[1:])
         check_train_targets(target, self.split_now().train)
@@ -94,7 +98,15 @@ class PixelData(DataModule):
 
     def transform(self, part: str) -> Transform:
         """What adds a batch's images: changed at random in training, and normalized."""
-        return ImageBatches(self._images, self.inputs, self.augment if part == "train" else None)
+        return ImageBatches(self._there(), self.inputs, self.augment if part == "train" else None)
+
+    def _there(self) -> Tensor:
+        """The images, all three parts of them, on the device that trains where they may be and fit."""
+        device = device_of(self.trainer)
+        by_rank = isinstance(self.statistics, Quantiles)  # which is found on a CPU
+        if self._placed.device != device and not by_rank:
+            self._placed = placed({"x": self._images}, self.device, device)["x"]
+        return self._images if by_rank else self._placed
 
     def _sliced(self, part: str) -> dict[str, Tensor]:
         assert self.split is not None

@@ -1,5 +1,6 @@
 """From row numbers to batches of normalized images."""
 
+import torch
 from torch import Tensor
 
 from datamodules.imaging.augmentation import Augment
@@ -10,7 +11,7 @@ from datamodules.loaders import Batch
 class ImageBatches:
     """Picks the images of a batch's rows, changes them at random where asked, and normalizes them.
 
-    The images themselves stay bytes in memory and are never copied as a whole.
+    The images themselves stay bytes, and what is made of them is made where they are.
 
     Args:
         images: Bytes (N, C, H, W).
@@ -20,13 +21,18 @@ class ImageBatches:
 
     def __init__(self, images: Tensor, inputs: ImageInputs, augment: Augment | None = None) -> None:
         self.images = images
-        self.inputs = inputs
+        self.inputs = inputs.on(images.device)
         self.augment = augment
         self.draws = augment.draws if augment else 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
 
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
         """Add ``x`` (n, C, H, W) float32 to a batch with ``row`` (n,), by random numbers (n, draws)."""
         x = self.images[batch["row"]]
         if self.augment:
-            x = self.augment(x, uniform)
+            x = self.augment(x, uniform.to(x.device))
         return {**self.inputs.tensors(x), **batch}

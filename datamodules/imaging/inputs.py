@@ -47,6 +47,10 @@ class ImageInputs:
         """Of bytes (N, C, H, W), or numbers in [0, 255], ``x`` float32 of the same shape."""
         return {"x": self.normalizer.apply(pixels)}
 
+    def on(self, device: torch.device) -> "ImageInputs":
+        """The same, its statistics where the pixels are."""
+        return replace(self, normalizer=type(self.normalizer)(*(one.to(device) for one in self.normalizer)))
+
     def state_dict(self) -> dict[str, Any]:
         """Channels, size and the index file's column."""
         return {

@@ -67,11 +67,11 @@ class Block(nn.Module):
         if not self.training:
             normed: Tensor = self.norm(x)
             return normed
-        counts = ~padding
-        steps: Tensor = self.norm(x.transpose(1, 2)[counts])  # (all rows' steps, C)
-        grid = steps.new_zeros(x.shape[0], x.shape[2], x.shape[1])
-        grid[counts] = steps
-        return grid.transpose(1, 2)
+        grid = x.transpose(1, 2)  # (N, L, C)
+        counts = (~padding).flatten().nonzero().squeeze(1)  # a GPU is waited for once, not by both of the next two
+        steps: Tensor = self.norm(grid.reshape(-1, grid.shape[2]).index_select(0, counts))  # (all rows' steps, C)
+        flat = steps.new_zeros(padding.numel(), grid.shape[2]).index_copy(0, counts, steps)
+        return flat.view(grid.shape).transpose(1, 2)
 
 
 class ConvNet(nn.Module):
