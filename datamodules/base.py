@@ -101,6 +101,7 @@ class DataModule(LightningDataModule):
         self.statistics: Normalizer | None = None
         self.target_statistics: Statistics | None = None
         self._rows: Rows | None = None
+        self._copies: int | None = None
 
     @abstractmethod
     def load(self) -> Rows:
@@ -182,7 +183,9 @@ class DataModule(LightningDataModule):
 
     def duplicates(self) -> int | None:
         """How many rows are an exact copy of an earlier one; None where nobody looked."""
-        return int((self._first != torch.arange(len(self._first))).sum())
+        if self._copies is None:
+            self._looked_for_copies()
+        return self._copies
 
     def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
@@ -306,11 +309,12 @@ class DataModule(LightningDataModule):
     def _splittable(self) -> Splittable:
         rows = self.rows
         labels = Labels(rows.y, self.class_names) if self._stratifies() else None
-        return Splittable(self._first, labels, rows.about, rows.val, rows.test)
+        return Splittable(self._looked_for_copies(), labels, rows.about, rows.val, rows.test)
 
-    @cached_property
-    def _first(self) -> Tensor:
-        return self._first_copies()
+    def _looked_for_copies(self) -> Tensor:
+        first = self._first_copies()
+        self._copies = int((first != torch.arange(len(first))).sum())
+        return first
 
     def _first_copies(self) -> Tensor:
         return first_copies(*self.rows.tensors())

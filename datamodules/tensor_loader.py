@@ -9,7 +9,7 @@ from torch import Tensor
 from datamodules.loaders import Batch, Loader, Transform
 from datamodules.order import balanced_order, generator
 
-WINDOW_BYTES = 1 << 23
+WINDOW_BYTES = 1 << 22
 """About so many bytes of coming batches are picked out of the rows at once; each batch is then a slice of them."""
 
 

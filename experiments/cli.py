@@ -23,6 +23,7 @@ from experiments.run.checkpoints import best_path, config_in
 from experiments.run.continuing import LAST, Start, beneath, decide, find_run, typed
 from experiments.run.directory import RunDirectory
 from experiments.run.early import check_devices
+from experiments.run.heap import Heap, give_back
 from experiments.run.plugins import run_plugins
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
@@ -52,6 +53,7 @@ class EvenhandCLI(LightningCLI):
         self.command = command
         self.allowed = allowed or []
         self.said = ""
+        give_back()
         verb = {name: skip for name, skip in self.subcommands().items() if args[:1] == [name]}
         if verb:  # setting up the other three takes a tenth of a second
             self.subcommands = lambda: verb  # type: ignore[method-assign]
@@ -176,7 +178,7 @@ class EvenhandCLI(LightningCLI):
                 self.start = Start(Path(config.ckpt_path), changes)
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
-        settings.callbacks = [*callbacks, *progress_bar(settings), Watch()]
+        settings.callbacks = [*callbacks, *progress_bar(settings), Heap(), Watch()]
         settings.profiler = settings.get("profiler") or Unprofiled()
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         settings.plugins = run_plugins(_as_list(settings.get("plugins")), files)

@@ -1,0 +1,56 @@
+"""Memory goes back to the system while rows are read, and stays while a model runs."""
+
+from typing import Any
+
+import pytest
+from conftest import Fit
+
+from experiments.run import heap
+from lit_models import LitModel
+
+BACK, KEPT = [(-1, 2**17), (-3, 2**20)], [(-3, 2**25), (-1, 2**31 - 1)]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What glibc was told, and what was done in between."""
+    told: list[object] = []
+    for name in heap.CHOSEN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(heap, "_mallopt", lambda name, value: told.append((name, value)))
+    return told
+
+
+def test_a_fit_reads_first_and_keeps_from_its_first_step_on(
+    fit: Fit, told: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = LitModel.training_step
+
+    def noted(self: LitModel, *args: Any) -> Any:
+        told.append("step")
+        return step(self, *args)
+
+    monkeypatch.setattr(LitModel, "training_step", noted)
+    fit("--data", "tiny_package.Tiny", "--model", "LitLinear", "--trainer.max_epochs", "1")
+    assert told[:2] == BACK
+    assert told[2:4] == KEPT
+    assert told.index("step") > 3
+    assert BACK[0] not in told[2:]
+
+
+@pytest.mark.parametrize("name", heap.CHOSEN)
+def test_what_a_person_chose_stays(told: list[object], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    heap.give_back()
+    heap.keep()
+    assert told == []
+
+
+def test_other_c_libraries_are_left_alone(told: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.confstr", _unknown)
+    heap.keep()
+    assert told == []
+
+
+def _unknown(name: str) -> str:
+    raise ValueError(f"unrecognized configuration name {name}")
