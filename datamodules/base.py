@@ -192,8 +192,9 @@ class DataModule(LightningDataModule):
         return self._loader_of("train", self.batch_size, balance=self._balance(), **self._trained())
 
     def train_batches(self) -> int:
-        """How many batches that loader has; where it is this class's, without preparing all rows for it."""
-        if type(self).train_dataloader is not DataModule.train_dataloader:
+        """How many batches that loader has; where it is this class's and of its rows, without preparing them for it."""
+        own = any(getattr(type(self), name) is not getattr(DataModule, name) for name in ("train_dataloader", "part"))
+        if own:
             return len(self.train_dataloader())
         rows = {"row": self.split_now().train}
         return len(TensorLoader(rows, self.batch_size, **self._trained()))
@@ -344,7 +345,7 @@ class DataModule(LightningDataModule):
     def _loader_of(self, part: str, batch_size: int, **settings: Any) -> TensorLoader:
         """Batches of a part, from where its rows are placed."""
         tensors, transform, device = self._sliced(part), self.transform(part), device_of(self.trainer)
-        if transform is None or transform.device == device:
+        if transform is None or getattr(transform, "device", torch.device("cpu")) == device:
             tensors = placed(tensors, self.device, device)
         loader = TensorLoader(tensors, batch_size, transform=transform, **settings)
         loader.device = device

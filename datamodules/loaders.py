@@ -29,15 +29,13 @@ class Batches(Protocol):
 
 
 class Transform(Protocol):
-    """What is done to a batch after it was sliced, such as augmentation."""
+    """What is done to a batch after it was sliced, such as augmentation.
+
+    One that has a ``device`` makes what it adds there, and is given rows that are there; others work on the CPU.
+    """
 
     draws: int
     """How many random numbers it takes a row; 0 for none."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where it makes what it adds, from rows that are there."""
-        ...
 
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
         """Change a batch of n rows by random numbers (n, draws) in [0, 1).

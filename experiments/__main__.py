@@ -11,7 +11,7 @@ from experiments.packaged import resolve
 # How long torch's threads spin for each other before they sleep, unless somebody chose it. By libgomp's default they
 # spin for milliseconds: beside one other busy process on two cores, a small CNN's epoch then took 20 s instead of 0.5.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-# polars gives memory back that nobody wants after ten seconds by its own choice, when others have asked for as much.
+# polars gives memory back half a second to a second after nobody wants it, when others have asked for as much.
 os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:50,muzzy_decay_ms:0")
 
 HELP = """usage: evenhand VERB ...

@@ -199,6 +199,8 @@ class EvenhandCLI(LightningCLI):
         if not self.config.fit.test_at_end or in_parts:
             if self.record is not None and self.trainer.is_global_zero:
                 self.record.leave_untested(self.trainer)
+                if in_parts and self.config.fit.test_at_end:
+                    print("the test rows were not looked at: fsdp leaves whole weights in checkpoints alone")
                 print(summary(self.record.content, self.record.directory))
             return
         if self.record is None:

@@ -12,7 +12,7 @@ SAID_EVERY_TIME = (
     ".*callbacks used to create the checkpoint need to be provided.*",  # testing needs none of them
     ".*Total length of `list` across ranks is zero.*",  # no row validates, as somebody asked
     r".*barrier\(\): using the device under current context.*",  # torchmetrics', on several GPUs
-    ".*GPU available but not used.*",  # as somebody typed
+    ".*GPU available but not used.*",  # somebody typed so, or no float64
     ".*The dirpath has changed from.*",  # a run that goes on from another run's checkpoint has a folder of its own
 )
 

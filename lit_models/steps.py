@@ -22,8 +22,9 @@ def total_steps(trainer: Trainer) -> int:
         if trainer.max_steps < 0:
             raise ConfigError("a schedule over the whole run needs its length; set --trainer.max_epochs or max_steps")
         return trainer.max_steps
-    count = getattr(getattr(trainer, "datamodule", None), "train_batches", None)
-    batches = len(trainer.fit_loop._data_source.dataloader()) if count is None else count()
+    source = trainer.fit_loop._data_source
+    count = getattr(source.instance, "train_batches", None)
+    batches = len(source.dataloader()) if count is None else count()
     limit = trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
     callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class

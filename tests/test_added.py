@@ -37,6 +37,7 @@ def test_every_setting_may_be_new(capsys: pytest.CaptureFixture[str]) -> None:
         found[name] = list(Changes.between(yaml.safe_dump(config), now).values)
         inner[key] = value
     others = {"model.hidden", "trainer.max_epochs", "trainer.enable_model_summary", "trainer.num_sanity_val_steps"}
+    others |= {"trainer.devices"}
     assert others < found.keys()  # typed, or with another default here than Lightning's
     assert {"data.ratios", "model.mixup", "model.steps_per_execution", "trainer.gradient_clip_val"} < found.keys()
     assert {name: names for name, names in found.items() if names} == {name: [name] for name in others}

@@ -46,11 +46,15 @@ def test_what_a_person_chose_stays(told: list[object], monkeypatch: pytest.Monke
     assert told == []
 
 
-def test_other_c_libraries_are_left_alone(told: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", [ValueError, OSError, None, "other 1.2"])
+def test_other_c_libraries_are_left_alone(
+    told: list[object], monkeypatch: pytest.MonkeyPatch, answer: type[Exception] | str | None
+) -> None:
+    def _unknown(name: str) -> str | None:
+        if isinstance(answer, type):
+            raise answer(name)
+        return answer
+
     monkeypatch.setattr("os.confstr", _unknown)
     heap.keep()
     assert told == []
-
-
-def _unknown(name: str) -> str:
-    raise ValueError(f"unrecognized configuration name {name}")

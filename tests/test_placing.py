@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 from small import model_for, quiet_trainer, small_data
 
-from datamodules import ImageData, placing
+from datamodules import DataModule, ImageData, placing
 from datamodules.imaging.augmentation import Augment
 from datamodules.tensor_loader import TensorLoader
 from lit_models import LitMLP
@@ -88,8 +88,25 @@ def test_the_length_of_an_epoch_is_known_without_its_rows(monkeypatch: pytest.Mo
     data = small_data(torch.randn(61, 4), torch.arange(61) % 3, batch_size=8)
     data.setup("fit")
     expected = len(data.train_dataloader())
-    monkeypatch.setattr(type(data), "part", None)
-    assert data.train_batches() == expected == 6
+    with monkeypatch.context() as patch:
+        patch.setattr(DataModule, "part", None)  # whose rows would be prepared
+        assert data.train_batches() == expected == 6
+    twice = lambda self, name: {key: one.repeat_interleave(2, 0) for key, one in DataModule.part(self, name).items()}  # noqa: E731
+    monkeypatch.setattr(type(data), "part", twice)
+    assert data.train_batches() == len(data.train_dataloader()) == 11
+
+
+def test_changes_of_a_persons_own_need_not_say_where_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Doubled:
+        draws = 0
+
+        def __call__(self, batch: dict[str, torch.Tensor], uniform: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {**batch, "x": 2 * batch["x"]}
+
+    data = small_data(torch.ones(60, 4), torch.arange(60) % 3, normalize="none")
+    data.setup("fit")
+    monkeypatch.setattr(data, "transform", lambda part: Doubled())
+    assert all(bool((batch["x"] == 2).all()) for batch in data.train_dataloader())
 
 
 def gpu_trainer(**kwargs: Any) -> Trainer:

@@ -114,3 +114,11 @@ def test_what_parts_of_weights_cannot_do_is_refused(run: Run, more: str) -> None
     assert refused["code"] == 2
     assert "use ddp" in refused["said"]
     assert not refused["state"]
+
+
+@pytest.mark.slow
+def test_weights_of_half_the_bits_leave_the_targets_theirs(run: Run) -> None:
+    whole, halves = run("float32"), run("halves-true", *FSDP, "--trainer.precision", "bf16-true")
+    assert halves["code"] == 0, halves["said"]
+    assert torch.equal(halves["state"]["task.center"], whole["state"]["task.center"])
+    assert halves["metrics"] == pytest.approx(whole["metrics"], rel=0.05)

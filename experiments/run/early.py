@@ -5,6 +5,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import MPSAccelerator
 
 from datamodules.devices import check_batch
+from experiments.machine import started
 from lit_models import ConfigError
 
 FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
@@ -20,7 +21,7 @@ def check_devices(config: Namespace, training: bool) -> None:
     Raises:
         MisconfigurationException: As Lightning says it.
         ValueError: Likewise.
-        ConfigError: For a device that cannot be trained on.
+        ConfigError: For a device that cannot be trained on, or another number of processes than was started.
         DataError: For a batch size that does not divide.
     """
     flags = {name: config.trainer.get(name) for name in FLAGS}
@@ -29,6 +30,12 @@ def check_devices(config: Namespace, training: bool) -> None:
     trainer = Trainer(**plain, **silent)  # type: ignore[arg-type]
     if isinstance(trainer.accelerator, MPSAccelerator):
         raise ConfigError("Apple's GPU has no float64, which targets are measured in; set --trainer.accelerator cpu")
+    cluster = started()
+    if cluster is not None and cluster[1] != trainer.world_size:  # each would be a run of its own, in one folder
+        raise ConfigError(
+            f"{cluster[0]} has started {cluster[1]} processes, and --trainer.devices times --trainer.num_nodes is "
+            f"{trainer.world_size}; leave both out, or have them agree"
+        )
     size = (config.data.get("init_args") or {}).get("batch_size")
     if training and isinstance(size, int) and size > 0:
         check_batch(size, trainer.world_size, config.trainer.accumulate_grad_batches or 1)

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 
 from datamodules import DataModule
 from experiments.run.checkpoint_io import SafeCheckpointIO
+from experiments.run.heap import Heap
 from lit_models import ConfigError, LitModel
 
 BATCH_SIZE, RATE = "data.init_args.batch_size", "model.init_args.optimizer.init_args.lr"
@@ -60,7 +61,7 @@ def find(finder: Namespace, settings: Namespace, model: LitModel, data: DataModu
             "enable_progress_bar": False,
             "max_epochs": LONG,
         }
-        changes |= {"callbacks": [callback], "plugins": [SafeCheckpointIO()], "default_root_dir": folder}
+        changes |= {"callbacks": [callback, Heap()], "plugins": [SafeCheckpointIO()], "default_root_dir": folder}
         trainer = Trainer(**{**settings.as_dict(), **changes})
         if trainer.world_size > 1:
             raise ConfigError(

@@ -52,10 +52,11 @@ def _set(name: int, value: int) -> None:
     if any(one in os.environ for one in CHOSEN):
         return
     try:
-        os.confstr("CS_GNU_LIBC_VERSION")
-    except (AttributeError, ValueError):  # another C library, or none, as on Windows
+        is_glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, ValueError, OSError):  # another C library, or none, as on Windows
         return
-    _mallopt(name, value)
+    if is_glibc:
+        _mallopt(name, value)
 
 
 def _mallopt(name: int, value: int) -> None:

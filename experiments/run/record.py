@@ -70,9 +70,10 @@ class RunRecord(Callback):
         os.environ[LAUNCHED] = directory.run  # read by processes that are launched from here
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Count the parameters, of which FSDP leaves a process but a part."""
+        """Count the parameters, of which FSDP leaves a process but a part; read what it goes on from."""
         self._parameters = sum(one.numel() for one in pl_module.parameters() if one.requires_grad)
-        if trainer.strategy.restore_checkpoint_after_setup and self.start.checkpoint is not None:
+        late = stage == "fit" and trainer.strategy.restore_checkpoint_after_setup
+        if late and self.start.checkpoint is not None:
             self.on_load_checkpoint(trainer, pl_module, read(self.start.checkpoint))  # Lightning's comes too late
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -158,7 +158,7 @@ def part_ways(rank: int) -> None:
     """
     torch.rand(rank * 1009)
     if rank and torch.cuda.is_available():
-        torch.cuda.manual_seed(torch.initial_seed() + rank)
+        torch.cuda.manual_seed(torch.initial_seed() + rank * 1_000_003)  # not the seed of a run beside it
 
 
 def _of_all(trainer: Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:

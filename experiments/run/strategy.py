@@ -16,8 +16,6 @@ from experiments.run.changes import Changes
 from experiments.run.rates import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError, LitModel
 
-HALVES = ("16-true", "bf16-true")
-
 
 def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
     """Settle what nobody chose.
@@ -48,7 +46,7 @@ def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
         changed += [name for part in ("model", "data") for name in changes.under(part) if changes.allows(name)]
         if changed:
             raise ConfigError(f"fsdp does not go on with another {changed[0]} than the checkpoint's; use ddp")
-        if strategy.mixed_precision is None and trainer.precision not in HALVES:
+        if strategy.mixed_precision is None:
             strategy.mixed_precision = MixedPrecision(cast_root_forward_inputs=False)
         plugin.clip_grad_by_norm = partial(_clip, strategy)  # type: ignore[method-assign]
 
@@ -62,9 +60,10 @@ def whole(trainer: Trainer, model: LitModel) -> LitModel | None:
 
 
 def _converted(convert: Callable[[Any], Any], batch: Any) -> Any:
-    """A batch in the precision of the weights, but for what is measured against."""
-    converted = convert(batch)
-    return {**converted, "y": batch["y"]} if isinstance(batch, dict) and "y" in batch else converted
+    """A batch in the precision of the weights, but for what is measured against and what weighs."""
+    if not isinstance(batch, dict):
+        return convert(batch)
+    return {**convert(batch), **{name: batch[name] for name in ("y", "share") if name in batch}}
 
 
 def _clip(strategy: FSDPStrategy, optimizer: Optimizer, clip_val: int | float = 0.0) -> None:

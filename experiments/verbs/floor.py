@@ -8,6 +8,7 @@ from datamodules import DataError
 from experiments.cli import DataCLI
 from experiments.command import answer
 from experiments.papers import read_paper
+from experiments.run.heap import keep
 from experiments.run.table import side_by_side
 from experiments.sweep.grid import parse_seeds
 
@@ -57,6 +58,7 @@ def floor(words: list[str]) -> int:
             cli.datamodule.setup("fit")
             if cli.datamodule.fingerprints() in seen:
                 continue
+            keep()
             seen.append(cli.datamodule.fingerprints())
             config = cli.config[cli.config.subcommand]
             records = [
