@@ -4,7 +4,8 @@
 in Markdown. Everything runs in one process, and ahead of each epoch of ours each rival has one of its own, so that what
 else the machine does meets all of them; the ratio of two epochs is that of such a pair, and the table has the median of
 the ratios and their quartiles, by the process's own CPU time at one thread and by the wall's clock at more. The last
-columns say how many times as long as ours the template and the peers take.
+columns say how many times as long as ours the template and the peers take. What ``fit`` tells malloc it keeps to itself
+here, since the rivals of its process would have that too.
 
 - ours: ``evenhand fit`` as anybody calls it, on a CPU, with metrics, TensorBoard, both checkpoints, the progress and a
   cosine schedule by epochs. An epoch ends where the next begins, everything that is done at its end included.
@@ -41,8 +42,10 @@ from loops import HandWritten, Template, usual_network
 from workloads import WORKLOADS, Clock, Rival, Seconds
 
 from experiments.__main__ import main
+from experiments.run import heap
 from lit_models.optimizers import build_optimizer
 
+heap._mallopt = lambda name, value: None
 EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 5, "lstm": 5, "transformer": 5}
 START = """fit --trust workloads --data workloads.Made --data.duplicates ignore --trainer.callbacks+ workloads.Clock
 --model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch --trainer.accelerator cpu
