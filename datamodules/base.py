@@ -184,12 +184,12 @@ class DataModule(LightningDataModule):
     def duplicates(self) -> int | None:
         """How many rows are an exact copy of an earlier one; None where nobody looked."""
         if self._copies is None:
-            self._looked_for_copies()
+            self._find_copies()
         return self._copies
 
     def train_dataloader(self) -> Batches:
         """Shuffled train rows; the order is a function of the training seed and the epoch."""
-        return self._loader_of("train", self.batch_size, balance=self._balance(), **self._trained())
+        return self._loader_of("train", self.batch_size, balance=self._balance(), **self._train_settings())
 
     def train_batches(self) -> int:
         """How many batches that loader has; where it is this class's and of its rows, without preparing them for it."""
@@ -197,7 +197,7 @@ class DataModule(LightningDataModule):
         if own:
             return len(self.train_dataloader())
         rows = {"row": self.split_now().train}
-        return len(TensorLoader(rows, self.batch_size, **self._trained()))
+        return len(TensorLoader(rows, self.batch_size, **self._train_settings()))
 
     def val_dataloader(self) -> Batches | list[Batches]:
         """Validation rows in order; no loader where there are none."""
@@ -310,9 +310,9 @@ class DataModule(LightningDataModule):
     def _splittable(self) -> Splittable:
         rows = self.rows
         labels = Labels(rows.y, self.class_names) if self._stratifies() else None
-        return Splittable(self._looked_for_copies(), labels, rows.about, rows.val, rows.test)
+        return Splittable(self._find_copies(), labels, rows.about, rows.val, rows.test)
 
-    def _looked_for_copies(self) -> Tensor:
+    def _find_copies(self) -> Tensor:
         first = self._first_copies()
         self._copies = int((first != torch.arange(len(first))).sum())
         return first
@@ -330,7 +330,7 @@ class DataModule(LightningDataModule):
             raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
         return self.targets(self.split_now().train)
 
-    def _trained(self) -> dict[str, Any]:
+    def _train_settings(self) -> dict[str, Any]:
         """Settings of the loader of the train rows."""
         rank, world_size = process_of(self.trainer)
         settings = {"shuffle": True, "seed": torch.initial_seed(), "rank": rank, "world_size": world_size}

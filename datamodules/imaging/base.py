@@ -98,9 +98,9 @@ class PixelData(DataModule):
 
     def transform(self, part: str) -> Transform:
         """What adds a batch's images: changed at random in training, and normalized."""
-        return ImageBatches(self._there(), self.inputs, self.augment if part == "train" else None)
+        return ImageBatches(self._placed_images(), self.inputs, self.augment if part == "train" else None)
 
-    def _there(self) -> Tensor:
+    def _placed_images(self) -> Tensor:
         """The images, all three parts of them, on the device that trains where they may be and fit."""
         device = device_of(self.trainer)
         by_rank = isinstance(self.statistics, Quantiles)  # which is found on a CPU

@@ -162,7 +162,7 @@ class SequenceData(DataModule):
     def _splittable(self) -> Splittable:
         series = self._series
         labels = Labels(self._target.y, self.class_names) if self._stratifies() else None
-        return Splittable(self._looked_for_copies(), labels, series.about, *self._given)
+        return Splittable(self._find_copies(), labels, series.about, *self._given)
 
     def _first_copies(self) -> Tensor:
         """The first series that is equal to each: copies count series, and the windows follow them."""
