@@ -1,4 +1,4 @@
-"""Which devices a run takes where nobody says, and how exact their float32 is."""
+"""Which devices a run takes where nobody says, how exact their float32 is, and what they lack."""
 
 import os
 from typing import Any
@@ -9,6 +9,8 @@ from lightning.fabric.plugins.environments.mpi import MPIEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.accelerators import MPSAccelerator
+
+from lit_models.processor import has_bfloat16
 
 
 def started() -> tuple[str, int] | None:
@@ -36,6 +38,21 @@ def device_defaults() -> dict[str, Any]:
     elif LSFEnvironment.detect() or MPIEnvironment.detect():
         devices = {}
     return {**devices, "accelerator": "cpu"} if MPSAccelerator.is_available() else devices
+
+
+def slowly_computed(precision: str, device: torch.device) -> list[str]:
+    """A sentence where a precision that is there to save time costs some: numbers that a CPU has no instructions for.
+
+    Args:
+        precision: The Trainer's, such as ``bf16-mixed``.
+        device: Where it computes.
+    """
+    if device.type != "cpu" or not precision.startswith("bf16") or has_bfloat16():
+        return []
+    return [
+        f"this processor has no bfloat16, so that {precision} may take many times as long as float32; "
+        "--trainer.precision 32-true trains in float32"
+    ]
 
 
 def whole_floats() -> None:

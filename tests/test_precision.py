@@ -1,9 +1,14 @@
-"""Weights of fewer bits, or of more: what is measured against stays as it is."""
+"""Numbers of fewer bits, or of more: what is measured against stays as it is, and a processor without them trains."""
+
+from typing import Literal
 
 import polars
 import pytest
 import torch
 from conftest import Fit
+
+from experiments import machine
+from lit_models.networks import rnn
 
 WORDS = "--data Diabetes --model LitMLP --model.dropout 0 --trainer.max_epochs 3 --seed_everything 1"
 
@@ -39,3 +44,30 @@ def test_statistics_move_and_come_from_nowhere_as_other_buffers() -> None:
     made.task.set_target_statistics(torch.tensor([1e6 + 1]), torch.tensor([3.0]))
     assert made.to("meta").task.center.is_meta
     assert made.to_empty(device="cpu").task.center.dtype == torch.float64
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_recurrent_layer_stays_in_float32_where_the_processor_has_no_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, cell: Literal["lstm", "gru"]
+) -> None:
+    monkeypatch.setattr(rnn, "has_bfloat16", lambda: False)
+    layer, x = rnn.RecurrentLayer(3, cell, 4, bidirectional=True), torch.randn(2, 5, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = layer(x)
+        halves = layer(x.bfloat16())
+    assert torch.equal(outputs, layer(x))
+    assert torch.equal(halves, layer(x.bfloat16().float()))
+    outputs.sum().backward()
+    assert all(one.grad is not None and one.grad.dtype == torch.float32 for one in layer.parameters())
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_processor_without_bfloat16_says_that_it_takes_long(
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], here: bool
+) -> None:
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: here)
+    words = [*WORDS.split()[:-4], "--trainer.max_epochs", "1", "--trainer.precision"]
+    notes = fit(*words, "bf16-mixed")["notes"]
+    assert [note for note in notes if "many times as long as float32" in note] == notes[-1:] * (not here)
+    assert ("no bfloat16, so that bf16-mixed" in capfd.readouterr().out) is not here
+    assert not any("bfloat16" in note for note in fit(*words, "32-true")["notes"])

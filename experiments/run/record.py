@@ -93,7 +93,7 @@ class RunRecord(Callback):
             write_data(self.directory.path, data)
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
-            said = (heading(self.content, self.directory), in_words(self.content["step"]), *data.notes)
+            said = (heading(self.content, self.directory), in_words(self.content["step"]), *self.content["notes"])
             print("\n".join(said), flush=True)
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
