@@ -12,7 +12,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from datamodules import DataModule
 from experiments import defaults, monitors, parsing
 from experiments.command import answer, innermost, told
-from experiments.machine import device_defaults
+from experiments.machine import device_defaults, fast_precision
 from experiments.messages import FACTS, Parser
 from experiments.run import finding, strategy
 from experiments.run.amend import amendment
@@ -34,6 +34,7 @@ from experiments.run.sentences import summary
 from experiments.run.tensorboard import RunLogger
 from experiments.run.unprofiled import Unprofiled
 from experiments.run.watch import Watch
+from experiments.trainer import AnyPrecisionTrainer
 from lit_models import ConfigError, LitModel
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
@@ -61,6 +62,7 @@ class EvenhandCLI(LightningCLI):
             LitModel,
             DataModule,
             save_config_callback=None,  # the record writes it, once everything is known to be in order
+            trainer_class=AnyPrecisionTrainer,
             trainer_defaults={**TRAINER_DEFAULTS, **device_defaults()},
             parser_class=Parser,
             subclass_mode_model=True,
@@ -102,6 +104,11 @@ class EvenhandCLI(LightningCLI):
             words = [*words[:1], "-c", yaml.safe_dump(chosen.config), *words[1:]]
             self.said = chosen.sentence
         self.config = parser.parse_args(words)
+        trainer = self.config[self.config.subcommand].trainer
+        if trainer.precision == "auto":
+            trainer.precision = fast_precision(trainer.accelerator)
+            sentence = f"--trainer.precision auto is {trainer.precision} on this machine"
+            self.said = f"{self.said}\n{sentence}".strip()
 
     @staticmethod
     def _lacks_model(words: list[str]) -> bool:

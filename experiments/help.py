@@ -21,7 +21,7 @@ optimizer --model.optimizer AdamW --model.optimizer.lr 1e-3 --model.optimizer.we
           --model.schedule.scheduler CosineAnnealingLR | OneCycleLR | ReduceLROnPlateau ...
           --model.schedule.warmup 0.1
 trainer   Lightning's: --trainer.max_epochs 40, --trainer.accelerator auto, --trainer.devices 2,
-          --trainer.precision bf16-mixed, --trainer.gradient_clip_val 1.0,
+          --trainer.precision auto | bf16-mixed, --trainer.gradient_clip_val 1.0,
           --trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor val/loss
 run       --experiment NAME, --run NAME            folders of the run
           --seed_everything N                      a seed of its own where it is left out

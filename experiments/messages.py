@@ -82,9 +82,9 @@ def explain(message: str, known: list[str]) -> list[str]:
             f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named",
             "to allow a package of your own: --trust PACKAGE",
         ]
-    found = re.search(r"Literal\[([^\]]+)\]", message)
-    if found:
-        return [f"error: --{key} {_value(message)}: not one of {found[1]}"]
+    names = [name.strip("'") for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]
+    if names:
+        return [f"error: --{key} {_value(message)}: not one of {', '.join(dict.fromkeys(names))}"]
     types = [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]
     if types:
         return [f"error: --{key} {_value(message)}: expected {' or '.join(dict.fromkeys(types))}"]

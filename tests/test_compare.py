@@ -205,8 +205,10 @@ def test_it_is_quick_and_needs_no_torch(tmp_path: Path) -> None:
     many, all_said = seconds("-m", "experiments", "compare", tmp_path / "runs")
     assert (said.count(" Lit"), all_said.count(" Lit")) == (20, 200)
     assert help_time < 0.4
-    assert few < 1.5  # the promise is 1 s, on a machine that does nothing else
-    assert many < 10 * few  # ten times the runs, on a machine of any speed
+    # The promise is a second for a hundred runs, on a machine of usual speed; on any, they take about ten times as long
+    # as the help, and a thousand runs at most ten times as long as a hundred.
+    assert few < 20 * help_time
+    assert many < 10 * few
     loaded = "import sys; from experiments.__main__ import main; main(sys.argv[1:]); print(sorted(sys.modules))"
     modules = seconds("-c", loaded, "compare", tmp_path / "runs" / "few")[1].splitlines()[-1]
     for name in ("torch", "scipy", "matplotlib", "sklearn", "pandas"):

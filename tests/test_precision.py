@@ -1,5 +1,6 @@
 """Numbers of fewer bits, or of more: what is measured against stays as it is, and a processor without them trains."""
 
+from pathlib import Path
 from typing import Literal
 
 import polars
@@ -67,7 +68,50 @@ def test_a_processor_without_bfloat16_says_that_it_takes_long(
 ) -> None:
     monkeypatch.setattr(machine, "has_bfloat16", lambda: here)
     words = [*WORDS.split()[:-4], "--trainer.max_epochs", "1", "--trainer.precision"]
-    notes = fit(*words, "bf16-mixed")["notes"]
+    record = fit(*words, "bf16-mixed")
+    notes = record["notes"]
+    assert record["precision"] == "bf16-mixed"
     assert [note for note in notes if "many times as long as float32" in note] == notes[-1:] * (not here)
     assert ("no bfloat16, so that bf16-mixed" in capfd.readouterr().out) is not here
     assert not any("bfloat16" in note for note in fit(*words, "32-true")["notes"])
+
+
+FAST = str(Path(machine.__file__).parent / "configs/trainer/fast.yaml")
+
+
+@pytest.mark.parametrize(("here", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_the_fast_preset_trains_in_what_the_processor_has_and_goes_on_in_it(
+    fit: Fit, root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], here: bool, precision: str
+) -> None:
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: here)
+    words = ["-c", FAST, *WORDS.split(), "--run", "one", "--trainer.accelerator", "cpu"]
+    record = fit(*words)
+    assert record["precision"] == precision
+    assert f"--trainer.precision auto is {precision} on this machine" in capfd.readouterr().out
+    assert f"precision: {precision}" in (record["path"] / "config.yaml").read_text()
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: not here)
+    last = str(record["path"] / "checkpoints/last.ckpt")
+    assert fit("--ckpt_path", last, "--trainer.max_epochs", "4", "--run", "on")["precision"] == precision
+    typed = fit(*WORDS.split(), "--trainer.accelerator", "cpu", "--trainer.precision", precision, "--run", "typed")
+    assert typed["metrics"] == record["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "gpu", "expected"),
+    [
+        ("auto", None, "32-true"),
+        ("auto", True, "bf16-mixed"),
+        ("gpu", True, "bf16-mixed"),
+        ("cuda", False, "16-mixed"),
+        ("cpu", True, "32-true"),
+        ("tpu", None, "bf16-mixed"),
+    ],
+)
+def test_auto_follows_the_accelerator(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str, gpu: bool | None, expected: str
+) -> None:
+    """Of a GPU: whether it multiplies bfloat16; None where there is none."""
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: gpu)
+    assert machine.fast_precision(accelerator) == expected

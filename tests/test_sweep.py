@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from small import QUICK
 from sweeping import Calls, calls, records
 
+from experiments import machine
 from experiments.__main__ import main
 from experiments.sweep import local
 from experiments.sweep.display import Display
@@ -231,6 +232,21 @@ def test_runs_of_a_version_with_fewer_options_belong_to_a_sweep(
     with pytest.raises(SystemExit, match="2"):
         sweep(root, *words, "--seeds", "0..1", "--model.mixup", "0.2")
     assert "is there with model.mixup None, and this sweep has 0.2" in capfd.readouterr().err
+
+
+def test_what_the_fast_preset_came_to_is_the_runs(
+    root: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: False)
+    words = ["--model", "LitLinear", "--experiment", "e", "--trainer.precision", "auto", "--seeds"]
+    assert sweep(root, *words, "0") == 0
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: True)
+    assert sweep(root, *words, "0,1") == 0
+    found = {name: one["precision"] for name, one in records(root, "e").items()}
+    assert found == {"LitLinear-seed0": "32-true", "LitLinear-seed1": "bf16-mixed"}
+    with pytest.raises(SystemExit, match="2"):
+        sweep(root, *words, "0", "--trainer.precision", "bf16-mixed")
+    assert "is there with trainer.precision 32-true, and this sweep has bf16-mixed" in capfd.readouterr().err
 
 
 def test_resplit_repeats_over_splits_and_seeds_share_each(root: Path, calls: Calls) -> None:

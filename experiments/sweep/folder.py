@@ -63,11 +63,13 @@ class Folder:
             before = config_of(self.path / name)
         except OSError:
             return
+        # A run's configuration has what auto stood for where it ran.
         # The direction in which a callback watches follows from the metric; a run's own configuration tells it.
         differing = {
             key: values
             for key, values in Changes.between(before, text).values.items()
             if key not in (*OF_ONE_RUN, *OF_NO_NUMBER)
+            and (key, values[1]) != ("trainer.precision", "auto")
             and not (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
         }
         for key, (then, now) in differing.items():

@@ -54,9 +54,7 @@ BLOCK = "--model.steps_per_execution"
 FAST = Path(__file__).parents[2] / "experiments/configs/trainer/fast.yaml"
 
 
-def rivals(
-    name: str, epochs: int, fast: bool, names: list[str], folder: str, trainer: Any, model: Any
-) -> dict[str, Rival]:
+def rivals(name: str, epochs: int, names: list[str], folder: str, trainer: Any, model: Any) -> dict[str, Rival]:
     """Those of a workload, all with the run's own rows, and the same weights where the network is the same."""
     load, data = WORKLOADS[name], trainer.datamodule
     train, val = data.part("train"), data.part("val")
@@ -68,7 +66,7 @@ def rivals(
 
     own = partial(copy.deepcopy, model.network)
     made: dict[str, Any] = {
-        "hand": lambda: loop(own(), fast),
+        "hand": lambda: loop(own(), trainer.precision == "bf16-mixed"),
         "usual": lambda: loop(usual_network(name), False),
         "template": lambda: Template(usual_network(name), x, y, held, load.batch, folder),
         "skorch": lambda: peers.skorch(own(), x, y, held, load.batch),
@@ -80,9 +78,9 @@ def rivals(
 
 def measure(name: str, epochs: int, names: list[str], *more: str) -> dict[str, list[Seconds]]:
     """Seconds of the epochs that count, of ours and of its rivals."""
-    load, fast = WORKLOADS[name], "-c" in more
+    load = WORKLOADS[name]
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        workloads.RIVALS = partial(rivals, name, epochs + 2, fast, names, folder)
+        workloads.RIVALS = partial(rivals, name, epochs + 2, names, folder)
         words = [*START.split(), *f"--data.workload {name} --data.batch_size {load.batch} --model {load.model}".split()]
         words += f"--trainer.max_epochs {epochs + 2} --trainer.default_root_dir {folder}".split()
         main([*words, *more])
