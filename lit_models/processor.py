@@ -4,9 +4,12 @@ import torch
 
 
 def has_bfloat16() -> bool:
-    """Whether products of bfloat16 have instructions here, as on x86 with AVX-512, and oneDNN uses them.
+    """Whether products of bfloat16 have instructions here, as on x86 with AVX512_BF16, and oneDNN uses them.
 
-    Elsewhere torch converts every number back and forth: convolutions, products and recurrent layers took six to
-    seventeen times as long as in float32 on an AMD EPYC with AVX2 alone.
+    Elsewhere every number is converted back and forth: convolutions, products and recurrent layers took six to
+    seventeen times as long as in float32 on an AMD EPYC with AVX2 alone. So it is, by oneDNN's own code, with AVX-512
+    of the first processors that had it.
     """
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    known = torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    converts = torch.cpu._is_avx512_supported() and not torch.cpu._is_avx512_bf16_supported()
+    return known and not converts

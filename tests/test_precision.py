@@ -1,5 +1,6 @@
 """Numbers of fewer bits, or of more: what is measured against stays as it is, and a processor without them trains."""
 
+import platform
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import torch
 from conftest import Fit
 
 from experiments import machine
+from lit_models import processor
 from lit_models.networks import rnn
 
 WORDS = "--data Diabetes --model LitMLP --model.dropout 0 --trainer.max_epochs 3 --seed_everything 1"
@@ -60,6 +62,14 @@ def test_a_recurrent_layer_stays_in_float32_where_the_processor_has_no_bfloat16(
     assert torch.equal(halves, layer(x.bfloat16().float()))
     outputs.sum().backward()
     assert all(one.grad is not None and one.grad.dtype == torch.float32 for one in layer.parameters())
+
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not CPUINFO.exists(), reason="needs Linux on an x86 processor")
+def test_linux_says_the_same_of_the_processor() -> None:
+    assert processor.has_bfloat16() == (" avx512_bf16 " in CPUINFO.read_text())
 
 
 @pytest.mark.parametrize("here", [True, False])
