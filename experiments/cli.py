@@ -92,10 +92,13 @@ class EvenhandCLI(LightningCLI):
         for_fit = words[:1] == ["fit"]
         path = typed(words, "ckpt_path")
         found = find_run(words) if for_fit and not ("-h" in words or "--help" in words) else None
+        before = ""
         if path not in (None, LAST):
-            words = [*words[:1], "-c", beneath(config_in(path, for_fit), words), *words[1:]]
+            before = config_in(path, for_fit)
+            words = [*words[:1], "-c", beneath(before, words), *words[1:]]
         elif found is not None:
-            words = [*words[:1], "-c", beneath(config_of(found.path), words), *words[1:]]
+            before = config_of(found.path)
+            words = [*words[:1], "-c", beneath(before, words), *words[1:]]
             words += ["--experiment", found.experiment, "--run", found.run]
         elif for_fit and self._lacks_model(words):
             of_data = parsing.without(words, "--print_config", "--model")
@@ -106,8 +109,9 @@ class EvenhandCLI(LightningCLI):
         self.config = parser.parse_args(words)
         trainer = self.config[self.config.subcommand].trainer
         if trainer.precision == "auto":
-            trainer.precision = fast_precision(trainer.accelerator)
-            sentence = f"--trainer.precision auto is {trainer.precision} on this machine"
+            kept = before and yaml.safe_load(before).get("trainer", {}).get("precision")
+            trainer.precision = kept or fast_precision(trainer.accelerator)
+            sentence = f"--trainer.precision auto is {trainer.precision} {'in this run' if kept else 'on this machine'}"
             self.said = f"{self.said}\n{sentence}".strip()
 
     @staticmethod

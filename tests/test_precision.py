@@ -1,5 +1,6 @@
 """Numbers of fewer bits, or of more: what is measured against stays as it is, and a processor without them trains."""
 
+import json
 import platform
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import torch
 from conftest import Fit
 
 from experiments import machine
+from experiments.__main__ import main
 from lit_models import processor
 from lit_models.networks import rnn
 
@@ -95,13 +97,19 @@ def test_the_fast_preset_trains_in_what_the_processor_has_and_goes_on_in_it(
 ) -> None:
     monkeypatch.setattr(machine, "has_bfloat16", lambda: here)
     words = ["-c", FAST, *WORDS.split(), "--run", "one", "--trainer.accelerator", "cpu"]
+    same = ["fit", "--trust", "tiny_package", "--figures", "false", *words, "--trainer.default_root_dir", str(root)]
     record = fit(*words)
     assert record["precision"] == precision
     assert f"--trainer.precision auto is {precision} on this machine" in capfd.readouterr().out
     assert f"precision: {precision}" in (record["path"] / "config.yaml").read_text()
     monkeypatch.setattr(machine, "has_bfloat16", lambda: not here)
     last = str(record["path"] / "checkpoints/last.ckpt")
-    assert fit("--ckpt_path", last, "--trainer.max_epochs", "4", "--run", "on")["precision"] == precision
+    for number, more in enumerate(([], ["-c", FAST])):
+        on = fit("--ckpt_path", last, "--trainer.max_epochs", "4", "--run", f"on{number}", *more)
+        assert on["precision"] == precision
+    assert main([*same, "--trainer.max_epochs", "4"]) == 0  # the same words in the same folder
+    assert json.loads((record["path"] / "record.json").read_text())["precision"] == precision
+    assert f"--trainer.precision auto is {precision} in this run" in capfd.readouterr().out
     typed = fit(*WORDS.split(), "--trainer.accelerator", "cpu", "--trainer.precision", precision, "--run", "typed")
     assert typed["metrics"] == record["metrics"]
 
