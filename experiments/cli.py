@@ -12,7 +12,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from datamodules import DataModule
 from experiments import defaults, monitors, parsing
 from experiments.command import answer, innermost, told
-from experiments.machine import device_defaults, fast_precision
+from experiments.machine import device_defaults
 from experiments.messages import FACTS, Parser
 from experiments.run import finding, strategy
 from experiments.run.amend import amendment
@@ -25,6 +25,7 @@ from experiments.run.directory import RunDirectory
 from experiments.run.early import check_devices
 from experiments.run.heap import Heap, give_back
 from experiments.run.plugins import run_plugins
+from experiments.run.precision import settled_precision
 from experiments.run.predictions import write_predictions
 from experiments.run.progress import progress_bar
 from experiments.run.reading import config_of
@@ -92,13 +93,10 @@ class EvenhandCLI(LightningCLI):
         for_fit = words[:1] == ["fit"]
         path = typed(words, "ckpt_path")
         found = find_run(words) if for_fit and not ("-h" in words or "--help" in words) else None
-        before = ""
         if path not in (None, LAST):
-            before = config_in(path, for_fit)
-            words = [*words[:1], "-c", beneath(before, words), *words[1:]]
+            words = [*words[:1], "-c", beneath(config_in(path, for_fit), words), *words[1:]]
         elif found is not None:
-            before = config_of(found.path)
-            words = [*words[:1], "-c", beneath(before, words), *words[1:]]
+            words = [*words[:1], "-c", beneath(config_of(found.path), words), *words[1:]]
             words += ["--experiment", found.experiment, "--run", found.run]
         elif for_fit and self._lacks_model(words):
             of_data = parsing.without(words, "--print_config", "--model")
@@ -107,12 +105,6 @@ class EvenhandCLI(LightningCLI):
             words = [*words[:1], "-c", yaml.safe_dump(chosen.config), *words[1:]]
             self.said = chosen.sentence
         self.config = parser.parse_args(words)
-        trainer = self.config[self.config.subcommand].trainer
-        if trainer.precision == "auto":
-            kept = before and yaml.safe_load(before).get("trainer", {}).get("precision")
-            trainer.precision = kept or fast_precision(trainer.accelerator)
-            sentence = f"--trainer.precision auto is {trainer.precision} {'in this run' if kept else 'on this machine'}"
-            self.said = f"{self.said}\n{sentence}".strip()
 
     @staticmethod
     def _lacks_model(words: list[str]) -> bool:
@@ -163,6 +155,7 @@ class EvenhandCLI(LightningCLI):
         self.start = Start()
         if self.subcommand == "fit" and not settings.get("fast_dev_run"):
             directory = RunDirectory.choose(config, self.model, self.datamodule)
+            self._settle_precision(config.trainer, settings, directory.path)
             text = self._parser("fit").dump(self._portable(config), skip_none=False)
             self.start = decide(directory, config, text, self.allowed)
             self.record = RunRecord(directory, text, self.command, self.start, config.figures)
@@ -179,6 +172,7 @@ class EvenhandCLI(LightningCLI):
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = RunLogger(directory)
         else:
+            self._settle_precision(config.trainer, settings)
             if self.subcommand == "validate" and not self.datamodule.has_val:
                 raise ConfigError("no row validates; give val a share in --data.ratios, or evenhand test the test rows")
             if config.get("ckpt_path"):
@@ -196,6 +190,13 @@ class EvenhandCLI(LightningCLI):
         trainer = self._instantiate_trainer({**settings, **kwargs}, [])
         strategy.prepare(trainer, self.model, self.start.changes)
         return trainer
+
+    def _settle_precision(self, config: Any, settings: Any, run: Path | None = None) -> None:
+        """Put in what ``auto`` stands for; a run that is there already keeps what it stood for when it began."""
+        if config.precision == "auto":
+            config.precision = settings.precision = settled_precision(config.accelerator, run)
+            sentence = f"--trainer.precision auto is {config.precision} in this run"
+            self.said = f"{self.said}\n{sentence}".strip()
 
     def before_fit(self) -> None:
         """Say what was chosen where no model was typed."""

@@ -40,17 +40,6 @@ def device_defaults() -> dict[str, Any]:
     return {**devices, "accelerator": "cpu"} if MPSAccelerator.is_available() else devices
 
 
-def fast_precision(accelerator: str) -> str:
-    """What ``--trainer.precision auto`` stands for: products in 16 bits where the device has instructions for them.
-
-    Args:
-        accelerator: The Trainer's, such as ``auto`` or ``cpu``.
-    """
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    return "bf16-mixed" if accelerator not in ("auto", "cpu") or has_bfloat16() else "32-true"
-
-
 def slowly_computed(precision: str, device: torch.device) -> list[str]:
     """A sentence where a precision that is there to save time costs some: numbers that a CPU has no instructions for.
 

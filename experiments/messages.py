@@ -82,7 +82,7 @@ def explain(message: str, known: list[str]) -> list[str]:
             f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named",
             "to allow a package of your own: --trust PACKAGE",
         ]
-    names = [name.strip("'") for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]
+    names = [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]
     if names:
         return [f"error: --{key} {_value(message)}: not one of {', '.join(dict.fromkeys(names))}"]
     types = [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]

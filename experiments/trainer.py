@@ -5,15 +5,17 @@ from typing import Any, Literal
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning.pytorch import Trainer
 
+from experiments.run.precision import fast_precision
+
 
 class AnyPrecisionTrainer(Trainer):
     """Lightning's Trainer, whose ``precision`` may be typed as ``auto`` too.
 
     Args:
-        precision: Lightning's names, or ``auto``, for which the command line puts in what this machine computes fast
-            (``experiments.machine.fast_precision``) before a Trainer is made.
+        precision: Lightning's names, or ``auto`` for what this machine computes fast (``experiments.run.precision``).
         settings: See Lightning.
     """
 
     def __init__(self, *, precision: _PRECISION_INPUT | Literal["auto"] | None = None, **settings: Any) -> None:
-        super().__init__(precision=precision, **settings)  # type: ignore[arg-type]  # auto is something else by now
+        settled = fast_precision(settings.get("accelerator", "auto")) if precision == "auto" else precision
+        super().__init__(precision=settled, **settings)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """What this machine's processor computes with instructions of its own."""
 
+import platform
+
 import torch
 
 
@@ -8,8 +10,8 @@ def has_bfloat16() -> bool:
 
     Elsewhere every number is converted back and forth: convolutions, products and recurrent layers took six to
     seventeen times as long as in float32 on an AMD EPYC with AVX2 alone. So it is, by oneDNN's own code, with AVX-512
-    of the first processors that had it.
+    of the first processors that had it, and with AVX-NE-CONVERT.
     """
     known = torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    converts = torch.cpu._is_avx512_supported() and not torch.cpu._is_avx512_bf16_supported()
-    return known and not converts
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return known and (not x86 or bool(torch.cpu._is_avx512_bf16_supported()))

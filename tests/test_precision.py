@@ -12,6 +12,8 @@ from conftest import Fit
 
 from experiments import machine
 from experiments.__main__ import main
+from experiments.run import directory, precision
+from experiments.run.precision import fast_precision
 from lit_models import processor
 from lit_models.networks import rnn
 
@@ -28,10 +30,10 @@ def targets() -> list[float]:
     return data.targets(data.split.test).flatten().tolist()
 
 
-@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true", "bf16-mixed"])
-def test_targets_and_their_statistics_keep_all_of_their_bits(fit: Fit, targets: list[float], precision: str) -> None:
+@pytest.mark.parametrize("bits", ["bf16-true", "16-true", "64-true", "bf16-mixed"])
+def test_targets_and_their_statistics_keep_all_of_their_bits(fit: Fit, targets: list[float], bits: str) -> None:
     words = [*WORDS.split(), "--trainer.accelerator", "cpu"]
-    whole, record = fit(*words, "--run", "whole"), fit(*words, "--run", "a", "--trainer.precision", precision)
+    whole, record = fit(*words, "--run", "whole"), fit(*words, "--run", "a", "--trainer.precision", bits)
     assert polars.read_parquet(record["path"] / "predictions.parquet")["target"].to_list() == targets
     one, other = (
         torch.load(run["path"] / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
@@ -91,27 +93,42 @@ def test_a_processor_without_bfloat16_says_that_it_takes_long(
 FAST = str(Path(machine.__file__).parent / "configs/trainer/fast.yaml")
 
 
-@pytest.mark.parametrize(("here", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+@pytest.mark.parametrize(("here", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+@pytest.mark.parametrize("named", [True, False])
 def test_the_fast_preset_trains_in_what_the_processor_has_and_goes_on_in_it(
-    fit: Fit, root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], here: bool, precision: str
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    here: bool,
+    expected: str,
+    named: bool,
 ) -> None:
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: here)
-    words = ["-c", FAST, *WORDS.split(), "--run", "one", "--trainer.accelerator", "cpu"]
-    same = ["fit", "--trust", "tiny_package", "--figures", "false", *words, "--trainer.default_root_dir", str(root)]
-    record = fit(*words)
-    assert record["precision"] == precision
-    assert f"--trainer.precision auto is {precision} on this machine" in capfd.readouterr().out
-    assert f"precision: {precision}" in (record["path"] / "config.yaml").read_text()
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: not here)
-    last = str(record["path"] / "checkpoints/last.ckpt")
-    for number, more in enumerate(([], ["-c", FAST])):
-        on = fit("--ckpt_path", last, "--trainer.max_epochs", "4", "--run", f"on{number}", *more)
-        assert on["precision"] == precision
-    assert main([*same, "--trainer.max_epochs", "4"]) == 0  # the same words in the same folder
-    assert json.loads((record["path"] / "record.json").read_text())["precision"] == precision
-    assert f"--trainer.precision auto is {precision} in this run" in capfd.readouterr().out
-    typed = fit(*WORDS.split(), "--trainer.accelerator", "cpu", "--trainer.precision", precision, "--run", "typed")
-    assert typed["metrics"] == record["metrics"]
+    """A run goes on by its name, or by its job's, which is started again on another machine."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: here)
+    monkeypatch.setattr(directory, "job_id", lambda: "77")
+    words = ["fit", "-c", FAST, *WORDS.split(), "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(root)]
+    words += ["--run", "one"] * named
+    assert main(words) == 0
+    (path,) = root.glob("runs/*/*")
+    record = json.loads((path / "record.json").read_text())
+    assert record["precision"] == expected
+    assert f"--trainer.precision auto is {expected} in this run" in capfd.readouterr().out
+    assert f"precision: {expected}" in (path / "config.yaml").read_text()
+    record |= {"status": "interrupted"}
+    (path / "record.json").write_text(json.dumps(record))
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: not here)
+    assert main(words) == 0
+    assert list(root.glob("runs/*/*")) == [path]
+    assert json.loads((path / "record.json").read_text())["precision"] == expected
+    assert f"--trainer.precision auto is {expected} in this run" in capfd.readouterr().out
+
+
+def test_the_fast_preset_is_that_precision_typed(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    preset = fit("-c", FAST, *WORDS.split(), "--trainer.accelerator", "cpu")
+    typed = fit(*WORDS.split(), "--trainer.accelerator", "cpu", "--trainer.precision", "bf16-mixed")
+    assert preset["precision"] == "bf16-mixed"
+    assert preset["metrics"] == typed["metrics"]
 
 
 @pytest.mark.parametrize(
@@ -122,14 +139,14 @@ def test_the_fast_preset_trains_in_what_the_processor_has_and_goes_on_in_it(
         ("gpu", True, "bf16-mixed"),
         ("cuda", False, "16-mixed"),
         ("cpu", True, "32-true"),
-        ("tpu", None, "bf16-mixed"),
+        ("tpu", None, "32-true"),
     ],
 )
 def test_auto_follows_the_accelerator(
     monkeypatch: pytest.MonkeyPatch, accelerator: str, gpu: bool | None, expected: str
 ) -> None:
     """Of a GPU: whether it multiplies bfloat16; None where there is none."""
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: gpu)
-    assert machine.fast_precision(accelerator) == expected
+    assert fast_precision(accelerator) == expected

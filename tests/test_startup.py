@@ -28,7 +28,7 @@ sys.exit("torch" in sys.modules)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("--trainer.precision 17-mixed", "16-mixed, bf16-true, bf16-mixed"),
+        ("--trainer.precision 17-mixed", "'16-mixed', 'bf16-true', 'bf16-mixed'"),
         ("--trainer.strategy dpd", "dpd"),
         ("--trainer.devices 0 --trainer.accelerator cpu", "devices"),
         ("--trainer.devices 3 --trainer.accelerator cpu --data.batch_size 100", "choose 99 or 102, a multiple of 3"),

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from small import QUICK
 from sweeping import Calls, calls, records
 
-from experiments import machine
 from experiments.__main__ import main
+from experiments.run import precision
 from experiments.sweep import local
 from experiments.sweep.display import Display
 from experiments.sweep.folder import Folder
@@ -237,16 +237,20 @@ def test_runs_of_a_version_with_fewer_options_belong_to_a_sweep(
 def test_what_the_fast_preset_came_to_is_the_runs(
     root: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
     words = ["--model", "LitLinear", "--experiment", "e", "--trainer.precision", "auto", "--seeds"]
     assert sweep(root, *words, "0") == 0
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     assert sweep(root, *words, "0,1") == 0
     found = {name: one["precision"] for name, one in records(root, "e").items()}
     assert found == {"LitLinear-seed0": "32-true", "LitLinear-seed1": "bf16-mixed"}
     with pytest.raises(SystemExit, match="2"):
         sweep(root, *words, "0", "--trainer.precision", "bf16-mixed")
     assert "is there with trainer.precision 32-true, and this sweep has bf16-mixed" in capfd.readouterr().err
+    assert sweep(root, "--model", "LitMLP", "--experiment", "e", "--seeds", "0") == 0
+    with pytest.raises(SystemExit, match="2"):
+        sweep(root, "--model", "LitMLP", "--experiment", "e", "--seeds", "0", "--trainer.precision", "auto")
+    assert "is there with trainer.precision None, and this sweep has auto" in capfd.readouterr().err
 
 
 def test_resplit_repeats_over_splits_and_seeds_share_each(root: Path, calls: Calls) -> None:

@@ -1,11 +1,11 @@
 """What the Trainer would refuse, told before any data are read."""
 
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import MPSAccelerator
 
 from datamodules.devices import check_batch
 from experiments.machine import started
+from experiments.trainer import AnyPrecisionTrainer
 from lit_models import ConfigError
 
 FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
@@ -27,7 +27,7 @@ def check_devices(config: Namespace, training: bool) -> None:
     flags = {name: config.trainer.get(name) for name in FLAGS}
     plain = {name: value for name, value in flags.items() if isinstance(value, str | int)}
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = Trainer(**plain, **silent)  # type: ignore[arg-type]
+    trainer = AnyPrecisionTrainer(**plain, **silent)  # type: ignore[arg-type]
     if isinstance(trainer.accelerator, MPSAccelerator):
         raise ConfigError("Apple's GPU has no float64, which targets are measured in; set --trainer.accelerator cpu")
     cluster = started()

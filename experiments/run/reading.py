@@ -6,6 +6,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
+AUTO_PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
+"""What ``--trainer.precision auto`` may have become in a run's configuration."""
+
 
 def read_record(path: Path) -> dict[str, Any]:
     """A run's record; NaN stands for a metric that is undefined there.

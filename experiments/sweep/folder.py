@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.run.changes import Changes
-from experiments.run.reading import config_of, read_record
+from experiments.run.reading import AUTO_PRECISIONS, config_of, read_record
 from lit_models.errors import ConfigError
 
 OF_ONE_RUN = ("seed_everything", "data.split_seed")
@@ -69,7 +69,7 @@ class Folder:
             key: values
             for key, values in Changes.between(before, text).values.items()
             if key not in (*OF_ONE_RUN, *OF_NO_NUMBER)
-            and (key, values[1]) != ("trainer.precision", "auto")
+            and not (key == "trainer.precision" and values[1] == "auto" and values[0] in AUTO_PRECISIONS)
             and not (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
         }
         for key, (then, now) in differing.items():
