@@ -199,7 +199,7 @@ class EvenhandCLI(LightningCLI):
             self.said = f"{self.said}\n{sentence}".strip()
 
     def before_fit(self) -> None:
-        """Say what was chosen where no model was typed."""
+        """Say what was chosen: the model where none was typed, and the precision where it was ``auto``."""
         self.whole = strategy.whole(self.trainer, self.model)
         if self.said and self.trainer.is_global_zero:
             print(self.said, flush=True)
