@@ -119,6 +119,25 @@ def test_another_space_in_the_same_folder_is_refused(
     assert "is a search with another space" in capfd.readouterr().err
 
 
+def test_another_setting_in_the_same_folder_is_refused(
+    root: Path, space: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(root, space, "--trials", "1") == 0
+    with pytest.raises(SystemExit, match="2"):
+        run(root, space, "--trials", "2", "--model.dropout", "0.5")
+    assert "is a search with model.dropout 0.1, not 0.5" in capfd.readouterr().err
+
+
+def test_a_search_of_another_version_goes_on(root: Path, space: Path, calls: Calls) -> None:
+    """Whose configuration had its settings in another order, and lacked one that has its default."""
+    assert run(root, space, "--trials", "1") == 0
+    settings = yaml.safe_load(study(root).user_attrs["settings"])
+    del settings["model"]["init_args"]["mixup"]
+    study(root).set_user_attr("settings", yaml.safe_dump(dict(reversed(settings.items())), sort_keys=False))
+    assert run(root, space, "--trials", "2", "--model.steps_per_execution", "1") == 0
+    assert len(study(root).trials) == 2
+
+
 def test_a_failed_trial_stops_nothing(root: Path, space: Path, calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
     space.write_text("model.optimizer.lr: {choices: [1e-2, 1e20]}\n")
     assert run(root, space, "--trials", "4", "--model.hidden", "[4]", "--model.optimizer", "SGD") == 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.run.changes import Changes
+from experiments.run.changes import Changes, Difference
 from experiments.run.reading import AUTO_PRECISIONS, config_of, read_record
 from lit_models.errors import ConfigError
 
@@ -19,6 +19,15 @@ OF_ONE_RUN = ("seed_everything", "data.split_seed")
 
 OF_NO_NUMBER = ("model.steps_per_execution", "data.device")
 """Settings of speed alone, which leave every number as it is."""
+
+
+def settings_that_count(before: str, now: str) -> dict[str, Difference]:
+    """The settings in which two configurations, YAML texts, differ, and with them their numbers.
+
+    In what order they stand, those of speed and those that an earlier version did not have yet make no difference.
+    """
+    differing = Changes.between(before, now).values.items()
+    return {key.removesuffix(".class_path"): values for key, values in differing if key not in OF_NO_NUMBER}
 
 
 @dataclass(frozen=True)
@@ -65,16 +74,15 @@ class Folder:
             return
         # A run's configuration has what auto stood for where it ran.
         # The direction in which a callback watches follows from the metric; a run's own configuration tells it.
-        differing = {
-            key: values
-            for key, values in Changes.between(before, text).values.items()
-            if key not in (*OF_ONE_RUN, *OF_NO_NUMBER)
-            and not (key == "trainer.precision" and values[1] == "auto" and values[0] in AUTO_PRECISIONS)
-            and not (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
-        }
-        for key, (then, now) in differing.items():
+        for key, (then, now) in settings_that_count(before, text).items():
+            if (
+                key in OF_ONE_RUN
+                or (key == "trainer.precision" and now == "auto" and then in AUTO_PRECISIONS)
+                or (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
+            ):
+                continue
             raise ConfigError(
-                f"{self.path / name} is there with {key.removesuffix('.class_path')} {then}, and this sweep has {now}; "
+                f"{self.path / name} is there with {key} {then}, and this sweep has {now}; "
                 "choose another --experiment, or remove that run"
             )
 

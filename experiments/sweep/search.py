@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from experiments.sweep.checking import Checked, check
 from experiments.sweep.display import Display
-from experiments.sweep.folder import Folder
+from experiments.sweep.folder import Folder, settings_that_count
 from experiments.sweep.grid import refuse_typed, settings_words
 from experiments.sweep.naming import label_of
 from experiments.sweep.plan import Combination, class_of, place
@@ -93,11 +93,16 @@ def open_study(path: Path, asked: "Asked", space: Space, checked: Checked, seed:
         direction=checked.direction,
         pruner=optuna.pruners.MedianPruner(),
     )
-    asks = {"space": as_text(space), "settings": checked.texts[0], "metric": checked.metric, "seed": seed}
+    asks = {"space": as_text(space), "metric": checked.metric, "seed": seed}
     for name, value in asks.items():
         if study.user_attrs.get(name, value) != value:
             raise ConfigError(f"{path.parent} is a search with another {name}; choose another --experiment")
         study.set_user_attr(name, value)
+    settings = checked.texts[0]
+    differing = settings_that_count(study.user_attrs.get("settings", settings), settings)
+    for setting, (then, now) in differing.items():
+        raise ConfigError(f"{path.parent} is a search with {setting} {then}, not {now}; choose another --experiment")
+    study.set_user_attr("settings", settings)
     drawn = len(study.get_trials(deepcopy=False))  # the sampler's seed, or a restart would draw the first trials again
     parallel = (asked.jobs or 1) > 1 or asked.ray is not None
     study.sampler = (
