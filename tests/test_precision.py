@@ -83,11 +83,11 @@ def test_a_processor_without_bfloat16_says_that_it_takes_long(
     monkeypatch.setattr(machine, "has_bfloat16", lambda: here)
     words = [*WORDS.split()[:-4], "--trainer.max_epochs", "1", "--trainer.precision"]
     record = fit(*words, "bf16-mixed")
-    notes = record["notes"]
     assert record["precision"] == "bf16-mixed"
-    assert [note for note in notes if "many times as long as float32" in note] == notes[-1:] * (not here)
-    assert ("no bfloat16, so that bf16-mixed" in capfd.readouterr().out) is not here
-    assert not any("bfloat16" in note for note in fit(*words, "32-true")["notes"])
+    assert ("no bfloat16, so that bf16-mixed may take many times as long" in capfd.readouterr().out) is not here
+    assert not any("bfloat16" in note for note in record["notes"])  # a model that is taken elsewhere has them with it
+    fit(*words, "32-true")
+    assert "bfloat16" not in capfd.readouterr().out
 
 
 FAST = str(Path(machine.__file__).parent / "configs/trainer/fast.yaml")

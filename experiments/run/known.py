@@ -7,7 +7,6 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from datamodules import DataModule
-from experiments.machine import slowly_computed
 from experiments.run.directory import RunDirectory
 from experiments.run.effective import effective
 from experiments.run.hyperparameters import flat_hyperparameters
@@ -29,7 +28,6 @@ def known(
         parameters: Numbers that it learns.
     """
     data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-    device, precision = trainer.strategy.root_device, str(trainer.precision)
     return {
         "experiment": directory.experiment,
         "run": directory.run,
@@ -44,8 +42,8 @@ def known(
         "parameters": parameters,
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
-        "notes": [*data.notes, *slowly_computed(precision, device)],
+        "notes": list(data.notes),
         "hyperparameters": flat_hyperparameters(config),
         "step": effective(trainer),
-        **identity(device, trainer.world_size, precision),
+        **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
     }

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from datamodules import DataModule
 from experiments.exits import Diverged, Interrupted
 from experiments.figures.writing import write_figures
+from experiments.machine import slowly_computed
 from experiments.run.checkpoint_io import read
 from experiments.run.checkpoints import CONFIG
 from experiments.run.continuing import Start, keep_config
@@ -94,7 +95,8 @@ class RunRecord(Callback):
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
             said = (heading(self.content, self.directory), in_words(self.content["step"]), *self.content["notes"])
-            print("\n".join(said), flush=True)
+            slowly = slowly_computed(str(trainer.precision), trainer.strategy.root_device)
+            print("\n".join((*said, *slowly)), flush=True)
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:
