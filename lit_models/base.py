@@ -18,6 +18,7 @@ from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
 from lit_models.evaluation import Evaluation, Kept, evaluate, together
 from lit_models.gathering import gathered
+from lit_models.half_precision import at_least_float32, buffers_keep_bits
 from lit_models.memory import peak_memory
 from lit_models.mixup import Mixup
 from lit_models.optimizers import build_optimizer, dims
@@ -167,6 +168,11 @@ class LitModel(LightningModule):
         outputs: Tensor = self.network(x, **{name: value for name, value in beside.items() if value is not None})
         return outputs
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        with buffers_keep_bits(self.loss):
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
     def setup(self, stage: str) -> None:
         """Take over what a data module has learned of the targets: their statistics, the classes' counts."""
         data = getattr(self.trainer, "datamodule", None)
@@ -222,7 +228,8 @@ class LitModel(LightningModule):
         if self.mixup is not None:
             loss = self.mixup.loss(self, batch)
         else:
-            loss = self.loss(self._outputs(batch), self.task.loss_target(batch["y"]))
+            outputs = self._outputs(batch)
+            loss = self.loss(outputs, self.task.loss_target(batch["y"], outputs.dtype))
         rows = len(batch["y"])
         self._loss_sum.add_(loss.detach(), alpha=rows)
         self._rows_seen += rows
@@ -295,12 +302,12 @@ class LitModel(LightningModule):
         self._singly = self.steps_per_execution == "auto" and goes_singly(self, self.trainer.optimizers[0])
 
     def _outputs(self, batch: Batch) -> Tensor:
-        outputs: Tensor = self(batch["x"], batch.get("categories"), batch.get("lengths"))
-        return outputs
+        return at_least_float32(self(batch["x"], batch.get("categories"), batch.get("lengths")))
 
     def _keep(self, batch: Batch) -> None:
         # Where there are fewer rows than processes, one of them gets a batch without a row.
-        outputs = self._outputs(batch).float() if len(batch["y"]) else batch["x"].new_zeros(0, self.num_outputs).float()
+        none = at_least_float32(next(self.parameters()).new_zeros(0, self.num_outputs))
+        outputs = self._outputs(batch) if len(batch["y"]) else none
         self._kept.append((batch["row"], batch["y"], outputs))
 
     def _evaluate(self, part: str) -> None:

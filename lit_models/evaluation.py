@@ -42,7 +42,7 @@ def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metr
     """
     row, target, outputs = rows
     prediction = task.predict(outputs)
-    values = {"loss": float(loss(outputs, task.loss_target(target)))}
+    values = {"loss": float(loss(outputs, task.loss_target(target, outputs.dtype)))}
     for name, metric in metrics.items():
         values[name] = torch.nan
         if prediction.isfinite().all():  # an argmax or a rank of NaN is a number, and means nothing

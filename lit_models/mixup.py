@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from lit_models.errors import ConfigError
+from lit_models.half_precision import at_least_float32
 from lit_models.networks.padding import is_padding
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ class Mixup:
     def loss(self, model: "LitModel", batch: "Batch") -> Tensor:
         """The loss of a mixed batch; what is in ``batch`` stays as it is."""
         share = float(self.shares.sample())
-        x, lengths, target = batch["x"], batch.get("lengths"), model.task.loss_target(batch["y"])
+        x, lengths = batch["x"], batch.get("lengths")
         order = torch.randperm(len(x), device=x.device)
         if lengths is not None:
             x = x.masked_fill(is_padding(lengths, x.shape[2]).unsqueeze(1), 0.0)
             lengths = torch.maximum(lengths, lengths[order])
-        outputs = model(x.lerp(x[order], 1 - share), lengths=lengths)
+        outputs = at_least_float32(model(x.lerp(x[order], 1 - share), lengths=lengths))
+        target = model.task.loss_target(batch["y"], outputs.dtype)
         mixed: Tensor = share * model.loss(outputs, target) + (1 - share) * model.loss(outputs, target[order])
         return mixed

@@ -44,11 +44,35 @@ def test_targets_and_their_statistics_keep_all_of_their_bits(fit: Fit, targets: 
     assert record["metrics"] == pytest.approx(whole["metrics"], rel=0.1)
 
 
+@pytest.mark.parametrize("bits", ["bf16-true", "64-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--data Diabetes --model.loss HuberLoss",
+        "--data Digits --model.class_weights true",
+        "--data Digits --model.class_weights true --model.loss MultiMarginLoss --model.mixup 0.2",
+    ],
+)
+def test_a_loss_has_float32_at_least(fit: Fit, words: str, bits: str) -> None:
+    """Some of torch's take no outputs and targets of unlike bits, and no weights of others than the outputs'."""
+    words = f"{words} --model LitMLP --model.dropout 0 --trainer.max_epochs 2 --seed_everything 1"
+    whole = fit(*words.split(), "--run", "whole")
+    other = fit(*words.split(), "--run", "other", "--trainer.precision", bits)
+    assert other["metrics"]["test/loss"] == pytest.approx(whole["metrics"]["test/loss"], rel=0.1)
+    weights = [
+        torch.load(run["path"] / "checkpoints/last.ckpt", weights_only=True)["state_dict"].get("loss.weight")
+        for run in (whole, other)
+    ]
+    if "class_weights" in words:
+        assert torch.equal(weights[0], weights[1].float())
+
+
 def test_statistics_move_and_come_from_nowhere_as_other_buffers() -> None:
     from lit_models import LitLinear
 
     made = LitLinear(task="regression", modality="table", input_shape=(3,), num_outputs=1)
     made.task.set_target_statistics(torch.tensor([1e6 + 1]), torch.tensor([3.0]))
+    assert made.bfloat16().float().task.center.item() == 1e6 + 1
     assert made.to("meta").task.center.is_meta
     assert made.to_empty(device="cpu").task.center.dtype == torch.float64
 

@@ -28,8 +28,8 @@ class Task(nn.Module):
         self.num_outputs = num_outputs
 
     @abstractmethod
-    def loss_target(self, target: Tensor) -> Tensor:
-        """The target as the losses take it."""
+    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The target as the losses take it; where it is floats, in the ``dtype`` of the outputs."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:

@@ -24,9 +24,9 @@ class Binary(Task):
             raise ConfigError(f"the task binary has one output, the logit of class 1, and num_outputs is {num_outputs}")
         super().__init__(num_outputs)
 
-    def loss_target(self, target: Tensor) -> Tensor:
+    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N,) -> (N, 1) floats."""
-        return target.float().unsqueeze(1)
+        return target.to(dtype).unsqueeze(1)
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, 1) -> (N,) probabilities of class 1."""

@@ -18,7 +18,7 @@ class Multiclass(Task):
     rank_by = "accuracy"
     losses = (nn.CrossEntropyLoss, FocalLoss, SoftTargetCrossEntropy, nn.MultiMarginLoss)
 
-    def loss_target(self, target: Tensor) -> Tensor:
+    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N,) class indices."""
         return target.long()
 

@@ -18,9 +18,9 @@ class Multilabel(Task):
     rank_by = "f1_macro"
     losses = (nn.BCEWithLogitsLoss, FocalLoss, nn.MultiLabelSoftMarginLoss)
 
-    def loss_target(self, target: Tensor) -> Tensor:
+    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N, L) floats."""
-        return target.float()
+        return target.to(dtype)
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, L) -> (N, L) probabilities."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
 
+from lit_models.half_precision import buffers_keep_bits
 from lit_models.metrics import R2, RMSE
 from lit_models.outcomes import Values
 from lit_models.tasks.base import Task
@@ -33,15 +34,13 @@ class Regression(Task):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or cast as any module, but for the targets' statistics: float64 where weights have fewer bits too."""
-        center, scale = self.center, self.scale
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.center.dtype != torch.float64:
-            self.center, self.scale = center.to(self.center.device), scale.to(self.scale.device)
+        with buffers_keep_bits(self, torch.float64):
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
-    def loss_target(self, target: Tensor) -> Tensor:
+    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N,) or (N, R) -> (N, R), standardized."""
-        return ((self.metric_target(target) - self.center) / self.scale).float()
+        return ((self.metric_target(target) - self.center) / self.scale).to(dtype)
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, R) -> (N, R) in the target's own units."""
