@@ -117,8 +117,16 @@ def test_what_is_typed_beside_a_checkpoint_wins_over_it(fit: Fit, root: Path) ->
     assert second["hyperparameters"]["data.batch_size"] == 10
 
 
-def test_a_config_given_back_repeats_the_run(fit: Fit) -> None:
-    words = "--data MNIST1D --model LitRNN --model.hidden 8 --trainer.max_epochs 2"
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--data MNIST1D --model LitRNN --model.hidden 8 --trainer.max_epochs 2",
+        # one of its settings is a device
+        "--data Tiny --model LitMLP --trainer.max_epochs 2 --trainer.callbacks+ StochasticWeightAveraging "
+        "--trainer.callbacks.swa_lrs 0.01",
+    ],
+)
+def test_a_config_given_back_repeats_the_run(fit: Fit, words: str) -> None:
     first = fit(*words.split())
     again = fit("-c", str(first["path"] / "config.yaml"))
     assert again["path"] != first["path"]
