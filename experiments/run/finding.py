@@ -21,7 +21,8 @@ LONG = 1000
 def take(config: Namespace) -> list[Namespace]:
     """The finders among the callbacks of a fit's configuration, which are taken out of it: they have no part in a fit.
 
-    The batch size is to be found first, since the rate depends on it.
+    The batch size is to be found first, since the rate depends on it. Nothing is to be found for a ``fast_dev_run``, in
+    which Lightning's finders do nothing.
     """
     callbacks = config.trainer.callbacks
     if callbacks is None:
@@ -30,6 +31,8 @@ def take(config: Namespace) -> list[Namespace]:
     names = [BatchSizeFinder.__name__, LearningRateFinder.__name__]
     found = [one for one in callbacks if _name(one) in names]
     config.trainer.callbacks = [one for one in callbacks if one not in found] or None
+    if config.trainer.fast_dev_run:
+        return []
     return sorted(found, key=lambda one: names.index(_name(one)))
 
 
