@@ -183,7 +183,7 @@ class EvenhandCLI(LightningCLI):
                 self.start = Start(Path(config.ckpt_path), changes)
             if settings.get("logger") in (None, True):
                 kwargs["logger"] = False
-        settings.callbacks = [*callbacks, *progress_bar(settings), Heap(), Watch()]
+        settings.callbacks = [*callbacks, *progress_bar(settings, callbacks), Heap(), Watch()]
         settings.profiler = settings.get("profiler") or Unprofiled()
         files = SafeCheckpointIO(amendment(self.model, self.datamodule, self.start.changes, self.subcommand == "fit"))
         settings.plugins = run_plugins(_as_list(settings.get("plugins")), files)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import rich
 import torch
+from conftest import Fit
 from small import model_for, quiet_trainer, small_data
 
 from experiments.run.progress import Bar
@@ -40,3 +41,12 @@ def test_few_steps_draw_and_the_last_one_does(steps: int) -> None:
     assert bar.shown[-1] == 350
     assert len(bar.shown) < 100
     assert bar.shown == sorted(bar.shown)
+
+
+@pytest.mark.parametrize("bar", ["TQDMProgressBar", "RichProgressBar"])
+def test_another_bar_takes_the_place_of_ours(fit: Fit, capfd: pytest.CaptureFixture[str], bar: str) -> None:
+    words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "1"]
+    fit(*words)
+    assert "epoch 1/1" in capfd.readouterr().out
+    fit(*words, "--trainer.callbacks+", bar)
+    assert "epoch 1/1" not in capfd.readouterr().out

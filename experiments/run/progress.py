@@ -15,9 +15,10 @@ REFRESH_SECONDS = 0.2
 """Between two refreshes of the bar; drawing it at every step would slow small networks down."""
 
 
-def progress_bar(settings: Namespace) -> Iterator[Callback]:
-    """The bar that fits where stderr goes, unless progress was turned off."""
-    if settings.get("enable_progress_bar") is not False and not settings.get("barebones"):
+def progress_bar(settings: Namespace, callbacks: list[Callback]) -> Iterator[Callback]:
+    """The bar that fits where stdout goes, unless progress was turned off or the callbacks have a bar."""
+    off = settings.get("enable_progress_bar") is False or settings.get("barebones")
+    if not off and not any(isinstance(one, ProgressBar) for one in callbacks):
         yield Bar() if sys.stdout.isatty() else EpochLines()
 
 
