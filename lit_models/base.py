@@ -18,7 +18,7 @@ from lit_models.compiling import Compiled
 from lit_models.errors import ConfigError
 from lit_models.evaluation import Evaluation, Kept, evaluate, together
 from lit_models.gathering import gathered
-from lit_models.half_precision import at_least_float32, buffers_keep_bits
+from lit_models.half_precision import at_least_float32, keep_bits, loss_of
 from lit_models.memory import peak_memory
 from lit_models.mixup import Mixup
 from lit_models.optimizers import build_optimizer, dims
@@ -169,7 +169,7 @@ class LitModel(LightningModule):
         return outputs
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        with buffers_keep_bits(self.loss):
+        with keep_bits(self.loss):
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
@@ -229,7 +229,7 @@ class LitModel(LightningModule):
             loss = self.mixup.loss(self, batch)
         else:
             outputs = self._outputs(batch)
-            loss = self.loss(outputs, self.task.loss_target(batch["y"], outputs.dtype))
+            loss = loss_of(self.loss, outputs, self.task.loss_target(batch["y"], outputs.dtype))
         rows = len(batch["y"])
         self._loss_sum.add_(loss.detach(), alpha=rows)
         self._rows_seen += rows
@@ -306,7 +306,7 @@ class LitModel(LightningModule):
 
     def _keep(self, batch: Batch) -> None:
         # Where there are fewer rows than processes, one of them gets a batch without a row.
-        none = at_least_float32(next(self.parameters()).new_zeros(0, self.num_outputs))
+        none = at_least_float32(next(self.parameters()).new_zeros(0, self.num_outputs, device=batch["y"].device))
         outputs = self._outputs(batch) if len(batch["y"]) else none
         self._kept.append((batch["row"], batch["y"], outputs))
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from lit_models.half_precision import loss_of
 from lit_models.tasks import Task
 
 Kept = tuple[Tensor, Tensor, Tensor]
@@ -42,7 +43,7 @@ def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metr
     """
     row, target, outputs = rows
     prediction = task.predict(outputs)
-    values = {"loss": float(loss(outputs, task.loss_target(target, outputs.dtype)))}
+    values = {"loss": float(loss_of(loss, outputs, task.loss_target(target, outputs.dtype)))}
     for name, metric in metrics.items():
         values[name] = torch.nan
         if prediction.isfinite().all():  # an argmax or a rank of NaN is a number, and means nothing

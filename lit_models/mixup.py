@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Beta
 
 from lit_models.errors import ConfigError
-from lit_models.half_precision import at_least_float32
+from lit_models.half_precision import at_least_float32, loss_of
 from lit_models.networks.padding import is_padding
 
 if TYPE_CHECKING:
@@ -52,5 +52,5 @@ class Mixup:
             lengths = torch.maximum(lengths, lengths[order])
         outputs = at_least_float32(model(x.lerp(x[order], 1 - share), lengths=lengths))
         target = model.task.loss_target(batch["y"], outputs.dtype)
-        mixed: Tensor = share * model.loss(outputs, target) + (1 - share) * model.loss(outputs, target[order])
-        return mixed
+        first, second = (loss_of(model.loss, outputs, one) for one in (target, target[order]))
+        return share * first + (1 - share) * second

@@ -67,6 +67,40 @@ def test_a_loss_has_float32_at_least(fit: Fit, words: str, bits: str) -> None:
         assert torch.equal(weights[0], weights[1].float())
 
 
+OWN = """\
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class OwnLoss(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(10, 10)
+        with torch.no_grad():
+            self.layer.weight.copy_(torch.eye(10)), self.layer.bias.zero_()
+
+    def forward(self, outputs, target):
+        weight = torch.linspace(1, 2, outputs.shape[1])
+        assert outputs.dtype == weight.dtype == self.layer.weight.dtype, outputs.dtype
+        return functional.cross_entropy(self.layer(outputs), target, weight=weight)
+"""
+
+
+@pytest.mark.parametrize("bits", ["bf16-true", "64-true", "bf16-mixed"])
+@pytest.mark.parametrize("more", ["", "--model.mixup 0.2"])
+def test_a_loss_of_ones_own_has_parameters_and_makes_tensors(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: str, more: str
+) -> None:
+    (tmp_path / "of_ones_own.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = f"--trust of_ones_own --data Digits --model LitMLP --model.loss of_ones_own.OwnLoss {more}"
+    words += " --trainer.max_epochs 2 --seed_everything 1"
+    whole = fit(*words.split(), "--run", "whole")
+    other = fit(*words.split(), "--run", "other", "--trainer.precision", bits)
+    assert other["metrics"]["test/loss"] == pytest.approx(whole["metrics"]["test/loss"], rel=0.1)
+
+
 def test_statistics_move_and_come_from_nowhere_as_other_buffers() -> None:
     from lit_models import LitLinear
 

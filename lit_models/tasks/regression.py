@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
 
-from lit_models.half_precision import buffers_keep_bits
+from lit_models.half_precision import keep_bits
 from lit_models.metrics import R2, RMSE
 from lit_models.outcomes import Values
 from lit_models.tasks.base import Task
@@ -34,7 +34,7 @@ class Regression(Task):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move or cast as any module, but for the targets' statistics: float64 where weights have fewer bits too."""
-        with buffers_keep_bits(self, torch.float64):
+        with keep_bits(self, torch.float64):
             super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
