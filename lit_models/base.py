@@ -287,6 +287,8 @@ class LitModel(LightningModule):
             # fused steps unscale 16-bit gradients themselves, too late for clipping
             fused = self.trainer.precision != "16-mixed"
             optimizer = build_optimizer(self.optimizer_factory, self, fused, self._axes)
+            if fused:  # Lightning clips in bf16-mixed only where an optimizer says that it unscales nothing
+                optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
             scale_rate(optimizer, self.scale_lr, self.trainer.world_size)
             check_pace(self, optimizer)
             if self.schedule is None:

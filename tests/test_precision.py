@@ -88,7 +88,7 @@ class OwnLoss(nn.Module):
 
 
 @pytest.mark.parametrize("bits", ["bf16-true", "64-true", "bf16-mixed"])
-@pytest.mark.parametrize("more", ["", "--model.mixup 0.2"])
+@pytest.mark.parametrize("more", ["", "--model.mixup 0.2 --trainer.gradient_clip_val 1"])
 def test_a_loss_of_ones_own_has_parameters_and_makes_tensors(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: str, more: str
 ) -> None:
@@ -99,6 +99,22 @@ def test_a_loss_of_ones_own_has_parameters_and_makes_tensors(
     whole = fit(*words.split(), "--run", "whole")
     other = fit(*words.split(), "--run", "other", "--trainer.precision", bits)
     assert other["metrics"]["test/loss"] == pytest.approx(whole["metrics"]["test/loss"], rel=0.1)
+
+
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+@pytest.mark.parametrize("steps", [1, 5])
+def test_gradients_are_clipped_beside_a_fused_optimizer(fit: Fit, algorithm: str, steps: int) -> None:
+    words = f"--data Digits --model LitMLP --model.dropout 0 --seed_everything 1 --model.steps_per_execution {steps}"
+    words += " --model.optimizer SGD --model.optimizer.lr 1 --trainer.precision bf16-mixed --trainer.max_steps 5"
+    small = f"{words} --trainer.gradient_clip_val 1e-7 --trainer.gradient_clip_algorithm {algorithm}"
+    after_five, after_one, free = (
+        torch.load(fit(*one.split())["path"] / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for one in (small, f"{small} --trainer.max_steps 1", words)
+    )
+    for name, weight in after_five.items():
+        if name.endswith("weight"):
+            torch.testing.assert_close(weight, after_one[name], rtol=0, atol=1e-6)
+            assert not torch.allclose(weight, free[name], rtol=0, atol=1e-3)
 
 
 def test_statistics_move_and_come_from_nowhere_as_other_buffers() -> None:
