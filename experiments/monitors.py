@@ -43,9 +43,11 @@ def _settle(callback: Callback, config: Namespace, model: LitModel) -> Callback:
     if not isinstance(callback, ModelCheckpoint | EarlyStopping) or callback.monitor is None:
         return callback
     direction = model.direction(callback.monitor)
-    if callback.mode == direction:
-        return callback
-    if callback.mode == "max":  # never the default, so somebody typed it
-        raise ConfigError(f"{callback.monitor} is best when low; leave mode out, and it follows the metric")
-    config.init_args.mode = direction
-    return type(callback)(**config.init_args.as_dict())
+    if callback.mode != direction:
+        if callback.mode == "max":  # never the default, so somebody typed it
+            raise ConfigError(f"{callback.monitor} is best when low; leave mode out, and it follows the metric")
+        config.init_args.mode = direction
+        callback = type(callback)(**config.init_args.as_dict())
+    if isinstance(callback, EarlyStopping):
+        callback.strict = False  # it is logged, as was seen here, though not where max_steps come before a validation
+    return callback

@@ -1,25 +1,29 @@
-"""What jsonargparse 4.53 leaves to be desired, in three functions and a type.
+"""What jsonargparse 4.53 leaves to be desired, in three functions and two types.
 
 A class given anew keeps every argument of the old class that it also has (jsonargparse issue 460), so that SGD after
 AdamW runs with AdamW's weight decay. A short name that two classes share is refused, although only one of them may be
 named at all. And the order of the words decides what wins: ``--model.lr 1 -c file`` runs the file's rate. A device, as
-``StochasticWeightAveraging`` has one, stood in configurations as a complaint that it cannot be written.
+``StochasticWeightAveraging`` has one, stood in configurations as a complaint that it cannot be written, and the default
+of ``Timer``'s interval, a member of an enumeration where a string is asked for, could not be written at all.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import _typehints
 from jsonargparse._common import denying_import_path_entry
 from jsonargparse.typing import register_type
+from lightning.pytorch.callbacks.timer import Interval
 
 Words = list[str]
 
 
 def install() -> None:
-    """Teach jsonargparse the first two and the type; idempotent."""
+    """Teach jsonargparse the first two and the types; idempotent."""
     register_type(torch.device, fail_already_registered=False)
+    yaml.SafeDumper.add_representer(Interval, lambda dumper, one: dumper.represent_str(one.value))
     if _typehints.discard_init_args_on_class_path_change is not _start_from_own_defaults:
         _typehints.discard_init_args_on_class_path_change = _start_from_own_defaults
         _typehints.resolve_class_path_by_name = _resolve_first

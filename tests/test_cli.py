@@ -140,6 +140,12 @@ def test_watching_what_nobody_logs_is_refused(refused, words: str, expected: lis
     assert all(word in said for word in expected)
 
 
+@pytest.mark.parametrize("monitor", ["val/loss", "val/accuracy"])
+def test_stopping_early_waits_for_a_validation_that_never_comes(fit: Fit, monitor: str) -> None:
+    words = f"--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor {monitor} --trainer.max_steps 1"
+    assert fit(*TINY, *f"--data.batch_size 8 {words}".split())["epochs"] == 1
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -155,6 +161,10 @@ def test_watching_what_nobody_logs_is_refused(refused, words: str, expected: lis
         ("--trainer.max_epochs many", ["--trainer.max_epochs many", "int"]),
         ("--trainr.max_epochs 3", ["trainr.max_epochs", "trainer.max_epochs"]),
         ("--trainer.callbacks+ EarlyStoping", ["EarlyStoping", "EarlyStopping"]),
+        (
+            "--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {0:2}",
+            ["--trainer.callbacks.scheduling {0:2}", "dict"],
+        ),
         ("--data.normalize standart", ["--data.normalize standart", "'standard'"]),
         ("--model os.system", ["os.system", "--trust"]),
         ("-c nowhere.yaml", ["nowhere.yaml"]),

@@ -121,9 +121,9 @@ def test_what_is_typed_beside_a_checkpoint_wins_over_it(fit: Fit, root: Path) ->
     "words",
     [
         "--data MNIST1D --model LitRNN --model.hidden 8 --trainer.max_epochs 2",
-        # one of its settings is a device
+        # among their settings are a device and a member of an enumeration
         "--data Tiny --model LitMLP --trainer.max_epochs 2 --trainer.callbacks+ StochasticWeightAveraging "
-        "--trainer.callbacks.swa_lrs 0.01",
+        "--trainer.callbacks.swa_lrs 0.01 --trainer.callbacks+ Timer --trainer.callbacks.duration 00:00:10:00",
     ],
 )
 def test_a_config_given_back_repeats_the_run(fit: Fit, words: str) -> None:
