@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import torch
@@ -294,7 +295,9 @@ class LitModel(LightningModule):
             if self.schedule is None:
                 return optimizer
             direction = self.direction(self.schedule.monitor) if self.schedule.monitor else "min"
-            return [optimizer], self.schedule.build(optimizer, lambda: total_steps(self.trainer), epochs, direction)
+            validation = self.trainer.check_val_every_n_epoch or 1
+            steps = partial(total_steps, self.trainer)
+            return [optimizer], self.schedule.build(optimizer, steps, epochs, direction, validation)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 

@@ -115,6 +115,13 @@ def test_a_plateau_lowers_the_rate_also_after_a_warm_up() -> None:
     assert recorded.rates == pytest.approx([LR * min(1, (i + 1) / 5) * 0.5 ** max(0, i // 10 - 1) for i in range(40)])
 
 
+@pytest.mark.parametrize("frequency", [1, 2])
+def test_a_plateau_looks_where_rows_were_validated(frequency: int) -> None:
+    stuck = partial(ReduceLROnPlateau, patience=0, factor=0.5, threshold=1e9, threshold_mode="abs")
+    recorded, _ = fit(Schedule(stuck, frequency=frequency), max_epochs=7, check_val_every_n_epoch=2)
+    assert recorded.rates == pytest.approx([LR * 0.5 ** max(0, i // 20 - 1) for i in range(70)])
+
+
 @pytest.mark.parametrize("plateau", [ReduceLROnPlateau, lr_scheduler.ReduceLROnPlateau])
 @pytest.mark.parametrize(
     ("task", "monitor", "mode"),

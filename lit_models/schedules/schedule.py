@@ -1,6 +1,7 @@
 """When a scheduler is stepped, what it watches, and how it warms up."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,7 @@ class Schedule:
         scheduler: Any torch scheduler; its length may be left out.
         interval: Step after every optimizer ``step`` or every ``epoch``; where it is left out, ``step`` for a
             scheduler whose length is filled in, ``epoch`` for the others.
-        frequency: Step every so many intervals.
+        frequency: Step every so many intervals; a scheduler that watches validations only where one was.
         monitor: The metric that ReduceLROnPlateau watches, ``val/loss`` where it is left out.
         warmup: Linear rise of the rate ahead of the schedule: a number of steps, or a share of the run below 1.
     """
@@ -61,7 +62,12 @@ class Schedule:
             raise ConfigError("OneCycleLR warms up by itself (pct_start); leave schedule.warmup out")
 
     def build(
-        self, optimizer: Optimizer, steps: Callable[[], int], epochs: int, direction: Literal["min", "max"]
+        self,
+        optimizer: Optimizer,
+        steps: Callable[[], int],
+        epochs: int,
+        direction: Literal["min", "max"],
+        validation_every: int = 1,
     ) -> list[dict[str, Any]]:
         """Lightning's ``lr_scheduler`` configurations.
 
@@ -70,6 +76,7 @@ class Schedule:
             steps: Gives the optimizer steps of the whole run; asked only where the schedule depends on them.
             epochs: The epochs of the whole run, -1 where there is no limit.
             direction: Whether the monitored metric is best when low or high.
+            validation_every: Epochs from one validation to the next.
         """
         made = _class_of(self.scheduler)
         parameters = inspect.signature(made).parameters
@@ -101,6 +108,8 @@ class Schedule:
         config: dict[str, Any] = {"interval": interval, "frequency": self.frequency, "name": "lr"}
         if self.on_plateau:
             config["monitor"] = self.monitor
+            if interval == "epoch" and self.monitor and self.monitor.startswith("val/"):
+                config["frequency"] = math.lcm(self.frequency, validation_every)
         if not warmup:
             return [config | {"scheduler": self.scheduler(optimizer, **filled)}]
         if interval == "step":
