@@ -32,8 +32,9 @@ class GlobalBatchNorm(_BatchNorm):
         )
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (rows / (rows - 1)), self.momentum)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            unbiased = variance * (rows / (rows - 1))
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
         normed: Tensor = outputs
         return normed
 
@@ -58,7 +59,8 @@ class _Normalize(torch.autograd.Function):
         total = counts.sum()
         mean = (means * counts).sum(dim=0) / total
         variance = (counts * (variances + (means - mean) ** 2)).sum(dim=0) / total
-        outputs = torch.native_batch_norm(x, weight, bias, mean, variance, False, 0.0, eps)[0]
+        scale, shift = (None if one is None else one.to(exact) for one in (weight, bias))  # of 16 bits in bf16-true
+        outputs = torch.native_batch_norm(x, scale, shift, mean, variance, False, 0.0, eps)[0]
         ctx.save_for_backward(x, weight, mean, variance, total)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance, total)
@@ -77,7 +79,9 @@ class _Normalize(torch.autograd.Function):
         over_rows = sums * (-scale / total)
         for_x = torch.native_batch_norm(x, over_rows[0], over_rows[1], mean, variance, False, 0.0, ctx.eps)[0]
         for_x.addcmul_(gradient, scale.view(-1, *[1] * (x.dim() - 2)))
-        return for_x, None if weight is None else for_weight, None if weight is None else for_bias, None
+        if weight is None:
+            return for_x, None, None, None
+        return for_x, for_weight.to(weight.dtype), for_bias.to(weight.dtype), None
 
 
 class GlobalBatchNorms(TorchSyncBatchNorm):
