@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
+
+from lit_models.errors import ConfigError
 
 WRAPPED = "_fsdp_wrapped_module."
 """What fully sharded training puts into parameters' names."""
@@ -32,6 +34,9 @@ def build_optimizer(
         fused: Take the one-kernel step where the optimizer has one and nobody chose an implementation; on CPU
             Adam's is three to four times as fast as the default, with the same arithmetic up to rounding.
         axes: What ``dims`` said of the module ahead of any sharding.
+
+    Raises:
+        ConfigError: For a fused SGD over weights of 16 bits on a CPU, most of which torch 2.13 leaves as they are.
     """
     axes = axes or dims(module)
     named = [(name.replace(WRAPPED, ""), one) for name, one in module.named_parameters() if one.requires_grad]
@@ -44,6 +49,9 @@ def build_optimizer(
         groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
         groups = [group for group in groups if group["params"]]
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]
-    if fused and chosen == [None, None]:
+    stuck = isinstance(optimizer, SGD) and any(one.itemsize < 4 and one.is_cpu for one in parameters)
+    if stuck and chosen[0]:
+        raise ConfigError("torch's fused SGD does not move weights of 16 bits on a CPU; leave fused out")
+    if fused and not stuck and chosen == [None, None]:
         return factory(groups, fused=True)  # type: ignore[call-arg]
     return factory(groups)

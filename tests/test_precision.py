@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -115,6 +116,21 @@ def test_gradients_are_clipped_beside_a_fused_optimizer(fit: Fit, algorithm: str
         if name.endswith("weight"):
             torch.testing.assert_close(weight, after_one[name], rtol=0, atol=1e-6)
             assert not torch.allclose(weight, free[name], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("bits", ["bf16-true", "16-true"])
+@pytest.mark.parametrize("momentum", [0, 0.9])
+def test_sgd_moves_weights_of_16_bits(fit: Fit, bits: str, momentum: float) -> None:
+    """The fused one of torch 2.13 does not on a CPU, but for the last few of each parameter."""
+    words = "--data Digits --model LitMLP --model.dropout 0 --seed_everything 1 --trainer.max_epochs 3"
+    words += f" --model.optimizer SGD --model.optimizer.lr 0.02 --model.optimizer.momentum {momentum}"
+    whole, half = fit(*words.split()), fit(*words.split(), "--trainer.precision", bits)
+    assert half["metrics"]["test/loss"] == pytest.approx(whole["metrics"]["test/loss"], rel=0.1)
+
+
+def test_a_fused_sgd_that_would_not_move_is_refused(refused: Callable[..., str]) -> None:
+    words = "--data Digits --model LitMLP --model.optimizer SGD --model.optimizer.fused true --model.optimizer.lr 0.1"
+    assert "fused" in refused(*words.split(), "--trainer.precision", "bf16-true")
 
 
 def test_statistics_move_and_come_from_nowhere_as_other_buffers() -> None:
