@@ -27,7 +27,7 @@ class ClassWeights:
         if not isinstance(loss, nn.CrossEntropyLoss | nn.MultiMarginLoss | nn.BCEWithLogitsLoss):
             raise ConfigError(
                 f"class_weights go into CrossEntropyLoss, MultiMarginLoss or BCEWithLogitsLoss, and the loss is "
-                f"{type(loss).__name__}; use --data.sampler balanced with it"
+                f"{type(loss).__name__}; leave them out (--data.sampler balanced draws all classes equally often)"
             )
         if getattr(loss, self.name) is not None:
             raise ConfigError(f"the loss has its own {self.name}; leave that or class_weights out")
