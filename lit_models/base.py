@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins import DoublePrecision
 from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor, distributed, nn
 from torch.optim import AdamW, Optimizer
@@ -203,6 +204,8 @@ class LitModel(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the sums of an epoch that was interrupted; another epoch starts its own."""
+        if self._trainer is not None and isinstance(self._trainer.precision_plugin, DoublePrecision):
+            self.double()  # Lightning does so after the weights are loaded, and has rounded them by then
         so_far = checkpoint.get("epoch_so_far")
         if so_far is not None:
             # As many processes as before take what they had, fewer the others' too.

@@ -133,6 +133,21 @@ def test_a_fused_sgd_that_would_not_move_is_refused(refused: Callable[..., str])
     assert "fused" in refused(*words.split(), "--trainer.precision", "bf16-true")
 
 
+@pytest.mark.parametrize("bits", ["64-true", "bf16-true"])
+def test_a_run_that_goes_on_has_the_bits_that_it_had(fit: Fit, root: Path, bits: str) -> None:
+    words = f"--data Digits --model LitMLP --seed_everything 1 --trainer.precision {bits} --experiment e".split()
+    fit(*words, "--run", "whole", "--trainer.max_epochs", "2")
+    fit(*words, "--run", "one", "--trainer.max_epochs", "1")
+    more = ["--run", "one", "--trainer.max_epochs", "2", "--trainer.default_root_dir", str(root), "--figures", "false"]
+    assert main(["fit", *words, *more]) == 0
+    one, other = (
+        torch.load(root / "runs" / "e" / run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "one")
+    )
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
 def test_statistics_move_and_come_from_nowhere_as_other_buffers() -> None:
     from lit_models import LitLinear
 
