@@ -158,6 +158,39 @@ def test_a_killed_run_without_validation_rows_does_too(forks: Server, tmp_path: 
     assert not any(name.startswith("val/") for name in expected["curves"])
 
 
+STEPWISE = """--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.every_n_train_steps 3 --data.batch_size 64
+--trainer.num_sanity_val_steps 0"""
+
+
+@pytest.mark.parametrize(
+    ("more", "moment"),
+    [
+        (STEPWISE, "validation 2"),  # behind its checkpoint of the epoch's last batch, which has no validation in it
+        ("--trainer.val_check_interval 3", "step 7"),  # behind best.ckpt of a validation within the epoch
+    ],
+)
+def test_other_ways_to_save_and_validate_within_an_epoch(forks: Server, tmp_path: Path, more: str, moment: str) -> None:
+    asked = words_of("mlp", "0", *more.split())
+    if "val_check" in more:
+        asked[asked.index("--save_every_n_steps") + 1] = "100"
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    expected = state(run(forks, tmp_path / "whole", asked))
+    child = forks.start(asked, tmp_path / "killed", PAUSE_AT=moment)
+    child.wait_for(tmp_path / "killed" / "reached")
+    child.kill()
+    assert_equal(state(run(forks, tmp_path / "killed", asked)), expected, moment)
+
+
+def test_a_checkpoint_of_an_epochs_last_batch_is_said_to_be_inexact(forks: Server, tmp_path: Path) -> None:
+    run(forks, tmp_path, words_of("mlp", "0", *STEPWISE.split()))
+    (file,) = (tmp_path / "runs/e/one/checkpoints").glob("epoch=*.ckpt")
+    words = ["fit", "--trust", "killing", "--ckpt_path", str(file), "--run", "two", "--trainer.max_epochs", "6"]
+    child = forks.start(words, tmp_path)
+    assert child.wait() == 0, child.output.read_text()
+    assert "no exact continuation" in child.output.read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("loader", LOADERS)

@@ -92,16 +92,24 @@ def read(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def newest(folder: Path) -> Path | None:
-    """The checkpoint that was written last and can be read; says which ones cannot. None where there is none."""
+def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda _: None) -> Path | None:
+    """The checkpoint that was written last and is of use; says which ones are not. None where there is none.
+
+    Args:
+        folder: Where they are.
+        refuse: Says of a checkpoint that can be read why it is of no use; None where it is.
+    """
     found = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in found:
         try:
-            read(path)
+            reason = refuse(read(path))
         except ConfigError as error:
-            print(f"{error}; looking for an older one", file=sys.stderr)
+            reason = str(error)
         else:
-            return path
+            if reason is None:
+                return path
+            reason = f"{path} {reason}"
+        print(f"{reason}; looking for an older one", file=sys.stderr)
     return None
 
 

@@ -12,6 +12,7 @@ from experiments.run.checkpoint_io import newest
 from experiments.run.checkpoints import config_in
 from experiments.run.directory import RunDirectory, root_of
 from experiments.run.reading import config_files, config_of, read_record
+from experiments.run.resume import inexact
 from lit_models import ConfigError
 
 LAST = "last"
@@ -96,7 +97,7 @@ def decide(directory: RunDirectory, config: Namespace, text: str, allowed: list[
     path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
     if again:
         _check_unfinished(directory, config)
-        checkpoint = path or newest(directory.checkpoints)
+        checkpoint = path or newest(directory.checkpoints, inexact)
         changes = Changes.between(config_of(directory.path), text, allowed)
     elif path is not None:
         checkpoint, changes = path, Changes.between(config_in(str(path), for_fit=True), text, allowed)

@@ -4,13 +4,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from experiments import exits
 from experiments.exits import Diverged, Interrupted, SaveError
-from experiments.run.resume import epochs, place
+from experiments.run.boundary import batches, epochs, is_boundary
 
 AGREE_EVERY = 10
 """Steps between two questions to the other processes whether one of them was told to stop."""
@@ -54,7 +53,7 @@ class LastCheckpoint(Checkpoint):
         stop = self.signal
         if trainer.world_size > 1:
             stop = self._agreed(trainer) if batch_idx % AGREE_EVERY == 0 else None
-        if (self._due or stop is not None) and self._is_boundary(trainer):
+        if (self._due or stop is not None) and is_boundary(trainer):
             self._save_and_stop(trainer, stop)
 
     def at_epoch_start(self, trainer: Trainer) -> None:
@@ -74,11 +73,11 @@ class LastCheckpoint(Checkpoint):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save what a failing loader, or anything else between two steps, leaves behind."""
         exits.give_back(self._handlers)
-        batch = trainer.fit_loop.epoch_loop.batch_progress.current
+        batch = batches(trainer)
         whole = trainer.training and batch.ready == batch.completed and batch.ready > 0
         alone = trainer.world_size == 1  # the other processes may be anywhere
         told = isinstance(exception, Interrupted | Diverged | SaveError)
-        if whole and alone and not told and self._is_boundary(trainer):
+        if whole and alone and not told and is_boundary(trainer):
             self.save(trainer)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
@@ -113,19 +112,6 @@ class LastCheckpoint(Checkpoint):
     @staticmethod
     def _now(trainer: Trainer) -> tuple[int, int]:
         return trainer.global_step, epochs(trainer).processed
-
-    @staticmethod
-    def _is_boundary(trainer: Trainer) -> bool:
-        loop = trainer.fit_loop.epoch_loop
-        fetcher, combined = trainer.fit_loop._data_fetcher, trainer.fit_loop._combined_loader
-        if place(trainer) != "within an epoch" or fetcher is None or combined is None:
-            return False
-        if loop._num_ready_batches_reached() or loop._should_accumulate() or loop._should_check_val_fx(fetcher):
-            return False
-        schedules = trainer.lr_scheduler_configs
-        if any(one.reduce_on_plateau and one.interval == "step" for one in schedules):
-            return False
-        return all(isinstance(loader, _Stateful) for loader in combined.flattened)
 
 
 class EpochBoundary(Callback):

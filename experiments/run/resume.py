@@ -7,7 +7,8 @@ the next one before anybody has told the sampler which epoch it is.
 """
 
 import random
-from typing import Any, Literal, cast
+import sys
+from typing import Any, cast
 
 import numpy
 import torch
@@ -16,10 +17,10 @@ from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 
+from experiments.run.boundary import batches, can_go_on, epochs, place
+
 KEY = "evenhand_resume"
 """Under what a checkpoint holds the state."""
-
-Place = Literal["between epochs", "epoch end", "within an epoch"]
 
 
 class Resume(Callback):
@@ -34,17 +35,27 @@ class Resume(Callback):
     def __init__(self) -> None:
         self.loaded: dict[str, Any] | None = None
         self._restored = True
+        self._validated = False
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here to its end, a checkpoint holds half of a validation."""
+        self._validated = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Its metrics are logged."""
+        self._validated = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the state, and bring the counters of an epoch that is over into order."""
-        where = place(trainer)
+        where, batch = place(trainer), batches(trainer)
         stepped = trainer.fit_loop.epoch_loop._batches_that_stepped
         if where != "within an epoch":
             _finish_epoch(checkpoint["loops"]["fit_loop"])
-        elif not _is_complete(trainer):  # inside on_train_batch_end, ahead of Lightning's own counting
+        elif trainer.validating or batch.ready != batch.completed:  # ahead of Lightning's own counting
             stepped += 1
         checkpoint[KEY] = {
             "place": where,
+            "can_go_on": can_go_on(trainer, self._validated),
             "rng": _of_all(trainer, rng_state()),
             "accumulate": trainer.accumulate_grad_batches,
             "generators": [generator.get_state() for generator in _generators(trainer)],
@@ -58,6 +69,8 @@ class Resume(Callback):
         if trainer.state.fn == TrainerFn.FITTING:
             self.loaded = checkpoint.get(KEY)
             self._restored = self.loaded is None
+            if trainer.is_global_zero and (reason := inexact(checkpoint)):
+                print(f"{trainer.ckpt_path} {reason}; what follows is no exact continuation", file=sys.stderr)
             before = (self.loaded or {}).get("accumulate", trainer.accumulate_grad_batches)
             if before != trainer.accumulate_grad_batches:
                 count = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
@@ -109,18 +122,11 @@ class Resume(Callback):
             self.loaded = None
 
 
-def place(trainer: Trainer) -> Place:
-    """Where the fit stands, by Lightning's counters."""
-    epoch = epochs(trainer)
-    if epoch.processed == epoch.completed + 1:
-        return "epoch end"
-    # An epoch that was announced and has not begun is no epoch yet.
-    return "between epochs" if epoch.started == epoch.processed else "within an epoch"
-
-
-def epochs(trainer: Trainer) -> Any:
-    """Lightning's counts of epochs: ready, started, processed and completed."""
-    return trainer.fit_loop.epoch_progress.current
+def inexact(checkpoint: dict[str, Any]) -> str | None:
+    """Why a run that goes on from a checkpoint is not the one that was stopped; None where it is, as far as we know."""
+    if checkpoint.get(KEY, {}).get("can_go_on", True):
+        return None
+    return "was saved where no run can go on exactly, as at the last batch of an epoch"
 
 
 def rng_state() -> dict[str, Any]:
@@ -167,11 +173,6 @@ def _of_all(trainer: Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
     states: list[Any] = [None] * trainer.world_size
     distributed.all_gather_object(states, state)
     return states
-
-
-def _is_complete(trainer: Trainer) -> bool:
-    batch = trainer.fit_loop.epoch_loop.batch_progress.current
-    return batch.ready == batch.completed
 
 
 def _generators(trainer: Trainer) -> list[torch.Generator]:
