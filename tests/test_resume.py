@@ -161,12 +161,16 @@ def test_a_killed_run_without_validation_rows_does_too(forks: Server, tmp_path: 
 STEPWISE = """--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.every_n_train_steps 3 --data.batch_size 64
 --trainer.num_sanity_val_steps 0"""
 
+SWA = """--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.05
+--trainer.callbacks.swa_epoch_start 1 --trainer.callbacks.annealing_epochs 20"""
+
 
 @pytest.mark.parametrize(
     ("more", "moment"),
     [
         (STEPWISE, "validation 2"),  # behind its checkpoint of the epoch's last batch, which has no validation in it
         ("--trainer.val_check_interval 3", "step 7"),  # behind best.ckpt of a validation within the epoch
+        (SWA, "step 23"),  # within the third epoch, whose schedule is its own
     ],
 )
 def test_other_ways_to_save_and_validate_within_an_epoch(forks: Server, tmp_path: Path, more: str, moment: str) -> None:

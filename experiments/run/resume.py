@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
@@ -107,6 +108,9 @@ class Resume(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Within an epoch, they go back ahead of the first batch."""
         if not self._restored:
+            for one in cast(Any, trainer).callbacks:
+                if isinstance(one, StochasticWeightAveraging):  # makes its schedule anew, and averages once an epoch
+                    one.on_train_epoch_start(trainer, pl_module)
             self._restore(trainer.global_rank)
             trainer.fit_loop._restarting = False  # or Lightning skips the plateau schedule at the end of this epoch
 
