@@ -216,7 +216,7 @@ class DataModule(LightningDataModule):
         if self.split is None or self.statistics is None:
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
-        return {**self._tensors(index), "y": self.rows.y[index], "row": index}
+        return {**self._tensors(index), "y": self.rows.y.index_select(0, index), "row": index}
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """What an exported model is given of some rows, by their numbers: ``inputs.unprepared()``'s tensors."""
@@ -278,7 +278,7 @@ class DataModule(LightningDataModule):
 
     def _inputs(self, index: Tensor) -> Tensor:
         """The inputs of some rows ahead of their normalization."""
-        return self.rows.x[index]
+        return self.rows.x.index_select(0, index)
 
     def _learn(self, train: Tensor) -> Normalizer:
         """What normalizes the inputs, of train rows alone."""

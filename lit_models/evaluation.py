@@ -29,7 +29,7 @@ def together(kept: list[Kept]) -> Kept:
     row, target, outputs = (_gather(torch.cat(columns)) for columns in zip(*kept, strict=True))
     kept.clear()
     order = row.argsort()
-    return row[order], target[order], outputs[order]
+    return row[order], target[order], outputs.index_select(0, order)
 
 
 def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metric]) -> Evaluation:

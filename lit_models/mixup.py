@@ -50,7 +50,7 @@ class Mixup:
         if lengths is not None:
             x = x.masked_fill(is_padding(lengths, x.shape[2]).unsqueeze(1), 0.0)
             lengths = torch.maximum(lengths, lengths[order])
-        outputs = at_least_float32(model(x.lerp(x[order], 1 - share), lengths=lengths))
+        outputs = at_least_float32(model(x.lerp(x.index_select(0, order), 1 - share), lengths=lengths))
         target = model.task.loss_target(batch["y"], outputs.dtype)
         first, second = (loss_of(model.loss, outputs, one) for one in (target, target[order]))
         return share * first + (1 - share) * second

@@ -111,7 +111,7 @@ class PixelData(DataModule):
     def _sliced(self, part: str) -> dict[str, Tensor]:
         assert self.split is not None
         index: Tensor = getattr(self.split, part)
-        return {"y": self.rows.y[index], "row": index}
+        return {"y": self.rows.y.index_select(0, index), "row": index}
 
     def _learn(self, train: Tensor) -> Normalizer:
         return learn_levels(count_levels(self._images, train), self.normalize)

@@ -32,7 +32,7 @@ class ImageBatches:
 
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
         """Add ``x`` (n, C, H, W) float32 to a batch with ``row`` (n,), by random numbers (n, draws)."""
-        x = self.images[batch["row"]]
+        x = self.images.index_select(0, batch["row"].to(self.images.device))
         if self.augment:
             x = self.augment(x, uniform.to(x.device))
         return {**self.inputs.tensors(x), **batch}

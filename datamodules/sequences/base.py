@@ -139,15 +139,15 @@ class SequenceData(DataModule):
 
     def _sums(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Of some rows the sum (N, C) float64 of each channel's values, and how many there are."""
-        x = self.rows.x[index]
+        x = self.rows.x.index_select(0, index)
         there = valid(self._lengths()[index], x.shape[2]).unsqueeze(1) & ~x.isnan()
         return x.where(there, 0).sum(dim=2, dtype=torch.float64), there.sum(dim=2)
 
     def _inputs(self, index: Tensor) -> Tensor:
-        return filled(self.rows.x[index], self.fill, self.input_shape[1])
+        return filled(self.rows.x.index_select(0, index), self.fill, self.input_shape[1])
 
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
-        return self.inputs.tensors(self.rows.x[index], self._lengths()[index])
+        return self.inputs.tensors(self.rows.x.index_select(0, index), self._lengths()[index])
 
     def _on_cuts(self, split: Split) -> list[str]:
         steps, lengths, notes = self.input_shape[1], self._lengths(), []

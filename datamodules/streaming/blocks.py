@@ -105,7 +105,7 @@ class _Buffers:
         for number in number_of.unique().tolist():
             self._load(number)
             rows = self._order[wanted[number_of == number] - self._first]
-            pieces.append({name: column[rows] for name, column in self._rows.items()})
+            pieces.append({name: column.index_select(0, rows) for name, column in self._rows.items()})
         return self.loader.blocks.finish({name: torch.cat([one[name] for one in pieces]) for name in pieces[0]})
 
     def _load(self, number: int) -> None:

@@ -40,7 +40,7 @@ class DealtRows:
         rows = {name: array.read(start, stop) for name, array in self.arrays.items()}
         rows["row"] = torch.arange(start, stop)
         mine = (self.dealing.parts(start, stop) == part).nonzero().flatten()
-        return {name: column[mine] for name, column in rows.items()}
+        return {name: column.index_select(0, mine) for name, column in rows.items()}
 
     def at(self, index: Tensor) -> Batch:
         """Some rows as they are on disk, by their numbers (n,), one read each."""

@@ -41,7 +41,7 @@ class TextInputs:
     @staticmethod
     def tensors(encoded: TokenIds, rows: Tensor) -> dict[str, Tensor]:
         """Of some rows the ids ``x`` (N, T) int64 and their ``lengths`` (N,)."""
-        return {"x": encoded.ids[rows].long(), "lengths": encoded.lengths[rows]}
+        return {"x": encoded.ids.index_select(0, rows).long(), "lengths": encoded.lengths[rows]}
 
     def state_dict(self) -> dict[str, Any]:
         """The columns and the missing texts."""
