@@ -1,11 +1,13 @@
 """The affine map that goes to oneDNN gives what ``nn.Linear`` gives."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lit_models import processor
 from lit_models.networks import affine
 from lit_models.networks.affine import Affine
 
@@ -31,6 +33,7 @@ def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[Affine, nn.Linea
 @pytest.mark.parametrize("shape", [(5, 7), (3, 4, 7), (2, 3, 2, 7), (1, 7), (0, 7)])
 def test_outputs_and_gradients_are_those_of_linear(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(affine, "WORTH", 0)
+    monkeypatch.setattr(affine, "leaves_mkl_behind", lambda: True)
     asked = []
     monkeypatch.setattr(Tensor, "to_mkldnn", lambda x, real=Tensor.to_mkldnn: asked.append(1) or real(x))
     layer, usual = pair(7, 11)
@@ -42,7 +45,24 @@ def test_outputs_and_gradients_are_those_of_linear(shape: tuple[int, ...], monke
     torch.testing.assert_close(results(layer, turned), results(usual, turned), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.skipif(not ONEDNN, reason="without AVX-512 the usual way is taken")
+@pytest.mark.parametrize(
+    ("vendor", "family", "expected"),
+    [("AuthenticAMD", 26, True), ("AuthenticAMD", 25, False), ("GenuineIntel", 6, False), ("GenuineIntel", 26, False)],
+)
+def test_amd_processors_with_avx512_of_whole_width_go_to_onednn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vendor: str, family: int, expected: bool
+) -> None:
+    cores = [f"processor\t: {core}\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 2\n" for core in (0, 1)]
+    (tmp_path / "cpuinfo").write_text("\n".join(cores))
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    assert processor.leaves_mkl_behind.__wrapped__() is expected
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "nowhere")
+    assert processor.leaves_mkl_behind.__wrapped__() is False
+
+
 def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(affine, "leaves_mkl_behind", lambda: ONEDNN)
     layer, usual = pair(64, 128)
     x = torch.randn(32, 64)
     assert all(torch.equal(a, b) for a, b in zip(results(layer, x), results(usual, x), strict=True))
@@ -55,6 +75,7 @@ def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytes
 
 def test_an_exported_graph_has_the_usual_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(affine, "WORTH", 0)
+    monkeypatch.setattr(affine, "leaves_mkl_behind", lambda: ONEDNN)
     layer, usual = pair(7, 11)
     program = torch.export.export(layer, (torch.randn(4, 7),))
     assert not any("mkldnn" in str(node.target) for node in program.graph.nodes)

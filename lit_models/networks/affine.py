@@ -4,16 +4,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lit_models.processor import leaves_mkl_behind
+
 WORTH = 2**24
 """Multiplications from which on oneDNN repays the copies into its layout."""
 
 
 class Affine(nn.Linear):
-    """``nn.Linear``, on a CPU with AVX-512 by oneDNN in place of MKL.
+    """``nn.Linear``, by oneDNN in place of MKL on processors where its products are twice as fast.
 
-    MKL keeps to AVX2 on processors that are not Intel's, where oneDNN's matrix products are twice as fast. torch hands
-    it bfloat16 by itself, and float32 only where a tensor asks for it by its layout (``Tensor.to_mkldnn``). The values
-    differ by rounding. Small products, other numbers, other devices, compiled and exported graphs go the usual way.
+    Which these are says ``leaves_mkl_behind``. torch hands oneDNN bfloat16 by itself, and float32 only where a tensor
+    asks for it by its layout (``Tensor.to_mkldnn``). The values differ by rounding. Small products, other numbers,
+    other devices, compiled and exported graphs go the usual way.
 
     Raises:
         RuntimeError: By torch, where a gradient that went through oneDNN is differentiated again, as gradient penalties
@@ -34,6 +36,5 @@ class Affine(nn.Linear):
             and x.device.type == "cpu"
             and x.dtype == self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
-            and torch.backends.mkldnn.is_available()
-            and torch.backends.cpu.get_cpu_capability() == "AVX512"
+            and leaves_mkl_behind()
         )
