@@ -11,7 +11,8 @@ from lit_models import processor
 from lit_models.networks import affine
 from lit_models.networks.affine import Affine
 
-ONEDNN = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+ONEDNN = torch.backends.mkldnn.is_available()
+AVX512 = ONEDNN and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def results(layer: nn.Module, x: Tensor) -> list[Tensor]:
@@ -23,49 +24,82 @@ def results(layer: nn.Module, x: Tensor) -> list[Tensor]:
     return [outputs.detach(), *(one for one in gradients if one is not None)]
 
 
+def go_to_onednn(monkeypatch: pytest.MonkeyPatch, bits: int) -> list[int]:
+    """As on such a processor, whatever is multiplied; gives a list that grows with each product."""
+    asked: list[int] = []
+    monkeypatch.setattr(affine, "WORTH", 0)
+    monkeypatch.setattr(affine, "amd_avx512_bits", lambda: bits)
+    monkeypatch.setattr(affine, "_product", lambda *all_, real=affine._product: asked.append(1) or real(*all_))
+    return asked
+
+
 def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[Affine, nn.Linear]:
     layer, usual = Affine(inputs, outputs, bias), nn.Linear(inputs, outputs, bias)
     usual.load_state_dict(layer.state_dict())
     return layer, usual
 
 
-@pytest.mark.skipif(not ONEDNN, reason="without AVX-512 the usual way is taken")
-@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 7), (2, 3, 2, 7), (1, 7), (0, 7)])
-def test_outputs_and_gradients_are_those_of_linear(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(affine, "WORTH", 0)
-    monkeypatch.setattr(affine, "leaves_mkl_behind", lambda: True)
-    asked = []
-    monkeypatch.setattr(Tensor, "to_mkldnn", lambda x, real=Tensor.to_mkldnn: asked.append(1) or real(x))
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
+@pytest.mark.parametrize("bits", [256, 512])
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 7), (2, 3, 2, 7), (1, 7), (7,)])
+def test_outputs_and_gradients_are_those_of_linear(
+    bits: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = go_to_onednn(monkeypatch, bits)
     layer, usual = pair(7, 11)
     x = torch.randn(*shape)
     torch.testing.assert_close(results(layer, x), results(usual, x), rtol=1e-5, atol=1e-5)
-    assert asked
+    assert len(asked) == (3 if bits == 512 else 2)
     layer, usual = pair(7, 11, bias=False)
     turned = torch.randn(7, 6, 5).transpose(0, 2)  # not contiguous
     torch.testing.assert_close(results(layer, turned), results(usual, turned), rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.skipif(not ONEDNN, reason="without AVX-512 the usual way is taken")
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
+def test_nothing_is_computed_for_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = go_to_onednn(monkeypatch, 512)
+    layer, x = Affine(7, 11).requires_grad_(False), torch.randn(5, 7, requires_grad=True)
+    layer(x).sum().backward()
+    torch.testing.assert_close(x.grad, layer.weight.sum(dim=0).expand(5, 7))
+    assert len(asked) == 2
+    layer.requires_grad_(True)
+    layer(x.detach()).sum().backward()
+    assert len(asked) == 4
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
+def test_a_second_derivative_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_to_onednn(monkeypatch, 256)
+    x = torch.randn(5, 7, requires_grad=True)
+    (gradient,) = torch.autograd.grad(Affine(7, 11)(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        gradient.sum().backward()
+
+
+@pytest.mark.skipif(not AVX512, reason="without AVX-512 nobody asks whose processor it is")
 @pytest.mark.parametrize(
-    ("vendor", "family", "expected"),
-    [("AuthenticAMD", 26, True), ("AuthenticAMD", 25, False), ("GenuineIntel", 6, False), ("GenuineIntel", 26, False)],
+    ("vendor", "family", "bits"),
+    [("AuthenticAMD", 26, 512), ("AuthenticAMD", 25, 256), ("GenuineIntel", 6, 0), ("GenuineIntel", 26, 0)],
 )
-def test_amd_processors_with_avx512_of_whole_width_go_to_onednn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vendor: str, family: int, expected: bool
+def test_amd_processors_with_avx512_go_to_onednn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vendor: str, family: int, bits: int
 ) -> None:
     cores = [f"processor\t: {core}\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 2\n" for core in (0, 1)]
     (tmp_path / "cpuinfo").write_text("\n".join(cores))
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
-    assert processor.leaves_mkl_behind.__wrapped__() is expected
+    assert processor.amd_avx512_bits.__wrapped__() == bits
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "nowhere")
-    assert processor.leaves_mkl_behind.__wrapped__() is False
+    assert processor.amd_avx512_bits.__wrapped__() == 0
 
 
 def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(affine, "leaves_mkl_behind", lambda: ONEDNN)
+    monkeypatch.setattr(affine, "amd_avx512_bits", lambda: 512)
     layer, usual = pair(64, 128)
-    x = torch.randn(32, 64)
-    assert all(torch.equal(a, b) for a, b in zip(results(layer, x), results(usual, x), strict=True))
+    for rows in (0, 32):
+        x = torch.randn(rows, 64)
+        assert all(torch.equal(a, b) for a, b in zip(results(layer, x), results(usual, x), strict=True))
     monkeypatch.setattr(affine, "WORTH", 0)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x), usual(x))
@@ -75,7 +109,7 @@ def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytes
 
 def test_an_exported_graph_has_the_usual_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(affine, "WORTH", 0)
-    monkeypatch.setattr(affine, "leaves_mkl_behind", lambda: ONEDNN)
+    monkeypatch.setattr(affine, "amd_avx512_bits", lambda: 512)
     layer, usual = pair(7, 11)
     program = torch.export.export(layer, (torch.randn(4, 7),))
     assert not any("mkldnn" in str(node.target) for node in program.graph.nodes)

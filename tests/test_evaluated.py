@@ -18,9 +18,9 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
     ("shape", "modality", "on_cpu", "elsewhere"),
     [
         ((64,), "table", 1024, 1024),
-        ((8, 64), "series", 128, 1024),
-        ((1, 64), "series", 128, 1024),
-        ((64,), "text", 128, 1024),
+        ((8, 64), "series", 64, 1024),
+        ((1, 64), "series", 64, 1024),
+        ((64,), "text", 64, 1024),
         ((1, 28, 28), "image", 83, 1024),
         ((3, 224, 224), "image", 1, 6),
         ((), "table", 1024, 1024),
@@ -48,4 +48,4 @@ def test_a_run_validates_in_such_batches() -> None:
     batches = Batches()
     trainer = quiet_trainer(callbacks=[batches])
     trainer.validate(model_for(data, LitRNN, hidden=4), data)
-    assert batches.rows == [128, 82]
+    assert batches.rows == [64, 64, 64, 18]

@@ -152,6 +152,18 @@ def test_a_transformer_knows_where_a_token_stands_by_its_position_alone(pooling:
     torch.testing.assert_close(network(x), network(shuffled))
 
 
+@pytest.mark.parametrize("pooling", ["mean", "class_token"])
+def test_a_transformers_tokens_lie_one_after_another(pooling: str) -> None:
+    """A residual path in the embedding's layout would have every norm and sum turn its rows over."""
+    network = Transformer(3, 5, 2, width=8, heads=2, num_layers=2, pooling=pooling)
+    contiguous = []
+    for one in network.modules():
+        if isinstance(one, nn.LayerNorm):
+            one.register_forward_pre_hook(lambda _, inputs: contiguous.append(inputs[0].is_contiguous()))
+    network(torch.randn(4, 3, 5).transpose(1, 2))  # as stems give a series
+    assert contiguous == [True] * 5
+
+
 def test_a_transformers_positions_differ_from_the_start() -> None:
     assert torch.pdist(encoder().position[0]).min() > 1e-3
 

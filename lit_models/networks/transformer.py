@@ -104,7 +104,8 @@ class Transformer(nn.Module):
         padding = None if lengths is None else is_padding(lengths, x.shape[1])
         if padding is not None:
             x = x.masked_fill(padding.unsqueeze(2), 0.0)
-        tokens = self.embedding(x.transpose(1, 2)).transpose(1, 2) + self.position[:, : x.shape[1]]
+        # The sum takes the layout of its first term: tokens one after another, which every norm would copy them into.
+        tokens = self.position[:, : x.shape[1]] + self.embedding(x.transpose(1, 2)).transpose(1, 2)
         if self.pooling == "class_token":
             tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), tokens], dim=1)
             padding = None if padding is None else functional.pad(padding, (1, 0), value=False)
