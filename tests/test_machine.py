@@ -48,6 +48,12 @@ def test_a_cluster_has_said_how_many(
     assert "SLURM_NTASKS" not in started or device_defaults() == {"devices": 1}
 
 
+def test_machines_that_nobody_has_started_are_not_waited_for(refused: Callable[..., str]) -> None:
+    said = refused(*WORDS, "--trainer.accelerator", "cpu", "--trainer.num_nodes", "2")
+    assert "torchrun --nnodes 2" in said
+    assert "NODE_RANK" in said
+
+
 def test_torchrun_alone_says_it(tmp_path: Path) -> None:
     words = ["fit", *WORDS[2:], "--data", "Diabetes", "--trainer.accelerator", "cpu", "--run", "one"]
     command = [

@@ -1,6 +1,9 @@
 """What the Trainer would refuse, told before any data are read."""
 
+import os
+
 from jsonargparse import Namespace
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.accelerators import MPSAccelerator
 
 from datamodules.devices import check_batch
@@ -9,6 +12,9 @@ from experiments.trainer import AnyPrecisionTrainer
 from lit_models import ConfigError
 
 FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
+
+OF_A_NODE = ("NODE_RANK", "GROUP_RANK")
+"""Variables that say which of several machines this is, where nobody but a person has started it."""
 
 
 def check_devices(config: Namespace, training: bool) -> None:
@@ -21,7 +27,8 @@ def check_devices(config: Namespace, training: bool) -> None:
     Raises:
         MisconfigurationException: As Lightning says it.
         ValueError: Likewise.
-        ConfigError: For a device that cannot be trained on, or another number of processes than was started.
+        ConfigError: For a device that cannot be trained on, another number of processes than was started, or machines
+            of which this is none.
         DataError: For a batch size that does not divide.
     """
     flags = {name: config.trainer.get(name) for name in FLAGS}
@@ -35,6 +42,13 @@ def check_devices(config: Namespace, training: bool) -> None:
         raise ConfigError(
             f"{cluster[0]} has started {cluster[1]} processes, and --trainer.devices times --trainer.num_nodes is "
             f"{trainer.world_size}; leave both out, or have them agree"
+        )
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    alone = isinstance(environment, LightningEnvironment) and not any(name in os.environ for name in OF_A_NODE)
+    if (nodes := trainer.num_nodes) > 1 and alone:  # it would wait half an hour for the others
+        raise ConfigError(
+            f"--trainer.num_nodes {nodes} wants the same command on {nodes} machines; start it by "
+            f"torchrun --nnodes {nodes}, or set NODE_RANK, MASTER_ADDR and MASTER_PORT on each"
         )
     size = (config.data.get("init_args") or {}).get("batch_size")
     if training and isinstance(size, int) and size > 0:
