@@ -50,3 +50,11 @@ def test_another_bar_takes_the_place_of_ours(fit: Fit, capfd: pytest.CaptureFixt
     assert "epoch 1/1" in capfd.readouterr().out
     fit(*words, "--trainer.callbacks+", bar)
     assert "epoch 1/1" not in capfd.readouterr().out
+
+
+def test_an_epoch_that_a_callback_adds_is_counted(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+    """Averaged weights learn their batch norms' statistics in one more epoch, which is taken back ahead of its line."""
+    words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "2"]
+    fit(*words, "--trainer.callbacks+", "StochasticWeightAveraging", "--trainer.callbacks.swa_lrs", "0.01")
+    lines = [line.split()[1] for line in capfd.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert lines == ["1/3", "2/3", "3/3"]

@@ -56,7 +56,7 @@ class EpochLines(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self._started = 0.0
-        self._done: tuple[int, float] | None = None
+        self._done: tuple[str, float] | None = None
 
     def disable(self) -> None:
         """Lightning calls this on all processes but the first; nothing is printed there anyway."""
@@ -74,8 +74,8 @@ class EpochLines(ProgressBar):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note which epoch it was, and how long it took."""
-        self._done = (trainer.current_epoch + 1, time.perf_counter() - self._started)
+        """Note which epoch it was, of how many, which a callback may change at the end, and how long it took."""
+        self._done = (f"{trainer.current_epoch + 1}{_total(trainer)}", time.perf_counter() - self._started)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the last epoch."""
@@ -86,7 +86,7 @@ class EpochLines(ProgressBar):
             return
         (epoch, seconds), self._done = self._done, None
         values = [f"{name} {value:.4f}" for name, value in _numbers(trainer, pl_module).items()]
-        print(f"epoch {epoch}{_total(trainer)}  {'  '.join(values)}  {seconds:.1f} s", flush=True)
+        print(f"epoch {epoch}  {'  '.join(values)}  {seconds:.1f} s", flush=True)
 
 
 def _numbers(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
