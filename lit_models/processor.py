@@ -10,7 +10,7 @@ CPUINFO = Path("/proc/cpuinfo")
 """Where Linux describes the processors."""
 
 ZEN_5 = 26
-"""AMD's family of processors from which on a core multiplies 512 bits at once, in place of two halves in turn."""
+"""AMD's family of processors from which on a server's core multiplies 512 bits at once, in place of two halves."""
 
 
 def has_bfloat16() -> bool:

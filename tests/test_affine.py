@@ -70,12 +70,39 @@ def test_nothing_is_computed_for_what_is_frozen(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
-def test_a_second_derivative_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_to_onednn(monkeypatch, 256)
+@pytest.mark.parametrize("bits", [256, 512])
+@pytest.mark.parametrize("power", [1, 2])
+def test_second_derivatives_are_those_of_linear(bits: int, power: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a gradient penalty takes them."""
+    asked = go_to_onednn(monkeypatch, bits)
+    layer, usual = pair(7, 11)
     x = torch.randn(5, 7, requires_grad=True)
-    (gradient,) = torch.autograd.grad(Affine(7, 11)(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiate twice"):
-        gradient.sum().backward()
+    for one in (layer, usual):
+        value = one(x).pow(power).sum()
+        (gradient,) = torch.autograd.grad(value, x, create_graph=True)
+        (gradient.square().sum() + one(x).sum()).backward()
+    torch.testing.assert_close(layer.weight.grad, usual.weight.grad)
+    torch.testing.assert_close(layer.bias.grad, usual.bias.grad)
+    assert asked
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
+def test_a_bias_may_be_a_view_with_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_to_onednn(monkeypatch, 256)
+    layer, usual = pair(7, 11)
+    for bias in (torch.randn(22)[::2], torch.randn(1).expand(11)):
+        layer.bias.data, usual.bias.data = bias, bias.clone()
+        x = torch.randn(5, 7)
+        torch.testing.assert_close(layer(x), usual(x))
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
+def test_functional_transforms_go_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = go_to_onednn(monkeypatch, 256)
+    layer, _ = pair(7, 11)
+    slope = torch.func.vmap(torch.func.grad(lambda row: layer(row).sum()))(torch.randn(5, 7))
+    torch.testing.assert_close(slope, layer.weight.sum(dim=0).expand(5, 7))
+    assert not asked
 
 
 @pytest.mark.skipif(not AVX512, reason="without AVX-512 nobody asks whose processor it is")

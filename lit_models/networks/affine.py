@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from lit_models.processor import amd_avx512_bits
 
@@ -16,11 +15,8 @@ class Affine(nn.Linear):
     """``nn.Linear``, by oneDNN in place of MKL where it multiplies float32 faster: see ``amd_avx512_bits``.
 
     torch hands oneDNN bfloat16 by itself, and dense float32 only by the operator that its compiler writes. The values
-    differ by rounding. Small products, other numbers, other devices, compiled and exported graphs go the usual way.
-
-    Raises:
-        RuntimeError: Where a gradient that went through oneDNN is differentiated again, as gradient penalties do;
-            ``nn.Linear`` has second derivatives.
+    differ by rounding. Small products, other numbers, other devices, transforms of ``torch.func``, compiled and
+    exported graphs go the usual way, and so do gradients that are differentiated again.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,6 +35,7 @@ class Affine(nn.Linear):
             and not torch.is_autocast_enabled("cpu")
             and amd_avx512_bits() > 0
             and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+            and not torch._C._are_functorch_transforms_active()
         )
 
 
@@ -47,28 +44,29 @@ class _Affine(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
         return _product(x, weight, bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        of_x, of_weight, of_bias = ctx.needs_input_grad
-        rows, of_rows = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
-        return (
-            _product(gradient, weight.t()) if of_x else None,
-            _of_weight(of_rows, rows) if of_weight else None,
-            of_rows.sum(dim=0) if of_bias else None,
-        )
+        x_needs, weight_needs, bias_needs = ctx.needs_input_grad
+        rows = gradient.reshape(-1, gradient.shape[-1])
+        plain = torch.is_grad_enabled()  # what is differentiated again has to be of operators that can be
+        of_x = None
+        if x_needs:
+            of_x = gradient @ weight if plain else _product(gradient, weight.t())
+        of_weight = _weight_gradient(rows, x.reshape(-1, x.shape[-1]), plain) if weight_needs else None
+        return of_x, of_weight, rows.sum(dim=0) if bias_needs else None
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(..., K), (M, K) and (M,) -> (..., M)."""
+    """(..., K), (M, K) and (M,) -> (..., M); the operator takes the bias for one without gaps (torch 2.13)."""
+    bias = None if bias is None else bias.contiguous()
     outputs: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return outputs
 
 
-def _of_weight(gradient: Tensor, x: Tensor) -> Tensor:
+def _weight_gradient(gradient: Tensor, x: Tensor, plain: bool) -> Tensor:
     """(N, M) and (N, K) -> (M, K); oneDNN turns both over first, which pays where it is twice as fast."""
-    return _product(gradient.t(), x.t()) if amd_avx512_bits() == 512 else gradient.t() @ x
+    return gradient.t() @ x if plain or amd_avx512_bits() < 512 else _product(gradient.t(), x.t())
