@@ -66,6 +66,8 @@ def state(path: Path) -> dict[str, Any]:
     names = ("state_dict", "optimizer_states", "lr_schedulers")
     kept = {name: checkpoint[name] for name in names}
     kept["early"] = [one for key, one in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
+    swa = [one for key, one in checkpoint["callbacks"].items() if key.startswith("StochasticWeightAveraging")]
+    kept["averaged"] = [(one["n_averaged"], one["average_model_state"]) for one in swa]
     kept["rng"] = checkpoint["evenhand_resume"]["rng"]
     kept["best"] = torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     return (
@@ -161,6 +163,8 @@ def test_a_killed_run_without_validation_rows_does_too(forks: Server, tmp_path: 
 STEPWISE = """--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.every_n_train_steps 3 --data.batch_size 64
 --trainer.num_sanity_val_steps 0"""
 
+PLANNED = """--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {"0":1,"1":2}"""
+
 SWA = """--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.05
 --trainer.callbacks.swa_epoch_start 1 --trainer.callbacks.annealing_epochs 20"""
 
@@ -170,6 +174,7 @@ SWA = """--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_
     [
         (STEPWISE, "validation 2"),  # behind its checkpoint of the epoch's last batch, which has no validation in it
         ("--trainer.val_check_interval 3", "step 7"),  # behind best.ckpt of a validation within the epoch
+        (PLANNED, "step 13"),  # within the second epoch, whose steps take two batches
         (SWA, "step 23"),  # within the third epoch, whose schedule is its own
     ],
 )

@@ -13,12 +13,15 @@ from typing import Any, cast
 import numpy
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import StochasticWeightAveraging
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 
 from experiments.run.boundary import batches, can_go_on, epochs, place
+
+BEGINNERS = (GradientAccumulationScheduler, StochasticWeightAveraging)
+"""Callbacks that set up the Trainer where an epoch starts, which one that is resumed inside does not do again."""
 
 KEY = "evenhand_resume"
 """Under what a checkpoint holds the state."""
@@ -73,7 +76,8 @@ class Resume(Callback):
             if trainer.is_global_zero and (reason := inexact(checkpoint)):
                 print(f"{trainer.ckpt_path} {reason}; what follows is no exact continuation", file=sys.stderr)
             before = (self.loaded or {}).get("accumulate", trainer.accumulate_grad_batches)
-            if before != trainer.accumulate_grad_batches:
+            planned = any(isinstance(one, GradientAccumulationScheduler) for one in cast(Any, trainer).callbacks)
+            if before != trainer.accumulate_grad_batches and not planned:
                 count = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
                 # A batch may have been processed whose end was still to be counted.
                 whole = count["processed"] // before * trainer.accumulate_grad_batches
@@ -109,7 +113,7 @@ class Resume(Callback):
         """Within an epoch, they go back ahead of the first batch."""
         if not self._restored:
             for one in cast(Any, trainer).callbacks:
-                if isinstance(one, StochasticWeightAveraging):  # makes its schedule anew, and averages once an epoch
+                if isinstance(one, BEGINNERS):
                     one.on_train_epoch_start(trainer, pl_module)
             self._restore(trainer.global_rank)
             trainer.fit_loop._restarting = False  # or Lightning skips the plateau schedule at the end of this epoch
