@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Fit
+from jsonargparse import Namespace
 from lightning.fabric.accelerators import mps
 from lightning.pytorch.accelerators import MPSAccelerator
 
 from experiments.machine import device_defaults
+from experiments.run.early import check_devices
 from experiments.run.resume import part_ways
+from lit_models import ConfigError
 
 WORDS = ["--data", "tiny_package.Tiny", "--model", "LitLinear", "--trainer.max_epochs", "1"]
 
@@ -52,6 +55,16 @@ def test_machines_that_nobody_has_started_are_not_waited_for(refused: Callable[.
     said = refused(*WORDS, "--trainer.accelerator", "cpu", "--trainer.num_nodes", "2")
     assert "torchrun --nnodes 2" in said
     assert "NODE_RANK" in said
+
+
+def test_machines_that_a_person_starts_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = Namespace(accelerator="cpu", devices=1, num_nodes=2, strategy="auto")
+    config = Namespace(trainer=flags, data=Namespace())
+    for name, value in (("NODE_RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "29500")):
+        with pytest.raises(ConfigError, match="wants the same command on 2 machines"):
+            check_devices(config, training=False)
+        monkeypatch.setenv(name, value)
+    check_devices(config, training=False)
 
 
 def test_torchrun_alone_says_it(tmp_path: Path) -> None:

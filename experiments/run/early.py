@@ -13,8 +13,8 @@ from lit_models import ConfigError
 
 FLAGS = ("accelerator", "strategy", "devices", "num_nodes", "precision")
 
-OF_A_NODE = ("NODE_RANK", "GROUP_RANK")
-"""Variables that say which of several machines this is, where nobody but a person has started it."""
+OF_A_MACHINE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""Variables that say which of several machines this is and where the first one listens, where a person starts each."""
 
 
 def check_devices(config: Namespace, training: bool) -> None:
@@ -44,11 +44,11 @@ def check_devices(config: Namespace, training: bool) -> None:
             f"{trainer.world_size}; leave both out, or have them agree"
         )
     environment = getattr(trainer.strategy, "cluster_environment", None)
-    alone = isinstance(environment, LightningEnvironment) and not any(name in os.environ for name in OF_A_NODE)
+    alone = isinstance(environment, LightningEnvironment) and not all(name in os.environ for name in OF_A_MACHINE)
     if (nodes := trainer.num_nodes) > 1 and alone:  # it would wait half an hour for the others
         raise ConfigError(
             f"--trainer.num_nodes {nodes} wants the same command on {nodes} machines; start it by "
-            f"torchrun --nnodes {nodes}, or set NODE_RANK, MASTER_ADDR and MASTER_PORT on each"
+            f"torchrun --nnodes {nodes}, or with {', '.join(OF_A_MACHINE)} set on each, or set --trainer.num_nodes 1"
         )
     size = (config.data.get("init_args") or {}).get("batch_size")
     if training and isinstance(size, int) and size > 0:
