@@ -97,6 +97,19 @@ def test_a_bias_may_be_a_view_with_gaps(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 7)])
+def test_what_it_gives_may_be_written_into(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by the ReLU of an MLP without norms."""
+    go_to_onednn(monkeypatch, 512)
+    layer, usual = pair(7, 11)
+    x = torch.randn(*shape)
+    nets = [nn.Sequential(one, nn.ReLU(inplace=True), nn.Linear(11, 2).requires_grad_(False)) for one in (layer, usual)]
+    nets[1][2].load_state_dict(nets[0][2].state_dict())
+    first, second = (results(net, x) for net in nets)
+    torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
 def test_functional_transforms_go_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = go_to_onednn(monkeypatch, 256)
     layer, _ = pair(7, 11)

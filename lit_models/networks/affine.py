@@ -23,8 +23,10 @@ class Affine(nn.Linear):
         """(..., in_features) -> (..., out_features)."""
         if not self._pays(x):
             return super().forward(x)
-        outputs: Tensor = _Affine.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return outputs
+        # Ahead of the function, since what it gives may not be a view where it is written into, as by a ReLU in place.
+        rows = x.reshape(-1, self.in_features)
+        outputs: Tensor = _Affine.apply(rows, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return outputs.view(*x.shape[:-1], self.out_features)
 
     def _pays(self, x: Tensor) -> bool:
         return (
@@ -40,7 +42,7 @@ class Affine(nn.Linear):
 
 
 class _Affine(torch.autograd.Function):
-    """The map and its gradients."""
+    """The map of (N, K) by (M, K) and (M,) to (N, M), and its gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -51,17 +53,16 @@ class _Affine(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         x_needs, weight_needs, bias_needs = ctx.needs_input_grad
-        rows = gradient.reshape(-1, gradient.shape[-1])
         plain = torch.is_grad_enabled()  # what is differentiated again has to be of operators that can be
         of_x = None
         if x_needs:
             of_x = gradient @ weight if plain else _product(gradient, weight.t())
-        of_weight = _weight_gradient(rows, x.reshape(-1, x.shape[-1]), plain) if weight_needs else None
-        return of_x, of_weight, rows.sum(dim=0) if bias_needs else None
+        of_weight = _weight_gradient(gradient, x, plain) if weight_needs else None
+        return of_x, of_weight, gradient.sum(dim=0) if bias_needs else None
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """(..., K), (M, K) and (M,) -> (..., M); the operator takes the bias for one without gaps (torch 2.13)."""
+    """(N, K), (M, K) and (M,) -> (N, M); the operator takes the bias for one without gaps (torch 2.13)."""
     bias = None if bias is None else bias.contiguous()
     outputs: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return outputs
