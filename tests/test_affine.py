@@ -12,7 +12,6 @@ from lit_models.networks import affine
 from lit_models.networks.affine import Affine
 
 ONEDNN = torch.backends.mkldnn.is_available()
-AVX512 = ONEDNN and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def results(layer: nn.Module, x: Tensor) -> list[Tensor]:
@@ -118,7 +117,7 @@ def test_functional_transforms_go_the_usual_way(monkeypatch: pytest.MonkeyPatch)
     assert not asked
 
 
-@pytest.mark.skipif(not AVX512, reason="without AVX-512 nobody asks whose processor it is")
+@pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
 @pytest.mark.parametrize(
     ("vendor", "family", "bits"),
     [("AuthenticAMD", 26, 512), ("AuthenticAMD", 25, 256), ("GenuineIntel", 6, 0), ("GenuineIntel", 26, 0)],
@@ -126,10 +125,14 @@ def test_functional_transforms_go_the_usual_way(monkeypatch: pytest.MonkeyPatch)
 def test_amd_processors_with_avx512_go_to_onednn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vendor: str, family: int, bits: int
 ) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     cores = [f"processor\t: {core}\nvendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: 2\n" for core in (0, 1)]
     (tmp_path / "cpuinfo").write_text("\n".join(cores))
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
     assert processor.amd_avx512_bits.__wrapped__() == bits
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert processor.amd_avx512_bits.__wrapped__() == 0
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "nowhere")
     assert processor.amd_avx512_bits.__wrapped__() == 0
 
@@ -145,6 +148,15 @@ def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytes
         assert torch.equal(layer(x), usual(x))
     exact, reference = copy.deepcopy(layer).double(), copy.deepcopy(usual).double()
     assert torch.equal(exact(x.double()), reference(x.double()))
+
+
+def test_a_torch_without_the_operator_goes_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = go_to_onednn(monkeypatch, 512)
+    monkeypatch.setattr(affine, "HAS_OPERATOR", False)
+    layer, usual = pair(7, 11)
+    x = torch.randn(5, 7)
+    assert torch.equal(layer(x), usual(x))
+    assert not asked
 
 
 def test_an_exported_graph_has_the_usual_operator(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from torch import distributed
 
 from experiments.run.boundary import batches, can_go_on, epochs, place
 
-BEGINNERS = (GradientAccumulationScheduler, StochasticWeightAveraging)
+AT_EPOCH_START = (GradientAccumulationScheduler, StochasticWeightAveraging)
 """Callbacks that set up the Trainer where an epoch starts, which one that is resumed inside does not do again."""
 
 KEY = "evenhand_resume"
@@ -113,7 +113,7 @@ class Resume(Callback):
         """Within an epoch, they go back ahead of the first batch."""
         if not self._restored:
             for one in cast(Any, trainer).callbacks:
-                if isinstance(one, BEGINNERS):
+                if isinstance(one, AT_EPOCH_START):
                     one.on_train_epoch_start(trainer, pl_module)
             self._restore(trainer.global_rank)
             trainer.fit_loop._restarting = False  # or Lightning skips the plateau schedule at the end of this epoch

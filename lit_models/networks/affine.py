@@ -10,6 +10,9 @@ from lit_models.processor import amd_avx512_bits
 WORTH = 2**24
 """Multiplications from which on oneDNN repays the way to it."""
 
+HAS_OPERATOR = hasattr(torch.ops.mkldnn, "_linear_pointwise")
+"""Whether this torch has what its compiler writes for a dense affine map; it is no public name."""
+
 
 class Affine(nn.Linear):
     """``nn.Linear``, by oneDNN in place of MKL where it multiplies float32 faster: see ``amd_avx512_bits``.
@@ -36,7 +39,7 @@ class Affine(nn.Linear):
             and x.dtype == self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
             and amd_avx512_bits() > 0
-            and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+            and HAS_OPERATOR
             and not torch._C._are_functorch_transforms_active()
         )
 
