@@ -21,18 +21,18 @@ if TYPE_CHECKING:
         WomensReviews,
     )
     from datamodules.errors import DataError
-    from datamodules.images import ImageData
     from datamodules.imaging.augmentation import Augment
-    from datamodules.imaging.base import PixelData
-    from datamodules.rows import Rows
-    from datamodules.sequences.base import SequenceData
-    from datamodules.series import SeriesData
-    from datamodules.streamed_arrays import StreamedArrays
-    from datamodules.streamed_table import StreamedTable
-    from datamodules.table import TableData
-    from datamodules.tables.base import FrameData
-    from datamodules.text import TextData
-    from datamodules.texts.base import LabelledTexts
+    from datamodules.imaging.image_data import ImageData
+    from datamodules.imaging.pixel_data import PixelData
+    from datamodules.raw_data import Rows
+    from datamodules.sequences.sequence_data import SequenceData
+    from datamodules.sequences.series_data import SeriesData
+    from datamodules.streaming.streamed_arrays import StreamedArrays
+    from datamodules.streaming.streamed_table import StreamedTable
+    from datamodules.tables.frame_data import FrameData
+    from datamodules.tables.table_data import TableData
+    from datamodules.texts.labelled_texts import LabelledTexts
+    from datamodules.texts.text_data import TextData
 
 __all__ = [
     "MNIST1D",
@@ -71,19 +71,19 @@ _HOMES = {
     "Diabetes": "bundled",
     "Digits": "bundled",
     "FashionMNIST": "bundled",
-    "FrameData": "tables.base",
-    "ImageData": "images",
+    "FrameData": "tables.frame_data",
+    "ImageData": "imaging.image_data",
     "JapaneseVowels": "bundled",
-    "LabelledTexts": "texts.base",
+    "LabelledTexts": "texts.labelled_texts",
     "MNIST1D": "bundled",
-    "PixelData": "imaging.base",
-    "Rows": "rows",
-    "SequenceData": "sequences.base",
-    "SeriesData": "series",
-    "StreamedArrays": "streamed_arrays",
-    "StreamedTable": "streamed_table",
-    "TableData": "table",
-    "TextData": "text",
+    "PixelData": "imaging.pixel_data",
+    "Rows": "raw_data",
+    "SequenceData": "sequences.sequence_data",
+    "SeriesData": "sequences.series_data",
+    "StreamedArrays": "streaming.streamed_arrays",
+    "StreamedTable": "streaming.streamed_table",
+    "TableData": "tables.table_data",
+    "TextData": "texts.text_data",
     "UEA": "bundled",
     "WomensReviews": "bundled",
 }

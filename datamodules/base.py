@@ -9,19 +9,19 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from datamodules.devices import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.errors import DataError
-from datamodules.evaluated import rows_at_once
-from datamodules.facts import Modality, TaskName
-from datamodules.features import array_features
-from datamodules.inputs import ArrayInputs, Inputs
-from datamodules.loaders import Batches, Transform
-from datamodules.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
-from datamodules.placing import Place, placed
-from datamodules.rows import Rows, digest, first_copies
-from datamodules.splitting.settings import Duplicates, Labels, SplitSettings, Splittable, split_data
+from datamodules.inspection.summary_columns import array_features
+from datamodules.loading.base_loader import Batches, Transform
+from datamodules.loading.device_placement import Place, placed
+from datamodules.loading.evaluation_batch_size import rows_at_once
+from datamodules.loading.global_batch import accumulated_by, check_batch, check_processes, device_of, process_of
+from datamodules.loading.tensor_loader import TensorLoader
+from datamodules.preprocessing.inputs import ArrayInputs, Inputs
+from datamodules.preprocessing.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
+from datamodules.raw_data import Rows, digest, first_copies
+from datamodules.splitting.split_options import Duplicates, Labels, SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split, check_ratios
-from datamodules.tensor_loader import TensorLoader
+from datamodules.types import Modality, TaskName
 
 Sampler = Literal["shuffle", "balanced"]
 

@@ -5,8 +5,8 @@ import sys
 from importlib import import_module
 from importlib.metadata import version
 
-from experiments.help import PAGES
-from experiments.packaged import resolve
+from experiments.cli.config_paths import resolve
+from experiments.cli.help_text import PAGES
 
 # How long torch's threads spin for each other before they sleep, unless somebody chose it. By libgomp's default they
 # spin for milliseconds: beside one other busy process on two cores, a small CNN's epoch then took 20 s instead of 0.5.
@@ -65,7 +65,7 @@ def main(args: list[str] | None = None) -> int:
     if words[0] in PAGES and {"-h", "--help"} & {*words}:
         print(PAGES[words[0]])
         return 0
-    from experiments.cli import run
+    from experiments.cli.lightning_cli import run
 
     return run(["--help" if word == "--help-all" else word for word in words])
 

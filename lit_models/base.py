@@ -14,27 +14,43 @@ from torch import Tensor, distributed, nn
 from torch.optim import AdamW, Optimizer
 from torchmetrics import Metric
 
-from lit_models import blocks
-from lit_models.class_weights import ClassWeights
-from lit_models.compiling import Compiled
+from lit_models.distributed.shared_memory_gather import gathered
 from lit_models.errors import ConfigError
-from lit_models.evaluation import Evaluation, Kept, evaluate, together
-from lit_models.gathering import gathered
-from lit_models.half_precision import at_least_float32, keep_bits, loss_of
-from lit_models.memory import peak_memory
-from lit_models.mixup import Mixup
-from lit_models.optimizers import build_optimizer, dims
-from lit_models.pace import Pace, check_pace, goes_singly
-from lit_models.plain import save_plain_hyperparameters
-from lit_models.scaling import ScaleRate, scale_rate
+from lit_models.metrics.evaluation import Evaluation, Kept, evaluate, together
 from lit_models.schedules import Schedule
-from lit_models.stems import Modality
-from lit_models.steps import total_steps
+from lit_models.schedules.total_steps import total_steps
+from lit_models.stems.stem import Modality
 from lit_models.tasks import TASKS, TaskName
+from lit_models.training import multi_step
+from lit_models.training.batch import Batch
+from lit_models.training.class_weights import ClassWeights
+from lit_models.training.epoch_monitor import peak_memory
+from lit_models.training.loss_precision import at_least_float32, keep_bits, loss_of
+from lit_models.training.mixup import Mixup
+from lit_models.training.multi_step import Pace, check_pace, goes_singly
+from lit_models.training.optimizer import ScaleRate, build_optimizer, dims, scale_rate
+from lit_models.training.safe_hparams import save_plain_hyperparameters
 
-Batch = dict[str, Tensor]
-"""``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``; in a
-last training batch that does not divide evenly, ``share``, what its loss is multiplied with."""
+
+class Compiled:
+    """Compiles a network where it stands, so that the names in its state dict stay as they are.
+
+    The first batch of another size than the ones before, such as the last of an epoch, compiles the network once more
+    with a free number of rows; every later size is served by that. Training and evaluation are compiled each.
+
+    Args:
+        network: What is compiled at its next call.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.graphs = 0
+        network.compile(backend=self._count)
+
+    def _count(self, graph: Any, inputs: Any) -> Any:
+        from torch._inductor.compile_fx import compile_fx  # a second of imports
+
+        self.graphs += 1
+        return compile_fx(graph, inputs)
 
 
 class LitModel(LightningModule):
@@ -116,7 +132,7 @@ class LitModel(LightningModule):
         self.steps_per_execution = steps_per_execution
         self.pace = Pace(None if steps_per_execution == "auto" else steps_per_execution)
         self._singly = False
-        self.ahead: list[blocks.Step] = []
+        self.ahead: list[multi_step.Step] = []
         # In a plain dict: no state of theirs belongs into a checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **(metrics or {})}
         for metric in self.metrics.values():
@@ -215,7 +231,7 @@ class LitModel(LightningModule):
             self._epoch_started = time.perf_counter() - so_far["seconds"]
 
     def on_train_start(self) -> None:
-        """Bring restored sums to the device, and look whether steps can be taken in blocks."""
+        """Bring restored sums to the device, and look whether steps can be taken in multi_step."""
         self._look()  # an epoch that is resumed inside does not start
         self._loss_sum = self._loss_sum.to(self.device)
 
@@ -223,7 +239,7 @@ class LitModel(LightningModule):
         """Take the steps of a block but the last one; callbacks find their losses in ``ahead``."""
         steps = 1 if self._singly else self.pace.next(len(self.ahead) + 1)
         if steps > 1:
-            self.ahead = blocks.take_ahead(self, batch, steps)
+            self.ahead = multi_step.take_ahead(self, batch, steps)
         elif self.ahead:  # setting an attribute of a module takes a while
             self.ahead = []
 

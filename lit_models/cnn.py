@@ -6,7 +6,7 @@ from typing import Any
 from lit_models.base import LitModel
 from lit_models.networks import CNN
 from lit_models.networks.norms import Norm
-from lit_models.stems import Stemmed, to_grid
+from lit_models.stems.stem import Stemmed, to_grid
 
 
 class LitCNN(LitModel):

@@ -4,7 +4,7 @@ from typing import Any
 
 from lit_models.base import LitModel
 from lit_models.networks import Linear
-from lit_models.stems import Stemmed, to_vector
+from lit_models.stems.stem import Stemmed, to_vector
 
 
 class LitLinear(LitModel):

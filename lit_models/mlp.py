@@ -6,7 +6,7 @@ from typing import Any
 from lit_models.base import LitModel
 from lit_models.networks import MLP
 from lit_models.networks.norms import Norm
-from lit_models.stems import Stemmed, to_vector
+from lit_models.stems.stem import Stemmed, to_vector
 
 
 class LitMLP(LitModel):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from lit_models.base import LitModel
 from lit_models.networks import Transformer
-from lit_models.stems import Stemmed, to_sequence
+from lit_models.stems.stem import Stemmed, to_sequence
 
 
 class LitTransformer(LitModel):

@@ -14,7 +14,7 @@ from datamodules import MNIST1D, DataError, FashionMNIST, Rows
 from datamodules.bundled import wheels
 from experiments.__main__ import main
 
-sys.path.insert(0, str(Path(__file__).parent))  # where tiny_package is
+sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
 Fit = Callable[..., dict[str, Any]]
 

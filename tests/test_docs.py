@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from own_files import write_all
-from pages import (
+from doc_pages import (
     ELSEWHERE,
     FOLLOWED,
     LANGUAGES,
@@ -26,8 +25,9 @@ from pages import (
     every_command,
     lacking,
 )
-from reader import Reader, of_processes
-from sweeping import Calls, calls
+from doc_reader import Reader, of_processes
+from in_process_sweep import Calls, calls
+from user_files import write_all
 
 from datamodules import MNIST1D
 

@@ -10,7 +10,7 @@ import torch
 from conftest import Fit
 
 from experiments.__main__ import main
-from experiments.run.resume import part_ways
+from experiments.run.resume.exact_state import part_ways
 
 pytestmark = [
     pytest.mark.gpu,

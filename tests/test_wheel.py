@@ -11,11 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from own_files import write_all
-from pages import ELSEWHERE, FOLLOWED, REPOSITORY, bare, blocks, lacking
-from typing_at import Shell
+from doc_pages import ELSEWHERE, FOLLOWED, bare, blocks, lacking
+from paths import REPOSITORY
+from shell_session import Shell
+from user_files import write_all
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("datamodules", "experiments", "lit_models")
 
 
@@ -46,9 +46,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = folder / "source"
     source.mkdir()
     for name in PACKAGES:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
+        shutil.copy(REPOSITORY / name, source)
     return built("wheel", source, folder / "wheel")
 
 
@@ -63,9 +63,12 @@ def test_it_holds_what_the_checkout_holds(wheel: Path) -> None:
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.partition("/")[0].endswith(".dist-info")}
     kept = (".py", ".yaml", ".html", ".typed")
     files = [
-        path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.suffix in kept or path.name == "py.typed"
+        path
+        for name in PACKAGES
+        for path in (REPOSITORY / name).rglob("*")
+        if path.suffix in kept or path.name == "py.typed"
     ]
-    assert inside == {str(path.relative_to(ROOT)) for path in files}
+    assert inside == {str(path.relative_to(REPOSITORY)) for path in files}
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
 

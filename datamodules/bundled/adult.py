@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from datamodules.bundled.wheels import WIDEDEEP, read_member
-from datamodules.tables.base import FrameData
-from datamodules.tables.frames import parse
+from datamodules.tables.frame_data import FrameData
+from datamodules.tables.read_table import parse
 
 TEST_ROWS = 16_281
 """The official test file comes first."""

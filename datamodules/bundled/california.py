@@ -3,8 +3,8 @@
 from typing import Any
 
 from datamodules.bundled.wheels import WIDEDEEP, read_member
-from datamodules.tables.base import FrameData
-from datamodules.tables.frames import parse
+from datamodules.tables.frame_data import FrameData
+from datamodules.tables.read_table import parse
 
 
 class CaliforniaHousing(FrameData):

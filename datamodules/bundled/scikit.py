@@ -8,8 +8,8 @@ import torch
 
 from datamodules.base import DataModule
 from datamodules.errors import DataError
-from datamodules.rows import Rows
-from datamodules.tables.base import FrameData
+from datamodules.raw_data import Rows
+from datamodules.tables.frame_data import FrameData
 
 
 class Digits(DataModule):

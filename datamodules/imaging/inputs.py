@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.imaging.arrays import arrange, as_bytes, in_range, read_images_alone
 from datamodules.imaging.decoding import Channels
-from datamodules.imaging.reading import Images, Wanted, read_each
-from datamodules.imaging.sources import TABLES, walk
-from datamodules.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.normalization import Normalizer, Unchanged, restore
-from datamodules.tables.frames import MISSING
+from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
+from datamodules.imaging.image_sources import TABLES, walk
+from datamodules.imaging.read_images import Images, Wanted, read_each
+from datamodules.preprocessing.inputs import Chunk, Reasons, numbered, sort_out
+from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
 from datamodules.tables.inputs import as_frame
-from datamodules.tables.streaming import Table
+from datamodules.tables.read_table import MISSING
+from datamodules.tables.table_source import Table
 
 PIECE = 2**28
 """Bytes of decoded images that are held at a time."""

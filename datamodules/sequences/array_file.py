@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.errors import DataError
-from datamodules.rows import valid
-from datamodules.sequences.padded import Series, cut, last_steps
-from datamodules.splitting.settings import check_names
+from datamodules.errors import DataError, check_names
+from datamodules.raw_data import valid
+from datamodules.sequences.padded_series import Series, cut, last_steps
 
 DAMAGED = (
     ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, OverflowError, NotImplementedError, RuntimeError,

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.inputs import Chunk, numbered, sort_out
-from datamodules.normalization import Normalizer, Unchanged, restore
-from datamodules.rows import valid
-from datamodules.sequences.padded import fill_gaps, window_starts, windows
-from datamodules.sequences.raw import read_series
+from datamodules.preprocessing.inputs import Chunk, numbered, sort_out
+from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
+from datamodules.raw_data import valid
+from datamodules.sequences.padded_series import fill_gaps, window_starts, windows
+from datamodules.sequences.read_series import read_series
 
 PIECE = 4096
 """Rows that are made at a time."""

@@ -6,10 +6,9 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
-from datamodules.sequences.padded import Series
-from datamodules.splitting.settings import check_names
-from datamodules.tables.values import to_numbers
+from datamodules.errors import DataError, check_names
+from datamodules.sequences.padded_series import Series
+from datamodules.tables.casting import to_numbers
 
 
 def from_long(

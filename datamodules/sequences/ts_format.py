@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.inputs import Reasons
-from datamodules.sequences.padded import Series, cut, last_steps, pad
+from datamodules.preprocessing.inputs import Reasons
+from datamodules.sequences.padded_series import Series, cut, last_steps, pad
 
 TARGET = "target"
 """What the target column is called."""

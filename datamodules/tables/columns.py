@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.tables.cells import stored
-from datamodules.tables.numbers import Numbers
-from datamodules.tables.values import day_series, encode, numeric_series
+from datamodules.tables.casting import day_series, encode, numeric_series
+from datamodules.tables.cell_types import stored
+from datamodules.tables.lazy_numbers import Numbers
 
 ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""

@@ -10,8 +10,8 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
-from datamodules.inputs import Piece, Reasons
-from datamodules.tables.frames import SEPARATORS, repeated, without_missing
+from datamodules.preprocessing.inputs import Piece, Reasons
+from datamodules.tables.read_table import SEPARATORS, repeated, without_missing
 
 BLOCK = 2**23
 """Bytes that are read at a time."""

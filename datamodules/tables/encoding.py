@@ -7,11 +7,11 @@ import numpy
 import torch
 from torch import Tensor
 
-from datamodules import normalization
 from datamodules.errors import DataError
-from datamodules.normalization import Method, Normalizer
+from datamodules.preprocessing import normalization
+from datamodules.preprocessing.normalization import Method, Normalizer
 from datamodules.tables.columns import Columns
-from datamodules.tables.numbers import in_pieces
+from datamodules.tables.lazy_numbers import in_pieces
 
 UNKNOWN, MISSING = 0, 1
 """Indices of every categorical column: a category that no train row has, and no value at all."""

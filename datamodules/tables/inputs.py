@@ -9,14 +9,14 @@ from typing import Any
 import polars
 from torch import Tensor
 
-from datamodules.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.normalization import Normalizer, Unchanged, restore
-from datamodules.tables.cells import as_text, parsed
+from datamodules.preprocessing.inputs import Chunk, Reasons, numbered, sort_out
+from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
+from datamodules.tables.casting import as_days, as_tensor, check_cells, encode
+from datamodules.tables.cell_types import as_text, parsed
 from datamodules.tables.columns import Columns, ColumnType, arrange
 from datamodules.tables.encoding import Encoding
-from datamodules.tables.numbers import in_pieces
-from datamodules.tables.streaming import Table
-from datamodules.tables.values import as_days, as_tensor, check_cells, encode
+from datamodules.tables.lazy_numbers import in_pieces
+from datamodules.tables.table_source import Table
 
 
 @dataclass

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.facts import TaskName
-from datamodules.tables.values import encode, to_numbers
+from datamodules.tables.casting import encode, to_numbers
+from datamodules.types import TaskName
 
 FEW = 20
 """So many different whole numbers are still taken for classes."""

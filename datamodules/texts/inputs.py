@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.inputs import Chunk, Reasons, numbered, sort_out
+from datamodules.preprocessing.inputs import Chunk, Reasons, numbered, sort_out
 from datamodules.tables.inputs import as_frame
-from datamodules.tables.streaming import Table
-from datamodules.texts.files import joined, read_text
+from datamodules.tables.table_source import Table
+from datamodules.texts.read_texts import joined, read_text
 from datamodules.texts.token_ids import TokenIds, encode
 from datamodules.texts.vocabulary import Vocabulary
 

@@ -8,13 +8,13 @@ from statistics import fmean
 import numpy
 from numpy.typing import NDArray
 
-from experiments.compare import student
 from experiments.compare.groups import Block, Group
-from experiments.compare.metrics import MEASURES
-from experiments.compare.permutation import permutation
-from experiments.compare.records import Run
+from experiments.compare.load_runs import Run
+from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.scoring import Score
-from experiments.compare.statistics import Estimate, Pairs, estimate, holm, pairwise
+from experiments.compare.statistics import student_t
+from experiments.compare.statistics.pairwise_tests import Estimate, Pairs, estimate, holm, pairwise
+from experiments.compare.statistics.permutation import permutation
 
 Array = NDArray[numpy.float64]
 
@@ -133,7 +133,7 @@ def _corrected(pairs: Pairs) -> Array:
 def _margins(pairs: Pairs, best: int) -> Array:
     margins: Array = pairs.error[best].copy()
     told = ~numpy.isnan(margins)
-    margins[told] *= student.quantile(pairs.df[best][told])
+    margins[told] *= student_t.quantile(pairs.df[best][told])
     return margins
 
 

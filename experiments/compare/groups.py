@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from experiments.compare.records import REPEATS, Run, Setting
+from experiments.compare.load_runs import REPEATS, Run, Setting
 
 
 @dataclass

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from experiments.compare.metrics import MEASURES
-from experiments.compare.predictions import Predictions, read_predictions
-from experiments.compare.records import LeftOut, Run, Unusable
-from experiments.compare.resampling import Resamples
+from experiments.compare.load_runs import LeftOut, Run, Unusable
+from experiments.compare.metrics.metrics import MEASURES
+from experiments.compare.read_predictions import Predictions, read_predictions
+from experiments.compare.statistics.bayesian_bootstrap import Resamples
 from lit_models.errors import ConfigError
 
 Array = NDArray[numpy.float64]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from experiments.export.preparation import preparation
-from experiments.inference import Predictor
+from datamodules.preprocessing.modules import preparation
+from experiments.inference.predictor import Predictor
 from lit_models import ConfigError, LitModel
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from datamodules.errors import DataError
-from experiments.export.images_of_series import widen
+from experiments.export.onnx_conv1d_to_conv2d import widen
 
 EXTRA = "ONNX is an extra; install it with pip install 'evenhand[export]'"
 

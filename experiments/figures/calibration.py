@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from experiments.figures.drawing import COLOURS, GREY, sheet
-from lit_models.outcomes import Classes
+from lit_models.tasks.prediction_types import Classes
 
 BINS = 15
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from experiments.figures.drawing import named, sheet
-from lit_models.outcomes import Classes
+from lit_models.tasks.prediction_types import Classes
 
 MOST = 25
 """Classes that are shown; of more, those that are confused most, and the others as one."""

@@ -6,7 +6,7 @@ import numpy
 from numpy.typing import NDArray
 
 from experiments.figures.drawing import COLOURS, GREY, panels, sheet
-from lit_models.outcomes import Values
+from lit_models.tasks.prediction_types import Values
 
 MOST = 6
 """Targets that are shown."""

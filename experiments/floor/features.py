@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules import DataModule
-from datamodules.texts.base import LabelledTexts
+from datamodules.texts.labelled_texts import LabelledTexts
 
 Matrix = NDArray[numpy.float64]
 

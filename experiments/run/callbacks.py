@@ -2,15 +2,15 @@
 
 from lightning.pytorch import Callback
 
-from experiments.run.agreement import Agreement
-from experiments.run.checkpoints import best_checkpoint
-from experiments.run.continuing import Start
-from experiments.run.directory import RunDirectory
+from experiments.run.checkpoints.best_checkpoint import best_checkpoint
+from experiments.run.checkpoints.last_checkpoint import EpochBoundary, LastCheckpoint
+from experiments.run.distributed.rank_consistency import Agreement
 from experiments.run.divergence import Divergence
-from experiments.run.last import EpochBoundary, LastCheckpoint
-from experiments.run.rates import TypedWins
-from experiments.run.record import RunRecord
-from experiments.run.resume import Resume
+from experiments.run.record.config_diff import Start
+from experiments.run.record.record import RunRecord
+from experiments.run.record.run_directory import RunDirectory
+from experiments.run.resume.exact_state import Resume
+from experiments.run.resume.optimizer_overrides import TypedWins
 from lit_models import LitModel
 
 

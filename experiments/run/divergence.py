@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from experiments.exits import Diverged
+from experiments.exit_codes import Diverged
 from lit_models import LitModel
 
 CHECK_EVERY = 50

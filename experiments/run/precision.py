@@ -1,13 +1,52 @@
 """What ``--trainer.precision auto`` stands for."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
+from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
+from lightning.pytorch import Trainer
 
-from experiments.run.reading import AUTO_PRECISIONS, config_of
-from lit_models.processor import has_bfloat16
+from experiments.run.record.record_io import AUTO_PRECISIONS, config_of
+from lit_models.networks.cpu_features import has_bfloat16
+
+
+def slowly_computed(precision: str, device: torch.device) -> list[str]:
+    """A sentence where a precision that is there to save time costs some: numbers that a CPU has no instructions for.
+
+    Args:
+        precision: The Trainer's, such as ``bf16-mixed``.
+        device: Where it computes.
+    """
+    if device.type != "cpu" or not precision.startswith("bf16") or has_bfloat16():
+        return []
+    return [
+        f"this processor has no bfloat16, so that {precision} may take many times as long as float32; "
+        "--trainer.precision 32-true trains in float32"
+    ]
+
+
+def whole_floats() -> None:
+    """Have cuDNN multiply float32 with all of its bits, as a CPU does, and as torch does in other products.
+
+    Its own choice, TF32, keeps ten bits of 23: a GPU's metrics would differ from those that the same weights have on a
+    CPU. ``--trainer.precision bf16-mixed`` is faster yet, and says so in the record. It holds for the whole process.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
+class AnyPrecisionTrainer(Trainer):
+    """Lightning's Trainer, whose ``precision`` may be typed as ``auto`` too.
+
+    Args:
+        precision: Lightning's names, or ``auto`` for what this machine computes fast (``experiments.run.precision``).
+        settings: See Lightning.
+    """
+
+    def __init__(self, *, precision: _PRECISION_INPUT | Literal["auto"] | None = None, **settings: Any) -> None:
+        settled = fast_precision(settings.get("accelerator", "auto")) if precision == "auto" else precision
+        super().__init__(precision=settled, **settings)  # type: ignore[arg-type]
 
 
 def fast_precision(accelerator: Any) -> str:

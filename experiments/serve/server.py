@@ -12,12 +12,11 @@ from types import FrameType
 
 from litserve import LitServer
 
-from experiments.exits import SIGNALS, Interrupted, handled
-from experiments.serve.api import API
-from experiments.serve.counting import Counts
-from experiments.serve.messages import Settings
-from experiments.serve.page import read_page
-from experiments.serve.web import LOOPBACK, MIB, Guard, add_routes, info_of
+from experiments.exit_codes import SIGNALS, Interrupted, handled
+from experiments.serve.litserve_api import API
+from experiments.serve.prometheus import Counts
+from experiments.serve.routes import LOOPBACK, MIB, Guard, add_routes, info_of, read_page
+from experiments.serve.server_settings import Settings
 
 
 class ServeError(Exception):

@@ -73,37 +73,37 @@ def compare(words: list[str]) -> int:
 
 
 def _published(typed: argparse.Namespace) -> None:
-    from experiments.compare import formats, published, report
-    from experiments.compare.records import read_runs
-    from experiments.papers import read_paper
+    from experiments.compare import comparison_report, published_table, table_formats
+    from experiments.compare.load_runs import read_runs
+    from experiments.compare.published_table_file import read_paper
 
     paper = read_paper(typed.paper)
     runs, unread = read_runs(typed.paths)
-    found, left = published.outcomes(paper, runs)
-    rows = published.plain(found)
-    aside = report.left_out(unread + left)
+    found, left = published_table.outcomes(paper, runs)
+    rows = published_table.plain(found)
+    aside = comparison_report.left_out(unread + left)
     match typed.format:
         case "json":
             omitted = [{"run": str(one.path), "reason": one.reason} for one in unread + left]
             print(json.dumps({"source": paper.source, "rows": rows, "left_out": omitted}, indent=2))
             return
         case "csv":
-            print(formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
+            print(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
         case "table":
-            formats.to_terminal(published.sheet(paper, found))
+            table_formats.to_terminal(published_table.sheet(paper, found))
         case "markdown":
-            print(formats.to_markdown(published.sheet(paper, found)))
+            print(table_formats.to_markdown(published_table.sheet(paper, found)))
         case "latex":
-            print(formats.to_latex(published.sheet(paper, found)))
+            print(table_formats.to_latex(published_table.sheet(paper, found)))
     print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
 
 
 def _compare(typed: argparse.Namespace) -> None:
-    from experiments.compare import comparison, formats, report
+    from experiments.compare import comparison, comparison_report, table_formats
+    from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
-    from experiments.compare.records import once_per_seed, read_runs
+    from experiments.compare.load_runs import once_per_seed, read_runs
     from experiments.compare.scoring import score
-    from experiments.compare.selection import select
 
     runs, left = read_runs(typed.paths)
     scores, unscored = score(select(runs, typed.where), typed.metric)
@@ -111,30 +111,34 @@ def _compare(typed: argparse.Namespace) -> None:
     left += unscored + again
     blocks = blocks_of(runs, typed.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
-    compared = [(block, report.in_order(standings, typed.sort)) for block, standings in best_first]
+    compared = [(block, comparison_report.in_order(standings, typed.sort)) for block, standings in best_first]
     why = ["" if block is blocks[0] else unlike(blocks[0], block) for block in blocks]
-    aside = report.left_out(left)
+    aside = comparison_report.left_out(left)
     if typed.format == "json":
-        found = [report.plain(*pair) for pair in zip(compared, why, strict=True)]
+        found = [comparison_report.plain(*pair) for pair in zip(compared, why, strict=True)]
         omitted = [{"run": str(one.path), "reason": one.reason} for one in left]
         print(json.dumps({"blocks": found, "left_out": omitted}, indent=2))
     elif typed.format == "csv":
         rows = [
-            {"block": number, "data": block.data, "metric": block.metric} | report.flat(standing)
+            {"block": number, "data": block.data, "metric": block.metric} | comparison_report.flat(standing)
             for number, (block, standings) in enumerate(compared, start=1)
             for standing in standings
         ]
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        print(formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
+        print(table_formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
         print("\n".join(aside), file=sys.stderr)
     else:
         for number, pair in enumerate(zip(compared, why, strict=True), start=1):
             at = number if len(blocks) > 1 else 0
-            shown = report.changes(pair[0], at) if typed.what_changed else report.sheet(pair[0], at, pair[1])
+            shown = (
+                comparison_report.changes(pair[0], at)
+                if typed.what_changed
+                else comparison_report.sheet(pair[0], at, pair[1])
+            )
             if typed.format == "table":
-                formats.to_terminal(shown)
+                table_formats.to_terminal(shown)
             else:
-                print(formats.to_markdown(shown) if typed.format == "markdown" else formats.to_latex(shown))
+                print(table_formats.to_markdown(shown) if typed.format == "markdown" else table_formats.to_latex(shown))
         print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
     if typed.figures is not None:
         from experiments.compare.figures import draw

@@ -35,10 +35,10 @@ def demo(words: list[str]) -> int:
     )
     parser.add_argument("--root", type=Path, default=Path(), help="Folder that gets runs/; this one.")
     typed = parser.parse_args(words)
-    from experiments.cli import run
-    from experiments.run.directory import RunDirectory
-    from experiments.run.reading import read_record
-    from experiments.run.table import side_by_side
+    from experiments.cli.lightning_cli import run
+    from experiments.compare.summary_table import side_by_side
+    from experiments.run.record.record_io import read_record
+    from experiments.run.record.run_directory import RunDirectory
 
     experiment = "mnist1d-full" if typed.full else "mnist1d-demo"
     epochs = {path.stem: None for path in sorted(RECIPES.glob("*.yaml"))} if typed.full else SHORT

@@ -10,7 +10,7 @@ Write a trained run as a folder of files, or check such a folder again. For exam
 
   evenhand export --ckpt_path runs/tabledata/a --format onnx --output iris-onnx
   evenhand export --verify iris-onnx
-  python -c "from experiments.export.loading import load_export; print(load_export('iris-onnx').predict('new.csv'))"
+  python -c "from experiments.export import load_export; print(load_export('iris-onnx').predict('new.csv'))"
 
   --ckpt_path RUN   the run's folder, of which the best checkpoint is taken, or a checkpoint
   --format FORMAT   onnx            a graph for ONNX Runtime: raw numbers in, probabilities out
@@ -36,7 +36,7 @@ def export(words: list[str]) -> int:
         words: The command line's, behind ``export``.
 
     Raises:
-        SystemExit: As ``experiments.command.answer`` does.
+        SystemExit: As ``experiments.cli.entry_point.answer`` does.
     """
     if {"-h", "--help"} & {*words}:
         print(HELP)
@@ -52,15 +52,15 @@ def export(words: list[str]) -> int:
     typed = parser.parse_args(words)
     if typed.verify and (typed.ckpt_path or typed.format or typed.output):
         parser.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
-    from experiments.command import answer
+    from experiments.cli.entry_point import answer
 
     def do(words: list[str], command: list[str], allowed: list[str]) -> None:
         if typed.verify:
-            from experiments.export.verifying import verify
+            from experiments.export.verification import verify
 
             print(verify(typed.verify, typed.trust))
         else:
-            from experiments.export.exporting import export
+            from experiments.export.exporter import export
 
             print(export(typed.ckpt_path, typed.format, typed.output, typed.trust))
 

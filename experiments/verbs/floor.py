@@ -5,11 +5,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from datamodules import DataError
-from experiments.cli import DataCLI
-from experiments.command import answer
-from experiments.papers import read_paper
-from experiments.run.heap import keep
-from experiments.run.table import side_by_side
+from experiments.cli.entry_point import answer
+from experiments.cli.lightning_cli import DataCLI
+from experiments.compare.published_table_file import read_paper
+from experiments.compare.summary_table import side_by_side
+from experiments.run.cpu_speed import keep
 from experiments.sweep.grid import parse_seeds
 
 HELP = """usage: evenhand floor [-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]
@@ -50,7 +50,7 @@ def floor(words: list[str]) -> int:
             raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[sklearn]'")
         from rich.console import Console
 
-        from experiments.floor.fitting import fit_floor
+        from experiments.floor.fit_floor import fit_floor
 
         seen: list[dict[str, str]] = []
         for line in [words] if paper is None else _lines(paper, words):

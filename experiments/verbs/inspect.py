@@ -5,11 +5,11 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from datamodules.inspection import Column, Inspection, Numbers
-from datamodules.inspection import inspect as look
+from datamodules.inspection.inspection import Column, Inspection, Numbers
+from datamodules.inspection.inspection import inspect as look
 from datamodules.splitting.splits import PARTS
-from experiments.cli import DataCLI
-from experiments.command import answer
+from experiments.cli.entry_point import answer
+from experiments.cli.lightning_cli import DataCLI
 
 HELP = """usage: evenhand inspect [-c FILE] [--data CLASS] [--data.SETTING VALUE ...]
 

@@ -33,7 +33,7 @@ def predict(words: list[str]) -> int:
         words: The command line's, behind ``predict``.
 
     Raises:
-        SystemExit: As ``experiments.command.answer`` does.
+        SystemExit: As ``experiments.cli.entry_point.answer`` does.
     """
     if {"-h", "--help"} & {*words}:
         print(HELP)
@@ -47,15 +47,15 @@ def predict(words: list[str]) -> int:
     parser.add_argument("--debug", action="store_true")
     for_file = any(word.partition("=")[0] in OWN for word in words)
     typed = parser.parse_args(words) if for_file else None
-    from experiments.cli import run
-    from experiments.command import answer
+    from experiments.cli.entry_point import answer
+    from experiments.cli.lightning_cli import run
 
     if typed is None:
         return run(["predict", *words])
 
     def do(words: list[str], command: list[str], allowed: list[str]) -> None:
-        from experiments.inference import load
-        from experiments.streamed import predict_file
+        from experiments.inference.predict_file import predict_file
+        from experiments.inference.predictor import load
 
         print(predict_file(load(typed.ckpt_path, typed.device, typed.trust), typed.input, typed.output))
 

@@ -61,8 +61,8 @@ def serve(words: list[str]) -> int:
     parser.add_argument("--trust", action="append", default=[])
     typed = parser.parse_args(words)
     try:
-        from experiments.serve.messages import Settings
         from experiments.serve.server import ServeError, serve_until_stopped
+        from experiments.serve.server_settings import Settings
     except ModuleNotFoundError as error:
         print(f"error: evenhand serve needs {error.name}; pip install 'evenhand[serve]'", file=sys.stderr)
         raise SystemExit(2) from error

@@ -79,10 +79,18 @@ def sweep(words: list[str]) -> int:
         SystemExit: With 2 for what cannot be run, after one sentence on stderr.
     """
     typed, rest = parser().parse_known_args(words)
-    from experiments.sweep.asked import Asked  # behind the parser, so that help is there at once
+    # Imported behind the parser, so that help is there at once.
+    from experiments.sweep.grid_sweep import grid_sweep
+    from experiments.sweep.sweep_options import SweepOptions
 
     try:
-        return Asked(**vars(typed), words=rest, command=["evenhand", "sweep", *words]).run()
+        options = SweepOptions(**vars(typed), words=rest, command=["evenhand", "sweep", *words])
+        options.check()
+        if options.search is None:
+            return grid_sweep(options)
+        from experiments.sweep.optuna_search import search
+
+        return search(options)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error

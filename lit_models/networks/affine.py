@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lit_models.processor import amd_avx512_bits
+from lit_models.networks.cpu_features import amd_avx512_bits
 
 WORTH = 2**24
 """Multiplications from which on oneDNN repays the way to it."""

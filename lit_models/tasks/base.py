@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lit_models.errors import ConfigError
-from lit_models.outcomes import Outcome
+from lit_models.tasks.prediction_types import Outcome
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
 

@@ -7,9 +7,9 @@ from torchmetrics import classification as cls
 
 from lit_models.errors import ConfigError
 from lit_models.losses import FocalLoss
-from lit_models.metrics import ExactBinaryAUROC
-from lit_models.outcomes import Classes
+from lit_models.metrics.exact import ExactBinaryAUROC
 from lit_models.tasks.base import Task
+from lit_models.tasks.prediction_types import Classes
 
 
 class Binary(Task):

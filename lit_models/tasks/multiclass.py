@@ -6,9 +6,9 @@ from torchmetrics import Metric
 from torchmetrics import classification as cls
 
 from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
-from lit_models.metrics import ExactMulticlassAUROC
-from lit_models.outcomes import Classes
+from lit_models.metrics.exact import ExactMulticlassAUROC
 from lit_models.tasks.base import Task
+from lit_models.tasks.prediction_types import Classes
 
 
 class Multiclass(Task):

@@ -6,9 +6,9 @@ from torchmetrics import Metric
 from torchmetrics import classification as cls
 
 from lit_models.losses import FocalLoss
-from lit_models.metrics import ExactMultilabelAUROC
-from lit_models.outcomes import Labels
+from lit_models.metrics.exact import ExactMultilabelAUROC
 from lit_models.tasks.base import Task
+from lit_models.tasks.prediction_types import Labels
 
 
 class Multilabel(Task):

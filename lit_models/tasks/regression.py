@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
 
-from lit_models.half_precision import keep_bits
-from lit_models.metrics import R2, RMSE
-from lit_models.outcomes import Values
+from lit_models.metrics.exact import R2, RMSE
 from lit_models.tasks.base import Task
+from lit_models.tasks.prediction_types import Values
+from lit_models.training.loss_precision import keep_bits
 
 
 class Regression(Task):

@@ -16,7 +16,7 @@ from lightning.pytorch import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
 from datamodules import DataModule, Rows
-from experiments.run.unprofiled import Unprofiled
+from experiments.run.cpu_speed import Unprofiled
 from lit_models import LitCNN, LitModel, LitTransformer
 
 BATCH, STEPS, WARM = 256, 30, 10

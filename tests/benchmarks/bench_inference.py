@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from experiments.__main__ import main
-from experiments.export.loading import load_export
+from experiments.export import load_export
 from experiments.inference import load
-from experiments.run.test_rows import read_test_rows
+from experiments.run.record.export_samples import read_test_rows
 
 MODELS = ("LitCNN", "LitMLP", "LitRNN", "LitTransformer")
 ASKED = {("LitCNN", 1): 3.0, ("LitCNN", 1024): 5.0}

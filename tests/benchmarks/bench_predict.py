@@ -15,8 +15,8 @@ import polars
 import torch
 
 from experiments.__main__ import main
-from experiments.inference import Predictor, load
-from experiments.streamed import predict_file
+from experiments.inference.predict_file import predict_file
+from experiments.inference.predictor import Predictor, load
 
 NUMBERS, CATEGORIES = 10, 4
 

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 from bench_predict import CATEGORIES, NUMBERS, write
-from serving import Server, serving
+from server_process import Server, serving
 
 from experiments.__main__ import main
 

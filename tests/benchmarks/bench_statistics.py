@@ -23,9 +23,9 @@ import numpy
 import polars
 import torch
 
-from datamodules.moments import Moments
-from datamodules.streaming.disk import DiskArray
-from datamodules.streaming.parquet import ParquetFiles
+from datamodules.preprocessing.running_moments import Moments
+from datamodules.streaming.npy_file import DiskArray
+from datamodules.streaming.parquet_files import ParquetFiles
 
 FEATURES = 32
 REPETITIONS = {100_000: 25, 1_000_000: 11, 10_000_000: 4}

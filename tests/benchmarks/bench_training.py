@@ -42,10 +42,10 @@ from loops import HandWritten, Template, usual_network
 from workloads import WORKLOADS, Clock, Rival, Seconds
 
 from experiments.__main__ import main
-from experiments.run import heap
-from lit_models.optimizers import build_optimizer
+from experiments.run import cpu_speed
+from lit_models.training.optimizer import build_optimizer
 
-heap._mallopt = lambda name, value: None
+cpu_speed._mallopt = lambda name, value: None
 EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 5, "lstm": 5, "transformer": 5}
 START = """fit --trust workloads --data workloads.Made --data.duplicates ignore --trainer.callbacks+ workloads.Clock
 --model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch --trainer.accelerator cpu

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MetricCollection
 
-from datamodules.evaluated import rows_at_once
+from datamodules.loading.evaluation_batch_size import rows_at_once
 
 CLASSES = 10
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.compare.comparison import Standing
+from experiments.compare.critical_difference import across, within
 from experiments.compare.groups import Block
-from experiments.compare.ranks import across, within
 from lit_models.errors import ConfigError
 
 try:
     from matplotlib.figure import Figure
 
-    from experiments.compare.figures import costs, curves, ranking
+    from experiments.compare.figures import costs, learning_curves, ranking
 except ModuleNotFoundError as error:
     raise ConfigError("--figures needs matplotlib; install it with pip install 'evenhand[figures]'") from error
 
@@ -36,7 +36,7 @@ def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list
     for number, (block, standings) in enumerate(compared, start=1):
         title = f"{block.data}, {block.metric}"
         figures = {
-            "curves": curves.figure(block, standings),
+            "curves": learning_curves.figure(block, standings),
             "costs": costs.figure(block, standings),
             "ranks": ranking.figure(within(block, standings), title),
         }

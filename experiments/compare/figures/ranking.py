@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy
 from matplotlib.figure import Figure
 
-from experiments.compare.ranks import Units, average_ranks, critical_difference
+from experiments.compare.critical_difference import Units, average_ranks, critical_difference
 
 
 def figure(units: Units, title: str) -> Figure | None:

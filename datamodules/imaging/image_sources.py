@@ -1,0 +1,125 @@
+"""Where images and their labels come from: a folder per class, an index file, or arrays."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import polars
+from polars import selectors
+
+from datamodules.errors import DataError, check_names
+from datamodules.imaging.image_arrays import read_arrays
+from datamodules.imaging.read_images import Images
+from datamodules.tables.read_table import read_frame
+
+LABEL = "label"
+"""The target column of what has no columns of its own."""
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+IGNORED = ("thumbs.db", "desktop.ini")
+"""What Windows leaves in folders; hidden files are what others leave."""
+
+
+class Source(NamedTuple):
+    """Images and what is known of each.
+
+    Args:
+        frame: The columns of an index file; the path and the label of other sources.
+        images: Of each row.
+        target: Columns to predict.
+        classes: Whether the targets are classes even if they are many whole numbers.
+        note: A sentence worth knowing; empty where there is none.
+    """
+
+    frame: polars.DataFrame
+    images: Images
+    target: list[str]
+    classes: bool = False
+    note: str = ""
+
+
+def read_source(path: str, target: list[str], image_column: str) -> Source:
+    """Whatever is at a path.
+
+    Args:
+        path: A folder with a folder per class, an index file (CSV or Parquet), or arrays (.npz, .npy, IDX).
+        target: Columns of an index file; none for the others.
+        image_column: The column of an index file with the images' paths.
+
+    Raises:
+        DataError: For a path that is none of these, or targets that it cannot have.
+    """
+    place = Path(path)
+    if place.is_file() and place.suffix.lower() in TABLES:
+        return _index(place, target, image_column)
+    if not place.exists():
+        raise DataError(f"there is no {path}; --data.path names a folder, an index file or a file of arrays")
+    if target:
+        raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
+    if not place.is_dir():
+        return _arrays(place)
+    try:
+        return _folder(place)
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
+
+
+def _folder(root: Path) -> Source:
+    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not _is_ignored(entry.name))
+    ignored = [entry.name for entry in root.iterdir() if not entry.is_dir() or _is_ignored(entry.name)]
+    if not classes:
+        raise DataError(f"{root} has no folders, and is to have one for each class; or name an index file or arrays")
+    files: list[Path] = []
+    labels: list[str] = []
+    for name in classes:
+        inside = list(walk(root / name, ignored))
+        if not inside:
+            raise DataError(f"the class folder {root / name} has no file in it; remove it or add images")
+        files += inside
+        labels += [name] * len(inside)
+    frame = polars.DataFrame({"path": [str(file.relative_to(root)) for file in files], LABEL: labels})
+    note = (
+        f"not read in {root}: {len(ignored):,} hidden or other files that are no images of a class" if ignored else ""
+    )
+    return Source(frame, files, [LABEL], note=note)
+
+
+def walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
+    """The files below a folder in an order that never changes."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for here, folders, names in os.walk(folder, onerror=fail):
+        ignored += [name for name in (*folders, *names) if _is_ignored(name)]
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
+        yield from (Path(here) / name for name in sorted(names) if not _is_ignored(name))
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in IGNORED
+
+
+def _index(path: Path, target: list[str], image_column: str) -> Source:
+    frame = read_frame(str(path))
+    if not target:
+        raise DataError(f"--data.target is missing: which column of {path} is to be predicted?")
+    check_names("image_column", [image_column], frame.columns)
+    check_names("target", target, frame.columns)
+    if len(set(target)) < len(target) or image_column in target:
+        raise DataError("--data.target names one or more different columns that serve nothing else")
+    column = frame[image_column]
+    if column.dtype != polars.String or column.null_count():
+        raise DataError(
+            f"column {image_column} of {path} is to have the path of an image in each row, and has "
+            f"{column.null_count():,} missing values and type {column.dtype}; choose another --data.image_column"
+        )
+    return Source(frame, [path.parent / name for name in column], target)
+
+
+def _arrays(path: Path) -> Source:
+    images, labels = read_arrays(path)
+    columns = {LABEL: labels} if labels.ndim == 1 else {f"{LABEL}_{place}": one for place, one in enumerate(labels.T)}
+    frame = polars.DataFrame(columns).with_columns(selectors.float().fill_nan(None))
+    return Source(frame, images, list(columns), classes=labels.ndim == 1 and labels.dtype.kind in "iu")

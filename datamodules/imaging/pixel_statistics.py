@@ -1,0 +1,65 @@
+"""Statistics of pixels from their counts: exact, and without a float copy of the images."""
+
+import torch
+from torch import Tensor
+
+from datamodules.preprocessing.normalization import MAX_QUANTILES, Method, Normalizer, Quantiles, Statistics
+
+LEVELS = 256
+BLOCK = 2**22
+
+
+def count_levels(images: Tensor, rows: Tensor) -> Tensor:
+    """How often each channel of some rows has each value.
+
+    Args:
+        images: Bytes (N, C, H, W).
+        rows: Row numbers (M,).
+
+    Returns:
+        Counts (C, 256) int64.
+    """
+    channels = images.shape[1]
+    counts = torch.zeros(channels, LEVELS, dtype=torch.int64)
+    for some in rows.split(max(1, BLOCK // max(1, images[0].numel()))):
+        by_channel = images[some].transpose(0, 1).reshape(channels, -1)
+        for count, values in zip(counts, by_channel, strict=True):
+            count += torch.bincount(values, minlength=LEVELS)
+    return counts
+
+
+def learn_levels(counts: Tensor, method: Method) -> Normalizer:
+    """What normalizes images whose channels have each value so often; the same as ``normalization.learn`` on pixels.
+
+    Args:
+        counts: (C, 256), each channel with at least one.
+        method: How.
+    """
+    levels = torch.arange(LEVELS).double()
+    match method:
+        case "standard":
+            share = counts.double() / counts.sum(dim=1, keepdim=True)
+            center = share @ levels
+            scale = (share * (levels - center.unsqueeze(1)) ** 2).sum(dim=1).sqrt()
+        case "minmax":
+            ends = _quantiles(counts, torch.tensor([0.0, 1.0]).double())
+            center, scale = ends[:, 0], ends[:, 1] - ends[:, 0]
+        case "robust":
+            quarters = _quantiles(counts, torch.tensor([0.25, 0.5, 0.75]).double())
+            center, scale = quarters[:, 1], quarters[:, 2] - quarters[:, 0]
+        case "quantile":
+            steps = max(2, min(MAX_QUANTILES, int(counts.sum(dim=1).max())))
+            return Quantiles(_quantiles(counts, torch.linspace(0, 1, steps, dtype=torch.float64)))
+        case "none":
+            center, scale = torch.zeros(len(counts)).double(), torch.ones(len(counts)).double()
+    # The deviation of equal pixels is rounding error, not always 0.
+    return Statistics(center, torch.where(scale <= 1e-9, torch.ones_like(scale), scale))
+
+
+def _quantiles(counts: Tensor, probabilities: Tensor) -> Tensor:
+    """Values (C, Q) at some probabilities, linear between two neighbours in the sorted pixels."""
+    ends = counts.cumsum(dim=1)
+    place = probabilities * (ends[:, -1:] - 1)
+    below = torch.searchsorted(ends, place.floor().long(), right=True)
+    above = torch.searchsorted(ends, place.ceil().long(), right=True)
+    return below + (above - below) * (place - place.floor())

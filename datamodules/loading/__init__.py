@@ -1,0 +1,1 @@
+"""Batches: loaders, epoch order, device placement and the global batch."""

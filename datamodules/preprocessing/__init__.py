@@ -1,0 +1,1 @@
+"""Statistics of train rows and the transformations that they parametrize."""

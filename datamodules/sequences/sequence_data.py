@@ -1,0 +1,172 @@
+"""The data module of all series in memory."""
+
+from dataclasses import replace
+from typing import Any
+
+import polars
+import torch
+from torch import Tensor
+
+from datamodules.base import DataModule
+from datamodules.errors import DataError
+from datamodules.raw_data import Rows, first_copies, valid
+from datamodules.sequences.inputs import SeriesInputs, filled
+from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
+from datamodules.splitting.split_options import Labels, Splittable
+from datamodules.splitting.splits import Split
+from datamodules.tables.targets import Target, check_train_targets, read_target
+
+
+class SequenceData(DataModule):
+    """Series of equal or unequal lengths, which a subclass gives to ``take`` in its constructor.
+
+    A row has as many steps as the longest train row: shorter ones are padded at their end, longer ones of the other
+    parts are cut. A missing value lies on the line between those beside it, before the first and behind the last it is
+    the nearest one; a channel without a value in a whole series is filled with its mean in the train rows.
+
+    With ``window``, a row is a window of a series and has its target. Whole series are split, so that ratios and copies
+    count series, and the windows of one are in one part. Rows are then numbered through all series, in order, and
+    ``rows.about`` says for each its ``series`` and the step ``start`` at which it begins, both counted from 0.
+
+    Args:
+        window: Cut series into rows of so many steps. A series that is shorter is one shorter row; what is left at the
+            end of a longer one and fills no window is left out.
+        stride: Steps from the start of a window to that of the next; those of a window where it is left out.
+        kwargs: What every data module takes, see ``DataModule``.
+
+    Raises:
+        DataError: For settings or data that cannot be used.
+    """
+
+    modality = "series"
+
+    def __init__(self, window: int | None = None, stride: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if stride is not None and window is None:
+            raise DataError("--data.stride is that of windows; say how long they are with --data.window")
+        for name, steps in (("window", window), ("stride", stride)):
+            if steps is not None and steps < 1:
+                raise DataError(f"--data.{name} is a number of steps, at least 1, and it is {steps}")
+        self.window = window
+        self.stride = stride or window or 1
+        self.id: str | None = None
+        self.step: str | None = None
+        self.fill: Tensor
+        self._series: Series
+        self._target: Target
+        self._given: tuple[Tensor | None, Tensor | None]
+        self._window_of: tuple[Tensor, Tensor]
+
+    def take(self, series: Series, val: Tensor | None = None, test: Tensor | None = None) -> None:
+        """Split series and learn how long they are: after it all facts are known.
+
+        Args:
+            series: All of them.
+            val: Numbers of those of a validation part that the data come with.
+            test: Numbers of those of a test part.
+        """
+        x = fill_gaps(series.x, series.lengths)
+        self._series, self._given = replace(series, x=x), (val, test)
+        self._window_of = window_starts(series.lengths, self.window or series.x.shape[2], self.stride)
+        self._target = read_target(series.targets, series.task)
+        self.target_names = tuple(series.targets.columns)
+        _, self.task, self.num_outputs, self.class_names = self._target
+        split = self.split_now()
+        check_train_targets(Target(self.rows.y, *self._target[1:]), split.train)
+        self._set_learned(int(self._lengths()[split.train].max()), self._learned_fill(split.train))
+        self.notes = (*self.notes, *self._on_cuts(split))
+
+    def load(self) -> Rows:
+        """The series or their windows, NaN where a channel has no value in the whole series."""
+        x, y, about = self._series.x, self._target.y, self._series.about
+        if self.window is not None:
+            series, starts = self._window_of
+            x, y = windows(x, series, starts, self.window), y[series]
+            about = polars.DataFrame({"series": series.numpy(), "start": starts.numpy()})
+        return Rows(x, y, lengths=self._lengths(), about=about)
+
+    def split_now(self) -> Split:
+        """The split of the rows, made where there is none yet, by whole series."""
+        if self.split is None:
+            series, _ = self._window_of
+            self.split = Split(*(torch.isin(series, part).nonzero().flatten() for part in super().split_now()))
+        return self.split
+
+    def features(self) -> polars.DataFrame:
+        """The mean of each channel and the number of steps, by row."""
+        sums, counts = self._sums(torch.arange(len(self.rows.x)))
+        means = (sums / counts).T.numpy()
+        columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
+        return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Series with their gaps filled, and their lengths."""
+        return self.inputs.unprepared().tensors(self.rows.x[index], self._lengths()[index])
+
+    @property
+    def inputs(self) -> SeriesInputs:
+        """The channels, what fills them, their statistics and the windows."""
+        assert self.statistics is not None
+        series, step = self._series.channels, self.input_shape[1]
+        return SeriesInputs(self.statistics, self.fill, step, series, self.window, self.stride, self.id, self.step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The split, the statistics, the number of steps and what fills a channel without a value."""
+        state = super().state_dict()
+        return {**state, "steps": self.input_shape[1], "fill": self.fill} if state else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what a checkpoint has learned instead of one's own."""
+        super().load_state_dict(state_dict)
+        if state_dict:
+            self._set_learned(state_dict["steps"], state_dict["fill"])
+
+    def _set_learned(self, steps: int, fill: Tensor) -> None:
+        self.input_shape, self.fill = (len(self._series.channels), steps), fill
+
+    def _lengths(self) -> Tensor:
+        """Steps of each row, none cut yet."""
+        series, starts = self._window_of
+        return (self._series.lengths[series] - starts).clamp(max=self.window or self._series.x.shape[2])
+
+    def _learned_fill(self, train: Tensor) -> Tensor:
+        """The mean (C,) float64 of each channel's values in the train rows."""
+        sums, counts = (each.sum(dim=0) for each in self._sums(train))
+        if not counts.all():
+            name = self._series.channels[int((counts == 0).nonzero()[0])]
+            raise DataError(f"channel {name} has no value in the {len(train):,} train rows; leave it out of the data")
+        return sums / counts
+
+    def _sums(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Of some rows the sum (N, C) float64 of each channel's values, and how many there are."""
+        x = self.rows.x.index_select(0, index)
+        there = valid(self._lengths()[index], x.shape[2]).unsqueeze(1) & ~x.isnan()
+        return x.where(there, 0).sum(dim=2, dtype=torch.float64), there.sum(dim=2)
+
+    def _inputs(self, index: Tensor) -> Tensor:
+        return filled(self.rows.x.index_select(0, index), self.fill, self.input_shape[1])
+
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        return self.inputs.tensors(self.rows.x.index_select(0, index), self._lengths()[index])
+
+    def _on_cuts(self, split: Split) -> list[str]:
+        steps, lengths, notes = self.input_shape[1], self._lengths(), []
+        for part in ("val", "test"):
+            rows = getattr(split, part)
+            longer = int((lengths[rows] > steps).sum())
+            if longer:
+                notes.append(f"longer than the {steps} steps of the longest train row, and cut: {longer:,} of "
+                             f"{len(rows):,} {part} rows")  # fmt: skip
+        return notes
+
+    def _splittable(self) -> Splittable:
+        series = self._series
+        labels = Labels(self._target.y, self.class_names) if self._stratifies() else None
+        return Splittable(self._find_copies(), labels, series.about, *self._given)
+
+    def _first_copies(self) -> Tensor:
+        """The first series that is equal to each: copies count series, and the windows follow them."""
+        return first_copies(self._series.x, self._target.y, self._series.lengths)
+
+    def _check(self, rows: Rows) -> None:
+        """Nothing: whoever read the series checked them, and NaN is a channel without a value here."""

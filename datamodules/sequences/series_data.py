@@ -1,0 +1,114 @@
+"""A person's own series."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars
+
+from datamodules.errors import DataError
+from datamodules.sequences import array_file, ts_format
+from datamodules.sequences.long_form import from_long
+from datamodules.sequences.padded_series import Series, join
+from datamodules.sequences.sequence_data import SequenceData
+from datamodules.splitting.split_files import read_files
+from datamodules.tables import read_table
+from datamodules.types import TaskName
+
+
+class SeriesData(SequenceData):
+    """Series from a file: ``.npz``, ``.ts``, or CSV or Parquet in long form.
+
+    - ``.npz``: ``x`` (N, C, T) or (N, T), NaN where missing; ``y`` (N,) or (N, L); ``lengths`` (N,) where they differ,
+      or NaN behind a series' end; any other array (N,) is a column for ``group``, ``time`` or ``split_column``.
+    - ``.ts``, the format of the UCR and UEA archives, without time stamps.
+    - CSV or Parquet with a row for each step. Channels are its columns of numbers that no setting names. The target,
+      and what the split goes by, are the same in all steps of a series.
+
+    Args:
+        path: The file.
+        val_path: A file of the validation part; dealt out of the train series where only the test part has a file.
+        test_path: A file of the test part, such as NAME_TEST.ts; ``path`` is then that of train.
+        target: Column to predict, or several: labels of 0 and 1, or numbers. In ``.npz`` it is ``y`` where this is left
+            out, and ``.ts`` has its own.
+        id: Column, in long form, that says to which series a row belongs.
+        step: Column, in long form, by which the steps of a series are ordered: numbers, dates or times.
+        drop: Column or columns, in long form, that are no channels.
+        task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
+            other numbers regression; several columns multilabel if all are 0 and 1, else regression.
+        kwargs: What all series take, see ``SequenceData``.
+
+    Raises:
+        DataError: For a file, columns or settings that cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        val_path: str | None = None,
+        test_path: str | None = None,
+        target: list[str] | str | None = None,
+        id: str | None = None,
+        step: str | None = None,
+        drop: list[str] | str | None = None,
+        task: TaskName | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target, self.drop = _listed(target), _listed(drop)
+        self.id, self.step = id, step
+        parts: list[Series] = []
+
+        def read(path: str) -> polars.DataFrame:
+            parts.append(self._read(path))
+            return parts[-1].targets
+
+        files = read_files(read, path, val_path, test_path)
+        names = [one for one in (path, val_path, test_path) if one is not None]
+        series = parts[0] if len(parts) == 1 else join(parts, names)
+        self.take(replace(series, targets=files.frame, task=task or series.task), files.val, files.test)
+
+    def _read(self, path: str) -> Series:
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{path} cannot be read: {error.strerror}; name a .npz, .ts, CSV or Parquet file"
+            ) from error
+        is_long = not (content[:2] == b"PK" or path.lower().endswith((".npz", ".ts")))
+        self._check_settings(path, is_long)
+        if is_long:
+            assert self.id is not None
+            assert self.step is not None
+            steering = self.split_settings.columns
+            frame = read_table.parse(content, path)
+            series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, steering)
+            if unused:
+                self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
+            return series
+        if path.lower().endswith(".ts"):
+            return ts_format.parse(content, path)
+        return array_file.parse(content, path, self.target)
+
+    def _check_settings(self, path: str, is_long: bool) -> None:
+        if is_long:
+            for what, name in (("target", self.target), ("id", self.id), ("step", self.step)):
+                if not name:
+                    raise DataError(f"--data.{what} is missing: it names a column of {path}, which is in long form")
+            return
+        is_ts = path.lower().endswith(".ts")
+        for what, names in {
+            "id": self.id,
+            "step": self.step,
+            "drop": self.drop,
+            "target": is_ts and self.target,
+        }.items():
+            if names:
+                raise DataError(
+                    f"--data.{what} names a column of a file in long form, and {path} has none; leave it out"
+                )
+
+
+def _listed(names: Sequence[str] | str | None) -> list[str]:
+    return [names] if isinstance(names, str) else list(names or [])

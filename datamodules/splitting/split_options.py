@@ -1,0 +1,188 @@
+"""Which split is asked for, and making it."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import polars
+import torch
+from torch import Tensor
+
+from datamodules.errors import DataError, check_names
+from datamodules.splitting.grouping import (
+    Deal,
+    deal_rows,
+    deal_units,
+    split_at_random,
+    split_by_time,
+    split_fold,
+    split_given,
+    together,
+)
+from datamodules.splitting.splits import Split
+from datamodules.tables.casting import encode, to_days, to_numbers
+
+Duplicates = Literal["keep-together", "drop", "ignore"]
+"""Exact copies of a row: into one part, out of the data but for the first, or like any other row."""
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """What was said about the split.
+
+    Args:
+        ratios: Shares of train, val and test.
+        seed: The split seed.
+        group: Column whose equal values stay in one part.
+        time: Column by whose order train comes before val before test.
+        split_column: Column that says train, val or test.
+        folds: Number of folds, one of which is the test part.
+        fold: Which one, from 0.
+        duplicates: What happens to exact copies of a row.
+
+    Raises:
+        DataError: For settings that exclude each other.
+    """
+
+    ratios: tuple[float, float, float]
+    seed: int
+    group: str | None
+    time: str | None
+    split_column: str | None
+    folds: int | None
+    fold: int
+    duplicates: Duplicates
+
+    def __post_init__(self) -> None:
+        """Refuse two settings that would both decide."""
+        said = self._said
+        if len(said) > 1 and said != ["group", "folds"]:
+            raise DataError(f"--data.{said[0]} and --data.{said[1]} both decide the split; leave one out")
+        if self.fold and self.folds is None:
+            raise DataError("--data.fold is one of --data.folds, which is missing")
+
+    @property
+    def way(self) -> str | None:
+        """The setting that decides the split, None for chance alone."""
+        return self._said[0] if self._said else None
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that steer the split and are no inputs."""
+        return [name for name in (self.group, self.time, self.split_column) if name is not None]
+
+    @property
+    def _said(self) -> list[str]:
+        return [name for name in ("group", "time", "split_column", "folds") if getattr(self, name) is not None]
+
+
+class Labels(NamedTuple):
+    """Classes to stratify by: their indices (N,) and names."""
+
+    y: Tensor
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Splittable:
+    """What a split needs to know of N rows.
+
+    Args:
+        first: The first row that is an exact copy of each row, its own number where there is none before it, (N,).
+        labels: What to stratify by; None splits without regard to classes.
+        about: Columns that the settings may name.
+        val: Rows of a validation part that the data come with.
+        test: Rows of a test part that they come with.
+    """
+
+    first: Tensor
+    labels: Labels | None = None
+    about: polars.DataFrame | None = None
+    val: Tensor | None = None
+    test: Tensor | None = None
+
+    def column(self, what: str, name: str) -> polars.Series:
+        """The column that the setting ``what`` names.
+
+        Raises:
+            DataError: Where there is none of the name, or it has missing values.
+        """
+        about = polars.DataFrame() if self.about is None else self.about
+        check_names(what, [name], about.columns)
+        column = about[name]
+        if column.null_count():
+            raise DataError(
+                f"column {name} decides the split, and is missing in {column.null_count():,} of {len(column):,} "
+                f"rows, the first of them row {column.is_null().arg_max()}; fill it in"
+            )
+        return column
+
+
+def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[str]]:
+    """Split rows.
+
+    Args:
+        rows: What is known of them.
+        settings: What was asked for.
+
+    Returns:
+        The split, and sentences about copies among the rows.
+
+    Raises:
+        DataError: Where it cannot be made.
+    """
+    if rows.test is not None and settings.way is not None:
+        raise DataError(
+            "these data come with a test part; to split all rows another way, leave it out with --data.pooled true, "
+            "or without --data.test_path"
+        )
+    every = torch.arange(len(rows.first))
+    copies = int((rows.first != every).sum())
+    kept = every[rows.first == every] if settings.duplicates == "drop" else every
+    unit = rows.first if settings.duplicates == "keep-together" else every
+    try:
+        split = _split(rows, kept, _deal(rows, unit, settings), settings)
+    except DataError as error:
+        if not copies or settings.duplicates == "ignore":
+            raise
+        raise DataError(f"{error} (without {copies:,} copies of rows, see --data.duplicates)") from error
+    return split, _about(split, rows.first, copies, settings.duplicates)
+
+
+def _deal(rows: Splittable, unit: Tensor, settings: SplitSettings) -> Deal:
+    if settings.group is not None:
+        return deal_units(together(encode(rows.column("group", settings.group))[0], unit))
+    labels = rows.labels
+    return deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
+
+
+def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) -> Split:
+    ratios, seed = settings.ratios, settings.seed
+    if settings.time is not None:
+        column = rows.column("time", settings.time)
+        return split_by_time(kept, to_numbers(column) if column.dtype.is_numeric() else to_days(column), ratios)
+    if settings.folds is not None:
+        return split_fold(kept, ratios, seed, deal, settings.folds, settings.fold)
+    if settings.split_column is not None:
+        part = rows.column("split_column", settings.split_column).cast(polars.String).to_list()
+        return split_given(kept, part, ratios, seed, deal)
+    if rows.test is not None:
+        part = ["train"] * len(rows.first)
+        for name, given in (("val", rows.val), ("test", rows.test)):
+            for row in [] if given is None else given.tolist():
+                part[row] = name
+        return split_given(kept, part, ratios, seed, deal)
+    return split_at_random(kept, ratios, seed, deal)
+
+
+def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:
+    if not copies:
+        return []
+    part = torch.full((len(first),), -1)
+    for number, rows in enumerate(split):
+        part[rows] = number
+    apart = int(((part != part[first]) & (part >= 0)).sum())
+    done = {"keep-together": "kept in one part", "drop": "left out", "ignore": "split like any other row"}[duplicates]
+    told = f"exact copies of an earlier row: {copies:,} of {len(first):,} rows, {done}"
+    if apart and duplicates == "keep-together":
+        told += f" but for {apart:,}, whose part is given"
+    return [told]

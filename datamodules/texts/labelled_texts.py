@@ -1,0 +1,162 @@
+"""The data module of everything that is a text in memory."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Literal
+
+import polars
+import torch
+from torch import Tensor
+
+from datamodules.base import DataModule
+from datamodules.errors import DataError, check_names
+from datamodules.preprocessing.normalization import Normalizer, Statistics
+from datamodules.raw_data import Rows
+from datamodules.tables.read_table import MISSING
+from datamodules.tables.targets import Target, check_train_targets, read_target
+from datamodules.texts.inputs import TextInputs
+from datamodules.texts.read_texts import joined
+from datamodules.texts.token_ids import TokenIds, encode
+from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
+from datamodules.types import TaskName
+
+
+class LabelledTexts(DataModule):
+    """Texts in a polars frame, which a subclass gives to ``take`` in its constructor.
+
+    A text becomes the ids of its tokens (T,), lower-cased: 0 is padding behind its end, 1 is a token that the train
+    rows do not have twice. A missing or empty text is one unknown token. The vocabulary is learned on the train rows.
+
+    Args:
+        tokenizer: What a token is: a piece of a word, or a word.
+        max_vocab_size: Number of different tokens at most, padding and unknown included; the most frequent are kept.
+        max_length: Tokens of a row at most; a longer text loses its end. T is that of the longest train row, if less.
+        normalize: Ids are not normalized.
+        kwargs: What every data module takes, see ``DataModule``.
+
+    Raises:
+        DataError: For settings or data that cannot be used.
+    """
+
+    modality = "text"
+
+    def __init__(
+        self,
+        tokenizer: TokenizerName = "bpe",
+        max_vocab_size: int = 10_000,
+        max_length: int = 256,
+        normalize: Literal["none"] = "none",
+        **kwargs: Any,
+    ) -> None:
+        if normalize != "none":
+            raise DataError(f"normalize {normalize!r} is for numbers, and texts are ids of tokens; leave it out")
+        super().__init__(normalize=normalize, **kwargs)
+        if tokenizer not in ("bpe", "word"):
+            raise DataError(f"tokenizer {tokenizer!r} is unknown; it is bpe or word")
+        if max_vocab_size <= len(SPECIAL):
+            raise DataError(f"max_vocab_size must be at least {len(SPECIAL) + 1}, and it is {max_vocab_size}")
+        if max_length < 1:
+            raise DataError(f"max_length must be at least 1, and it is {max_length}")
+        self.tokenizer = tokenizer
+        self.max_vocab_size = max_vocab_size
+        self.max_length = max_length
+        self.missing: Sequence[str] = MISSING
+        self.vocabulary: Vocabulary
+        self._text: list[str]
+        self._encoded: TokenIds
+        self._target: Target
+
+    def take(
+        self,
+        frame: polars.DataFrame,
+        text: Sequence[str],
+        target: Sequence[str],
+        task: TaskName | None,
+        val: Tensor | None = None,
+        test: Tensor | None = None,
+    ) -> None:
+        """Split the rows of a frame and learn the vocabulary: after it all facts are known.
+
+        Args:
+            frame: Missing values are null.
+            text: Columns of the texts, joined by `` | `` where there are several; a missing one is left out.
+            target: Columns to predict.
+            task: What is asked; what the target looks like where it is left out.
+            val: Rows of a validation part that the data come with.
+            test: Rows of a test part that they come with.
+        """
+        self._check_columns(frame.columns, text, target)
+        self._about, self._given = frame.drop(target), (val, test)
+        self._text, self.target_names = list(text), tuple(target)
+        self.texts = joined(frame, text)
+        self._target = read_target(frame.select(target), task)
+        _, self.task, self.num_outputs, self.class_names = self._target
+        split = self.split_now()
+        check_train_targets(self._target, split.train)
+        vocabulary = learn(self.texts.gather(split.train.numpy()).to_list(), self.tokenizer, self.max_vocab_size)
+        self._set_encoding(vocabulary, encode(self.texts.to_list(), vocabulary, self.max_length, split.train))
+        learned = f"vocabulary of the train rows: {self.vocab_size:,} {self.tokenizer} tokens"
+        self.notes = (*self.notes, learned, *self._encoded.notes(split))
+
+    def load(self) -> Rows:
+        """A digest of each text, by which rows are told apart ahead of any vocabulary, and the targets."""
+        digests = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in self.texts)
+        val, test = self._given
+        x = torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(-1, 16)
+        return Rows(x, self._target.y, test, val, about=self._about)
+
+    def features(self) -> polars.DataFrame:
+        """How many tokens a row keeps, and how many of them are unknown."""
+        tokens = {"tokens": self._encoded.lengths, "unknown tokens": self._encoded.unknown()}
+        return polars.DataFrame({name: counts.numpy() for name, counts in tokens.items()})
+
+    @property
+    def inputs(self) -> TextInputs:
+        """The vocabulary and the columns."""
+        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing)
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Ids of tokens, and their lengths."""
+        return self._tensors(index)
+
+    def raw(self, index: Tensor) -> polars.Series:
+        """Some texts as they are in the file."""
+        return self.texts.gather(index.numpy())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The split, and the vocabulary as its JSON text."""
+        state = super().state_dict()
+        own = {"vocabulary": self.vocabulary.to_json(), "input_shape": list(self.input_shape)}
+        return {**state, **own} if state else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take a checkpoint's split and vocabulary instead of one's own."""
+        super().load_state_dict(state_dict)
+        if state_dict:
+            vocabulary = Vocabulary(state_dict["vocabulary"])
+            self._set_encoding(vocabulary, encode(self.texts.to_list(), vocabulary, *state_dict["input_shape"]))
+
+    def _set_encoding(self, vocabulary: Vocabulary, encoded: TokenIds) -> None:
+        self.vocabulary, self._encoded = vocabulary, encoded
+        self.vocab_size, self.input_shape = len(vocabulary), (encoded.steps,)
+
+    def _learn(self, train: Tensor) -> Normalizer:
+        """Nothing: ids have no features."""
+        return Statistics(torch.zeros(0).double(), torch.ones(0).double())
+
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        return self.inputs.tensors(self._encoded, index)
+
+    def _first_copies(self) -> Tensor:
+        """Rows without a text are copies of no other."""
+        first = super()._first_copies()
+        empty = torch.tensor((self.texts == "").to_numpy())
+        return torch.where(empty, torch.arange(len(first)), first)
+
+    def _check_columns(self, columns: Sequence[str], text: Sequence[str], target: Sequence[str]) -> None:
+        check_names("text", text, columns)
+        check_names("target", target, columns)
+        if not text or len({*text}) < len(text):
+            raise DataError("--data.text names one or more different columns")
+        if not target or len({*target}) < len(target) or {*target} & {*text, *self.split_settings.columns}:
+            raise DataError("--data.target names one or more different columns that serve nothing else")

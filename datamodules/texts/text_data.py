@@ -1,0 +1,67 @@
+"""A person's own texts."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars
+
+from datamodules.errors import DataError
+from datamodules.splitting.split_files import read_files
+from datamodules.tables.read_table import MISSING, read_frame
+from datamodules.texts.labelled_texts import LabelledTexts
+from datamodules.texts.read_texts import LABEL, TEXT, read_text_folder
+from datamodules.types import TaskName
+
+
+class TextData(LabelledTexts):
+    """A CSV or Parquet file with a column of texts, or a folder for each class with a .txt file for each text.
+
+    Args:
+        path: The file: Parquet, or CSV in UTF-8 with a header; or the folder that holds the classes' folders.
+        text: Column of the texts, or several that are joined by `` | ``; none for folders.
+        target: Column to predict, or several: labels of 0 and 1, or numbers; none for folders.
+        val_path: A file or folder of the validation part; dealt out of the train rows where only the test part has one.
+        test_path: A file or folder of the test part; ``path`` is then that of train.
+        task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
+            other numbers regression; several columns multilabel if all are 0 and 1, else regression.
+        missing: Texts in a file that stand for a missing value.
+        kwargs: What all texts take, see ``LabelledTexts``.
+
+    Raises:
+        DataError: For files, columns or settings that cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        text: list[str] | str | None = None,
+        target: list[str] | str | None = None,
+        val_path: str | None = None,
+        test_path: str | None = None,
+        task: TaskName | None = None,
+        missing: list[str] = list(MISSING),  # noqa: B006, it is only read
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        folders = Path(path).is_dir()
+        for other in (val_path, test_path):
+            if other is not None and Path(other).is_dir() != folders:
+                raise DataError(f"{path} and {other} are to be files both or folders both")
+        if folders:
+            if text is not None or target is not None:
+                raise DataError(f"{path} is a folder of classes; leave --data.text and --data.target out")
+            read, text, target = read_text_folder, TEXT, LABEL
+        else:
+            read = partial(read_frame, missing=missing)
+        self.missing = missing
+        files = read_files(read, path, val_path, test_path)
+        frame = files.frame
+        self.take(frame, _named(text, "text", frame), _named(target, "target", frame), task, files.val, files.test)
+
+
+def _named(names: list[str] | str | None, setting: str, frame: polars.DataFrame) -> list[str]:
+    if names is None:
+        some = ", ".join(frame.columns[:10])
+        raise DataError(f"--data.{setting} names a column of the file, and is missing; there are {some}")
+    return [names] if isinstance(names, str) else names

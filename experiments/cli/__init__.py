@@ -1,0 +1,1 @@
+"""The command line: arguments, help, error messages and the LightningCLI."""

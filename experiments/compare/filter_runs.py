@@ -1,0 +1,42 @@
+"""``--where model.dropout=0.1``: which runs are compared."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from experiments.compare.load_runs import Run, Setting
+from lit_models.errors import ConfigError
+
+
+def select(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:
+    """The runs that meet every condition.
+
+    Args:
+        runs: Finished ones.
+        conditions: ``NAME=VALUE`` each, a setting's name on the command line; numbers are compared as numbers.
+
+    Raises:
+        ConfigError: For a condition of another form, a setting that no run has, or where nothing is left.
+    """
+    kept = list(runs)
+    for condition in conditions:
+        name, equals, value = condition.partition("=")
+        if not equals:
+            raise ConfigError(f"--where {condition} is not of the form NAME=VALUE, as in model.dropout=0.1")
+        known = sorted({setting for run in runs for setting in run.settings})
+        if runs and name not in known:
+            near = difflib.get_close_matches(name, known, n=4, cutoff=0.5) or known[:10]
+            raise ConfigError(f"--where {condition}: no run has a setting {name}; nearest: {', '.join(near)}")
+        values = sorted({str(run.settings[name]) for run in kept if name in run.settings})
+        kept = [run for run in kept if name in run.settings and _equal(run.settings[name], value)]
+        if runs and not kept:
+            raise ConfigError(f"--where {condition} leaves no run; {name} is {', '.join(values[:10]) or 'not set'}")
+    return kept
+
+
+def _equal(setting: Setting, value: str) -> bool:
+    if isinstance(setting, bool):
+        return value.lower() == str(setting).lower()
+    try:
+        return float(setting) == float(value)
+    except ValueError:
+        return str(setting).replace(" ", "") == value.replace(" ", "")

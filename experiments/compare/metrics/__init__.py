@@ -1,0 +1,1 @@
+"""Metrics of recorded predictions, in numpy and without torch."""

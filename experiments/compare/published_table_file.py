@@ -1,0 +1,133 @@
+"""Published tables: files that name, for every row, a recipe and the figure that was published. Needs no torch."""
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.run.record.hyperparameters import Setting, flat_settings
+from lit_models.errors import ConfigError
+
+TABLE_KEYS = ("source", "metric", "protocol", "rows")
+ROW_KEYS = ("config", "set", "published")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a published table.
+
+    Args:
+        name: What its runs are named after.
+        config: The recipe, a configuration of ``fit``.
+        changes: Settings in which the row differs from the recipe.
+        published: The figure; None where there is none.
+    """
+
+    name: str
+    config: Path
+    changes: dict[str, Any]
+    published: float | None
+
+    @property
+    def words(self) -> list[str]:
+        """The row as words of ``fit``."""
+        told = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.changes.items()}
+        return [f"--config={self.config}", *(f"--{key}={value}" for key, value in told.items())]
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """What the recipe and the changes set, by the names that a run's record has."""
+        changes = {{"trainer.max_epochs": "max_epochs"}.get(key, key): value for key, value in self.changes.items()}
+        recorded = {key: value for key, value in changes.items() if not key.startswith("trainer.")}
+        return flat_settings(_read(self.config)) | recorded
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A published table.
+
+    Args:
+        path: Its file.
+        source: Where the figures stand.
+        metric: What they are, such as ``accuracy``.
+        protocol: In what the runs here differ from those that were published, a sentence each.
+        rows: At least one.
+    """
+
+    path: Path
+    source: str
+    metric: str
+    protocol: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def experiment(self) -> str:
+        """The folder of its runs, beneath ``runs/``."""
+        return f"paper-{self.path.stem}"
+
+    def only(self, names: Sequence[str]) -> "Paper":
+        """The rows of these names, all where there is none.
+
+        Raises:
+            ConfigError: For a name that no row has.
+        """
+        known = [row.name for row in self.rows]
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3) or known[:5]
+                raise ConfigError(f"--rows {name}: {self.path} has no such row; there are {', '.join(near)}")
+        rows = tuple(row for row in self.rows if row.name in names or not names)
+        return Paper(self.path, self.source, self.metric, self.protocol, rows)
+
+
+def read_paper(path: Path) -> Paper:
+    """Read a file of a published table.
+
+    Raises:
+        ConfigError: For what is no such file, with what it lacks.
+    """
+    content = _read(path)
+    _check_keys(str(path), content, TABLE_KEYS, ("source", "metric", "rows"))
+    if not isinstance(content["rows"], dict) or not content["rows"]:
+        raise ConfigError(f"{path}: rows is no mapping of names to rows; see experiments/configs/papers")
+    rows = []
+    for name, row in content["rows"].items():
+        where = f"{path}, row {name}"
+        _check_keys(where, row, ROW_KEYS, ("config",))
+        config = Path(os.path.normpath(path.parent / str(row["config"])))
+        if not config.is_file():
+            raise ConfigError(f"{where}: there is no file {config}; config is a path beside the table's file")
+        published = row.get("published")
+        if published is not None and (isinstance(published, bool) or not isinstance(published, int | float)):
+            raise ConfigError(f"{where}: published is {published!r}; it is a number")
+        rows.append(Row(str(name), config, row.get("set") or {}, published))
+    protocol = tuple(str(sentence) for sentence in content.get("protocol") or ())
+    return Paper(path, str(content["source"]), str(content["metric"]), protocol, tuple(rows))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); name a file of a published table") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no YAML; name a file of a published table") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is no mapping; see experiments/configs/papers for tables")
+    return content
+
+
+def _check_keys(where: str, content: object, known: Sequence[str], needed: Sequence[str]) -> None:
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where} is no mapping; it has {', '.join(known)}")
+    for key in content:
+        if key not in known:
+            raise ConfigError(f"{where} has {key!r}, which means nothing; it has {', '.join(known)}")
+    for key in needed:
+        if key not in content:
+            raise ConfigError(f"{where} lacks {key}; it has {', '.join(known)}")

@@ -1,0 +1,72 @@
+"""A run's predictions for its test rows, from ``predictions.parquet``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import polars
+from numpy.typing import NDArray
+
+from experiments.compare.load_runs import Unusable
+
+Array = NDArray[numpy.float64]
+COLUMNS = ("row", "target", "prediction")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Test rows in the order of their ids.
+
+    Args:
+        row: Ids (N,), each once.
+        target: (N,) class indices for binary and multiclass; (N, outputs) labels of 0 and 1, or values.
+        prediction: (N,) probabilities of class 1 for binary; else (N, outputs) probabilities or values.
+    """
+
+    row: NDArray[numpy.int64]
+    target: Array
+    prediction: Array
+
+
+def read_predictions(folder: Path, task: str) -> Predictions:
+    """A run's predictions.
+
+    Raises:
+        Unusable: Where the file is missing, broken, or not what a run of this task writes.
+    """
+    path = folder / "predictions.parquet"
+    try:
+        frame = polars.read_parquet(path.read_bytes())
+    except FileNotFoundError:
+        raise Unusable("its predictions.parquet is missing") from None
+    except (OSError, polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
+        raise Unusable("its predictions.parquet cannot be read") from error
+    names = {name: [one for one in frame.columns if one == name or one.startswith(f"{name}_")] for name in COLUMNS}
+    if not frame.height or not all(names.values()) or not all(kind.is_numeric() for kind in frame.dtypes):
+        raise Unusable("its predictions.parquet lacks rows, or the columns row, target and prediction of numbers")
+    if "row" not in frame.columns or not frame.schema["row"].is_integer() or frame["row"].null_count():
+        raise Unusable("its predictions.parquet names rows by something else than their ids")
+    row = frame["row"].to_numpy().astype(numpy.int64)
+    order = row.argsort()
+    row = row[order]
+    if (row[1:] == row[:-1]).any():
+        raise Unusable("its predictions.parquet has a row twice")
+    target, prediction = (
+        numpy.column_stack([_values(frame[one]) for one in names[name]])[order] for name in ("target", "prediction")
+    )
+    if task in ("binary", "multiclass"):
+        classes = 2 if task == "binary" else prediction.shape[1]
+        if target.shape[1] > 1 or classes < 2 or not numpy.isin(target, numpy.arange(classes)).all():
+            raise Unusable("its predictions.parquet has targets that are no classes")
+        target = target[:, 0]
+    elif target.shape != prediction.shape or not numpy.isfinite(target).all():
+        raise Unusable("its predictions.parquet has targets that do not go with the predictions")
+    if task == "binary":
+        if prediction.shape[1] > 1:
+            raise Unusable("its predictions.parquet has several predictions a row, and the task is binary")
+        prediction = prediction[:, 0]
+    return Predictions(row, target, prediction)
+
+
+def _values(column: polars.Series) -> Array:
+    return column.to_numpy().astype(numpy.float64)  # a missing value becomes NaN

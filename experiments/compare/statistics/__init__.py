@@ -1,0 +1,1 @@
+"""Statistical tests and intervals for comparisons."""

@@ -1,0 +1,87 @@
+"""The model card: what a person should know before they use an artefact."""
+
+from typing import Any
+
+from experiments.export.verification import said
+
+CARD = "MODEL_CARD.md"
+
+UNKNOWN = "unknown"
+
+
+def card(content: dict[str, Any]) -> str:
+    """Markdown.
+
+    Args:
+        content: Of the signature.
+    """
+    run = content["run"]
+    parts = [
+        f"# {run['id'] or run['checkpoint']['name']}",
+        f"{content['model']['class_path'].rpartition('.')[2]} for {content['task']}, exported as {content['format']} "
+        f"by Evenhand {content['versions']['evenhand'] or 'of an unknown version'}.",
+        "## Data and split",
+        "\n".join(_data(run)),
+        "## Metrics",
+        "\n".join(_metrics(run)),
+        "## Inputs and output",
+        "\n".join(_interface(content)),
+        "## Checked",
+        f"The artefact against the network it was made of: {said(content['checked'])} "
+        "(of a probability; of values in standard deviations of the train rows' target).",
+        "## Limits",
+        "\n".join(_limits(content)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _data(run: dict[str, Any]) -> list[str]:
+    rows = run.get("rows")
+    counts = ", ".join(f"{count:,} {part}" for part, count in rows.items()) if rows else UNKNOWN
+    prints = run.get("fingerprints", {})
+    return [
+        f"- Data: {run['data']}",
+        f"- Rows: {counts}",
+        f"- Fingerprint of the data: {prints.get('data', UNKNOWN)}",
+        f"- Fingerprint of the split: {prints.get('split', UNKNOWN)}",
+        f"- Training seed: {run.get('seed', UNKNOWN)}",
+        f"- Trainable parameters: {run.get('parameters', UNKNOWN)}",
+        f"- Trained: {run.get('started', UNKNOWN)}, commit {(run.get('git') or {}).get('sha') or UNKNOWN}",
+        *(f"- {note}" for note in run.get("notes", [])),
+    ]
+
+
+def _metrics(run: dict[str, Any]) -> list[str]:
+    metrics = run.get("metrics")
+    if not metrics:
+        return [f"Unknown: {run.get('unknown', 'the run was not tested')}."]
+    lines = ["Of the run's test rows, with 95 % intervals over them where there is one.", "", "| metric | value | "
+             "interval |", "|---|---|---|"]  # fmt: skip
+    for name, value in metrics.items():
+        interval = run.get("intervals", {}).get(name.partition("/")[2])
+        between = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
+        lines.append(f"| {name} | {'undefined' if value is None else f'{value:.6f}'} | {between} |")
+    return lines
+
+
+def _interface(content: dict[str, Any]) -> list[str]:
+    lines = []
+    for one in [*content["inputs"], content["output"]]:
+        about = f": {one['meaning']}" if "meaning" in one else ""
+        names = one.get("features", [])
+        of = f" of {', '.join(names[:20])}{' ...' * (len(names) > 20)}" if names else ""
+        lines.append(f"- `{one['name']}`, {one['dtype']} ({', '.join(map(str, one['shape']))}){of}{about}")
+    names = content["classes"] or content["targets"]
+    if names:
+        lines.append(f"- {'classes' if content['classes'] else 'targets'}: {', '.join(names)}")
+    return lines
+
+
+def _limits(content: dict[str, Any]) -> list[str]:
+    return [
+        "- What holds for the test rows holds for rows like them; nothing is known of others, such as later ones or "
+        "those of other places and people.",
+        "- The intervals are over test rows of one training seed, not over seeds.",
+        "- Probabilities are the network's own and were not calibrated.",
+        *(f"- {note}." for note in content["notes"]),
+    ]

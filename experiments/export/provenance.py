@@ -1,0 +1,73 @@
+"""What is known of the run that an artefact comes from."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy
+import yaml
+
+from experiments.compare.load_runs import Unusable
+from experiments.compare.metrics.metrics import MEASURES
+from experiments.compare.read_predictions import read_predictions
+from experiments.compare.statistics.bayesian_bootstrap import Resamples
+from experiments.export.artifact import sha256
+from experiments.run.checkpoints.best_checkpoint import CONFIG
+from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.record.record_io import read_record
+
+KNOWN = ("data", "task", "seed", "rank_by", "parameters", "rows", "fingerprints", "git", "precision", "started",
+         "notes")  # fmt: skip
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """The folder of the run that a checkpoint is in; None for a checkpoint that stands alone."""
+    folder = checkpoint.resolve().parent.parent
+    return folder if (folder / "record.json").is_file() else None
+
+
+def about_run(run: Path | None, checkpoint: Path) -> dict[str, Any]:
+    """Plain values: the run's names, data, split, versions, and its test metrics with their intervals.
+
+    Args:
+        run: Its folder; without one, what the checkpoint itself says.
+        checkpoint: The one that is exported.
+    """
+    ours = read(checkpoint)
+    config = yaml.safe_load(ours[CONFIG])
+    about = {
+        "id": None,
+        "checkpoint": {"name": checkpoint.name, "epoch": ours.get("epoch"), "sha256": sha256(checkpoint)},
+        "data": config["data"]["class_path"],
+        "seed": config.get("seed_everything"),
+    }
+    if run is None:
+        return {**about, "unknown": "the checkpoint stands alone; metrics, rows and versions are in its run's folder"}
+    record = read_record(run)
+    about |= {name: record[name] for name in KNOWN if name in record}
+    about["id"] = f"{record.get('experiment')}/{record.get('run')}"
+    about["trained_with"] = record.get("versions", {})
+    metrics = record.get("metrics", {})
+    if checkpoint.name != "best.ckpt":
+        return {**about, "unknown": f"the run tested its best checkpoint, and this is {checkpoint.name}"}
+    about["metrics"] = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    about["intervals"] = _intervals(run, record["task"])
+    return about
+
+
+def _intervals(run: Path, task: str) -> dict[str, list[float]]:
+    """95 % intervals over test rows: each metric and 1.96 standard deviations of it on resampled rows."""
+    try:
+        tested = read_predictions(run, task)
+    except Unusable:
+        return {}
+    found = {}
+    drawn = list(Resamples(tested.row))
+    ones = numpy.ones((1, len(tested.row)))
+    for name, measure in MEASURES[task].items():
+        value = float(measure(tested.target, tested.prediction, ones)[0])
+        resampled = [measure(tested.target, tested.prediction, weights) for weights in drawn]
+        spread = numpy.concatenate(resampled).std(ddof=1)
+        if math.isfinite(value) and math.isfinite(spread):
+            found[name] = [value - 1.96 * float(spread), value + 1.96 * float(spread)]
+    return found

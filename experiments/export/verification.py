@@ -1,0 +1,133 @@
+"""Whether an artefact answers as the run does: differences by batch size and by steps, and the metrics of its rows."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from datamodules.errors import DataError
+from experiments.compare.metrics.metrics import MEASURES
+from experiments.export.check_rows import CheckRows
+from experiments.export.exported_predictor import Exported, load_export
+from experiments.run.record.export_samples import save_tensors
+
+ROWS = "rows.safetensors"
+BATCHES = (1, 2, 64)
+AT_MOST = 1e-5
+"""Of a probability; of a value in standard deviations of the train rows' target."""
+
+
+class Checked(NamedTuple):
+    """What was found: the largest difference by batch size and steps, and each metric of the artefact's own answers."""
+
+    differences: dict[str, float]
+    metrics: dict[str, float | None]
+
+
+def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
+    """Write the rows, what the run's network predicts of them, and their targets where they are known."""
+    tensors = {**rows.raw, "expected": expected, "row": rows.row}
+    if rows.target is not None:
+        tensors["target"] = rows.target
+    save_tensors(folder / ROWS, tensors)
+
+
+def check(exported: Exported, folder: Path) -> Checked:
+    """Answer the rows of an artefact again.
+
+    Raises:
+        DataError: For an answer that is further off than ``AT_MOST``.
+    """
+    try:
+        raw = load_file(folder / ROWS)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{folder / ROWS} cannot be read: {error}; export the run again") from error
+    expected, target = raw.pop("expected"), raw.pop("target", None)
+    del raw["row"]
+    scale = torch.tensor(exported.signature["checked"]["scale"], dtype=torch.float64)
+    differences: dict[str, float] = {}
+    for name, places in _batches(exported, raw):
+        batch = _cut({key: tensor[places] for key, tensor in raw.items()}, exported)
+        found = _difference(exported.run(batch), expected[places], scale)
+        differences[name] = max(found, differences.get(name, 0.0))
+    whole = torch.cat([exported.run(batch) for batch in _whole(raw, exported)])
+    differences["all"] = _difference(whole, expected, scale)
+    for name, found in differences.items():
+        if not found <= AT_MOST:
+            raise DataError(
+                f"what {folder} answers is {found:.1e} off the run at batch {name}, and {AT_MOST:g} is the most"
+            )
+    return Checked(differences, {} if target is None else metrics(exported.task, whole, target))
+
+
+def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | None]:
+    """Every metric of a task, by name; None where it is undefined."""
+    weights = numpy.ones((1, len(target)))
+    arrays = target.double().numpy(), prediction.double().numpy()
+    values = {name: float(measure(*arrays, weights)[0]) for name, measure in MEASURES[task].items()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def verify(folder: Path, packages: list[str]) -> str:
+    """Check an artefact anywhere, with nothing but its own files.
+
+    Returns:
+        What was found, for a person.
+
+    Raises:
+        DataError: Where a byte was changed after it was written, or it answers otherwise than it did.
+    """
+    exported = load_export(folder, packages)
+    about = exported.signature["checked"]
+    found = check(exported, folder)
+    for name, value in about["metrics"].items():
+        now = found.metrics.get(name)
+        same = now == value if now is None or value is None else abs(now - value) <= 1e-6 * max(1.0, abs(value))
+        if not same:
+            raise DataError(f"{name} of the rows of {folder} is {now}, and it was {value} when it was exported")
+    worst = max(found.differences.values())
+    return f"{folder}: {len(exported.signature['files'])} files as they were written, {said(about)}, now {worst:.1e}"
+
+
+def said(about: dict[str, Any]) -> str:
+    """What an artefact was checked on, in words."""
+    rows = f"{about['rows']:,} of {about['test_rows']:,} test rows" if about["test_rows"] else (
+        f"{about['rows']:,} made up rows, since the run's test rows are not beside the checkpoint"
+    )  # fmt: skip
+    return f"largest difference {max(about['differences'].values()):.1e} on {rows}"
+
+
+def _batches(exported: Exported, raw: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Places of rows: the first ones, and those with the fewest steps, over again where there are not enough."""
+    count = len(raw["x"])
+    orders = {"": torch.arange(count)}
+    if "lengths" in raw:
+        orders = {" of long rows": raw["lengths"].argsort(descending=True), " of short rows": raw["lengths"].argsort()}
+    for size in BATCHES:
+        for name, order in orders.items():
+            yield f"{size}{name}", order[torch.arange(size) % count]
+
+
+def _cut(raw: dict[str, Tensor], exported: Exported) -> dict[str, Tensor]:
+    """As many steps as the longest row has."""
+    if "lengths" not in raw:
+        return raw
+    return {**raw, "x": raw["x"][..., : int(raw["lengths"].max())]}
+
+
+def _whole(raw: dict[str, Tensor], exported: Exported) -> Iterator[dict[str, Tensor]]:
+    for first in range(0, len(raw["x"]), 256):
+        yield _cut({name: tensor[first : first + 256] for name, tensor in raw.items()}, exported)
+
+
+def _difference(one: Tensor, other: Tensor, scale: Tensor) -> float:
+    if one.shape != other.shape:
+        return math.inf
+    far = ((one - other) / scale).abs()
+    return float(far.max()) if far.isfinite().all() else math.inf

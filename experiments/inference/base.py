@@ -1,0 +1,140 @@
+"""From raw rows to a person's answers, whatever computes them: a checkpoint's network or an exported graph."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy
+import polars
+from torch import Tensor
+
+from datamodules.errors import DataError
+from datamodules.preprocessing.inputs import Chunk, Inputs
+from datamodules.types import TaskName
+
+
+def answers(
+    task: TaskName, prediction: Tensor, class_names: Sequence[str] = (), target_names: Sequence[str] = ()
+) -> polars.DataFrame:
+    """What was predicted, in words that a person reads.
+
+    Args:
+        task: What was asked.
+        prediction: Probabilities of class 1 (N,), of each class (N, K) or label (N, L), or values (N, R).
+        class_names: The classes' or labels'; numbers where they are left out.
+        target_names: The targets'; numbers where they are left out.
+
+    Returns:
+        The class as ``prediction`` with ``probability_<class>`` of each; of labels 0 or 1 as ``prediction_<label>``
+        with their ``probability_<label>``; of one target ``prediction``, of several ``prediction_<target>``.
+    """
+    values = prediction.double().numpy()
+    if task == "binary":
+        values = numpy.stack([1 - values, values], axis=1)
+    columns = [numpy.ascontiguousarray(column) for column in values.T]
+    numbers = [str(index) for index in range(len(columns))]
+    names = list((target_names if task == "regression" else class_names) or numbers)
+    if task == "regression":
+        keys = ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
+        return polars.DataFrame(dict(zip(keys, columns, strict=True)))
+    probabilities = {f"probability_{name}": column for name, column in zip(names, columns, strict=True)}
+    if task == "multilabel":
+        labels = {f"prediction_{name}": polars.Series((column > 0.5).astype(numpy.int8))
+                  for name, column in zip(names, columns, strict=True)}  # fmt: skip
+        return polars.DataFrame({**labels, **probabilities})
+    # Of two equal ones the first, as in torch; a half is class 0, as in torchmetrics.
+    best = polars.Series("prediction", values.argmax(axis=1).astype(numpy.uint32))
+    return polars.DataFrame({"prediction": polars.Series(names).gather(best), **probabilities})
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Predicted:
+    """Predictions of some rows.
+
+    Args:
+        rows: Ids and predictions.
+        bad: Ids of the rows that cannot be predicted, and a ``reason`` for each.
+        counts: What of the rows is worth knowing, and how many of them it is said of.
+        notes: Sentences about the whole source.
+        done: Share of the source that has been read, in [0, 1].
+    """
+
+    rows: polars.DataFrame
+    bad: polars.DataFrame
+    counts: Counter[str]
+    notes: tuple[str, ...]
+    done: float
+
+
+class Answering(ABC):
+    """What turns raw rows into predictions; a subclass computes them.
+
+    Args:
+        task: What is asked.
+        inputs: What raw rows are turned into tensors by.
+        class_names: Of the classes or labels; numbers where there are none.
+        target_names: Of the targets, in the order of the outputs.
+    """
+
+    def __init__(
+        self, task: TaskName, inputs: Inputs, class_names: tuple[str, ...] = (), target_names: tuple[str, ...] = ()
+    ) -> None:
+        self.task = task
+        self.inputs = inputs
+        self.class_names, self.target_names = class_names, target_names
+
+    @abstractmethod
+    def compute(self, chunk: Chunk) -> Tensor:
+        """What the task predicts of the rows that can be predicted (N, ...), float64."""
+
+    def predict(self, source: Any) -> polars.DataFrame:
+        """Predictions, one row for each row of the source, in its order.
+
+        Args:
+            source: A frame of polars or pandas, or a dictionary of columns, for tables, texts, series in long form and
+                paths of images; an array for images, series and rows of numbers; texts, arrays or paths of images in a
+                list; or the path of a file or folder that ``evenhand predict --input`` takes.
+
+        Returns:
+            ``row``, counted from 0; the predicted class as ``prediction`` and each one's probability as
+            ``probability_<class>``; for labels 0 or 1 as ``prediction_<label>`` besides their probabilities; for
+            regression the values, in the target's units, as ``prediction``, or ``prediction_<target>`` of several.
+
+        Raises:
+            DataError: For a source that does not fit, or with the first row that cannot be predicted.
+        """
+        frames = []
+        for predicted in self.chunks(source):
+            if len(predicted.bad):
+                row, reason = predicted.bad.select("row", "reason").row(0)
+                raise DataError(f"row {row} cannot be predicted: {reason}")
+            frames.append(predicted.rows)
+        if not frames:
+            raise DataError("there is no row to predict")
+        return polars.concat(frames)
+
+    def chunks(self, source: Any) -> Iterator[Predicted]:
+        """The same a part at a time, for sources larger than memory, bad rows with their reasons.
+
+        Raises:
+            DataError: For a source that does not fit.
+        """
+        for chunk in _ahead(self.inputs.chunks(source)):
+            prediction = answers(self.task, self.compute(chunk), self.class_names, self.target_names)
+            rows = chunk.ids.hstack(prediction)
+            yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
+
+
+def _ahead(values: Iterator[T]) -> Iterator[T]:
+    """The same values, the next one already being made, in another thread, while one is worked with."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, values, None)
+        while (value := following.result()) is not None:
+            following = pool.submit(next, values, None)
+            yield value

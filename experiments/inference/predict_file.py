@@ -1,0 +1,59 @@
+"""A file of any size, predicted into another one."""
+
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+from datamodules import DataError
+from datamodules.progress import PATIENCE
+from experiments.inference.predictor import Predictor
+from experiments.inference.table_writer import PartFile, check_output
+
+
+def predict_file(predictor: Predictor, source: str, output: Path) -> str:
+    """Predict, and write what came of it; nothing is written after an error.
+
+    Args:
+        predictor: A trained run.
+        source: The path of a file or folder.
+        output: A .parquet or .csv file. Rows that cannot be predicted are written beside it, ``.bad`` in its name.
+
+    Returns:
+        What happened, in lines for a person.
+
+    Raises:
+        DataError: For a source that does not fit, or of which no row can be predicted.
+    """
+    check_output(output, source)
+    beside = output.with_name(f"{output.stem}.bad{output.suffix}")
+    counts: Counter[str] = Counter()
+    notes: dict[str, None] = {}
+    began = time.monotonic()
+    shown = False
+    with ExitStack() as files:
+        good, bad = files.enter_context(PartFile(output)), files.enter_context(PartFile(beside))
+        for predicted in predictor.chunks(source):
+            good.add(predicted.rows)
+            bad.add(predicted.bad)
+            counts += predicted.counts
+            notes |= dict.fromkeys(predicted.notes)
+            if time.monotonic() - began > PATIENCE and sys.stderr.isatty():
+                shown = True
+                print(f"\r{good.rows + bad.rows:,} rows, {predicted.done:.0%}", end="", file=sys.stderr, flush=True)
+        if shown:
+            print(f"\r{' ' * 60}\r", end="", file=sys.stderr, flush=True)
+        if not good.rows + bad.rows:
+            raise DataError(f"{source} has no rows")
+        if bad.rows:
+            bad.commit()
+        else:
+            beside.unlink(missing_ok=True)  # of an earlier prediction, and said of other rows
+        if not good.rows:
+            raise DataError(f"none of the {bad.rows:,} rows of {source} can be predicted; {beside} says why")
+        good.commit()
+    said = [f"note: {note}" for note in notes]
+    said += [f"note: {what}: {count:,} of {good.rows:,} rows" for what, count in counts.items()]
+    left_out = f"; {bad.rows:,} more could not be, see {beside}" if bad.rows else ""
+    return "\n".join([*said, f"{good.rows:,} rows predicted: {output}{left_out}"])

@@ -1,0 +1,1 @@
+"""Checkpoint files: writing, choosing and reading them."""

@@ -1,0 +1,92 @@
+"""Checkpoints: the best and the last of a run, and the configuration inside each."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.record.run_directory import RunDirectory
+from lit_models import ConfigError, LitModel
+
+CONFIG = "evenhand_config"
+"""Key of the run's configuration, YAML text, in its checkpoints."""
+
+
+def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitModel, has_val: bool) -> list[Callback]:
+    """``best.ckpt`` by the task's ranking metric; nothing where a typed callback ranks.
+
+    Without validation rows it is the epoch of the lowest train loss, as Fawaz et al. (2019) choose it.
+    """
+    if any(isinstance(callback, ModelCheckpoint) and callback.monitor for callback in typed):
+        return []
+    monitor = f"val/{model.task.rank_by}" if has_val else "train/loss"
+    return [
+        ModelCheckpoint(
+            directory.checkpoints,
+            filename="best",
+            monitor=monitor,
+            mode=model.direction(monitor),
+            enable_version_counter=False,
+            save_on_train_epoch_end=None if has_val else True,
+        )
+    ]
+
+
+def best_path(trainer: Trainer) -> str | None:
+    """The best checkpoint, by the first callback that ranks."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            return callback.best_model_path
+    return None
+
+
+def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> Path:
+    """The best or the last checkpoint of a run's folder; a file as it is.
+
+    Raises:
+        ConfigError: For a folder without it.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return place
+    found = place / "checkpoints" / f"{name}.ckpt"
+    if not found.is_file():
+        raise ConfigError(f"--ckpt_path {path} is a folder without checkpoints/{name}.ckpt; name a run or a checkpoint")
+    return found
+
+
+def config_in(path: str, for_fit: bool) -> str:
+    """The configuration inside a checkpoint, as YAML text.
+
+    Args:
+        path: The checkpoint.
+        for_fit: Whether to keep what only fit takes, such as the names of the experiment.
+
+    Raises:
+        ConfigError: For a file that is no checkpoint, or not one of ours.
+    """
+    try:
+        config = yaml.safe_load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
+    except KeyError as error:
+        raise ConfigError(f"--ckpt_path {path} has no configuration of ours; name a checkpoint of a run") from error
+    except ConfigError as error:
+        raise ConfigError(f"--ckpt_path: {error}") from error
+    except (yaml.YAMLError, AttributeError) as error:
+        raise ConfigError(f"--ckpt_path {path} has a configuration that is no YAML") from error
+    if not isinstance(config, dict) or not isinstance(config.get("trainer"), dict):
+        raise ConfigError(f"--ckpt_path {path} has a configuration that is none of ours")
+    if not for_fit:
+        # Callbacks, logger and folders served the training.
+        config = {key: config[key] for key in ("seed_everything", "trainer", "model", "data") if key in config}
+        config["trainer"].update(callbacks=None, logger=None)
+    return yaml.safe_dump(config)
+
+
+@lru_cache(maxsize=8)
+def _text_in(path: str, modified: int) -> str:
+    """Asked for several times in a command; a checkpoint may be large."""
+    return str(read(Path(path))[CONFIG])

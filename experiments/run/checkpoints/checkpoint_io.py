@@ -1,0 +1,158 @@
+"""Checkpoints on disk: the file is whole, or it is not there.
+
+Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file where the one before it stood.
+"""
+
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.fabric.utilities.types import _PATH
+
+from experiments.exit_codes import SaveError
+from lit_models import ConfigError
+
+HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
+
+
+class SafeCheckpointIO(CheckpointIO):
+    """Writes beside the target, flushes to the disk, reads back and renames. Reads nothing but plain data.
+
+    Args:
+        amend: What to change in a checkpoint that was read, ahead of everybody who restores from it.
+    """
+
+    def __init__(self, amend: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.amend = amend
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+        """Replace ``path``, or leave it as it is.
+
+        Raises:
+            SaveError: Where it cannot be written, as on a full disk.
+        """
+        for key in HYPERPARAMETERS:
+            check_plain(checkpoint.get(key, {}), key)
+        target = Path(path)
+        beside = target.with_name(f".{target.name}.new")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(beside, checkpoint)
+            read(beside)  # the name changes hands only where a run could go on from the file
+            os.replace(beside, target)
+            _sync_folder(target.parent)
+        except (OSError, ConfigError) as error:
+            _remove(beside)
+            reason = getattr(error, "strerror", None) or error
+            kept = "the checkpoint before it is whole" if target.exists() else "there was none before it"
+            raise SaveError(
+                f"{target} cannot be written ({reason}), and {kept}; make room or a writable folder, then run again"
+            ) from error
+
+    def load_checkpoint(
+        self, path: _PATH, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """What ``path`` holds, plain data and tensors on the CPU; never an object that could run code."""
+        checkpoint = read(Path(path))
+        if self.amend is not None:
+            self.amend(checkpoint)
+        return checkpoint
+
+    def remove_checkpoint(self, path: _PATH) -> None:
+        """Delete a file that is there."""
+        _remove(Path(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint, every byte of it checked.
+
+    Raises:
+        ConfigError: For a file that is missing, damaged, or holds anything but plain data and tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load itself does not look at the checksums
+            damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no checkpoint {path}") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder; name the checkpoint inside it") from error
+    except Exception as error:  # whatever zipfile, torch.load or the pickle inside raises, the file is of no use
+        raise ConfigError(f"{path} is no checkpoint that can be read here: {_reason(error)}") from error
+    if not isinstance(checkpoint, dict):
+        raise ConfigError(f"{path} is no checkpoint that can be read here: it holds no dictionary")
+    return checkpoint
+
+
+def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda _: None) -> Path | None:
+    """The checkpoint that was written last and is of use; says which ones are not. None where there is none.
+
+    Args:
+        folder: Where they are.
+        refuse: Says of a checkpoint that can be read why it is of no use; None where it is.
+    """
+    found = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in found:
+        try:
+            reason = refuse(read(path))
+        except ConfigError as error:
+            reason = str(error)
+        else:
+            if reason is None:
+                return path
+            reason = f"{path} {reason}"
+        print(f"{reason}; looking for an older one", file=sys.stderr)
+    return None
+
+
+def check_plain(value: Any, where: str) -> None:
+    """Raise ``TypeError`` unless it is made of dictionaries, lists, numbers and text: others need code to load."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            check_plain(key, where)
+            check_plain(item, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_plain(item, where)
+    elif not (value is None or isinstance(value, str | int | float | bool)):
+        raise TypeError(f"{where} is a {type(value).__name__}, and a checkpoint's hyper-parameters are plain values")
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "Unsupported global" in text or "UnpicklingError" in type(error).__name__:
+        return "it asks for more than plain data, and nothing in it was run"
+    return text.splitlines()[0][:120] if text else type(error).__name__
+
+
+def _write(path: Path, checkpoint: dict[str, Any]) -> None:
+    buffer = io.BytesIO()  # torch.save into a file turns a full disk into a RuntimeError without a reason
+    torch.save(checkpoint, buffer)
+    with open(path, "wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the rename on the disk too, where the system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # a folder that allows no writing keeps it; the next save overwrites it

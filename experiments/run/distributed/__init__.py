@@ -1,0 +1,1 @@
+"""Several processes: strategy, heartbeat and consistency between ranks."""

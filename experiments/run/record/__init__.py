@@ -1,0 +1,1 @@
+"""The run folder: record, configuration, predictions and TensorBoard events."""

@@ -1,0 +1,161 @@
+"""What differs between the configuration that a checkpoint was trained with and the one that goes on from it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser
+from jsonargparse._util import import_object
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from lit_models import ConfigError
+
+
+def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a setting is new in its class and has its default, which leaves everything as it was before.
+
+    The class is that of the data, the model, a callback and the like, or the Trainer; a setting that is a class itself
+    is never taken for a new one.
+
+    Args:
+        name: The setting's, as in ``model.mixup``.
+        before: The earlier configuration's settings by name.
+        now: Those of the one that goes on from it.
+    """
+    if name in before or name not in now or name.endswith(".class_path"):
+        return False
+    owner = name.rpartition(".")[0]
+    while owner and f"{owner}.class_path" not in now and owner != "trainer":
+        owner = owner.rpartition(".")[0]
+    key = f"{owner}.class_path"
+    if not owner or before.get(key) != now.get(key):
+        return False
+    parser = ArgumentParser()
+    try:
+        parser.add_class_arguments(import_object(now.get(key, "lightning.pytorch.Trainer")), fail_untyped=False)
+        default = parser.get_default(name.removeprefix(f"{owner}."))
+    except (ImportError, AttributeError, KeyError, ValueError):
+        return False  # no class of today, or no setting of it
+    return bool((list(default) if isinstance(default, tuple) else default) == now[name])
+
+
+OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "figures", "trainer.default_root_dir")
+"""Settings that say where a run is kept, not what it is."""
+
+FREE = (
+    *("model.optimizer", "model.schedule", "model.loss", "model.metrics", "model.dropout"),
+    *("model.scale_lr", "model.compile", "model.checkpoint_activations"),
+    *("model.steps_per_execution", "data.device"),
+)
+"""Settings of data and model that change neither shapes nor rows."""
+
+Difference = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Differing settings, by their names on the command line, with the value before and the one now.
+
+    Args:
+        values: Under each name the two values.
+        allowed: Names, or beginnings of names, that ``--allow_change`` was given.
+    """
+
+    values: dict[str, Difference] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
+
+    @classmethod
+    def between(cls, before: str, now: str, allowed: Iterable[str] = ()) -> "Changes":
+        """Those from one configuration, YAML text, to another; see ``is_added`` for what is none."""
+        old, new = flat(yaml.safe_load(before)), flat(yaml.safe_load(now))
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        kept = [name for name in names if not _under(name, OF_ONE_RUN) and not is_added(name, old, new)]
+        short = tuple(name.replace(".init_args", "") for name in allowed)
+        return cls({name: (old.get(name), new.get(name)) for name in kept}, short)
+
+    def refuse_unsafe(self, evaluating: bool = False) -> None:
+        """Stop where shapes, data or the split would change and nobody said that they may.
+
+        Args:
+            evaluating: Whether nothing is trained, so that the batch size is free.
+
+        Raises:
+            ConfigError: With the first such setting.
+        """
+        free = (*FREE, *(("data.batch_size",) if evaluating else ()))
+        for name, (before, now) in self.values.items():
+            unsafe = _under(name, ("data", "model")) and not _under(name, free)
+            if unsafe and not self.allows(name):
+                key = name.removesuffix(".class_path")
+                raise ConfigError(
+                    f"--{key} is {_short(now)}, and the checkpoint was trained with {_short(before)}; "
+                    f"leave it out, or say --allow_change {key}"
+                )
+
+    def allows(self, name: str) -> bool:
+        """Whether ``--allow_change`` names it, or what it belongs to."""
+        return _under(name, self.allowed)
+
+    def only(self, *names: str) -> "Changes":
+        """Those that belong to one of these."""
+        return Changes({name: self.values[name] for name in self.under(*names)}, self.allowed)
+
+    def under(self, *names: str) -> list[str]:
+        """The differing settings that belong to one of these."""
+        return [name for name in self.values if _under(name, names)]
+
+    def show(self) -> None:
+        """Print them as a table; nothing where there are none."""
+        if not self.values:
+            return
+        table = Table(title="changed since the checkpoint", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
+        for heading in ("setting", "then", "now"):
+            table.add_column(heading, overflow="fold")
+        for name, (before, now) in self.values.items():
+            table.add_row(name, _short(before), _short(now))
+        Console(stderr=True, highlight=False).print(table)
+
+    def plain(self) -> dict[str, list[Any]]:
+        """For the record."""
+        return {name: list(values) for name, values in self.values.items()}
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """A configuration's settings by their names on the command line, as in ``model.optimizer.lr``."""
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        value = {str(index): item for index, item in enumerate(value)}
+    if not isinstance(value, dict):
+        return {name: value}
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        below = name if key == "init_args" else f"{name}.{key}".lstrip(".")
+        found |= flat(inner, below)
+    return found
+
+
+def _under(name: str, owners: Iterable[str]) -> bool:
+    return any(name == owner or name.startswith(f"{owner}.") for owner in owners)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a fit starts.
+
+    Args:
+        checkpoint: What it goes on from; None where it begins.
+        changes: What differs from the configuration until now.
+        again: Whether the run's directory is there already.
+    """
+
+    checkpoint: Path | None = None
+    changes: Changes = field(default_factory=Changes)
+    again: bool = False

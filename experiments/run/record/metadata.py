@@ -1,0 +1,115 @@
+"""What is known of a run before its first step, as the record has it."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+
+from datamodules import DataModule
+from experiments.run.record.hyperparameters import flat_hyperparameters
+from experiments.run.record.record_io import process
+from experiments.run.record.run_directory import RunDirectory
+from lit_models import LitModel
+
+PACKAGES = ("evenhand", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "polars")
+
+
+def identity(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
+    """Plain values for the record."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "git": _git(),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "device": {
+            "type": device.type,
+            "name": name,
+            "processes": processes,
+            "threads": torch.get_num_threads(),
+        },
+        "precision": precision,
+    }
+
+
+def _git() -> dict[str, Any]:
+    """The commit of the code that runs and whether it was changed since; nulls outside a repository."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return {"sha": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def effective(trainer: Trainer) -> dict[str, Any]:
+    """Plain values for the record: rows of a step, on how many devices and in how many pieces, and the rate.
+
+    The rate is the optimizer's own, scaled where ``model.scale_lr`` says so, ahead of any schedule.
+    """
+    data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+    return {
+        "batch_size": data.batch_size,
+        "devices": trainer.world_size,
+        "accumulated": trainer.accumulate_grad_batches,
+        "learning_rate": float(trainer.optimizers[0].defaults["lr"]),
+    }
+
+
+def in_words(step: dict[str, Any]) -> str:
+    """The same in one line."""
+    parts = step["devices"] * step["accumulated"]
+    ways = [f"{step['devices']} devices"] if step["devices"] > 1 else []
+    ways += [f"{step['accumulated']} accumulated batches"] if step["accumulated"] > 1 else []
+    share = f", {step['batch_size'] // parts} on each of {' times '.join(ways)}" if ways else ""
+    return f"a step takes {step['batch_size']} rows{share}, learning rate {step['learning_rate']:.3g}"
+
+
+def known(
+    directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel, parameters: int
+) -> dict[str, Any]:
+    """Plain values for the record.
+
+    Args:
+        directory: The run's.
+        config: As it runs.
+        trainer: With its optimizers made.
+        model: What is trained.
+        parameters: Numbers that it learns.
+    """
+    data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+    return {
+        "experiment": directory.experiment,
+        "run": directory.run,
+        "status": "running",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "process": process(os.getpid()),
+        "model": type(model).__name__,
+        "data": type(data).__name__,
+        "task": data.task,
+        "seed": config["seed_everything"],
+        "rank_by": f"test/{model.task.rank_by}",
+        "parameters": parameters,
+        "rows": data.part_rows(),
+        "fingerprints": data.fingerprints(),
+        "notes": list(data.notes),
+        "hyperparameters": flat_hyperparameters(config),
+        "step": effective(trainer),
+        **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
+    }

@@ -1,0 +1,193 @@
+"""The record: what a run was, how it went, and what it predicted."""
+
+import json
+import os
+import shlex
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch.utils.tensorboard import SummaryWriter
+
+from datamodules import DataModule
+from experiments.exit_codes import Diverged, Interrupted
+from experiments.figures.tensorboard_figures import write_figures
+from experiments.run.checkpoints.best_checkpoint import CONFIG
+from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.precision import slowly_computed
+from experiments.run.record.artifacts import write_data, write_predictions
+from experiments.run.record.config_diff import Start
+from experiments.run.record.export_samples import keep_test_rows
+from experiments.run.record.hyperparameters import curated
+from experiments.run.record.metadata import in_words, known
+from experiments.run.record.record_io import read_record
+from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_config
+from experiments.run.record.summary import heading
+from experiments.run.record.tensorboard import RunLogger
+from experiments.run.resume.exact_state import KEY as RESUME
+from lit_models import LitModel
+from lit_models.metrics.evaluation import Evaluation
+
+KEY = "evenhand_record"
+"""Under what a checkpoint holds how long the training took so far."""
+
+
+class RunRecord(Callback):
+    """Writes ``config.yaml`` and ``record.json`` before the first step, and the outcome at the end.
+
+    The folder is made only once data, model and optimizer are there: what cannot start leaves no half-made run.
+
+    Args:
+        directory: Where the run lives.
+        config: The configuration as it runs, YAML text that ``-c`` takes.
+        command: The words that started it.
+        start: What it goes on from.
+        figures: Whether to draw the test's figures into TensorBoard.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        config: str,
+        command: list[str],
+        start: Start | None = None,
+        figures: bool = True,
+    ) -> None:
+        self.directory = directory
+        self.config = config
+        self.start = start or Start()
+        self.figures = figures
+        self.content: dict[str, Any] = {"command": shlex.join(command)}
+        self._parameters = 0
+        self._started = 0.0
+        self._seconds = 0.0  # of the sessions before this one
+        self._loaded: dict[str, Any] | None = None
+        os.environ[LAUNCHED] = directory.run  # read by processes that are launched from here
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Count the parameters, of which FSDP leaves a process but a part; read what it goes on from."""
+        self._parameters = sum(one.numel() for one in pl_module.parameters() if one.requires_grad)
+        late = stage == "fit" and trainer.strategy.restore_checkpoint_after_setup
+        if late and self.start.checkpoint is not None:
+            self.on_load_checkpoint(trainer, pl_module, read(self.start.checkpoint))  # Lightning's comes too late
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Everything that is known before the first step."""
+        os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
+        self._started = time.monotonic()
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        config, model = yaml.safe_load(self.config), cast(LitModel, pl_module)
+        self.content |= known(self.directory, config, trainer, model, self._parameters)
+        if self.start.again:
+            self.content["started"] = read_record(self.directory.path)["started"]
+        if self._loaded is not None:
+            self._seconds, self.content["validation"] = self._loaded["seconds"], self._loaded["validation"]
+            self.content["resumed"] = [*self._loaded["resumed"], self._resumption()]
+        if trainer.is_global_zero:
+            self.directory.path.mkdir(parents=True, exist_ok=True)
+            write_data(self.directory.path, data)
+            keep_config(self.directory, self.config, bool(self.start.changes.values))
+            self._write()
+            said = (heading(self.content, self.directory), in_words(self.content["step"]), *self.content["notes"])
+            slowly = slowly_computed(str(trainer.precision), trainer.strategy.root_device)
+            print("\n".join((*said, *slowly)), flush=True)
+            self.start.changes.show()
+            if isinstance(trainer.logger, RunLogger):
+                if self.start.again:
+                    trainer.logger.go_on_at(self._loaded["logged_steps"] if self._loaded else 0)
+                trainer.logger.open_session(curated(self.content["hyperparameters"]))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the configuration into every checkpoint, so that one file is enough, and the time until then."""
+        checkpoint[CONFIG] = self.config
+        checkpoint[KEY] = {
+            "seconds": self._seconds + time.monotonic() - self._started,
+            "validation": self._validation(pl_module),
+            "resumed": self.content.get("resumed", []),
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take over the time of the sessions before; of the checkpoint that is tested, the validation metrics."""
+        if trainer.state.fn == TrainerFn.FITTING:
+            ours = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
+            steps = {"step": checkpoint["global_step"], "epoch": checkpoint["epoch"]}
+            self._loaded = {**ours, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
+        elif KEY in checkpoint:
+            self.content["validation"] = checkpoint[KEY]["validation"]
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """How long it took."""
+        seconds = self._seconds + time.monotonic() - self._started
+        self.content |= {"seconds": seconds, "epochs": trainer.current_epoch}
+        if (compiled := cast(LitModel, pl_module).compiled) is not None:
+            self.content["compiled_graphs"] = compiled.graphs
+        self.content["validation"] = self._validation(pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The test metrics, and each test row's prediction."""
+        evaluation = cast(LitModel, pl_module).evaluation
+        assert evaluation is not None
+        self.content["metrics"] = {f"test/{name}": value for name, value in evaluation.metrics.items()}
+        if trainer.is_global_zero:
+            classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
+            columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
+            write_predictions(self.directory.path / "predictions.parquet", columns, classes)
+            data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+            self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
+            self._finish("finished")
+            if isinstance(trainer.logger, RunLogger):
+                if self.figures and trainer.logger.experiment is not None:
+                    self._draw(trainer, cast(LitModel, pl_module), evaluation, trainer.logger.experiment)
+                trainer.logger.close_session()
+
+    def leave_untested(self, trainer: Trainer) -> None:
+        """The fit is over, and nobody looks at the test rows."""
+        self._finish("untested")
+        if isinstance(trainer.logger, RunLogger):
+            trainer.logger.close_session()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say how it ended, unless it had not begun."""
+        if self._started and trainer.is_global_zero:
+            interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
+            with suppress(OSError):  # on a full disk the sentence about the checkpoint says it all
+                self._finish(
+                    "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
+                )
+
+    def _validation(self, pl_module: LightningModule) -> dict[str, float] | None:
+        evaluation = cast(LitModel, pl_module).evaluation
+        before: dict[str, float] | None = self.content.get("validation")
+        return before if evaluation is None else evaluation.metrics
+
+    def _resumption(self) -> dict[str, Any]:
+        assert self._loaded is not None
+        return {
+            "checkpoint": str(self.start.checkpoint),
+            "step": self._loaded["step"],
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "changed": self.start.changes.plain(),
+        }
+
+    def _draw(self, trainer: Trainer, model: LitModel, evaluation: Evaluation, writer: SummaryWriter) -> None:
+        """The record is written by now; what could not be drawn is noted in it."""
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        notes = write_figures(writer, model.task, data, evaluation, trainer.global_step)
+        if notes:
+            print("\n".join(notes), flush=True)
+            self.content["notes"] += notes
+            self._write()
+
+    def _finish(self, status: str) -> None:
+        self.content |= {"status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
+        self._write()
+
+    def _write(self) -> None:
+        path = self.directory.path / "record.json"
+        temporary = path.with_suffix(".json.new")
+        temporary.write_text(json.dumps(self.content, indent=2) + "\n")
+        os.replace(temporary, path)

@@ -1,0 +1,1 @@
+"""Resuming a run: which checkpoint, what may change, and the exact state."""

@@ -1,0 +1,65 @@
+"""What a checkpoint is looked at for, and what of it is left out, before anybody restores from it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from experiments.run.record.config_diff import Changes
+from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
+from lit_models import ConfigError
+
+NEEDED = ("state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
+"""What a training goes on from; a test only needs the first."""
+
+
+def amendment(
+    model: LightningModule, data: LightningDataModule, changes: Changes, training: bool
+) -> Callable[[dict[str, Any]], None]:
+    """The function that a checkpoint goes through when it is loaded.
+
+    It leaves out what a change makes useless: another optimizer's state, another schedule's, the split and statistics
+    of data that were allowed to change, and weights of a shape that was allowed to change.
+
+    Args:
+        model: What the weights are for.
+        data: What the statistics are for.
+        changes: Since the checkpoint.
+        training: Whether the checkpoint is to be trained on.
+    """
+
+    def amend(checkpoint: dict[str, Any]) -> None:
+        missing = [name for name in (NEEDED if training else NEEDED[:1]) if name not in checkpoint]
+        if missing:
+            raise ConfigError(f"the checkpoint has no {' and no '.join(missing)}, and cannot be gone on with")
+        if changes.under(f"{OPTIMIZER}.class_path"):
+            checkpoint["optimizer_states"] = []
+        if changes.under(SCHEDULE):
+            checkpoint["lr_schedulers"] = []
+        if any(changes.allows(name) and name != "data.batch_size" for name in changes.under("data")):
+            checkpoint.pop(type(data).__qualname__, None)
+        _fit_weights(model, checkpoint, any(changes.allows(name) for name in changes.under("model")))
+
+    return amend
+
+
+def _fit_weights(model: LightningModule, checkpoint: dict[str, Any], may_differ: bool) -> None:
+    ours, theirs = model.state_dict(), checkpoint["state_dict"]
+    differing = [name for name in {**ours, **theirs} if _shape(ours.get(name)) != _shape(theirs.get(name))]
+    if not differing:
+        return
+    if not may_differ:
+        name = differing[0]
+        raise ConfigError(
+            f"the checkpoint is of another architecture: {name} is {_shape(theirs.get(name))} there and "
+            f"{_shape(ours.get(name))} in this {type(model).__name__}; leave --model as the checkpoint has it"
+        )
+    for name in differing:
+        theirs.pop(name, None)
+    theirs.update({name: ours[name] for name in differing if name in ours})
+    checkpoint["optimizer_states"] = []  # its moments have the old shapes
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    shape = getattr(value, "shape", None)
+    return None if shape is None else tuple(shape)

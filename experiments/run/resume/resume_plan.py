@@ -1,0 +1,57 @@
+"""``--run NAME`` given again, and ``--ckpt_path``: which checkpoint a fit goes on from, and whether it may."""
+
+from pathlib import Path
+
+import yaml
+from jsonargparse import Namespace
+
+from experiments.run.checkpoints.best_checkpoint import config_in
+from experiments.run.checkpoints.checkpoint_io import newest
+from experiments.run.record.config_diff import Changes, Start
+from experiments.run.record.record_io import config_of, read_record
+from experiments.run.record.run_directory import LAST, RunDirectory
+from experiments.run.resume.exact_state import inexact
+from lit_models import ConfigError
+
+
+def decide(directory: RunDirectory, config: Namespace, text: str, allowed: list[str]) -> Start:
+    """What a fit in this directory starts from.
+
+    Args:
+        directory: The run's.
+        config: As parsed.
+        text: The same, as it will be kept.
+        allowed: What ``--allow_change`` named.
+
+    Raises:
+        ConfigError: For a run that is finished or in progress, or a change that nobody allowed.
+    """
+    again = (directory.path / "record.json").is_file()
+    path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
+    if again:
+        _check_unfinished(directory, config)
+        checkpoint = path or newest(directory.checkpoints, inexact)
+        changes = Changes.between(config_of(directory.path), text, allowed)
+    elif path is not None:
+        checkpoint, changes = path, Changes.between(config_in(str(path), for_fit=True), text, allowed)
+    else:
+        return Start()
+    changes.refuse_unsafe()
+    return Start(checkpoint, changes, again)
+
+
+def _check_unfinished(directory: RunDirectory, config: Namespace) -> None:
+    record = read_record(directory.path)
+    if record["status"] == "running":
+        raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
+    if record["status"] != "finished":
+        return
+    epochs, limit = record.get("epochs", 0), config.trainer.max_epochs
+    planned = yaml.safe_load(config_of(directory.path))["trainer"]["max_epochs"]
+    stopped_early = planned is not None and planned > epochs
+    if stopped_early or limit is None or 0 <= limit <= epochs:
+        advice = "" if stopped_early else "extend it with a larger --trainer.max_epochs, or "
+        raise ConfigError(
+            f"the run {directory.path} is there already and finished, after {epochs} epochs"
+            f"{f' of {planned}' if stopped_early else ''}; {advice}choose another --run"
+        )

@@ -1,0 +1,1 @@
+"""Layers and messages that need several processes."""

@@ -1,0 +1,109 @@
+"""Batch norm whose statistics are those of the whole batch, over all processes."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins import TorchSyncBatchNorm
+from torch import Tensor, distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lit_models.distributed.shared_memory_gather import exchange
+
+
+class GlobalBatchNorm(_BatchNorm):
+    """Any of torch's batch norms, which learns from the rows of all processes together.
+
+    torch's own ``SyncBatchNorm`` does so on CUDA alone. Here each process normalizes with the mean and the variance of
+    all rows (Chan, Golub & LeVeque 1979), at the price of one small message forward and one backward.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape; N may differ from process to process."""
+        if not self.training or self.momentum is None or not distributed.is_initialized():
+            return super().forward(input)
+        normed: Tensor = self._over_processes(input)
+        return normed
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # which cannot follow shared memory
+    def _over_processes(self, input: Tensor) -> Tensor:
+        assert self.momentum is not None
+        outputs, mean, variance, rows = _Normalize.apply(  # type: ignore[no-untyped-call]
+            input, self.weight, self.bias, self.eps
+        )
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            unbiased = variance * (rows / (rows - 1))
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        normed: Tensor = outputs
+        return normed
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of dimensions."""
+
+
+class _Normalize(torch.autograd.Function):
+    """The fused kernels of torch's batch norm, with its two reductions over all processes.
+
+    Forward and backward pass over the rows as often as torch's own, as memory is what they wait for.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
+        channels = x.shape[1]
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        unused = torch.zeros(2, channels, dtype=exact, device=x.device)  # of whose type the statistics are
+        local = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
+        counted = torch.cat([*local, unused.new_tensor([float(x.numel() // channels)])])
+        means, variances, counts = exchange().gather(counted).split([channels, channels, 1], dim=1)
+        total = counts.sum()
+        mean = (means * counts).sum(dim=0) / total
+        variance = (counts * (variances + (means - mean) ** 2)).sum(dim=0) / total
+        scale, shift = (None if one is None else one.to(exact) for one in (weight, bias))  # of 16 bits in bf16-true
+        outputs = torch.native_batch_norm(x, scale, shift, mean, variance, False, 0.0, eps)[0]
+        ctx.save_for_backward(x, weight, mean, variance, total)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance, total)
+        return outputs, mean, variance, total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, variance, total = ctx.saved_tensors
+        gradient, ones = gradients[0], torch.ones_like(mean)
+        _, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, ones, mean, variance, None, None, False, ctx.eps, [False, True, True]
+        )
+        sums = exchange().gather(torch.stack([for_weight, for_bias])).sum(dim=0)
+        scale = (variance + ctx.eps).rsqrt() * (ones if weight is None else weight)
+        # scale * (gradient - mean of the gradients - normalized x * mean of the gradients times it)
+        over_rows = sums * (-scale / total)
+        for_x = torch.native_batch_norm(x, over_rows[0], over_rows[1], mean, variance, False, 0.0, ctx.eps)[0]
+        for_x.addcmul_(gradient, scale.view(-1, *[1] * (x.dim() - 2)))
+        if weight is None:
+            return for_x, None, None, None
+        return for_x, for_weight.to(weight.dtype), for_bias.to(weight.dtype), None
+
+
+class GlobalBatchNorms(TorchSyncBatchNorm):
+    """Lightning's plugin for several processes: torch's synchronized batch norm on CUDA, ours elsewhere."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Replace every batch norm, keeping its parameters and the names in the state dict."""
+        trainer: Any = getattr(model, "trainer", None)
+        if trainer is not None and trainer.strategy.root_device.type == "cuda":
+            return super().apply(model)
+        return _replaced(model, _BatchNorm, GlobalBatchNorm)
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Put ordinary ones in their place."""
+        return super().revert(_replaced(model, GlobalBatchNorm, nn.SyncBatchNorm))
+
+
+def _replaced(module: nn.Module, old: type[nn.Module], new: type[_BatchNorm]) -> nn.Module:
+    if isinstance(module, old) and isinstance(module, _BatchNorm) and type(module) is not new:
+        made = new(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
+        made.__dict__.update(module.__dict__)
+        return made
+    for name, child in module.named_children():
+        setattr(module, name, _replaced(child, old, new))
+    return module

@@ -1,0 +1,1 @@
+"""Exact metrics of all rows, and their evaluation over devices."""

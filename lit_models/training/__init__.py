@@ -1,0 +1,1 @@
+"""Parts of training: optimizer, multi-step execution, mixup, class weights."""

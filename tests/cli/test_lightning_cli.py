@@ -1,0 +1,239 @@
+"""What you typed is what ran."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import Fit
+from paths import REPOSITORY
+
+CONFIGS = REPOSITORY / "experiments" / "configs"
+TINY = ("--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "2", "--data.batch_size", "10")
+
+
+def hyperparameters(record: dict, *names: str) -> list:
+    return [record["hyperparameters"].get(f"model.{name}") for name in names]
+
+
+def test_the_recipe_runs_as_typed(fit: Fit) -> None:
+    record = fit("-c", str(CONFIGS / "recipes/mnist1d/cnn.yaml"), "--trainer.max_epochs", "1")
+    assert (record["model"], record["data"], record["status"]) == ("LitCNN", "MNIST1D", "finished")
+    assert record["rows"] == {"train": 3294, "val": 706, "test": 1000}
+
+
+def test_short_names_also_the_ambiguous_one(fit: Fit) -> None:
+    words = (
+        "--data MNIST1D --model LitRNN --model.cell gru --model.loss CrossEntropyLoss --model.loss.label_smoothing 0.1"
+    )
+    words += " --model.optimizer SGD --model.optimizer.lr 0.1 --model.optimizer.momentum 0.9"
+    words += " --model.schedule.scheduler ReduceLROnPlateau --model.schedule.scheduler.patience 5"
+    words += " --model.schedule.monitor val/loss --trainer.max_epochs 1 --model.hidden 8"
+    record = fit(*words.split())
+    assert hyperparameters(record, "cell", "loss", "loss.label_smoothing") == ["gru", "CrossEntropyLoss", 0.1]
+    assert hyperparameters(record, "optimizer", "optimizer.lr", "optimizer.momentum") == ["SGD", 0.1, 0.9]
+    assert hyperparameters(record, "schedule.scheduler", "schedule.scheduler.patience") == ["ReduceLROnPlateau", 5]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--model.schedule.scheduler CosineAnnealingLR --model.schedule.interval step --model.schedule.warmup 0.1",
+        "--model.schedule.scheduler CosineAnnealingLR --model.schedule.warmup 3",
+        "--model.schedule.scheduler OneCycleLR --model.schedule.scheduler.max_lr 0.1",
+        "--model.schedule.scheduler StepLR --model.schedule.scheduler.step_size 1",
+        "--model.schedule.scheduler torch.optim.lr_scheduler.ReduceLROnPlateau",
+    ],
+)
+def test_schedules_need_no_length(fit: Fit, words: str) -> None:
+    assert fit(*TINY, *words.split())["status"] == "finished"
+
+
+def test_a_changed_class_starts_from_its_own_defaults(fit: Fit, tmp_path: Path) -> None:
+    adamw = {"model": {"init_args": {"optimizer": {"class_path": "AdamW", "init_args": {"weight_decay": 0.3}}}}}
+    sgd = {"model": {"init_args": {"optimizer": {"class_path": "SGD", "init_args": {"lr": 0.2}}}}}
+    for name, content in (("adamw", adamw), ("sgd", sgd)):
+        content["model"]["class_path"] = "LitMLP"
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    ways = [
+        ["--model.optimizer", "SGD", "--model.optimizer.lr", "0.2"],
+        ["-c", str(tmp_path / "adamw.yaml"), "--model.optimizer", "SGD", "--model.optimizer.lr", "0.2"],
+        ["-c", str(tmp_path / "adamw.yaml"), "-c", str(tmp_path / "sgd.yaml")],
+    ]
+    for words in ways:
+        assert hyperparameters(fit(*TINY, *words), "optimizer", "optimizer.lr", "optimizer.weight_decay") == [
+            "SGD",
+            0.2,
+            0,
+        ]
+
+
+def test_the_command_line_wins_over_files_wherever_it_stands(fit: Fit, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "data: {class_path: Tiny, init_args: {batch_size: 7}}\nmodel: {class_path: LitLinear}"
+    )
+    record = fit("--data.batch_size", "9", "-c", str(tmp_path / "c.yaml"), "--trainer.max_epochs", "1")
+    assert record["hyperparameters"]["data.batch_size"] == 9
+
+
+def test_an_argument_typed_ahead_of_its_class_is_kept(fit: Fit) -> None:
+    record = fit(*TINY, "--model.optimizer.lr", "0.3", "--model.optimizer", "SGD")
+    assert hyperparameters(record, "optimizer", "optimizer.lr") == ["SGD", 0.3]
+
+
+def test_a_package_of_ones_own(fit: Fit) -> None:
+    record = fit("--data", "Tiny", "--model", "LitOwn", "--model.width", "5", "--model.loss", "tiny_package.OwnLoss")
+    assert hyperparameters(record, "width", "loss") == [5, "OwnLoss"]
+
+
+def test_a_package_that_nobody_trusts_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "sly.py").write_text("import pathlib; pathlib.Path('ran').touch()\nclass Loss: pass")
+    words = [sys.executable, "-m", "experiments", "fit", "--data", "MNIST1D", "--model", "LitMLP"]
+    repository = str(REPOSITORY)
+    done = subprocess.run(
+        [*words, "--model.loss", "sly.Loss"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{repository}:{tmp_path}", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "--trust" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_runs_without_a_seed_differ_and_can_be_repeated(fit: Fit) -> None:
+    first, second = fit(*TINY), fit(*TINY)
+    assert first["seed"] != second["seed"]
+    again = fit(*TINY, "--seed_everything", str(first["seed"]))
+    assert again["metrics"] == first["metrics"]
+
+
+def test_the_direction_of_a_watched_metric_comes_from_the_metric(fit: Fit) -> None:
+    words = "--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.monitor val/accuracy --trainer.max_epochs 8"
+    words += " --trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/f1_macro"
+    record = fit("--data", "Tiny", "--model", "LitLinear", "--model.optimizer.lr", "0.3", *words.split())
+    callbacks = yaml.safe_load((record["path"] / "config.yaml").read_text())["trainer"]["callbacks"]
+    assert [callback["init_args"]["mode"] for callback in callbacks] == ["max", "max"]
+    (best,) = (path for path in (record["path"] / "checkpoints").iterdir() if path.name != "last.ckpt")
+    states = torch.load(best, weights_only=True)["callbacks"]
+    (score,) = (state["best_model_score"] for state in states.values() if state.get("monitor") == "val/accuracy")
+    assert score == pytest.approx(record["validation"]["accuracy"], abs=0.35)
+    assert score >= record["validation"]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/acc", ["'val/acc'", "val/accuracy"]),
+        ("--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.monitor acc", ["'acc'", "val/f1_macro"]),
+        ("--model.schedule.scheduler ReduceLROnPlateau --model.schedule.monitor loss", ["'loss'", "val/loss"]),
+        (
+            "--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/loss --trainer.callbacks.mode max",
+            ["val/loss", "mode"],
+        ),
+    ],
+)
+def test_watching_what_nobody_logs_is_refused(refused, words: str, expected: list[str]) -> None:
+    said = refused(*TINY, *words.split())
+    assert all(word in said for word in expected)
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "val/accuracy"])
+def test_stopping_early_waits_for_a_validation_that_never_comes(fit: Fit, monitor: str) -> None:
+    words = f"--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor {monitor} --trainer.max_steps 1"
+    assert fit(*TINY, *f"--data.batch_size 8 {words}".split())["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--model LitMPL", ["--model LitMPL", "LitMLP"]),
+        ("--model.optimzer SGD", ["--model.optimzer SGD", "model.optimizer"]),
+        ("--model.optimizer SDG", ["--model.optimizer SDG", "SGD"]),
+        ("--model.optimizer.lrr 3", ["--model.optimizer.lrr 3", "model.optimizer.lr"]),
+        ("--model.loss CrossEntropyLos", ["--model.loss CrossEntropyLos", "CrossEntropyLoss"]),
+        ("--model.schedule.scheduler Plateau", ["--model.schedule.scheduler Plateau", "ReduceLROnPlateau"]),
+        ("--model.schedule.schedular StepLR", ["--model.schedule.schedular", "model.schedule.scheduler"]),
+        ("--model.dropout much", ["--model.dropout much", "float"]),
+        ("--trainer.max_epoch 3", ["trainer.max_epoch", "trainer.max_epochs"]),
+        ("--trainer.max_epochs many", ["--trainer.max_epochs many", "int"]),
+        ("--trainr.max_epochs 3", ["trainr.max_epochs", "trainer.max_epochs"]),
+        ("--trainer.callbacks+ EarlyStoping", ["EarlyStoping", "EarlyStopping"]),
+        (
+            "--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {0:2}",
+            ["--trainer.callbacks.scheduling {0:2}", "dict"],
+        ),
+        ("--data.normalize standart", ["--data.normalize standart", "'standard'"]),
+        ("--model os.system", ["os.system", "--trust"]),
+        ("-c nowhere.yaml", ["nowhere.yaml"]),
+    ],
+)
+def test_a_typo_is_told_with_the_nearest_names(refused, words: str, expected: list[str]) -> None:
+    said = refused("--data", "Tiny", "--model", "LitMLP", *words.split())
+    assert all(word in said for word in expected), said
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--data Tiny --data.ratios [0.7,0.2,0.2]", "sum to 1"),
+        ("--data Tiny --data.ratios [0.0,0.5,0.5]", "above 0"),
+        ("--data Tiny --data.batch_size 0", "batch_size"),
+        ("--data Tiny --model.loss MSELoss", "CrossEntropyLoss"),
+        ("--data TinyRegression --model.loss CrossEntropyLoss", "MSELoss"),
+        ("--data TinyWithNaN", "row 17"),
+        ("--data TinyWrongLabels", "must be 0 to 1"),
+        ("--data TinyUnequal", "60 rows of inputs and 50 of targets"),
+        ("--data TinyLonelyClass", "class lonely has 1 row"),
+        ("--data TinyThreeRows --data.stratify false --data.ratios [0.02,0.49,0.49]", "train part empty"),
+        ("--data Tiny --model.optimizer.lr -1", "learning rate"),
+        ("--data Tiny --trainer.accelerator gpu", "gpu"),
+        ("--data Tiny --experiment ../up", "--experiment"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_no_run(refused, words: str, expected: str) -> None:
+    if "gpu" in words and torch.cuda.is_available():
+        pytest.skip("this machine has the GPU that the test wants to be missing")
+    said = refused("--model", "LitMLP", *words.split())
+    assert expected in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_run_of_that_name_is_not_written_over(fit: Fit, root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fit(*TINY, "--run", "one")  # to its end
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    with pytest.raises(SystemExit, match="2"):
+        fit(*TINY, "--run", "one")
+    assert "choose another --run" in capfd.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS.glob("recipes/*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_no_recipe_rots(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    from experiments.__main__ import main
+
+    files = {"adult": "widedeep", "california": "widedeep", "reviews": "widedeep", "japanese_vowels": "sktime"}
+    files["fashion_mnist"] = "fashion"
+    if path.parent.name in files:
+        request.getfixturevalue(files[path.parent.name])
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "-c", str(path), "--trainer.fast_dev_run", "1"]) == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("model", sorted(CONFIGS.glob("model/*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("optim", sorted(CONFIGS.glob("optim/*.yaml")), ids=lambda path: path.stem)
+def test_configs_compose(fit: Fit, model: Path, optim: Path) -> None:
+    words = [word for path in (model, optim, CONFIGS / "trainer/cpu.yaml") for word in ("-c", str(path))]
+    record = fit("--data", "Tiny", *words, "--trainer.max_epochs", "1")
+    assert (
+        record["hyperparameters"]["model.optimizer"]
+        == yaml.safe_load(optim.read_text())["model"]["init_args"]["optimizer"]["class_path"]
+    )

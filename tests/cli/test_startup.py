@@ -1,0 +1,66 @@
+"""Commands start fast: what needs no torch does not import it, and a wrong flag is told before data are read."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from paths import REPOSITORY
+
+HERE = REPOSITORY
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["compare", "--help"], ["sweep", "--help"]])
+def test_what_needs_no_torch_does_not_import_it(words: list[str]) -> None:
+    code = f"""
+import sys
+from experiments.__main__ import main
+try:
+    main({words})
+except SystemExit as stopped:
+    assert not stopped.code
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=HERE, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--trainer.precision 17-mixed", "'16-mixed', 'bf16-true', 'bf16-mixed'"),
+        ("--trainer.strategy dpd", "dpd"),
+        ("--trainer.devices 0 --trainer.accelerator cpu", "devices"),
+        ("--trainer.devices 3 --trainer.accelerator cpu --data.batch_size 100", "choose 99 or 102, a multiple of 3"),
+        ("--trainer.accumulate_grad_batches 3 --data.batch_size 2", "choose 3, a multiple of 3"),
+        ("--trainer.max_epoch 3", "max_epoch"),
+    ],
+)
+def test_a_wrong_flag_is_told_before_data_are_read(refused: Callable[..., str], words: str, expected: str) -> None:
+    # The file is not there, which nobody has come to notice.
+    said = refused(
+        "--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP", *words.split()
+    )
+    assert expected in said
+    assert "nowhere" not in said
+
+
+def fastest(*words: str) -> float:
+    """Seconds of the fastest of five starts, the one that least else was in the way of."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *words], check=True, cwd=HERE, capture_output=True)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--version"], ["compare", "--help"]])
+def test_small_commands_answer_at_once(words: list[str]) -> None:
+    assert fastest("-m", "experiments", *words) < 0.4
+
+
+@pytest.mark.slow
+def test_the_help_of_a_fit_takes_little_longer_than_lightnings_own_imports() -> None:
+    assert fastest("-m", "experiments", "fit", "--help") < 1.2 * fastest("-c", "import lightning.pytorch.cli")

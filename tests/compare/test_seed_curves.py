@@ -1,0 +1,87 @@
+"""A mean run for each group: its curves are numpy's, and no reader of runs takes it for one."""
+
+from pathlib import Path
+
+import numpy
+import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import ListHyperparametersResult
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
+
+from experiments.__main__ import main
+from experiments.compare.seed_curves import aggregate
+
+SETTINGS = {"narrow": ("LitMLP", "--model.hidden", "[4]"), "wide": ("LitMLP", "--model.hidden", "[8]")}
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two settings of three seeds, one of them stopped after an epoch less, and a model with one seed."""
+    root = tmp_path_factory.mktemp("sweep")
+    words = ["fit", "--trust", "tiny_package", "--data", "Tiny", "--figures", "false", "--experiment", "e"]
+    for name, model in {**SETTINGS, "lonely": ("LitCNN", "--model.channels", "[4]")}.items():
+        for seed in range(1 if name == "lonely" else 3):
+            epochs = "2" if (name, seed) == ("wide", 2) else "3"
+            own = ["--run", f"{name}{seed}", "--seed_everything", str(seed), "--trainer.max_epochs", epochs]
+            assert main([*words, *own, "--model", *model, "--trainer.default_root_dir", str(root)]) == 0
+    return root / "runs" / "e"
+
+
+def curves(folder: Path) -> dict[str, dict[int, float]]:
+    events = EventAccumulator(str(folder)).Reload()
+    return {tag: {one.step: one.value for one in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def test_mean_and_spread_are_those_of_numpy(experiment: Path) -> None:
+    wide = [experiment / f"wide{seed}" for seed in range(3)]
+    assert aggregate(experiment, {"wide": wide}) == ["wide"]
+    runs = [curves(path) for path in wide]
+    mean, above, below = (curves(experiment / f"wide {end}") for end in ("mean", "mean + sd", "mean - sd"))
+    assert set(mean) == set(runs[0])
+    assert len(mean["val/loss"]) == 2  # the epochs that all of them have
+    for tag, curve in mean.items():
+        for step, value in curve.items():
+            last = tag.startswith("test/")
+            values = [run[tag][max(run[tag]) if last else step] for run in runs]
+            assert value == pytest.approx(numpy.mean(values), rel=1e-6)
+            assert above[tag][step] == pytest.approx(numpy.mean(values) + numpy.std(values, ddof=1), rel=1e-6)
+            assert below[tag][step] == pytest.approx(numpy.mean(values) - numpy.std(values, ddof=1), rel=1e-6, abs=1e-9)
+    assert {tag for tag in mean if tag.startswith("test/")} >= {"test/accuracy", "test/loss"}
+
+
+def test_groups_are_runs_alike_but_for_the_seed(experiment: Path) -> None:
+    stems = [f"LitMLP max_epochs=3 hidden={width}" for width in (4, 8)]
+    records = sorted(experiment.glob("*/record.json"))
+    (experiment / "my mean").mkdir()
+    (experiment / "my mean" / "notes.txt").write_text("a person's own")
+    (experiment / "broken").mkdir()
+    (experiment / "broken" / "record.json").write_text('{"status": "fini')
+    records.append(experiment / "broken" / "record.json")
+    assert aggregate(experiment) == stems
+    assert aggregate(experiment) == stems
+    made = sorted(path.name for path in experiment.iterdir() if path.is_dir() and " mean" in path.name)
+    assert made == sorted(
+        ["my mean", *(f"{stem}{end}" for stem in stems for end in (" mean", " mean + sd", " mean - sd"))]
+    )
+    assert all(len(list((experiment / name).iterdir())) == 1 for name in made)
+    assert sorted(experiment.glob("*/record.json")) == sorted(records)
+
+
+def test_the_hparams_tab_has_the_columns_of_all_runs_and_no_row_of_a_mean(experiment: Path) -> None:
+    aggregate(experiment)
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(experiment))
+    multiplexer.Reload()
+    tab = Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(experiment))))
+    runs = tab.hparams_metadata(RequestContext(), "")
+    rows = {run for run, tags in runs.items() if SESSION_START_INFO_TAG in tags}
+    assert rows == {"lonely0", *(f"{name}{seed}" for name in SETTINGS for seed in range(3))}
+    nothing = ListHyperparametersResult(hyperparameters=[], session_groups=[])
+    seen = tab.experiment_from_metadata(RequestContext(), "", True, runs, nothing)
+    # A multilayer perceptron has no kernels, and a CNN no hidden layers.
+    assert {"model", "model.hidden", "model.kernel_size", "seed"} <= {info.name for info in seen.hparam_infos}
+    assert {"test/accuracy", "test/f1_macro", "test/loss"} <= {info.name.tag for info in seen.metric_infos}

@@ -1,0 +1,51 @@
+"""The sweeps behind docs/options.md can be run as they stand there, and use every file that is kept for them."""
+
+import re
+import shlex
+from pathlib import Path
+from string import Template
+
+from paths import REPOSITORY
+
+from experiments.sweep.config_check import check
+from experiments.sweep.grid import combinations, parse_grid, settings_words
+
+OPTIONS = "experiments/configs/options"
+(BLOCK,) = re.findall(r"```\n(O=.*?)```", (REPOSITORY / "docs/options.md").read_text(), re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """The words of each sweep, its variables put in as a shell does."""
+    variables: dict[str, str] = {}
+    found = []
+    for line in BLOCK.replace("\\\n", " ").splitlines():
+        line = Template(line).substitute(variables)
+        if line.startswith("evenhand sweep "):
+            found.append(shlex.split(line)[2:])
+        else:
+            name, _, value = line.partition("=")
+            variables[name] = value
+    return found
+
+
+def test_every_combination_of_every_sweep_is_a_configuration() -> None:
+    used, lines, expected = set(), [], []
+    for words in commands():
+        sweep = dict(zip(words[::2], words[1::2], strict=True))
+        used |= {sweep["-c"], *(file for files in parse_grid([sweep["--grid"]]).values() for file in files)}
+        for settings in combinations(parse_grid([sweep["--grid"]])):
+            lines.append(("fit", "-c", sweep["-c"], *settings_words(settings)))
+            expected.append(Path(settings["config"]).stem)
+    assert used == {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / OPTIONS).rglob("*.yaml")}
+    for name, config in zip(expected, check(lines).configs(), strict=True):
+        settings = config["model"]["init_args"]
+        found = {
+            "mixup": settings["mixup"] > 0,
+            "label_smoothing": (settings["loss"] or {}).get("init_args", {}).get("label_smoothing") == 0.1,
+            "averaged": "EMAWeightAveraging" in str(config["trainer"]["callbacks"]),
+            "cosine": settings["schedule"] is not None,
+            "layer_norm": settings.get("norm") == "layer",
+            "no_norm": settings.get("norm") == "none",
+            "stochastic_depth": settings.get("stochastic_depth", 0) > 0,
+        }
+        assert {option for option, on in found.items() if on} == {option for option in found if option in name}

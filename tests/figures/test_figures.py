@@ -1,0 +1,253 @@
+"""What TensorBoard shows of a test: its numbers are scikit-learn's, and no picture is worth a run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import polars
+import pytest
+import torch
+from conftest import Fit
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_data import QUICK, small_data
+
+from datamodules import TableData, TextData
+from experiments.figures import tensorboard_figures
+from experiments.figures.calibration import BINS, calibration
+from experiments.figures.confusion import MOST, _few, confusion
+from experiments.figures.roc_curves import precision_recall, roc
+from experiments.figures.tensorboard_figures import write_figures
+from experiments.figures.worst_rows import table_of_worst
+from lit_models.metrics.evaluation import Evaluation
+from lit_models.tasks import TASKS
+from lit_models.tasks.prediction_types import Classes, Labels, Values
+
+SEEDS = st.integers(0, 2**32 - 1)
+TINY = ("--data", "Tiny", "--model", "LitLinear", "--trainer.max_epochs", "2", "--figures", "true")
+
+
+class Kept:
+    """Stands for a SummaryWriter, and keeps what is written."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, numpy.ndarray] = {}
+        self.texts: dict[str, str] = {}
+        self.scalars: dict[str, float] = {}
+
+    def add_image(self, tag: str, image: numpy.ndarray, step: int, dataformats: str) -> None:
+        assert tag not in self.images
+        self.images[tag] = image
+
+    def add_text(self, tag: str, text: str, step: int) -> None:
+        self.texts[tag] = text
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        self.scalars[tag] = value
+
+
+def written(task: str, outputs: int, data: Any, prediction: torch.Tensor) -> tuple[Kept, list[str]]:
+    data.setup("test")
+    row = data.split.test
+    kept, evaluation = Kept(), Evaluation(row, data.targets(row), prediction[row], {})
+    return kept, write_figures(kept, TASKS[task](outputs), data, evaluation, 3)
+
+
+def drawn(seed: int, rows: int, classes: int, ties: bool) -> Classes:
+    """Predictions with or without ties, classes with or without a row."""
+    draw = torch.Generator().manual_seed(seed)
+    logits = torch.randn(rows, classes, generator=draw).double()
+    probabilities = (logits.round() if ties else logits * 3).softmax(dim=1)
+    return Classes(probabilities, torch.randint(classes, (rows,), generator=draw))
+
+
+@QUICK
+@given(SEEDS, st.integers(2, 60), st.integers(2, 5), st.booleans())
+def test_counts_and_areas_are_those_of_scikit_learn(seed: int, rows: int, classes: int, ties: bool) -> None:
+    outcome = drawn(seed, rows, classes, ties)
+    target, guess = outcome.target.numpy(), outcome.probabilities.argmax(dim=1).numpy()
+    wanted = sklearn.confusion_matrix(target, guess, labels=range(classes))
+    assert confusion(outcome).tolist() == wanted.tolist()
+    assert list(outcome.one_against_rest()) == ([1] if classes == 2 else list(range(classes)))
+    for scores, has in outcome.one_against_rest().values():
+        if has.any() and not has.all():
+            assert roc(scores, has).area == pytest.approx(sklearn.roc_auc_score(has, scores), abs=1e-6)
+            average = precision_recall(scores, has).area
+            assert average == pytest.approx(sklearn.average_precision_score(has, scores), abs=1e-6)
+
+
+@QUICK
+@given(SEEDS, st.integers(1, 300), st.integers(2, 5), st.booleans())
+def test_the_calibration_error_is_that_of_guo(seed: int, rows: int, classes: int, ties: bool) -> None:
+    outcome = drawn(seed, rows, classes, ties)
+    sure, right = outcome.probabilities.max(dim=1).values.numpy(), 0.0
+    is_right = (outcome.probabilities.argmax(dim=1) == outcome.target).numpy()
+    for bin in range(BINS):  # as their equation 3 says it
+        inside = (sure > bin / BINS) & (sure <= (bin + 1) / BINS)
+        if inside.any():
+            right += inside.sum() / rows * abs(is_right[inside].mean() - sure[inside].mean())
+    assert calibration(outcome).error == pytest.approx(right, abs=1e-9)
+
+
+def test_calibration_of_known_rows() -> None:
+    sure = torch.tensor([0.9, 0.9, 0.9, 0.9, 1.0])
+    outcome = Classes(torch.stack([sure, 1 - sure], dim=1), torch.tensor([0, 0, 0, 1, 0]))
+    assert calibration(outcome).error == pytest.approx(4 / 5 * 0.15, abs=1e-6)
+    assert calibration(outcome).rows.tolist() == [0] * 13 + [4, 1]
+
+
+def test_losses_are_those_of_scikit_learn() -> None:
+    outcome = drawn(0, 50, 4, ties=False)
+    each = [
+        sklearn.log_loss([one], [row], labels=range(4))
+        for one, row in zip(outcome.target.tolist(), outcome.probabilities.numpy(), strict=True)
+    ]
+    assert outcome.losses().tolist() == pytest.approx(each)
+    chances, has = torch.tensor([[0.9, 0.2], [0.5, 0.6]]), torch.tensor([[1, 0], [0, 1]])
+    each = [sklearn.log_loss(one, row, labels=[0, 1]) for one, row in zip(has.tolist(), chances.tolist(), strict=True)]
+    assert Labels(chances, has).losses().tolist() == pytest.approx(each)
+    values = Values(torch.tensor([[1.0, 300.0], [3.0, 100.0]]), torch.tensor([[1.0, 100.0], [3.0, 300.0]]))
+    assert values.losses().tolist() == pytest.approx([2.0, 2.0])
+
+
+def test_many_classes_are_put_together_and_none_is_lost() -> None:
+    outcome = drawn(0, 3000, 60, ties=False)
+    counts = confusion(outcome)
+    few, names = _few(counts, [str(one) for one in range(60)])
+    assert few.shape == (MOST, MOST)
+    assert names[-1] == f"{60 - MOST + 1} others"
+    assert few.sum() == counts.sum() == 3000
+    kept = [int(name) for name in names[:-1]]
+    assert few[:-1, :-1].tolist() == counts[kept][:, kept].tolist()
+    others = [one for one in range(60) if one not in kept]
+    assert few[-1, -1] == counts[others][:, others].sum()
+
+
+CLASSES = {
+    "test_confusion/rows",
+    "test_confusion/shares",
+    "test_calibration/reliability",
+    "test_curves/roc",
+    "test_curves/precision_recall",
+}
+
+
+def test_images_and_series_are_drawn() -> None:
+    y = torch.arange(60) % 3
+    chances = drawn(1, 60, 3, ties=False).probabilities
+    for shape in ((1, 8, 8), (3, 8, 8), (2, 20)):
+        kept, notes = written("multiclass", 3, small_data(torch.rand(60, *shape), y), chances)
+        assert not notes
+        assert set(kept.images) == CLASSES | {"test_worst/rows"}
+        assert all(image.std() > 10 for image in kept.images.values())
+        assert set(kept.scalars) == {"test/ece"}
+
+
+def test_the_worst_texts_and_table_rows_come_first_and_as_they_are_in_the_file(tmp_path: Path) -> None:
+    texts = [f"word{row} | <b>bold</b> *star* {'x' * 700 if row == 5 else ''}" for row in range(60)]
+    frame = polars.DataFrame({"text": texts, "size": range(60), "y": ["a", "b"] * 30})
+    frame.write_csv(tmp_path / "rows.csv")
+    path = str(tmp_path / "rows.csv")
+    chance = torch.where(torch.arange(60) % 2 == 1, 0.9, 0.1).double()
+    for data in (TextData(path, "text", "y"), TableData(path, "y", drop="text")):
+        worst = int(data.split_now().test[4])
+        prediction = chance.clone()
+        prediction[worst] = 1 - chance[worst]
+        kept, notes = written("binary", 1, data, prediction)
+        assert not notes
+        assert set(kept.images) == CLASSES
+        heading, _, first, *_ = kept.texts["test_worst/rows"].splitlines()
+        true, taken = "ab" if worst % 2 == 0 else "ba"
+        assert first.startswith(f"| {worst} | {true} (0.10) | {taken} (0.90) | ")
+        is_text = data.modality == "text"
+        assert heading == f"| row | true | predicted | {'text' if is_text else 'size'} |"
+        told = rf"word{worst} \| &lt;b&gt;bold&lt;/b&gt; \*star\*" if is_text else f"{worst}"
+        assert first.rstrip(" |").endswith(told)
+
+
+def test_a_wide_table_is_cut_and_says_so() -> None:
+    rows = polars.DataFrame({f"column {index}": [1.0, None] for index in range(40)})
+    told = table_of_worst(rows, [3, 4], [("a", "b"), ("b", "a")])
+    assert told.splitlines()[0].count("column") == 30
+    assert told.endswith("The first 30 of 40 columns.")
+
+
+def test_regression_and_labels_have_figures_of_their_own() -> None:
+    x = torch.randn(4000, 2)
+    many = x.sum(dim=1, keepdim=True).expand(-1, 2) * torch.tensor([1.0, 1000.0])
+    for y in (many, many[:100, :1]):
+        data = small_data(x[: len(y)], y, "regression", ratios=(0.1, 0.05, 0.85))
+        kept, notes = written("regression", y.shape[1], data, y.double() + 1)
+        assert not notes
+        assert set(kept.images) == {"test_regression/predicted", "test_regression/residuals"}
+        assert "column 0" in kept.texts["test_worst/rows"]
+    labels = (x > 0).long()
+    kept, notes = written("multilabel", 2, small_data(x, labels, "multilabel"), x.sigmoid().double())
+    assert not notes
+    assert set(kept.images) == {"test_curves/roc", "test_curves/precision_recall"}
+
+
+def test_one_class_alone_draws_what_is_defined() -> None:
+    data = small_data(torch.rand(20, 2), torch.zeros(20).long(), stratify=False)
+    data.num_outputs = 3
+    kept, notes = written("multiclass", 3, data, torch.full((20, 3), 1 / 3).double())
+    assert not notes
+    assert set(kept.images) == CLASSES
+
+
+def events_of(path: Path) -> EventAccumulator:
+    return EventAccumulator(str(path), size_guidance={"images": 0, "tensors": 0}).Reload()
+
+
+def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit) -> None:
+    record = fit(*TINY)
+    events = events_of(record["path"])
+    assert set(events.Tags()["images"]) == CLASSES
+    for tag in CLASSES:
+        (image,) = events.Images(tag)
+        assert image.step == 2  # one of each epoch
+    assert len(events.Tensors("test_worst/rows/text_summary")) == 1
+    assert "test/ece" not in record["metrics"]
+    rows = polars.read_parquet(record["path"] / "predictions.parquet")
+    chances = torch.tensor(rows.select([f"prediction_{name}" for name in ("low", "middle", "high")]).to_numpy())
+    (error,) = events.Scalars("test/ece")
+    assert error.value == pytest.approx(calibration(Classes(chances, torch.tensor(rows["target"]))).error, abs=1e-6)
+    assert [one.value > 0 for one in events.Scalars("train/gradient_norm")] == [True, True]
+    assert all(100 < one.value < 100_000 for one in events.Scalars("train/memory_mib"))
+
+
+@pytest.fixture
+def bare(fit: Fit) -> Callable[..., dict[str, Any]]:
+    return lambda *words: fit(*TINY, "--seed_everything", "1", *words)
+
+
+def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
+    bare: Fit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = bare("--figures", "false", "--run", "none")
+    assert not events_of(wanted["path"]).Tags()["images"]
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("no ink\nleft")
+
+    monkeypatch.setattr(tensorboard_figures, "draw_roc", fail)
+    failed = bare("--run", "failed")
+    assert failed["metrics"] == wanted["metrics"]
+    assert failed["status"] == "finished"
+    said = "test_curves/roc could not be drawn (ValueError: no ink left)"
+    assert failed["notes"] == [said]
+    assert said in capsys.readouterr().out
+    assert set(events_of(failed["path"]).Tags()["images"]) == CLASSES - {"test_curves/roc"}
+
+    monkeypatch.setattr(tensorboard_figures, "find_spec", lambda name: None)
+    without = bare("--run", "without")
+    assert without["metrics"] == wanted["metrics"]
+    assert without["notes"] == ["no figures: matplotlib is not installed; pip install 'evenhand[figures]'"]
+    events = events_of(without["path"])
+    assert not events.Tags()["images"]
+    assert events.Scalars("test/ece")
+    assert json.loads((without["path"] / "record.json").read_text())["notes"] == without["notes"]

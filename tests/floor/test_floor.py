@@ -1,0 +1,128 @@
+"""The floor: scikit-learn on the identical split, recorded as runs that stand beside the networks'."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+import polars
+import pytest
+import torch
+from conftest import Fit
+from sklearn.ensemble import RandomForestClassifier
+from tiny_data import small_data
+
+from datamodules import DataModule, TableData
+from experiments.__main__ import main
+from experiments.floor.baselines import baselines, probabilities
+from experiments.floor.features import features, resampled
+
+ROWS = 300
+
+
+def write_table(path: Path) -> Path:
+    draw = numpy.random.default_rng(0)
+    colour = draw.integers(0, 3, ROWS)
+    x = draw.normal(size=ROWS)
+    y = (x + colour + draw.normal(size=ROWS) > 1).astype(int)
+    names = numpy.array(["red", "green", "blue"])[colour]
+    polars.DataFrame({"x": x, "colour": names, "y": y}).write_csv(path / "table.csv")
+    return path / "table.csv"
+
+
+def floor(root: Path, *words: str) -> dict[str, dict[str, Any]]:
+    assert main(["floor", *words, "--trainer.default_root_dir", str(root)]) == 0
+    records = (json.loads(path.read_text()) | {"path": path.parent} for path in root.glob("runs/*/*/record.json"))
+    return {record["model"]: record for record in records}
+
+
+def test_baselines_are_runs_on_the_split_of_the_networks(root: Path, fit: Fit) -> None:
+    words = ["--data", "TableData", "--data.path", str(write_table(root)), "--data.target", "y"]
+    network = fit(*words, "--model", "LitLinear", "--trainer.max_epochs", "1", "--seed_everything", "0")
+    found = floor(root, *words, "--seed_everything", "0")
+    assert set(found) == {"LitLinear", "majority", "logistic", "random forest", "gradient boosting"}
+    tested = polars.read_parquet(network["path"] / "predictions.parquet")
+    for name in set(found) - {"LitLinear"}:
+        record = found[name]
+        assert record["fingerprints"] == network["fingerprints"]
+        assert set(record["metrics"]) == set(network["metrics"]) - {"test/loss"}
+        assert record["rank_by"] == network["rank_by"]
+        predicted = polars.read_parquet(record["path"] / "predictions.parquet")
+        assert predicted.select("row", "target").equals(tested.select("row", "target"))
+        accuracy = ((predicted["prediction"] > 0.5).cast(polars.Int64) == predicted["target"]).mean()
+        assert record["metrics"]["test/accuracy"] == pytest.approx(accuracy)
+    data = TableData(path=str(root / "table.csv"), target="y")
+    majority = data.rows.y[data.split.train].double().mean() > 0.5
+    share = (data.rows.y[data.split.test] == majority).double().mean()
+    assert found["majority"]["metrics"]["test/accuracy"] == pytest.approx(float(share))
+
+
+def test_seeds_make_a_run_each_which_compare_groups(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", "TableData", "--data.path", str(write_table(root)), "--data.target", "y", "--seeds", "0..1"]
+    floor(root, *words)
+    records = [json.loads(path.read_text()) for path in root.glob("runs/*/*/record.json")]
+    assert sorted(record["seed"] for record in records) == [0] * 4 + [1] * 4
+    assert all(record["command"].endswith(f"--seeds {record['seed']}") for record in records)
+    capsys.readouterr()
+    assert main(["compare", str(root / "runs"), "--format", "csv"]) == 0
+    table = polars.read_csv(capsys.readouterr().out.encode())
+    assert dict(table.select("group", "n").iter_rows()) == {record["model"]: 2 for record in records}
+
+
+def test_a_baseline_is_what_scikit_learn_alone_makes_of_the_train_rows() -> None:
+    torch.manual_seed(0)
+    y = torch.arange(120) % 3
+    data = small_data(torch.randn(120, 4) + y.unsqueeze(1), y)
+    data.setup("fit")
+    train, test = features(data, "train"), features(data, "test")
+    (forest,) = (one.estimator for one in baselines(train, "multiclass", 5, 1) if one.name == "random forest")
+    said = probabilities(forest.fit(train.inputs, train.target.numpy()), test.inputs, "multiclass")
+    x = data.rows.x.numpy()
+    mean, sd = x[data.split.train].mean(axis=0), x[data.split.train].std(axis=0)
+    alone = RandomForestClassifier(300, random_state=5)
+    alone.fit(((x[data.split.train] - mean) / sd), y[data.split.train].numpy())
+    assert numpy.abs(said - alone.predict_proba((x[data.split.test] - mean) / sd)).max() < 0.05
+
+
+TARGETS = {
+    "binary": lambda x: (x[:, 0] > 0).long(),
+    "multilabel": lambda x: (x[:, :2] > 0).long(),
+    "regression": lambda x: x[:, :2] * 3 + 100,
+}
+
+
+@pytest.mark.parametrize("task", TARGETS)
+def test_every_task_has_a_floor_that_learns(task: str) -> None:
+    torch.manual_seed(1)
+    x = torch.randn(400, 3)
+    data: DataModule = small_data(x, TARGETS[task](x), task)
+    data.setup("fit")
+    train, test = features(data, "train"), features(data, "test")
+    off = {}
+    for name, estimator in baselines(train, task, 0, 1):
+        target = train.target.numpy()
+        estimator.fit(train.inputs, target)
+        said = torch.from_numpy(probabilities(estimator, test.inputs, task))
+        off[name] = float((said - test.target.double().view(said.shape)).abs().mean())
+    assert max(value for name, value in off.items() if name != "majority") < 0.5 * off["majority"]
+
+
+def test_series_are_stretched_to_one_length() -> None:
+    x = numpy.zeros((2, 1, 5))
+    x[0, 0, :3] = [0, 1, 2]
+    x[1, 0] = [5, 4, 3, 2, 1]
+    stretched = resampled(x, numpy.array([3, 5]))
+    assert stretched[0, 0].tolist() == [0, 0.5, 1, 1.5, 2]
+    assert stretched[1, 0].tolist() == [5, 4, 3, 2, 1]
+
+
+def test_texts_are_tfidf(root: Path) -> None:
+    draw = numpy.random.default_rng(0)
+    y = draw.integers(0, 2, 200)
+    good, bad = ["good", "great", "fine", "lovely"], ["bad", "awful", "poor", "broken"]
+    texts = [" ".join(draw.choice(good if one else bad, 4)) + " dress shirt" for one in y]
+    polars.DataFrame({"text": texts, "y": y}).write_csv(root / "texts.csv")
+    words = ["--data", "TextData", "--data.path", str(root / "texts.csv"), "--data.text", "text", "--data.target", "y"]
+    found = floor(root, *words)
+    assert set(found) == {"majority", "tfidf+logistic"}
+    assert found["tfidf+logistic"]["metrics"]["test/auroc"] > 0.99

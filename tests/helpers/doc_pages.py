@@ -1,0 +1,104 @@
+"""README.md and docs/ as a reader goes through them: commands, files to write, Python to run, what is printed."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from paths import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+LANGUAGES = {"", "bash", "python", "yaml", "toml", "text", "json"}
+"""Without a name or as bash: commands. As text or json: what was printed, or answered."""
+
+ELSEWHERE = {
+    "make test": "it is this suite",
+    "make demo": "tests/verbs/test_demo.py runs it, with fewer epochs",
+    "evenhand demo --full --seeds 0 1 2": "18 trainings, an hour; tests/cli/test_lightning_cli.py tries each recipe",
+    "make bench": "a quarter of an hour of timing on a quiet machine",
+    'make bench BENCH="--only cnn transformer --peers"': "minutes of timing, of packages that the suite lacks",
+    "make bench-growth": "minutes of timing",
+    "pip install evenhand": "tests/test_wheel.py installs the wheel",
+    "pip install 'evenhand[serve]'": "tests/test_wheel.py installs the wheel",
+    "pytest -m slow -s tests/export/test_export_grid.py": "a slow test itself",
+    "sbatch docs/examples/slurm.sh -c experiment.yaml": "four GPUs on each of two machines",
+    "sbatch --nodes 2 --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c experiment.yaml "
+    "--trainer.accelerator cpu": "tests/run/distributed/test_slurm.py",
+    "evenhand fit -c experiment.yaml --trainer.accelerator gpu --trainer.devices 4": "needs four GPUs",
+    "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint first-machine:29500 --rdzv-id my-run "
+    "-m -- experiments fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",
+}
+"""Commands that no test types as they stand, and why."""
+
+
+FOLLOWED = ("index", "own-data", "own-architecture", "own-loss", "devices", "export", "serve")
+"""Pages that are also typed into a shell, with the wheel alone installed and nothing added."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What stands between two fences.
+
+    Args:
+        language: The word behind the first fence.
+        text: Between them.
+        file: The file that the paragraph before names, such as "Here `my_parts.py` has one of each:"; empty if none.
+    """
+
+    language: str
+    text: str
+    file: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The command lines, each in one line with single spaces, without what a `#` says behind them."""
+        if self.language not in ("", "bash"):
+            return []
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [re.sub(r"(?<=\S) +", " ", line).strip() for line in lines if line.strip()]
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether all of its commands are only listed here, so that what they print is not known."""
+        return bool(self.commands) and all(bare(command) in ELSEWHERE for command in self.commands)
+
+
+def blocks(page: Path) -> list[Block]:
+    """Those of a page, from top to bottom."""
+    found = []
+    for before, language, text in re.findall(r"([^\n]*\n\n)?```(\w*)\n(.*?)```", page.read_text(), re.DOTALL):
+        names = re.findall(r"`([\w.]+\.(?:py|yaml|toml))`", before)
+        of_file = language in ("python", "yaml", "toml") and before.rstrip().endswith(":") and names
+        found.append(Block(language, text, names[-1] if of_file else ""))
+    return found
+
+
+def bare(command: str) -> str:
+    """A command without what a `#` says behind it."""
+    return re.sub(r" #.*", "", command)
+
+
+def words_of(command: str, variables: dict[str, str]) -> tuple[list[str], str]:
+    """A command's words as a shell takes them, and the file that its output goes to, if any."""
+    words = [re.sub(r"\$(\w+)", lambda name: variables[name[1]], word) for word in shlex.split(bare(command))]
+    return (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, "")
+
+
+def every_command() -> Iterator[tuple[Path, str]]:
+    """Each command of each page."""
+    for page in PAGES:
+        for block in blocks(page):
+            for command in block.commands:
+                yield page, bare(command)
+
+
+def shape(line: str) -> str:
+    """A printed line without what differs from run to run: numbers, and how wide columns are."""
+    return re.sub(r"[-+]?\d[\d,.]*(e[-+]\d+)?", "0", re.sub("─+", "─", " ".join(line.split())))
+
+
+def lacking(shown: str, printed: str) -> list[str]:
+    """Lines of a block of output whose shape was never printed."""
+    shapes = {shape(line) for line in printed.splitlines()}
+    return [line for line in shown.splitlines() if line.strip() and shape(line) not in shapes]

@@ -1,0 +1,142 @@
+"""A reader who types a page's commands, in calls of ``main``, with words behind them that make them short."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from doc_pages import ELSEWHERE, REPOSITORY, bare, words_of
+from server_process import free_port
+
+from experiments.__main__ import main
+from experiments.cli.config_paths import resolve
+from experiments.compare.published_table_file import read_paper
+
+QUICK = {"--trainer.max_epochs": "2", "--trainer.limit_train_batches": "3", "--figures": "false"}
+FETCHED = {"adult": "widedeep", "UEA": "sktime", "ucr": "sktime"}
+
+
+def of_processes(words: list[str]) -> bool:
+    """Whether several processes work at it."""
+    return words[0] == "torchrun" or any(
+        name == "--trainer.devices" and number != "1" for name, number in pairwise(words)
+    )
+
+
+class Reader:
+    """Who types a page's commands.
+
+    Args:
+        leaves: Whether to leave servers, and what asks them, to another test.
+        request: Gives the fixtures of data that are fetched.
+    """
+
+    def __init__(self, leaves: bool, request: pytest.FixtureRequest) -> None:
+        self.leaves = leaves
+        self.request = request
+        self.variables: dict[str, str] = {}
+        self.missing: list[str] = []
+
+    def run(self, command: str) -> None:
+        """Run one line, or see why not."""
+        if bare(command) in ELSEWHERE:
+            return
+        words, file = words_of(command, self.variables)
+        if len(words) == 1 and words[0].partition("=")[0].isupper():
+            name, _, self.variables[name] = words[0].partition("=")
+        elif of_processes(words):
+            self.call(*words[words.index("fit") :], "--print_config", file=os.devnull)
+        elif "killed" in command:
+            killed(words[1:])
+        elif words[0] == "evenhand" and not self.has_data(command):
+            self.missing.append(command)
+        elif words[0] == "evenhand" and words[1] != "serve":
+            self.call(*map(begun, words[1:]), *shortening(words[1], words[2:]), file=file)
+        elif words[0] == "evenhand" and not self.leaves:
+            answers(words[1:])
+        else:
+            assert words[0] in ("evenhand", "curl"), (
+                f"{command} is neither run nor listed in tests/helpers/doc_pages.py"
+            )
+            assert self.leaves, f"{command} asks a server that only tests/test_wheel.py starts"
+
+    def has_data(self, command: str) -> bool:
+        """Whether the data that it names are here, or can be fetched."""
+        try:
+            for name in FETCHED:
+                if name in command:
+                    self.request.getfixturevalue(FETCHED[name])
+        except pytest.skip.Exception:
+            return False
+        return True
+
+    def call(self, *words: str, file: str) -> None:
+        """A call in place of a process; what it prints goes to the file."""
+        with contextlib.ExitStack() as stack:
+            if file:
+                stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(file).open("w"))))
+            try:
+                code: object = main([*words])
+            except SystemExit as stopped:
+                code = stopped.code
+        assert not code, words
+
+
+def begun(word: str) -> str:
+    """Of a grid over configuration files the first two; tests/configs/test_option_sweeps.py reads all of them."""
+    return ",".join(word.split(",")[:2]) if word.startswith("config=") else word
+
+
+def shortening(verb: str, words: list[str]) -> list[str]:
+    """What is typed behind a command so that it takes a second or two."""
+    goes_on = not {"-c", "--data", "--paper"} & {*words}
+    if verb not in ("fit", "sweep") or goes_on or "--print_config" in words or "--model.help" in words:
+        return []
+    quick = [word for setting in QUICK.items() for word in setting]
+    if verb == "fit":
+        return quick
+    few = {"--resplit": "1", "--trials": "2"}
+    quick += ["--seeds", "0", *(word for name, value in few.items() if name in words for word in (name, value))]
+    if "--paper" in words:
+        paper = read_paper(Path(*resolve([words[words.index("--paper") + 1]])))
+        quick += ["--rows", paper.rows[0].name]
+    return quick
+
+
+def killed(words: list[str]) -> None:
+    """A process that is killed once it has saved."""
+    last = f"runs/*/{words[words.index('--run') + 1]}/checkpoints/last.ckpt"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen([sys.executable, "-m", "experiments", *words], env=environment)
+    while not [*Path().glob(last)]:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+
+def answers(words: list[str]) -> None:
+    """Serve in a process of its own until it is healthy."""
+    port = free_port()
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", "experiments", *words, "--port", str(port)]
+    server = subprocess.Popen(command, env=environment)
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as said:
+                    assert said.status == 200
+                return
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.5)
+        pytest.fail("the server does not answer")
+    finally:
+        server.terminate()
+        server.wait(60)

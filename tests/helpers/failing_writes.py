@@ -1,0 +1,75 @@
+"""Breaks the k-th file operation of checkpoint saving: by a kill, or with an error of the operating system."""
+
+import builtins
+import errno
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from experiments.run.checkpoints import checkpoint_io
+
+
+class Breaking:
+    """Counts; at the k-th operation dies, or raises."""
+
+    def __init__(self, at: int, how: str) -> None:
+        self.left, self.how = at, how
+
+    def __call__(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            if self.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            number = getattr(errno, self.how)
+            raise OSError(number, os.strerror(number))
+
+
+class Written:
+    """A file whose write stops half way."""
+
+    def __init__(self, file: Any, tick: Breaking) -> None:
+        self.file, self.tick = file, tick
+
+    def __enter__(self) -> "Written":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.file.close()
+
+    def write(self, data: Any) -> None:
+        self.tick()
+        self.file.write(data[: len(data) // 2])
+        self.file.flush()
+        self.tick()
+        self.file.write(data[len(data) // 2 :])
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def fileno(self) -> int:
+        return int(self.file.fileno())
+
+
+def install(at: int, how: str) -> None:
+    """Break operation ``at`` of this process; count them all into the file ``operations`` where it is never reached."""
+    tick = Breaking(at, how)
+
+    def wrapped(operation: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            tick()
+            done = operation(*args, **kwargs)
+            Path("operations").write_text(str(at - tick.left))
+            return done
+
+        return call
+
+    def opened(path: Any, mode: str = "r") -> Written:
+        tick()
+        return Written(builtins.open(path, mode), tick)
+
+    names = {name: getattr(os, name) for name in ("open", "close", "O_RDONLY", "strerror")}
+    broken = {name: wrapped(getattr(os, name)) for name in ("fsync", "replace")}
+    checkpoint_io.os = SimpleNamespace(**names, **broken)  # type: ignore[attr-defined]
+    checkpoint_io.open = opened  # type: ignore[attr-defined]

@@ -1,0 +1,140 @@
+"""A process that has imported everything and forks a fresh one for each command line: seconds become tenths."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+from paths import PYTHONPATH
+
+
+@dataclass
+class Child:
+    """A running command; ``pid`` is its own process, which signals can be sent to."""
+
+    pid: int
+    output: Path
+    server: "Server"
+
+    def wait(self) -> int:
+        """Its exit code, or minus the signal that killed it."""
+        return os.waitstatus_to_exitcode(self.server.ask({"wait": self.pid})["status"])
+
+    def wait_for(self, file: Path, seconds: float = 60) -> None:
+        """Until it wrote a file."""
+        end = time.monotonic() + seconds
+        while not file.exists():
+            assert time.monotonic() < end, self.output.read_text()
+            time.sleep(0.002)
+
+    def kill(self) -> None:
+        """As the kernel does when memory is short."""
+        os.kill(self.pid, SIGKILL)
+        assert self.wait() == -SIGKILL, self.output.read_text()
+
+    def stop(self) -> int:
+        """Kill it unless it is done; its exit code."""
+        os.kill(self.pid, SIGKILL)  # a zombie until the server waits for it
+        return self.wait()
+
+
+class Server:
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"},
+        )
+        self._count = 0
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def start(self, words: list[str], folder: Path, **env: str) -> Child:
+        """``evenhand WORDS`` in a folder, with these environment variables."""
+        self._count += 1
+        output = folder / f"output-{self._count}.txt"
+        answer = self.ask({"words": words, "folder": str(folder), "env": env, "output": str(output)})
+        return Child(answer["pid"], output, self)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    running = Server()
+    try:
+        yield running
+    finally:
+        assert running.process.stdin is not None
+        running.process.stdin.close()
+        running.process.wait(30)
+
+
+def _serve() -> None:
+    import failing_writes  # noqa: F401
+    import faults  # noqa: F401
+    import torch
+
+    from experiments.cli import lightning_cli as cli
+
+    del torch
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "wait" in question:
+            answer = {"status": os.waitpid(question["wait"], 0)[1]}
+        elif (pid := os.fork()) == 0:
+            _run(cli, question)
+        else:
+            answer = {"pid": pid}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _run(cli: Any, question: dict[str, Any]) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ.update(question["env"])
+    os.chdir(question["folder"])
+    file = os.open(question["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(0)
+    code = 1
+    try:
+        if "FAIL_AT" in os.environ:
+            import failing_writes
+
+            failing_writes.install(int(os.environ["FAIL_AT"]), os.environ["FAIL_WITH"])
+        from experiments.__main__ import main
+
+        code = main(question["words"])
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve()

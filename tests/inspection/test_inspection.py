@@ -1,0 +1,154 @@
+"""A look before training: what is counted is so, what leaks is named, what does not is left in peace."""
+
+import json
+from pathlib import Path
+
+import numpy
+import polars
+import pytest
+import torch
+from conftest import Fit
+from paths import REPOSITORY
+from tiny_data import small_data
+
+from datamodules import DataModule, TableData
+from datamodules.inspection import leakage
+from datamodules.inspection.inspection import Inspection, inspect
+from experiments.__main__ import main
+
+ROWS = 600
+
+
+def table(seed: int = 0) -> dict[str, numpy.ndarray]:
+    """Innocent columns and a target that they say something about, but not everything."""
+    draw = numpy.random.default_rng(seed)
+    y = draw.integers(0, 3, ROWS)
+    return {
+        "height": draw.normal(size=ROWS) + 0.5 * y,
+        "age": draw.integers(18, 90, ROWS),
+        "colour": numpy.array(["red", "green", "blue"])[draw.integers(0, 3, ROWS)],
+        "y": y,
+    }
+
+
+def look(tmp_path: Path, columns: dict[str, numpy.ndarray], **kwargs) -> Inspection:
+    path = tmp_path / "table.csv"
+    polars.DataFrame(columns).write_csv(path)
+    return inspect(TableData(path=str(path), target="y", **kwargs))
+
+
+def test_counts_and_statistics_are_those_of_the_train_rows(tmp_path: Path) -> None:
+    columns = table()
+    columns["height"][:7] = numpy.nan
+    path = tmp_path / "table.csv"
+    polars.DataFrame(columns).write_csv(path)
+    data = TableData(path=str(path), target="y")
+    seen = inspect(data)
+    assert seen.rows == {"train": 420, "val": 90, "test": 90}
+    for label, counts in seen.classes.items():
+        for part, count in counts.items():
+            assert count == (columns["y"][getattr(data.split, part).numpy()] == int(label)).sum()
+    by_name = {column.name: column for column in seen.columns}
+    train = data.split.train.numpy()
+    heights = columns["height"][train]
+    heights = heights[~numpy.isnan(heights)]
+    wanted = {"mean": heights.mean(), "std": heights.std(), "min": heights.min(), "max": heights.max()}
+    assert by_name["height"].numbers == pytest.approx(wanted)
+    assert by_name["height"].missing == 7
+    assert by_name["age"].different == len(numpy.unique(columns["age"]))
+    values, counts = numpy.unique(columns["colour"][train], return_counts=True)
+    assert by_name["colour"].most_frequent == (values[counts.argmax()], pytest.approx(counts.max() / len(train)))
+    assert seen.duplicates == 0
+    assert seen.suspicions == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_is_suspected_of_innocent_columns(tmp_path: Path, seed: int) -> None:
+    assert look(tmp_path, table(seed)).suspicions == []
+
+
+LEAKS = {
+    "a category": lambda y, draw: numpy.array(["home", "ward", "dead"])[y],
+    "a number": lambda y, draw: 10.0 * y + draw.normal(size=ROWS),
+    "nearly always": lambda y, draw: numpy.where(draw.random(ROWS) < 0.01, "home", numpy.array(["a", "b", "c"])[y]),
+}
+
+
+def test_a_number_of_a_large_table_is_looked_at_in_some_rows_of_each_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    monkeypatch.setattr(leakage, "MOST", 60)
+    quantiles = leakage._quantiles
+    monkeypatch.setattr(leakage, "_quantiles", lambda *given: looked_at.append(given) or quantiles(*given))
+    columns = table()
+    told = LEAKS["a number"](columns["y"], numpy.random.default_rng(1))
+    (said,) = look(tmp_path, {"told": told, **columns}).suspicions
+    assert said.startswith("told alone explains")
+    assert looked_at
+    assert all((len(column), train) == (105, 60) for column, train in looked_at)  # of 420 train and 90 val rows
+
+
+@pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
+def test_a_column_that_knows_the_answer_is_named(tmp_path: Path, leak) -> None:
+    columns = table()
+    told = leak(columns["y"], numpy.random.default_rng(1))
+    (said,) = look(tmp_path, {"told": told, **columns}).suspicions
+    assert said.startswith("told alone explains")
+
+
+def test_a_number_that_is_the_regression_target_in_other_units_is_named(tmp_path: Path) -> None:
+    columns = table()
+    columns["y"] = numpy.random.default_rng(2).normal(size=ROWS)
+    (said,) = look(tmp_path, {"inches": columns["y"] / 2.54, **columns}).suspicions
+    assert said.startswith("inches alone explains")
+
+
+def test_ids_and_groups_in_several_parts_are_named(tmp_path: Path) -> None:
+    columns = table()
+    columns |= {"visit": numpy.arange(ROWS), "patient_id": numpy.random.default_rng(3).integers(0, 120, ROWS)}
+    said = look(tmp_path, columns).suspicions
+    assert any(one.startswith("visit has another whole number in each row") for one in said)
+    assert any(one.startswith("patient_id looks like groups") and "--data.group patient_id" in one for one in said)
+    assert len(said) == 2
+    assert look(tmp_path, columns, drop="visit", group="patient_id").suspicions == []
+
+
+def test_a_length_that_knows_the_answer_is_named() -> None:
+    y = torch.arange(90) % 3
+    data: DataModule = small_data(torch.randn(90, 2, 8), y)
+    data.rows.lengths = 2 + 2 * y
+    (said,) = inspect(data).suspicions
+    assert said.startswith("length alone explains")
+
+
+def test_the_command_prints_it_and_a_fit_writes_it(
+    tmp_path: Path, fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {"told": numpy.array(["home", "ward", "dead"])[table()["y"]], **table()}
+    polars.DataFrame(columns).write_csv(tmp_path / "table.csv")
+    words = ["--data", "TableData", "--data.path", str(tmp_path / "table.csv"), "--data.target", "y"]
+    assert main(["inspect", *words]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for said in ("420 train, 90 val, 90 test", "colour categorical", "look: told alone explains 100.0%"):
+        assert said in printed
+    path = fit("--model", "LitLinear", "--trainer.max_epochs", "1", *words)["path"]
+    written = json.loads((path / "inspection.json").read_text())
+    seen = inspect(TableData(path=str(tmp_path / "table.csv"), target="y"))
+    assert written == json.loads(json.dumps(seen.plain()))
+    split = polars.read_parquet(path / "split.parquet")
+    parts = TableData(path=str(tmp_path / "table.csv"), target="y").split._asdict()
+    for part, rows in parts.items():
+        assert split.filter(polars.col("part") == part)["row"].to_list() == rows.tolist()
+
+
+def test_a_recipe_is_looked_at_as_it_stands_and_data_that_cannot_be_read_are_told(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    recipe = REPOSITORY / "experiments/configs/recipes/mnist1d/cnn.yaml"
+    assert main(["inspect", "-c", str(recipe)]) == 0
+    assert "MNIST1D: multiclass, series rows of 1 x 40" in capfd.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        main(["inspect", "--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y"])
+    assert stopped.value.code == 2
+    assert "nowhere.csv cannot be read" in capfd.readouterr().err

@@ -1,0 +1,183 @@
+"""A kill at any moment leaves a checkpoint that loads, and no finite checkpoint is overwritten by a broken one."""
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fork_server import Server, server
+
+from experiments.__main__ import main
+from experiments.run import callbacks
+from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO, newest
+from experiments.run.divergence import Divergence
+from experiments.run.record.record_io import read_record
+
+WORDS = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 "
+WORDS += "--experiment e --run one --trainer.max_epochs 3 --seed_everything 1 --figures false"
+OPERATIONS = 6 * 6
+"""open, two halves of a write, fsync, rename, fsync of the folder; best and last in each of three epochs."""
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[dict[str, str]]:
+    """TMPDIR on another file system, which nothing may go through."""
+    folder = Path("/dev/shm/evenhand-test")
+    if not folder.parent.is_dir() or folder.parent.stat().st_dev == Path("/tmp").stat().st_dev:
+        pytest.skip("there is no other file system here")
+    folder.mkdir(exist_ok=True)
+    yield {"TMPDIR": str(folder)}
+    assert not [path for path in folder.iterdir() if path.is_file()]
+    folder.rmdir()
+
+
+def check_files(folder: Path, operation: int) -> None:
+    files = list(folder.glob("runs/e/one/checkpoints/*.ckpt"))
+    assert len(files) == (operation > 5) + (operation > 11)  # best's first rename is the fifth operation
+    for path in files:
+        torch.load(path, weights_only=True)
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+    assert (newest(folder / "runs/e/one/checkpoints") is not None) == bool(files)
+
+
+def broken_at(forks: Server, folder: Path, operation: int, how: str, env: dict[str, str]) -> tuple[int, str]:
+    here = folder / str(operation)
+    here.mkdir()
+    child = forks.start(WORDS.split(), here, FAIL_AT=str(operation), FAIL_WITH=how, **env)
+    code = child.wait()
+    return code, child.output.read_text()
+
+
+def test_the_operations_of_a_save_are_all_broken(forks: Server, tmp_path: Path) -> None:
+    """Else the tests below stop short of the last one."""
+    assert broken_at(forks, tmp_path, 1000, "kill", {})[0] == 0
+    done = int((tmp_path / "1000/operations").read_text())
+    best = sum(1 for _ in range(done // 6))
+    assert done == 6 * best
+    assert OPERATIONS - 12 <= done <= OPERATIONS
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        *range(1, 7),  # the first file
+        *(pytest.param(operation, marks=pytest.mark.slow) for operation in (*range(7, 13), *range(19, 24))),
+        *range(13, 19),  # one that replaces a file
+    ],
+)
+def test_a_kill_inside_of_a_save_leaves_a_checkpoint_that_loads(
+    forks: Server, tmp_path: Path, operation: int, elsewhere: dict[str, str]
+) -> None:
+    """Plain Lightning with $TMPDIR on another file system: a truncated file, 5 of 5 (PL#21253)."""
+    code, said = broken_at(forks, tmp_path, operation, "kill", elsewhere)
+    assert code == -9, said
+    check_files(tmp_path / str(operation), operation)
+    if operation % 5 == 0:
+        child = forks.start(WORDS.split(), tmp_path / str(operation), **elsewhere)
+        assert child.wait() == 0, child.output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("operation", "how"), [*((operation, "ENOSPC") for operation in range(7, 14)), (7, "EROFS"), (13, "EROFS")]
+)
+def test_a_full_disk_or_a_read_only_folder_is_one_sentence(
+    forks: Server, tmp_path: Path, operation: int, how: str
+) -> None:
+    """Plain Lightning: a traceback, and the file before it is gone."""
+    code, said = broken_at(forks, tmp_path, operation, how, {})
+    assert code == 2
+    assert "Traceback" not in said
+    (line,) = (line for line in said.splitlines() if "error" in line)
+    assert "cannot be written" in line
+    assert os.strerror(28 if how == "ENOSPC" else 30) in line
+    check_files(tmp_path / str(operation), operation)
+    assert not list(tmp_path.glob("*/runs/e/one/checkpoints/.*"))
+    assert read_record(tmp_path / str(operation) / "runs/e/one")["status"] == "failed"
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Plain Lightning loads flipped bits without a word: torch.load looks at no checksum."""
+    main(WORDS.split())
+    path = here / "runs/e/one/checkpoints/last.ckpt"
+    content = bytearray(path.read_bytes())
+    tensors = [one for one in zipfile.ZipFile(path).infolist() if "/data/" in one.filename]
+    start = max(tensors, key=lambda one: one.file_size).header_offset
+    name, extra = struct.unpack_from("<HH", content, start + 26)
+    content[start + 30 + name + extra] ^= 1
+    path.write_bytes(content)
+    torch.load(path, weights_only=True)  # it does not notice
+    record = here / "runs/e/one/record.json"
+    record.write_text(record.read_text().replace('"finished"', '"failed"'))
+    capfd.readouterr()
+    main(WORDS.split())
+    said = capfd.readouterr().err
+    assert "last.ckpt is no checkpoint" in said
+    assert read_record(record.parent)["resumed"][0]["checkpoint"].endswith("best.ckpt")
+
+
+def test_hyperparameters_are_plain_values(tmp_path: Path) -> None:
+    """Plain Lightning pickles whatever object a hyper-parameter is, and needs its class to load it."""
+    files = SafeCheckpointIO()
+    with pytest.raises(TypeError, match=r"hyper_parameters.loss is a CrossEntropyLoss"):
+        files.save_checkpoint({"hyper_parameters": {"loss": torch.nn.CrossEntropyLoss()}}, tmp_path / "a.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+def diverge(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[Path, dict[str, Any], str]:
+    with pytest.raises(SystemExit) as stopped:
+        main([*WORDS.split(), *words])
+    said = capfd.readouterr().err
+    assert stopped.value.code == 3, said
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) == 1
+    path = Path("runs/e/one")
+    assert read_record(path)["status"] == "diverged"
+    for file in path.glob("checkpoints/*.ckpt"):
+        weights = torch.load(file, weights_only=True)["state_dict"]
+        assert all(bool(one.isfinite().all()) for one in weights.values())
+    return path, json.loads((path / "divergence.json").read_text()), said
+
+
+@pytest.mark.parametrize("every", [None, 4, 1000])
+def test_a_loss_that_is_not_finite_ends_the_run(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, every: int | None
+) -> None:
+    """Plain Lightning trains to the end, exits 0 and saves NaN as best with score inf (PL#20708)."""
+    if every:
+        monkeypatch.setattr(callbacks, "Divergence", partial(Divergence, every=every))
+    words = "--trainer.callbacks+ faults.NaNAt --trainer.callbacks.step 9"  # the third batch of seven, second epoch
+    path, report, said = diverge(capfd, *words.split())
+    assert report["step"] == 10
+    assert report["found_at_step"] == {None: 10, 4: 11, 1000: 14}[every]
+    assert len(report["rows"]) == 20
+    assert len(set(report["rows"])) == 20
+    assert report["gradient_norms"].keys() == {name for name in report["gradient_norms"] if name.startswith("network")}
+    assert report["gradient_norms"]
+    assert "the loss is nan at step 10" in said
+    assert torch.load(path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 7
+    assert torch.load(path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == 7
+
+
+def test_a_rate_that_is_too_high_ends_the_run(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = "--model.optimizer SGD --model.optimizer.lr 1e36"
+    _, report, _ = diverge(capfd, *words.split())
+    assert report["epoch"] == 0

@@ -1,0 +1,236 @@
+"""A resumed run is the uninterrupted run, bit for bit, from a kill at any step.
+
+On plain Lightning these fail: it saves no generators' state, so dropout and later epochs differ; it skips a plateau
+schedule's step behind a checkpoint, replays the first epoch's order in later ones, forgets the sums of the epoch, and
+draws TensorBoard curves that go back in time.
+"""
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fork_server import Server, server
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+SCHEDULES = {
+    "warmup_cosine": "--model.schedule.scheduler CosineAnnealingLR --model.schedule.warmup 0.2",
+    "onecycle": "--model.schedule.scheduler OneCycleLR --model.optimizer.lr 0.01",
+    "plateau": "--model.schedule.scheduler ReduceLROnPlateau --model.schedule.scheduler.patience 0 "
+    "--model.schedule.scheduler.threshold 0.5",
+}
+MODELS = {
+    "mlp": f"--model LitMLP --model.hidden [8] {SCHEDULES['warmup_cosine']}",
+    "cnn": f"--model LitCNN --model.channels [4,4] --model.dropout 0.2 {SCHEDULES['onecycle']}",
+    "gru": f"--model LitRNN --model.cell gru --model.hidden 6 --model.num_layers 2 --model.dropout 0.2 "
+    f"--trainer.accumulate_grad_batches 2 {SCHEDULES['plateau']}",
+    "transformer": "--model LitTransformer --model.width 8 --model.heads 2 --model.num_layers 1 "
+    f"{SCHEDULES['warmup_cosine']}",
+}
+LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
+WATCHED = """--experiment e --trainer.callbacks+ faults.Pause --trainer.callbacks+ EarlyStopping
+--trainer.callbacks.monitor val/loss --trainer.callbacks.patience 3 --save_every_n_steps 3 --figures false"""
+EPOCHS, BATCHES = 4, 8  # 140 rows in batches of 16
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
+
+
+def words_of(model: str, loader: str, *more: str) -> list[str]:
+    kind, workers = LOADERS[loader]
+    return [
+        *f"fit --trust faults --data faults.Waves --data.loader {kind} --data.workers {workers}".split(),
+        *f"--data.batch_size 16 {MODELS[model]} --trainer.max_epochs {EPOCHS} --seed_everything 3 --run one".split(),
+        *WATCHED.split(),
+        *more,
+    ]
+
+
+def run(forks: Server, folder: Path, words: list[str], **env: str) -> Path:
+    child = forks.start(words, folder, **env)
+    assert child.wait() == 0, child.output.read_text()
+    return folder / "runs" / "e" / "one"
+
+
+def state(path: Path) -> dict[str, Any]:
+    checkpoint = torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)
+    record = json.loads((path / "record.json").read_text())
+    names = ("state_dict", "optimizer_states", "lr_schedulers")
+    kept = {name: checkpoint[name] for name in names}
+    kept["early"] = [one for key, one in checkpoint["callbacks"].items() if key.startswith("EarlyStopping")]
+    swa = [one for key, one in checkpoint["callbacks"].items() if key.startswith("StochasticWeightAveraging")]
+    kept["averaged"] = [(one["n_averaged"], one["average_model_state"]) for one in swa]
+    kept["rng"] = checkpoint["evenhand_resume"]["rng"]
+    kept["best"] = torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    return (
+        kept | {name: record[name] for name in ("metrics", "validation", "epochs", "status")} | {"curves": curves(path)}
+    )
+
+
+def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(path)).Reload()
+    measured = ("train/rows_per_second", "train/memory_mib")
+    tags = [tag for tag in events.Tags()["scalars"] if tag not in measured]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+def assert_equal(one: Any, other: Any, where: str = "") -> None:
+    """To the last bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            assert_equal(*pair, f"{where}/{index}")
+    elif isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True, msg=where)
+    else:
+        assert one == other or one != one, where
+
+
+whole_runs: dict[tuple[str, str], dict[str, Any]] = {}
+
+
+def uninterrupted(forks: Server, folder: Path, model: str, loader: str) -> dict[str, Any]:
+    if (model, loader) not in whole_runs:
+        (folder / "whole").mkdir()
+        whole_runs[model, loader] = state(run(forks, folder / "whole", words_of(model, loader)))
+    return whole_runs[model, loader]
+
+
+def check_kill(forks: Server, folder: Path, model: str, loader: str, moment: str) -> None:
+    expected = uninterrupted(forks, folder, model, loader)
+    here = folder / moment.replace(" ", "-")
+    here.mkdir()
+    child = forks.start(words_of(model, loader), here, PAUSE_AT=moment)
+    child.wait_for(here / "reached")
+    child.kill()
+    path = run(forks, here, words_of(model, loader))
+    assert_equal(state(path), expected, f"{model} {loader} {moment}")
+    shutil.rmtree(here)
+
+
+def moments(model: str) -> list[str]:
+    """Steps, before and after the weights move, and the moments around an epoch's end."""
+    steps = BATCHES * EPOCHS // (2 if model == "gru" else 1)
+    found = [f"step {step}" for step in range(1, steps, 1 if model == "gru" else 2)]
+    found += [f"start {step}" for step in range(0, steps, 5)]
+    return [
+        *found,
+        *(f"validation {epoch}" for epoch in range(EPOCHS)),
+        *(f"epoch {epoch}" for epoch in (0, 3)),
+        "test",
+    ]
+
+
+WITH_WORKERS = [("cnn", "2"), ("gru", "2 within"), ("transformer", "2 within")]  # the slow test has them all
+
+
+@pytest.mark.parametrize(("model", "loader"), [*((model, "0") for model in MODELS), *WITH_WORKERS])
+def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Path, model: str, loader: str) -> None:
+    """Plain Lightning saves no generators, so dropout and the workers' noise go on differently (PL#18098, PL#19764)."""
+    moment = {"mlp": "step 5", "cnn": "validation 2", "gru": "step 7", "transformer": "start 25"}[model]
+    check_kill(forks, tmp_path, model, loader, moment)
+
+
+@pytest.mark.parametrize("moment", ["step 13", "epoch 1"])
+def test_a_killed_run_without_validation_rows_does_too(forks: Server, tmp_path: Path, moment: str) -> None:
+    """What chooses the best epoch, steps the schedule and stops early is the train loss, part of it from before."""
+    plateau = SCHEDULES["plateau"] + " --model.schedule.monitor train/loss"
+    words = ["--data.ratios", "[0.8,0,0.2]", *plateau.split(), "--trainer.callbacks.monitor", "train/loss"]
+    asked = words_of("mlp", "0", *words)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    expected = state(run(forks, tmp_path / "whole", asked))
+    child = forks.start(asked, tmp_path / "killed", PAUSE_AT=moment)
+    child.wait_for(tmp_path / "killed" / "reached")
+    child.kill()
+    assert_equal(state(run(forks, tmp_path / "killed", asked)), expected, moment)
+    assert not any(name.startswith("val/") for name in expected["curves"])
+
+
+STEPWISE = """--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.every_n_train_steps 3 --data.batch_size 64
+--trainer.num_sanity_val_steps 0"""
+
+PLANNED = """--trainer.callbacks+ GradientAccumulationScheduler --trainer.callbacks.scheduling {"0":1,"1":2}"""
+
+SWA = """--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_lrs 0.05
+--trainer.callbacks.swa_epoch_start 1 --trainer.callbacks.annealing_epochs 20"""
+
+
+@pytest.mark.parametrize(
+    ("more", "moment"),
+    [
+        (STEPWISE, "validation 2"),  # behind its checkpoint of the epoch's last batch, which has no validation in it
+        ("--trainer.val_check_interval 3", "step 7"),  # behind best.ckpt of a validation within the epoch
+        (PLANNED, "step 13"),  # within the second epoch, whose steps take two batches
+        (SWA, "step 23"),  # within the third epoch, whose schedule is its own
+    ],
+)
+def test_other_ways_to_save_and_validate_within_an_epoch(forks: Server, tmp_path: Path, more: str, moment: str) -> None:
+    asked = words_of("mlp", "0", *more.split())
+    if "val_check" in more:
+        asked[asked.index("--save_every_n_steps") + 1] = "100"
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    expected = state(run(forks, tmp_path / "whole", asked))
+    child = forks.start(asked, tmp_path / "killed", PAUSE_AT=moment)
+    child.wait_for(tmp_path / "killed" / "reached")
+    child.kill()
+    assert_equal(state(run(forks, tmp_path / "killed", asked)), expected, moment)
+
+
+def test_a_checkpoint_of_an_epochs_last_batch_is_said_to_be_inexact(forks: Server, tmp_path: Path) -> None:
+    run(forks, tmp_path, words_of("mlp", "0", *STEPWISE.split()))
+    (file,) = (tmp_path / "runs/e/one/checkpoints").glob("epoch=*.ckpt")
+    words = ["fit", "--trust", "faults", "--ckpt_path", str(file), "--run", "two", "--trainer.max_epochs", "6"]
+    child = forks.start(words, tmp_path)
+    assert child.wait() == 0, child.output.read_text()
+    assert "no exact continuation" in child.output.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_kill_at_any_point(forks: Server, tmp_path: Path, model: str, loader: str) -> None:
+    """At least 24 points each."""
+    assert len(moments(model)) >= 24
+    for moment in moments(model):
+        check_kill(forks, tmp_path, model, loader, moment)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_kill_at_a_hundred_random_times(forks: Server, tmp_path: Path) -> None:
+    """Between the first line of code and the last, saves included."""
+    expected = uninterrupted(forks, tmp_path, "cnn", "0")
+    words = words_of("cnn", "0")
+    began = time.monotonic()
+    (tmp_path / "timed").mkdir()
+    run(forks, tmp_path / "timed", words)
+    seconds = time.monotonic() - began
+    chance = random.Random(0)
+    for number in range(100):
+        here = tmp_path / str(number)
+        here.mkdir()
+        for _ in range(2):  # killed, and killed again
+            child = forks.start(words, here)
+            time.sleep(chance.uniform(0.1, 1) * seconds)
+            child.stop()
+        record = here / "runs/e/one/record.json"
+        if not record.exists() or json.loads(record.read_text())["status"] != "finished":
+            run(forks, here, words)
+        assert_equal(state(here / "runs/e/one"), expected, str(number))
+        shutil.rmtree(here)

@@ -1,0 +1,84 @@
+"""The house: imports run one way, no circles, no long files, and no two files of one name."""
+
+import ast
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import pytest
+from paths import REPOSITORY
+
+PACKAGES = ("datamodules", "experiments", "lit_models")
+FILES = {
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in sorted((REPOSITORY / package).rglob("*.py"))
+}
+
+
+def imports(module: str) -> Iterator[str]:
+    """Yields the product's modules that a module imports, within functions and for type checking too."""
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name in FILES)
+        elif isinstance(node, ast.ImportFrom) and node.module in FILES:
+            names = {f"{node.module}.{name.name}" for name in node.names}
+            yield from names & FILES.keys()
+            if names - FILES.keys():
+                yield node.module
+
+
+GRAPH = {module: set(imports(module)) - {module} for module in FILES}
+
+
+def folder(module: str) -> str:
+    """The folder directly below ``experiments`` that a module is in, or the module itself."""
+    return ".".join(module.split(".")[:2])
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Returns one circle of a graph, or an empty list."""
+    done: set[str] = set()
+
+    def walk(node: str, path: list[str]) -> list[str]:
+        if node in path:
+            return [*path[path.index(node) :], node]
+        if node in done:
+            return []
+        for following in sorted(graph.get(node, ())):
+            if found := walk(following, [*path, node]):
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(graph) if (found := walk(node, []))), [])
+
+
+@pytest.mark.parametrize("package", ["datamodules", "lit_models"])
+def test_the_lower_packages_know_nobody_else(package: str) -> None:
+    others = {name for module in GRAPH if module.startswith(package) for name in GRAPH[module]}
+    assert {name.split(".")[0] for name in others} <= {package}
+
+
+def test_no_two_folders_of_experiments_import_each_other() -> None:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for module, others in GRAPH.items():
+        if module.startswith("experiments."):
+            graph[folder(module)] |= {folder(name) for name in others if name.startswith("experiments.")} - {
+                folder(module)
+            }
+    assert circle(graph) == []
+
+
+def test_nobody_but_the_entry_point_imports_a_verb() -> None:
+    users = [m for m, others in GRAPH.items() for name in others if name.startswith("experiments.verbs.")]
+    assert {module for module in users if not module.startswith("experiments.verbs")} <= {"experiments.__main__"}
+
+
+def test_no_two_files_share_a_name() -> None:
+    shared = {"__init__.py", "base.py", "errors.py", "inputs.py"}
+    architectures = {path.name for path in (REPOSITORY / "lit_models").glob("*.py")}
+    counts = Counter(path.name for path in FILES.values())
+    twice = {name for name, count in counts.items() if count > 1 and name not in shared}
+    networks = {path.name for path in (REPOSITORY / "lit_models" / "networks").glob("*.py")}
+    assert {name for name in twice if not (counts[name] == 2 and name in architectures & networks)} == set()
+    assert [path for path in FILES.values() if path.name.startswith("test_")] == []

@@ -1,0 +1,77 @@
+"""Texts through the command line: every architecture learns from them, for every task."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars
+import pytest
+from conftest import Fit
+from opinions import opinions
+from tiny_data import writer
+
+from datamodules.bundled import wheels
+from datamodules.bundled.reviews import MEMBER
+from experiments.__main__ import main
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Write:
+    """Writes a file and gives its path, see ``writer``."""
+    return writer(tmp_path, "my.parquet")
+
+
+def test_a_checkpoint_alone_tests_texts(fit: Fit, file: Write, capfd: pytest.CaptureFixture[str]) -> None:
+    words = f"--data TextData --data.path {file(opinions())} --data.text text --data.target label --model LitLinear"
+    record = fit(*words.split(), "--trainer.max_epochs", "2")
+    assert record["hyperparameters"]["data.normalize"] == "none"
+    assert any("texts cut behind" in note for note in record["notes"])
+    capfd.readouterr()
+    assert main(["test", "--ckpt_path", str(record["path"] / "checkpoints" / "best.ckpt")]) == 0
+    accuracy = next(line for line in capfd.readouterr().out.splitlines() if "test/accuracy" in line)
+    assert float(accuracy.strip("│ ").split("│")[1]) == pytest.approx(record["metrics"]["test/accuracy"])
+
+
+SMALL = {
+    "LitLinear": "--model.optimizer.lr 0.1",
+    "LitMLP": "--model.hidden [32]",
+    "LitCNN": "--model.channels [32] --model.kernel_size 3 --model.pool_blocks 0",
+    "LitRNN": "--model.hidden 16",
+    "LitTransformer": "--model.width 32 --model.num_layers 1",
+}
+
+
+@pytest.mark.parametrize("model", SMALL)
+def test_every_architecture_learns_from_texts(fit: Fit, file: Write, model: str) -> None:
+    words = f"--data TextData --data.path {file(opinions(300))} --data.text text --data.target label"
+    words += f" --data.batch_size 32 --model {model} --model.optimizer.lr 0.02 {SMALL[model]}"
+    record = fit(*words.split(), "--trainer.max_epochs", "10", "--seed_everything", "0")
+    assert record["metrics"]["test/auroc"] > 0.95
+
+
+@pytest.mark.usefixtures("widedeep")
+@pytest.mark.parametrize("model", SMALL)
+def test_every_architecture_trains_on_real_reviews(fit: Fit, file: Write, model: str) -> None:
+    content = polars.read_parquet(wheels.read_member(wheels.WIDEDEEP, MEMBER))
+    path = file(content.head(300))
+    words = ["--data", "TextData", "--data.path", path, "--data.text", '["Title", "Review Text"]']
+    words += ["--data.target", "Recommended IND", "--data.tokenizer", "word", "--data.max_length", "64"]
+    words += ["--model", model, *SMALL[model].split(), "--trainer.max_epochs", "2", "--seed_everything", "0"]
+    record = fit(*words)
+    assert record["status"] == "finished"
+    assert record["rows"] == {"train": 210, "val": 45, "test": 45}
+    assert record["metrics"]["test/loss"] < 1
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
+def test_every_other_task(fit: Fit, file: Write, task: str) -> None:
+    columns = {
+        "multiclass": {"y": polars.Series([f"c{row % 3}" for row in range(90)])},
+        "multilabel": {"y": polars.Series([row % 2 for row in range(90)]), "z": [row // 2 % 2 for row in range(90)]},
+        "regression": {"y": polars.Series([row / 7 for row in range(90)])},
+    }[task]
+    path = file(opinions(90).select("text").with_columns(**{k: polars.Series(v) for k, v in columns.items()}))
+    words = f"--data TextData --data.path {path} --data.text text --data.target [{','.join(columns)}]"
+    record = fit(*words.split(), "--model", "LitLinear", "--trainer.max_epochs", "1")
+    assert record["task"] == task
