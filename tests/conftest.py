@@ -16,6 +16,8 @@ from experiments.__main__ import main
 
 sys.path.insert(0, str(Path(__file__).parent / "helpers"))
 
+pytest_plugins = ["browser"]
+
 Fit = Callable[..., dict[str, Any]]
 
 

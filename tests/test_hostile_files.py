@@ -156,9 +156,9 @@ def test_a_name_cannot_leave_the_folder_of_runs(refused: Refused, name: str) -> 
 def test_the_project_says_whom_it_trusts(here: Path, refused: Refused) -> None:
     words = [word for word in FIT.split() if word not in ("--trust", "faults")]
     assert "--trust PACKAGE" in refused(*words)
-    (here / "pyproject.toml").write_text("[tool.evenhand]\ntrust = ['killing']\n")
+    (here / "pyproject.toml").write_text("[tool.evenhand]\ntrust = ['faults']\n")
     assert main(words) == 0
-    (here / "pyproject.toml").write_text("[tool.evenhand]\ntrust = 'killing'\n")
+    (here / "pyproject.toml").write_text("[tool.evenhand]\ntrust = 'faults'\n")
     assert "list of package names" in refused(*words, "--run", "two")
 
 

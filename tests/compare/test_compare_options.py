@@ -108,6 +108,6 @@ def test_figures_are_png_and_svg(tmp_path: Path, says: Says) -> None:
         group(tmp_path / "runs", skill, 3, model)
     says(tmp_path / "runs", "--figures", tmp_path / "figures")
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"{name}.{kind}" for name in ("costs", "rank_runs") for kind in ("png", "svg")
+        f"{name}.{kind}" for name in ("costs", "ranks") for kind in ("png", "svg")
     }  # no curves: these runs have no TensorBoard events
     assert (tmp_path / "figures" / "ranks.png").read_bytes()[1:4] == b"PNG"

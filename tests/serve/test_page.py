@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy
 import pytest
+from browser import SCREENSHOTS
 from digit_images import digits, write_npz
-from opinions import opinions
-from people import people
+from opinion_texts import opinions
+from people_table import people
 from PIL import Image
-from serving import serving
-from test_serve import GOOD, trained
-from test_tensorboard import SCREENSHOTS, browser  # noqa: F401  # a fixture
-from waves import waves
+from server_process import serving, trained
+from test_serve import GOOD
+from wave_series import waves
 
 from experiments.inference import load
 
@@ -66,7 +66,7 @@ def page(run: Path, chromium: Any, folder: Path, name: str) -> Iterator[Opened]:
         chromium.get("about:blank")
 
 
-def test_a_row_of_a_table(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_row_of_a_table(browser: Any, tmp_path: Path) -> None:
     frame = people(200)
     names = {"yes": "<img src=x onerror=alert(1)>", "no": "no"}
     frame.with_columns(label=frame["label"].replace_strict(names)).write_csv(tmp_path / "my.csv")
@@ -90,7 +90,7 @@ def test_a_row_of_a_table(browser: Any, tmp_path: Path) -> None:  # noqa: F811
         assert "categories of city that no train row has" in opened.find("#notes").text
 
 
-def test_a_value_with_its_name(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_value_with_its_name(browser: Any, tmp_path: Path) -> None:
     people(200).drop("label").write_csv(tmp_path / "my.csv")
     words = f"--data TableData --data.path {tmp_path}/my.csv --data.target income --data.task regression --data.drop id"
     run = trained(tmp_path, *words.split())
@@ -102,7 +102,7 @@ def test_a_value_with_its_name(browser: Any, tmp_path: Path) -> None:  # noqa: F
         assert float(value) == pytest.approx(want["prediction"][0], rel=1e-5)
 
 
-def test_a_picture(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_picture(browser: Any, tmp_path: Path) -> None:
     x, y = digits()
     run = trained(tmp_path, "--data", "ImageData", "--data.path", write_npz(tmp_path / "my.npz", x, y))
     Image.fromarray(x[0]).save(tmp_path / "one.png")
@@ -116,7 +116,7 @@ def test_a_picture(browser: Any, tmp_path: Path) -> None:  # noqa: F811
         assert "it is no image of a format that is read" in opened.ask()[0]
 
 
-def test_a_text_and_a_series(browser: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_text_and_a_series(browser: Any, tmp_path: Path) -> None:
     (tmp_path / "text").mkdir()
     frame = opinions()
     frame.write_csv(tmp_path / "text" / "my.csv")

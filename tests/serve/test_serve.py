@@ -14,8 +14,8 @@ from typing import Any
 import numpy
 import polars
 import pytest
-from malformed import malformed
-from people import people
+from malformed_requests import malformed
+from people_table import people
 from server_process import Server, free_port, same, serving, trained
 
 from experiments.inference import load

@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging, TQDMProgressBar
-from test_resume import assert_equal
+from resumed_runs import assert_equal
 from tiny_data import model_for, quiet_trainer, small_data
 from torch import nn
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from fork_server import Server, server
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from test_resume import assert_equal, state
+from resumed_runs import assert_equal, state
 from tiny_data import model_for, quiet_trainer, small_data
 from torch.optim import SGD, AdamW, RAdam
 from torch.optim.lr_scheduler import ExponentialLR

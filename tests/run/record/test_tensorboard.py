@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import SCREENSHOTS
 
 from experiments.__main__ import main
 from experiments.compare.seed_curves import aggregate
@@ -22,8 +22,6 @@ from experiments.run.record.hyperparameters import curated
 
 SWEEP = "EVENHAND_SWEEP"
 """Names a folder runs/<experiment> of a sweep that is there already."""
-SCREENSHOTS = "EVENHAND_SCREENSHOTS"
-"""Names a folder that gets the screenshots."""
 ARCHITECTURES = {
     "linear": ["LitLinear"],
     "mlp": ["LitMLP"],
@@ -31,19 +29,6 @@ ARCHITECTURES = {
     "gru": ["LitRNN", "--model.hidden", "4", "--model.cell", "gru"],
     "transformer": ["LitTransformer", "--model.width", "8", "--model.heads", "2", "--model.num_layers", "1"],
 }
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1750,1000",
-)
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
@@ -84,22 +69,6 @@ def address(sweep: Path) -> Iterator[str]:
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium or chromedriver is not installed: apt install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    for option in (*OPTIONS, f"--user-data-dir={profile}"):
-        options.add_argument(option)
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()
 
 
 TEXT = """
