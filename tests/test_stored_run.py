@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lit_models
 from experiments.__main__ import main
-from experiments.export.loading import load_export
+from experiments.export import load_export
 
 STORED = Path(__file__).parent / "stored"
 RUNS = Path("runs/stored")

@@ -29,7 +29,7 @@ if __name__ == "__main__":
     lifted: Any = FSDPStrategy
     lifted.get_registered_strategies = list  # of which Lightning knows that they are for GPUs
     wrap = FullyShardedDataParallel.__init__
-    on_cpu: Any = lambda self, *args, **kwargs: wrap(self, *args, **kwargs | {"device_id": torch.device("cpu")})
+    on_cpu: Any = lambda self, *args, **kwargs: wrap(self, *args, **kwargs | {"device_id": torch.device("cpu")})  # noqa: E731
     FullyShardedDataParallel.__init__ = on_cpu  # type: ignore[method-assign]
     fsdp._get_full_state_dict_context = of_whole_weights
     sys.exit(main(sys.argv[1:]))

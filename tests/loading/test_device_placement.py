@@ -92,7 +92,7 @@ def test_the_length_of_an_epoch_is_known_without_its_rows(monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(DataModule, "part", None)  # whose rows would be prepared
         assert data.train_batches() == expected == 6
-    twice = lambda self, name: {key: one.repeat_interleave(2, 0) for key, one in DataModule.part(self, name).items()}
+    twice = lambda self, name: {key: one.repeat_interleave(2, 0) for key, one in DataModule.part(self, name).items()}  # noqa: E731
     monkeypatch.setattr(type(data), "part", twice)
     assert data.train_batches() == len(data.train_dataloader()) == 11
 

@@ -20,8 +20,8 @@ from lit_models.errors import ConfigError
 
 optuna = pytest.importorskip("optuna", reason="this test needs the extra: pip install 'evenhand[search]'")
 
-from experiments.sweep import optuna_search as searched
-from experiments.sweep.search_space import corners, read_space, settings_of
+from experiments.sweep import optuna_search as searched  # noqa: E402
+from experiments.sweep.search_space import corners, read_space, settings_of  # noqa: E402
 
 __all__ = ["calls"]
 
