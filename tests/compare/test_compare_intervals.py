@@ -1,0 +1,74 @@
+"""Intervals of ``evenhand compare`` over few seeds and over several splits, against scipy and the papers' formulas.
+
+Every test row of a run has the same error, so that which rows were drawn adds nothing to a variance.
+"""
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from handmade_runs import record_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from tiny_data import QUICK
+
+FEW = settings(QUICK, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ERRORS = st.lists(st.floats(0.1, 2.0), min_size=4, max_size=6, unique_by=lambda error: round(error, 2))
+ROWS, TRAIN = 40, 160
+
+
+def runs(folder: Path, model: str, errors: list[float], splits: int = 0) -> Path:
+    """One run for each root mean squared error: as many seeds, or as many splits with a seed each."""
+    target = numpy.linspace(-1, 1, ROWS)
+    for index, error in enumerate(errors):
+        split = {"split": f"split {index}", "seed": 0} if splits else {"seed": index}
+        rows = {"train": TRAIN, "val": 10, "test": ROWS}
+        name = folder / "e" / f"{model}-{index}"
+        record_run(name, target, target + error, task="regression", model=model, rows=rows, **split)
+    return folder
+
+
+folders = count()
+
+
+def compared(tmp_path: Path, told: Any, mlp: list[float], cnn: list[float], splits: int = 0) -> tuple[Any, Any]:
+    """The better and the worse group."""
+    folder = tmp_path / str(next(folders))
+    runs(folder, "LitMLP", mlp, splits)
+    runs(folder, "LitCNN", cnn, splits)
+    (block,) = told(folder)["blocks"]
+    best, other = block["groups"]
+    return best, other
+
+
+@FEW
+@given(mlp=ERRORS, cnn=ERRORS)
+def test_over_seeds_they_are_students_and_welchs(tmp_path: Path, told: Any, mlp: list[float], cnn: list[float]) -> None:
+    """Student's t for a mean, and Welch's degrees of freedom for a difference of two means."""
+    best, other = compared(tmp_path, told, mlp, cnn)
+    values = sorted([mlp, cnn], key=numpy.mean)
+    for group, errors in zip((best, other), values, strict=True):
+        low, high = stats.t.interval(0.95, len(errors) - 1, loc=numpy.mean(errors), scale=stats.sem(errors))
+        assert (group["mean"], group["low"], group["high"]) == pytest.approx((numpy.mean(errors), low, high), rel=1e-4)
+    test = stats.ttest_ind(*values, equal_var=False)
+    interval = test.confidence_interval(0.95)
+    assert other["margin"] == pytest.approx((interval.high - interval.low) / 2, rel=1e-3)
+
+
+@FEW
+@given(mlp=ERRORS, drawn=st.data())
+def test_over_splits_they_are_nadeau_and_bengios(tmp_path: Path, told: Any, mlp: list[float], drawn: Any) -> None:
+    """Variance (1 / J + test rows / train rows) * s**2 for a mean over J splits (Nadeau & Bengio 2003, section 3)."""
+    cnn = drawn.draw(st.lists(st.floats(0.1, 2.0), min_size=len(mlp), max_size=len(mlp)))
+    best, other = compared(tmp_path, told, mlp, cnn, splits=len(mlp))
+    factor = numpy.sqrt(1 / len(mlp) + ROWS / TRAIN) * stats.t.ppf(0.975, len(mlp) - 1)
+    by_mean = sorted([mlp, cnn], key=numpy.mean)
+    for group, errors in zip((best, other), by_mean, strict=True):
+        half = factor * numpy.std(errors, ddof=1)
+        middle = numpy.mean(errors)
+        assert (group["low"], group["high"]) == pytest.approx((middle - half, middle + half), rel=1e-4, abs=1e-6)
+    differences = numpy.subtract(*by_mean)
+    assert other["margin"] == pytest.approx(factor * numpy.std(differences, ddof=1), rel=1e-3, abs=1e-6)
