@@ -99,6 +99,8 @@ def test_files_that_the_pages_name_exist() -> None:
             assert (REPOSITORY / path).exists(), f"{page} names {path}"
         for path in re.findall(r"!\[.*?\]\((.*?)\)", text):
             assert (page.parent / path).exists(), f"{page} shows {path}"
+        for path in re.findall(r"`(?:tests/)?((?:\w+/)*test_\w+\.py)`", text):
+            assert (REPOSITORY / "tests" / path).exists(), f"{page} names {path}"
 
 
 def test_listed_commands_are_on_a_page_and_those_of_processes_on_a_followed_page() -> None:
