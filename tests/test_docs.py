@@ -1,11 +1,13 @@
-"""Every command of README.md and docs/ runs as it stands there, a page from top to bottom in one folder.
+"""Runs every command of README.md and docs/, each page from top to bottom in one folder.
 
-A page is followed in this process, each command with words behind it that make it short. In a process of its own, and
-with nothing behind them, tests/test_wheel.py types the commands of the pages that it names.
+The commands are calls in this process, with options added that make them short. tests/test_wheel.py types the commands
+of some pages into a shell, with no option added.
 """
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -60,7 +62,7 @@ def test_a_page_can_be_followed(
             exec(compile(block.text, page, "exec"), names)
         elif block.language == "yaml":
             assert yaml.safe_load(block.text)
-        elif block.language in ("text", "json") and not before.elsewhere:
+        elif block.language in ("text", "json") and not before.elsewhere and not before.needs_all_seeds:
             shown += block.text
         for command in block.commands:
             reader.run(command)
@@ -72,30 +74,53 @@ def test_a_page_can_be_followed(
         pytest.skip(f"these need the network once: {reader.missing}")
 
 
-def test_every_block_says_what_it_is() -> None:
+def test_every_block_has_a_language_of_the_list() -> None:
     for page in PAGES:
         assert {block.language for block in blocks(page)} <= LANGUAGES, page
         indented = [line for line in page.read_text().splitlines() if line.startswith("    evenhand ")]
         assert not indented, f"{page} has a command outside of a fenced block: {indented}"
 
 
-def test_what_the_readme_names_is_there() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    named = re.findall(r"!\[.*?\]\((.*?)\)", readme) + re.findall(r"experiments/configs/[\w/]+\.yaml", readme)
-    for path in named + re.findall(r"\]\((docs/[^)#]+)", readme):
-        assert (REPOSITORY / path).exists(), path
+def test_the_readme_is_short_and_every_other_page_opens_with_an_example() -> None:
+    assert len(PAGES[0].read_text().splitlines()) <= 120
+    for page in PAGES[1:]:
+        assert "```" in page.read_text().partition("\n## ")[0], f"{page} has a heading before its first example"
 
 
-def test_what_is_not_run_is_still_there_and_what_needs_processes_is_on_a_page_that_has_them() -> None:
+def test_no_page_installs_from_an_index_that_lacks_the_package() -> None:
+    for page in [*PAGES, REPOSITORY / "CONTRIBUTING.md"]:
+        assert not re.findall(r"pip install '?evenhand", page.read_text()), page
+
+
+def test_files_that_the_pages_name_exist() -> None:
+    for page in PAGES:
+        text = page.read_text()
+        for path in re.findall(r"experiments/configs/[\w/]+\.yaml", text):
+            assert (REPOSITORY / path).exists(), f"{page} names {path}"
+        for path in re.findall(r"!\[.*?\]\((.*?)\)", text):
+            assert (page.parent / path).exists(), f"{page} shows {path}"
+        for path in re.findall(r"`(?:tests/)?((?:\w+/)*test_\w+\.py)`", text):
+            assert (REPOSITORY / "tests" / path).exists(), f"{page} names {path}"
+
+
+def test_listed_commands_are_on_a_page_and_those_of_processes_on_a_followed_page() -> None:
     commands = {command for _, command in every_command()}
     assert {*ELSEWHERE} <= commands
     followed = {command for page, command in every_command() if page.stem in FOLLOWED}
     assert {command for command in commands - {*ELSEWHERE} if of_processes(shlex.split(command))} <= followed
 
 
-def test_every_link_leads_somewhere() -> None:
-    pytest.importorskip("mkdocs", reason="the site is built with pip install 'evenhand[docs]'")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir"]
-    root = REPOSITORY
-    site = subprocess.run([*build, str(root / "build" / "site")], cwd=root, capture_output=True, text=True, check=False)
+def test_every_link_has_its_page_and_anchor(tmp_path: Path) -> None:
+    """Builds the site with the README and CONTRIBUTING.md among its pages, so that their links are checked too."""
+    pytest.importorskip("zensical", reason="the site is built with pip install '.[docs]'")
+    shutil.copytree(REPOSITORY / "docs", tmp_path / "docs")
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    for name in ("README.md", "CONTRIBUTING.md"):
+        (tmp_path / "docs" / name.lower()).write_text(
+            (REPOSITORY / name).read_text().replace("](docs/", "](").replace("](CONTRIBUTING.md", "](contributing.md")
+        )
+    build = [sys.executable, "-m", "zensical", "build", "--strict"]
+    plain = {**os.environ, "NO_COLOR": "1"}
+    site = subprocess.run(build, cwd=tmp_path, env=plain, capture_output=True, text=True, check=False)
     assert site.returncode == 0, site.stdout + site.stderr
+    assert (tmp_path / "build" / "site" / "index.html").exists()

@@ -1,6 +1,7 @@
 """The house: imports run one way, no circles, no long files, and no two files of one name."""
 
 import ast
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -82,3 +83,13 @@ def test_no_two_files_share_a_name() -> None:
     networks = {path.name for path in (REPOSITORY / "lit_models" / "networks").glob("*.py")}
     assert {name for name in twice if not (counts[name] == 2 and name in architectures & networks)} == set()
     assert [path for path in FILES.values() if path.name.startswith("test_")] == []
+
+
+def test_behaviours_are_in_the_files_that_contributing_names() -> None:
+    table = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| (.+) \| `([\w/]+\.py)` \| `(\w+)` \|$", table, re.MULTILINE)
+    assert len(rows) >= 20
+    for behaviour, file, name in rows:
+        path = REPOSITORY / file
+        assert path.is_file(), f"{behaviour}: {file} does not exist"
+        assert re.search(rf"\b{name}\b", path.read_text()), f"{behaviour}: {file} has no {name}"

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from doc_pages import ELSEWHERE, FOLLOWED, bare, blocks, lacking
+from doc_pages import ELSEWHERE, FOLLOWED, PAGES, Block, bare, blocks, lacking
 from paths import REPOSITORY
 from shell_session import Shell
 from user_files import write_all
@@ -117,25 +117,27 @@ def newcomer(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-@pytest.mark.parametrize("name", FOLLOWED)
+@pytest.mark.parametrize("name", ["README", *FOLLOWED])
 def test_a_newcomer_follows_a_page(name: str, newcomer: Path, tmp_path: Path) -> None:
-    """Every command as it stands there, typed into a shell in a folder without the checkout."""
+    """Types every command of a page into a shell, in a folder without the checkout."""
     write_all(tmp_path)
-    shown = ""
+    (page,) = (page for page in PAGES if page.stem == name)
+    shown, before = "", Block("", "", "")
     with Shell(newcomer, tmp_path) as shell:
         where = shell.type("python -c 'import experiments; print(experiments.__path__[0])'")
         assert Path(where.strip()).is_relative_to(newcomer.parent)
-        for block in blocks(REPOSITORY / "docs" / f"{name}.md"):
+        for block in blocks(page):
             if block.file:
                 (tmp_path / block.file).write_text(block.text)
             elif block.language == "python":
                 (tmp_path / "typed.py").write_text(block.text)
                 shell.type("python typed.py")
-            elif block.language in ("text", "json"):
+            elif block.language in ("text", "json") and not before.elsewhere:
                 shown += block.text
             for command in block.commands:
                 if bare(command) not in ELSEWHERE:
                     shell.type(command)
+            before = block
     never = lacking(shown, shell.printed)
     assert not never
     assert list(tmp_path.glob("runs/*/*/predictions.parquet"))

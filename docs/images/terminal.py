@@ -1,4 +1,4 @@
-"""Makes terminal.svg: runs commands in a pseudo-terminal, and draws what stands on the screen at the end.
+"""Draws terminal.svg: runs commands in a pseudo-terminal, and draws the final screen.
 
 python docs/images/terminal.py
 """
@@ -19,17 +19,17 @@ from rich.text import Text
 
 COLUMNS = 120
 HERE = Path(__file__).resolve().parent
-UNSEEN = "evenhand sweep --data Digits --seeds 0..4 --grid model=LitLinear,LitMLP,LitCNN --experiment five"
-SEEN = ("evenhand fit --data Digits --seed_everything 0 --run first", "evenhand compare runs/five")
+PREPARED = "evenhand sweep --data Digits --seeds 0..4 --grid model=LitLinear,LitMLP,LitCNN --experiment five"
+SHOWN = ("evenhand fit --data Digits --seed_everything 0 --run first", "evenhand compare runs/five")
 
 
 def words(command: str) -> list[str]:
-    """The command's, in this Python."""
+    """Returns the words of a command, run by this Python."""
     return [sys.executable, "-m", "experiments", *shlex.split(command)[1:]]
 
 
 def printed(command: str) -> str:
-    """What a command writes to a terminal, in colours."""
+    """Runs a command in a pseudo-terminal, and returns its output with colour codes."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, words(command))
@@ -37,13 +37,13 @@ def printed(command: str) -> str:
     while True:
         try:
             written += os.read(terminal, 65536)
-        except OSError:  # the way in which a terminal says that its last process has ended
+        except OSError:  # a closed terminal: its last process has ended
             os.waitpid(pid, 0)
             return written.decode()
 
 
 def screen(written: str) -> list[str]:
-    """The lines that are left once cursor movements and erasures are done; colours stay in them."""
+    """Applies cursor movements and erasures, and returns the remaining lines with colour codes."""
     lines, row = [""], 0
     for part in re.findall(r"\x1b\[\d*[AK]|\x1b\[\?\d+[hl]|\r|\n|(?:(?!\x1b\[\d*[AK]|\x1b\[\?)[^\r\n])+", written):
         if part == "\n":
@@ -59,20 +59,20 @@ def screen(written: str) -> list[str]:
 
 
 def main() -> None:
-    """Run and draw."""
+    """Runs the commands and draws the picture."""
     os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": str(COLUMNS), "LINES": "50"}
     os.environ["PYTHONPATH"] = str(HERE.parents[1])
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     with TemporaryDirectory() as folder:
         os.chdir(folder)
-        subprocess.run(words(UNSEEN), check=True)
-        for command in SEEN:
+        subprocess.run(words(PREPARED), check=True)
+        for command in SHOWN:
             console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
             for line in screen(printed(command)):
                 console.print(Text.from_ansi(line))
         os.chdir(HERE)
     drawn = console.export_svg(title="evenhand", theme=MONOKAI)
-    # Nothing is fetched: where Fira Code is not installed, another font of one width takes its place.
+    # The font is not fetched: where Fira Code is not installed, another monospaced font is used.
     (HERE / "terminal.svg").write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
 
 

@@ -1,4 +1,4 @@
-"""README.md and docs/ as a reader goes through them: commands, files to write, Python to run, what is printed."""
+"""Parses README.md and docs/ into blocks: commands, files to write, Python to run, and output."""
 
 import re
 import shlex
@@ -10,17 +10,18 @@ from paths import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 LANGUAGES = {"", "bash", "python", "yaml", "toml", "text", "json"}
-"""Without a name or as bash: commands. As text or json: what was printed, or answered."""
+"""Blocks without a language, and bash, are commands. Text is the output of a command, and json a response."""
 
 ELSEWHERE = {
     "make test": "it is this suite",
-    "make demo": "tests/verbs/test_demo.py runs it, with fewer epochs",
+    "make demo": "tests/verbs/test_demo.py runs the same, with fewer epochs",
+    "evenhand demo": "tests/verbs/test_demo.py runs it, with fewer epochs",
     "evenhand demo --full --seeds 0 1 2": "18 trainings, an hour; tests/cli/test_lightning_cli.py tries each recipe",
     "make bench": "a quarter of an hour of timing on a quiet machine",
     'make bench BENCH="--only cnn transformer --peers"': "minutes of timing, of packages that the suite lacks",
     "make bench-growth": "minutes of timing",
-    "pip install evenhand": "tests/test_wheel.py installs the wheel",
-    "pip install 'evenhand[serve]'": "tests/test_wheel.py installs the wheel",
+    "pip install --constraint constraints.txt '.[all]'": "a network; tests/test_wheel.py installs the wheel",
+    "pip install --constraint constraints.txt '.[serve]'": "a network; tests/test_wheel.py installs the wheel",
     "pytest -m slow -s tests/export/test_export_grid.py": "a slow test itself",
     "sbatch docs/examples/slurm.sh -c experiment.yaml": "four GPUs on each of two machines",
     "sbatch --nodes 2 --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c experiment.yaml "
@@ -29,20 +30,20 @@ ELSEWHERE = {
     "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint first-machine:29500 --rdzv-id my-run "
     "-m -- experiments fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",
 }
-"""Commands that no test types as they stand, and why."""
+"""Commands that no test runs as they are shown, and the reason."""
 
 
 FOLLOWED = ("index", "own-data", "own-architecture", "own-loss", "devices", "export", "serve")
-"""Pages that are also typed into a shell, with the wheel alone installed and nothing added."""
+"""Pages that tests/test_wheel.py also types into a shell, with only the wheel installed and no option added."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between two fences.
+    """The text between two fences.
 
     Args:
-        language: The word behind the first fence.
-        text: Between them.
+        language: The word after the first fence.
+        text: The lines between the fences.
         file: The file that the paragraph before names, such as "Here `my_parts.py` has one of each:"; empty if none.
     """
 
@@ -52,7 +53,7 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """The command lines, each in one line with single spaces, without what a `#` says behind them."""
+        """The command lines, each in one line with single spaces."""
         if self.language not in ("", "bash"):
             return []
         lines = self.text.replace("\\\n", " ").splitlines()
@@ -60,12 +61,17 @@ class Block:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether all of its commands are only listed here, so that what they print is not known."""
+        """Returns True if no command of the block is run, so that the output after it is not checked."""
         return bool(self.commands) and all(bare(command) in ELSEWHERE for command in self.commands)
+
+    @property
+    def needs_all_seeds(self) -> bool:
+        """Returns True if the output after the block depends on the number of seeds of a sweep."""
+        return any(command.startswith(("evenhand sweep", "evenhand compare")) for command in self.commands)
 
 
 def blocks(page: Path) -> list[Block]:
-    """Those of a page, from top to bottom."""
+    """Returns the blocks of a page, from top to bottom."""
     found = []
     for before, language, text in re.findall(r"([^\n]*\n\n)?```(\w*)\n(.*?)```", page.read_text(), re.DOTALL):
         names = re.findall(r"`([\w.]+\.(?:py|yaml|toml))`", before)
@@ -75,18 +81,18 @@ def blocks(page: Path) -> list[Block]:
 
 
 def bare(command: str) -> str:
-    """A command without what a `#` says behind it."""
+    """Returns a command without its comment."""
     return re.sub(r" #.*", "", command)
 
 
 def words_of(command: str, variables: dict[str, str]) -> tuple[list[str], str]:
-    """A command's words as a shell takes them, and the file that its output goes to, if any."""
+    """Splits a command into words as a shell does, and returns them with the file of its output, or an empty string."""
     words = [re.sub(r"\$(\w+)", lambda name: variables[name[1]], word) for word in shlex.split(bare(command))]
     return (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, "")
 
 
 def every_command() -> Iterator[tuple[Path, str]]:
-    """Each command of each page."""
+    """Yields each command with its page."""
     for page in PAGES:
         for block in blocks(page):
             for command in block.commands:
@@ -94,11 +100,11 @@ def every_command() -> Iterator[tuple[Path, str]]:
 
 
 def shape(line: str) -> str:
-    """A printed line without what differs from run to run: numbers, and how wide columns are."""
+    """Normalizes an output line: numbers, spaces and column widths differ from run to run."""
     return re.sub(r"[-+]?\d[\d,.]*(e[-+]\d+)?", "0", re.sub("─+", "─", " ".join(line.split())))
 
 
 def lacking(shown: str, printed: str) -> list[str]:
-    """Lines of a block of output whose shape was never printed."""
+    """Returns the shown lines whose shape was never printed."""
     shapes = {shape(line) for line in printed.splitlines()}
     return [line for line in shown.splitlines() if line.strip() and shape(line) not in shapes]

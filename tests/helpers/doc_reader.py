@@ -1,4 +1,4 @@
-"""A reader who types a page's commands, in calls of ``main``, with words behind them that make them short."""
+"""Runs a page's commands as calls of ``main``, with options added that make them short."""
 
 import contextlib
 import os
@@ -23,18 +23,18 @@ FETCHED = {"adult": "widedeep", "UEA": "sktime", "ucr": "sktime"}
 
 
 def of_processes(words: list[str]) -> bool:
-    """Whether several processes work at it."""
+    """Returns True if the command starts several processes."""
     return words[0] == "torchrun" or any(
         name == "--trainer.devices" and number != "1" for name, number in pairwise(words)
     )
 
 
 class Reader:
-    """Who types a page's commands.
+    """Runs the commands of one page.
 
     Args:
-        leaves: Whether to leave servers, and what asks them, to another test.
-        request: Gives the fixtures of data that are fetched.
+        leaves: Whether to leave servers and requests to another test.
+        request: Provides the fixtures of data that are fetched.
     """
 
     def __init__(self, leaves: bool, request: pytest.FixtureRequest) -> None:
@@ -44,7 +44,7 @@ class Reader:
         self.missing: list[str] = []
 
     def run(self, command: str) -> None:
-        """Run one line, or see why not."""
+        """Runs one line, unless it is listed as run elsewhere or its data are missing."""
         if bare(command) in ELSEWHERE:
             return
         words, file = words_of(command, self.variables)
@@ -57,7 +57,7 @@ class Reader:
         elif words[0] == "evenhand" and not self.has_data(command):
             self.missing.append(command)
         elif words[0] == "evenhand" and words[1] != "serve":
-            self.call(*map(begun, words[1:]), *shortening(words[1], words[2:]), file=file)
+            self.call(*map(first_two, words[1:]), *shortening(words[1], words[2:]), file=file)
         elif words[0] == "evenhand" and not self.leaves:
             answers(words[1:])
         else:
@@ -67,7 +67,7 @@ class Reader:
             assert self.leaves, f"{command} asks a server that only tests/test_wheel.py starts"
 
     def has_data(self, command: str) -> bool:
-        """Whether the data that it names are here, or can be fetched."""
+        """Returns True if the data of the command are cached or can be fetched."""
         try:
             for name in FETCHED:
                 if name in command:
@@ -77,7 +77,7 @@ class Reader:
         return True
 
     def call(self, *words: str, file: str) -> None:
-        """A call in place of a process; what it prints goes to the file."""
+        """Calls ``main`` in place of a process, with its output in the file."""
         with contextlib.ExitStack() as stack:
             if file:
                 stack.enter_context(contextlib.redirect_stdout(stack.enter_context(Path(file).open("w"))))
@@ -88,15 +88,15 @@ class Reader:
         assert not code, words
 
 
-def begun(word: str) -> str:
-    """Of a grid over configuration files the first two; tests/configs/test_option_sweeps.py reads all of them."""
+def first_two(word: str) -> str:
+    """Shortens a grid over configuration files to two; tests/configs/test_option_sweeps.py reads all of them."""
     return ",".join(word.split(",")[:2]) if word.startswith("config=") else word
 
 
 def shortening(verb: str, words: list[str]) -> list[str]:
-    """What is typed behind a command so that it takes a second or two."""
-    goes_on = not {"-c", "--data", "--paper"} & {*words}
-    if verb not in ("fit", "sweep") or goes_on or "--print_config" in words or "--model.help" in words:
+    """Returns options that make a command take a second or two."""
+    resumes = not {"-c", "--data", "--paper"} & {*words}
+    if verb not in ("fit", "sweep") or resumes or "--print_config" in words or "--model.help" in words:
         return []
     quick = [word for setting in QUICK.items() for word in setting]
     if verb == "fit":
@@ -110,7 +110,7 @@ def shortening(verb: str, words: list[str]) -> list[str]:
 
 
 def killed(words: list[str]) -> None:
-    """A process that is killed once it has saved."""
+    """Starts a process, and kills it once it has saved a checkpoint."""
     last = f"runs/*/{words[words.index('--run') + 1]}/checkpoints/last.ckpt"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen([sys.executable, "-m", "experiments", *words], env=environment)
@@ -122,7 +122,7 @@ def killed(words: list[str]) -> None:
 
 
 def answers(words: list[str]) -> None:
-    """Serve in a process of its own until it is healthy."""
+    """Starts a server in a process of its own, and waits until it is healthy."""
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", "experiments", *words, "--port", str(port)]
@@ -130,8 +130,8 @@ def answers(words: list[str]) -> None:
     try:
         for _ in range(240):
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as said:
-                    assert said.status == 200
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
+                    assert response.status == 200
                 return
             except OSError:
                 assert server.poll() is None
