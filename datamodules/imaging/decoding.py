@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 
 Channels = Literal[1, 3]
 """Grey, or red, green and blue."""
@@ -94,6 +95,8 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _open(image: Path | bytes) -> Image.Image:
+    if isinstance(image, Path):
+        check_regular(image)
     return Image.open(BytesIO(image) if isinstance(image, bytes) else image, formats=FORMATS)
 
 

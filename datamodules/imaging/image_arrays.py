@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Pixels
 from datamodules.imaging.idx import is_idx, parse_idx, unpacked
+from datamodules.regular_file import check_regular
 
 IMAGES = ("x", "images")
 LABELS = ("y", "labels")
@@ -124,6 +125,7 @@ def _beyond(images: Array, name: str) -> DataError:
 
 
 def _bytes(path: Path) -> bytes:
+    check_regular(path)
     try:
         return unpacked(path.read_bytes(), str(path))
     except OSError as error:

@@ -13,6 +13,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Reasons, infinite_rows, numbered
 from datamodules.raw_data import valid
+from datamodules.regular_file import check_regular
 from datamodules.sequences import ts_format
 from datamodules.sequences.array_file import parse_inputs
 from datamodules.sequences.long_form import numbered_series, placed
@@ -56,6 +57,7 @@ def _read(source: Any, channels: Sequence[str], id: str | None, step: str | None
             return _long(frame, "the frame", channels, id, step), "the frame"
         return _arrays(source), "the array"
     name = str(source)
+    check_regular(source)
     try:
         content = Path(source).read_bytes()
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import Any
 import polars
 
 from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 from datamodules.sequences import array_file, ts_format
 from datamodules.sequences.long_form import from_long
 from datamodules.sequences.padded_series import Series, join
@@ -70,6 +71,7 @@ class SeriesData(SequenceData):
         self.take(replace(series, targets=files.frame, task=task or series.task), files.val, files.test)
 
     def _read(self, path: str) -> Series:
+        check_regular(path)
         try:
             content = Path(path).read_bytes()
         except OSError as error:

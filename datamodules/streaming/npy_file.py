@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 
 KINDS = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
 
@@ -32,6 +33,7 @@ class DiskArray:
 
     def __init__(self, path: str | Path) -> None:
         self.path = str(path)
+        check_regular(path)
         try:
             with open(path, "rb") as file:
                 shape, fortran, kind = _header(file)

@@ -9,6 +9,7 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 from datamodules.tables.read_table import without_missing
 
 PIECE_BYTES = 8 << 20
@@ -89,6 +90,7 @@ def _width(kind: polars.DataType) -> int:
 
 
 def _reading(path: Path, read: Callable[[Path], Any]) -> Any:
+    check_regular(path)
     try:
         return read(path)
     except OSError as error:

@@ -11,6 +11,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece, Reasons
+from datamodules.regular_file import check_regular
 from datamodules.tables.read_table import SEPARATORS, repeated, without_missing
 
 BLOCK = 2**23
@@ -37,6 +38,7 @@ class CsvFile:
         self.columns = self._read_header()
 
     def _read_header(self) -> list[str]:
+        check_regular(self.path)
         start, line = 0, b""
         with open(self.path, "rb") as file:
             while not line.strip(b"\xef\xbb\xbf \t\r\n"):

@@ -10,6 +10,7 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """What stands for a missing value in a file, where nothing else is said."""
@@ -33,6 +34,7 @@ def read_frame(path: str, missing: Sequence[str] = MISSING) -> polars.DataFrame:
     Raises:
         DataError: For a file that is not there, is empty or cannot be read.
     """
+    check_regular(path)
     try:
         with open(path, "rb") as file:  # polars itself reads Parquet, of which it need not have the whole file
             content = Path(path).absolute() if file.peek(4)[:4] == PARQUET else file.read()

@@ -8,6 +8,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
+from datamodules.regular_file import check_regular
 from datamodules.tables.csv_file import CsvFile
 from datamodules.tables.read_table import without_missing
 
@@ -32,6 +33,7 @@ class Table:
         if isinstance(source, polars.DataFrame):
             self.columns = source.columns
             return
+        check_regular(source)
         try:
             with open(source, "rb") as file:
                 is_parquet = file.read(4) == b"PAR1"

@@ -7,6 +7,7 @@ import polars
 from polars.exceptions import PolarsError
 
 from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 
 TEXT, LABEL = "text", "label"
 """The columns that a folder makes."""
@@ -65,6 +66,7 @@ def read_text(file: Path) -> str:
         DataError: Unless it is UTF-8.
         OSError: Where it cannot be read.
     """
+    check_regular(file)
     content = file.read_bytes()
     try:
         return content.decode("utf-8-sig")

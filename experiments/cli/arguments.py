@@ -1,11 +1,12 @@
 """The command line's words: their precedence, and what they set before anything is parsed."""
 
+import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from experiments import safe_yaml
 from experiments.run.record.run_directory import LAST, RunDirectory, root_of
 from lit_models import ConfigError
 
@@ -55,7 +56,7 @@ def find_run(words: list[str]) -> RunDirectory | None:
 
 def beneath(text: str, words: list[str]) -> str:
     """A configuration to go under the words: lists that they begin anew (``--trainer.callbacks+``) are left out."""
-    config = yaml.safe_load(text)
+    config = safe_yaml.load(text)
     for word in words:
         *path, key = word.partition("=")[0].removeprefix("--").split(".")
         owner = _dig(config, tuple(path), None)
@@ -79,9 +80,20 @@ def typed(words: list[str], *keys: str) -> Any:
 
 
 def _content(path: str) -> Any:
+    """The values of a configuration file; None for one whose fault the parser explains.
+
+    Raises:
+        ConfigError: For YAML beyond the limits, another encoding than UTF-8, and anything but a regular file.
+    """
+    if "\n" in path or "\0" in path or not os.path.exists(path):
+        return None  # the text of a configuration in place of its path
     try:
-        return yaml.safe_load(Path(path).read_text())
-    except (OSError, ValueError, yaml.YAMLError):  # the parser will say what is wrong with it
+        return safe_yaml.load(safe_yaml.read_text(path))
+    except OSError:
+        return None
+    except safe_yaml.UnsafeYaml as error:
+        raise ConfigError(f"{path}: {error}; write it plainly") from error
+    except yaml.YAMLError:
         return None
 
 

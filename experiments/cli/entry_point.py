@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -20,6 +21,7 @@ from experiments.run.checkpoints.best_checkpoint import checkpoint_of, config_in
 from experiments.run.distributed import heartbeat
 from experiments.run.precision import whole_floats
 from experiments.run.record.run_directory import LAST, LAUNCHED
+from experiments.terminal import escape_warnings, say
 from lit_models import ConfigError
 
 SAID_EVERY_TIME = (
@@ -40,6 +42,7 @@ def quieten() -> None:
     """Leave Lightning's warnings that matter."""
     for pattern in SAID_EVERY_TIME:
         warnings.filterwarnings("ignore", message=pattern)
+    escape_warnings()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -80,8 +83,8 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
     whole_floats()
     try:
         with handled(at_once):
-            import_allowlist.allow(packages)
             path = typed(words, "ckpt_path")
+            import_allowlist.allow(packages, Path() if import_allowlist.project_applies(words, path) else None)
             if path not in (None, LAST):
                 path = str(checkpoint_of(path, "last" if words[:1] == ["fit"] else "best"))
                 words = [*words, "--ckpt_path", path]
@@ -90,12 +93,12 @@ def answer(words: list[str], do: Callable[[list[str], list[str], list[str]], obj
     except Exception as error:
         what = told(error)
         if debug:
-            traceback.print_exc()
+            say(traceback.format_exc(), sys.stderr)
         said = " ".join(str(what or error).split())
         bug = "" if what else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
         hint = "" if what or debug else "; --debug shows where"
         if not getattr(what, "silent", False):
-            print(f"error: {bug}{said[:1000]}{hint}", file=sys.stderr)
+            say(f"error: {bug}{said[:1000]}{hint}", sys.stderr)
         raise SystemExit(getattr(what, "code", 2) if what else 1) from error
     finally:
         os.environ.pop(LAUNCHED, None)  # of a fit that was refused on its way; the next in this process is another run

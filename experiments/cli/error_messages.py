@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules import DataModule
+from experiments.terminal import say
 from lit_models import LitModel
 
 FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities", "vocab_size")
@@ -50,7 +51,7 @@ class Parser(LightningArgumentParser):
         verbs = self._subcommands_action.choices if self._subcommands_action else {}
         parser = getattr(ex, "subcommand_parser", None) or verbs.get(next(iter(sys.argv[1:]), ""), self)
         known = [action.dest for action in parser._actions]
-        sys.stderr.write("\n".join(line[:300] for line in explain(message, known)[:5]) + "\n")
+        say("\n".join(line[:300] for line in explain(message, known)[:5]), sys.stderr)
         self.exit(2)
 
 
@@ -77,7 +78,14 @@ def explain(message: str, known: list[str]) -> list[str]:
             *_nearest(here, names),
         ]
     # of callbacks jsonargparse tries the base class as well, by a path that nobody may name
-    found = re.search(r"Importing '(?!lightning\.Callback')([^']+)' is not allowed", message)
+    found = re.search(
+        r"Importing '(?!lightning\.Callback')([^']+)' is not allowed(?:, since ([^\n]+?)\.+(?:\s|$))?", message
+    )
+    if found and found[2]:
+        return [
+            f"error: --{key} {found[1]}: {found[2]}, so that a configuration may not name it",
+            f"to allow it all the same: --trust {found[1]}",
+        ]
     if found:
         return [
             f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named",

@@ -11,10 +11,13 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import _typehints
+from jsonargparse import _loaders_dumpers, _typehints
 from jsonargparse._common import denying_import_path_entry
+from jsonargparse._paths import Path
 from jsonargparse.typing import register_type
 from lightning.pytorch.callbacks.timer import Interval
+
+from experiments import safe_yaml
 
 
 def install() -> None:
@@ -24,6 +27,14 @@ def install() -> None:
     if _typehints.discard_init_args_on_class_path_change is not _start_from_own_defaults:
         _typehints.discard_init_args_on_class_path_change = _start_from_own_defaults
         _typehints.resolve_class_path_by_name = _resolve_first
+        loader = _loaders_dumpers.get_yaml_default_loader()  # type: ignore[no-untyped-call]
+        _loaders_dumpers.yaml_default_loader = safe_yaml.checked(loader)
+        Path.read_text = _read_text  # type: ignore[assignment,method-assign]
+
+
+def _read_text(path: Path) -> str:
+    """The content of a configuration file; jsonargparse itself waits for pipes, and reads by the locale's encoding."""
+    return safe_yaml.read_text(path.absolute)
 
 
 def _start_from_own_defaults(parser_or_action: Any, prev_val: Any, value: Any) -> None:

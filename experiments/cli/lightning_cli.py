@@ -34,6 +34,7 @@ from experiments.run.record.summary import summary
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.resume.checkpoint_filter import amendment
 from experiments.run.resume.resume_plan import decide
+from experiments.terminal import say
 from lit_models import ConfigError, LitModel
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
@@ -200,7 +201,7 @@ class EvenhandCLI(LightningCLI):
         """Say what was chosen: the model where none was typed, and the precision where it was ``auto``."""
         self.whole = strategy.whole(self.trainer, self.model)
         if self.said and self.trainer.is_global_zero:
-            print(self.said, flush=True)
+            say(self.said)
 
     def after_fit(self) -> None:
         """Test the best checkpoint, unless told not to, and say where everything is."""
@@ -211,7 +212,7 @@ class EvenhandCLI(LightningCLI):
                 self.record.leave_untested(self.trainer)
                 if in_parts and self.config.fit.test_at_end:
                     print("the test rows were not looked at: fsdp leaves whole weights in checkpoints alone")
-                print(summary(self.record.content, self.record.directory))
+                say(summary(self.record.content, self.record.directory))
             return
         if self.record is None:
             self.trainer.test(self.whole or self.model, datamodule=self.datamodule, verbose=False)
@@ -227,7 +228,7 @@ class EvenhandCLI(LightningCLI):
             verbose=False,
         )
         if self.trainer.is_global_zero:
-            print(summary(self.record.content, self.record.directory))
+            say(summary(self.record.content, self.record.directory))
 
     def predict(self, model: LitModel, datamodule: DataModule, **kwargs: Any) -> None:
         """Predict the test rows, and write ``predictions.parquet`` into the folder this was started from."""
@@ -238,7 +239,7 @@ class EvenhandCLI(LightningCLI):
             columns = {name: torch.cat([batch[name] for batch in batches]) for name in ("row", "prediction")}
             path = Path("predictions.parquet")
             write_predictions(path, columns, datamodule.class_names)
-            print(f"{len(columns['row']):,} rows predicted: {path}")
+            say(f"{len(columns['row']):,} rows predicted: {path}")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from experiments import safe_yaml
 from experiments.run.record.hyperparameters import Setting, flat_settings
 from lit_models.errors import ConfigError
 
@@ -112,10 +113,12 @@ def read_paper(path: Path) -> Paper:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = safe_yaml.load(safe_yaml.read_text(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); name a file of a published table") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except safe_yaml.UnsafeYaml as error:
+        raise ConfigError(f"{path}: {error}; write it plainly") from error
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no YAML; name a file of a published table") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no mapping; see experiments/configs/papers for tables")

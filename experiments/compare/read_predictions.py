@@ -7,6 +7,8 @@ import numpy
 import polars
 from numpy.typing import NDArray
 
+from datamodules.errors import DataError
+from datamodules.regular_file import check_regular
 from experiments.compare.load_runs import Unusable
 
 Array = NDArray[numpy.float64]
@@ -36,10 +38,11 @@ def read_predictions(folder: Path, task: str) -> Predictions:
     """
     path = folder / "predictions.parquet"
     try:
+        check_regular(path)
         frame = polars.read_parquet(path.read_bytes())
     except FileNotFoundError:
         raise Unusable("its predictions.parquet is missing") from None
-    except (OSError, polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
+    except (DataError, OSError, polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise Unusable("its predictions.parquet cannot be read") from error
     names = {name: [one for one in frame.columns if one == name or one.startswith(f"{name}_")] for name in COLUMNS}
     if not frame.height or not all(names.values()) or not all(kind.is_numeric() for kind in frame.dtypes):

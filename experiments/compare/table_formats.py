@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from experiments.console import Console
+from experiments.terminal import say
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def to_terminal(sheet: Sheet) -> None:
     for note in sheet.notes:
         console.print(Text(note))
     if not screen.is_terminal:
-        print("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+        say("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def _table(sheet: Sheet, columns: Iterable[int]) -> Table:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +15,7 @@ from datamodules.errors import DataError
 from datamodules.imaging.inputs import ImageInputs
 from datamodules.preprocessing.inputs import ArrayInputs, Inputs
 from datamodules.preprocessing.restore_inputs import restore_inputs
+from datamodules.regular_file import check_regular
 from datamodules.sequences.inputs import SeriesInputs
 from datamodules.tables.inputs import TableInputs
 from datamodules.texts.inputs import TextInputs
@@ -36,6 +38,11 @@ LEARNED = "preparation.safetensors"
 
 
 FILE = "signature.json"
+MOST_BYTES = 64 << 20
+"""Of the signature; a table of 100,000 columns and categories has a tenth of it."""
+MOST_FILES = 16
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""A file beside the signature."""
 VOCABULARY = "tokenizer.json"
 PACKAGES = ("evenhand", "torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "numpy", "polars", "tokenizers")
 
@@ -117,7 +124,10 @@ def read(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name the one that evenhand export wrote")
+    check_regular(folder / FILE)
     try:
+        if (folder / FILE).stat().st_size > MOST_BYTES:
+            raise DataError(f"{folder / FILE} has more than {MOST_BYTES >> 20} MiB; export the run again")
         raw = (folder / FILE).read_bytes()
     except OSError as error:
         raise DataError(f"{folder} has no {FILE} that can be read; name a folder that evenhand export wrote") from error
@@ -130,6 +140,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder / FILE} was changed and is none of ours any more; export the run again") from error
     if not whole:
         raise DataError(f"{folder / FILE} was changed after it was written; export the run again")
+    _check_names(folder, content)
     for name, expected in content["files"].items():
         try:
             there = sha256(folder / name)
@@ -139,6 +150,26 @@ def read(folder: Path) -> dict[str, Any]:
             raise DataError(f"{folder / name} was changed after it was written; export the run again")
     signature: dict[str, Any] = content
     return signature
+
+
+def _check_names(folder: Path, content: dict[str, Any]) -> None:
+    """Refuse a signature of other files than those that stand in its folder and that an export writes.
+
+    Raises:
+        DataError: For a name that leaves the folder, a link, a pipe or a device, and for too many files.
+    """
+    files = content.get("files")
+    if not isinstance(files, dict) or len(files) > MOST_FILES:
+        raise DataError(f"{folder / FILE} names no files that an export writes; export the run again")
+    for name in files:
+        if not NAME.fullmatch(name):
+            raise DataError(
+                f"{folder / FILE} names {name[:80]!r}, which is no file of its folder; export the run again"
+            )
+        if (folder / name).is_symlink():
+            raise DataError(f"{folder / name} is a link; copy the file that it points to in its place")
+    for path in folder.iterdir():  # a file that is opened by its name, whether the signature has it or not
+        check_regular(path)
 
 
 def sha256(path: Path) -> str:

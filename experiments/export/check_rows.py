@@ -18,8 +18,9 @@ from datamodules.tables.columns import Columns
 from datamodules.tables.inputs import TableInputs
 from experiments.compare.load_runs import Unusable
 from experiments.compare.read_predictions import read_predictions
+from experiments.export.kept_rows_check import check_kept_rows
 from experiments.inference.predictor import Predictor
-from experiments.run.record.export_samples import read_test_rows
+from experiments.run.record.export_samples import FILE, read_test_rows
 
 MADE_UP = 64
 """Rows to check with where the run kept none."""
@@ -57,6 +58,7 @@ def check_rows(predictor: Predictor, run: Path | None) -> CheckRows:
     kept = read_test_rows(run) if run is not None else None
     if kept is None or run is None or not (run / "predictions.parquet").is_file():
         return CheckRows(_padded(made_up(predictor), predictor), torch.arange(MADE_UP))
+    check_kept_rows(kept, predictor.model, run / FILE)
     row = kept.pop("row")
     try:
         tested = read_predictions(run, predictor.task)

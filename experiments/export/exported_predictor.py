@@ -61,12 +61,12 @@ class Exported(Answering):
         return self.graph({**raw, "x": x})
 
 
-def load_export(path: str | Path, packages: list[str] | None = None) -> Exported:
+def load_export(path: str | Path, trust: list[str] | None = None) -> Exported:
     """An artefact that ``evenhand export`` wrote.
 
     Args:
         path: Its folder.
-        packages: Packages of one's own that weights alone name a class of, and that are to be trusted.
+        trust: Packages of your own that weights alone name a class of. A pyproject.toml is not read.
 
     Raises:
         DataError: For a folder that is none, or of which a byte was changed after it was written.
@@ -76,7 +76,7 @@ def load_export(path: str | Path, packages: list[str] | None = None) -> Exported
     vocabulary = folder / artifact.VOCABULARY
     text = vocabulary.read_text(encoding="utf-8") if artifact.VOCABULARY in about["files"] else None
     inputs = artifact.inputs_of(about["raw"], text)
-    return Exported(about, inputs, _graph(folder, about, text, packages or []))
+    return Exported(about, inputs, _graph(folder, about, text, trust or []))
 
 
 def _graph(folder: Path, about: dict[str, Any], vocabulary: str | None, packages: list[str]) -> Graph:

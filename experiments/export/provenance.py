@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import yaml
 
+from experiments import safe_yaml
 from experiments.compare.load_runs import Unusable
 from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.read_predictions import read_predictions
@@ -15,6 +15,7 @@ from experiments.export.artifact import sha256
 from experiments.run.checkpoints.best_checkpoint import CONFIG
 from experiments.run.checkpoints.checkpoint_io import read
 from experiments.run.record.record_io import read_record
+from lit_models.errors import ConfigError
 
 KNOWN = ("data", "task", "seed", "rank_by", "parameters", "rows", "fingerprints", "git", "precision", "started",
          "notes")  # fmt: skip
@@ -32,9 +33,20 @@ def about_run(run: Path | None, checkpoint: Path) -> dict[str, Any]:
     Args:
         run: Its folder; without one, what the checkpoint itself says.
         checkpoint: The one that is exported.
+
+    Raises:
+        ConfigError: For a record that is damaged.
     """
+    try:
+        return _about(run, checkpoint)
+    except (KeyError, TypeError, AttributeError) as error:
+        damaged = checkpoint if run is None else run / "record.json"
+        raise ConfigError(f"{damaged} is damaged, {error} is missing or wrong; restore it, or train again") from error
+
+
+def _about(run: Path | None, checkpoint: Path) -> dict[str, Any]:
     ours = read(checkpoint)
-    config = yaml.safe_load(ours[CONFIG])
+    config = safe_yaml.load(ours[CONFIG])
     about = {
         "id": None,
         "checkpoint": {"name": checkpoint.name, "epoch": ours.get("epoch"), "sha256": sha256(checkpoint)},

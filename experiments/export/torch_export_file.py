@@ -2,12 +2,12 @@
 
 ``torch.export.load`` unpickles the example inputs and every tensor that says it is pickled, evaluates the sizes of
 dynamic dimensions as Python, and looks operators up by any dotted name under ``torch``. A file of ours has no pickle,
-sizes that are plain sums and products, and operators of ATen; every other file is refused ahead of loading.
+sizes that are plain sums and products, and operators of ATen; every other file is refused ahead of loading. torch gets
+no file, only an archive that is written anew in memory from the checked members.
 """
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,25 @@ import torch
 from torch.export import ExportedProgram
 
 from datamodules.errors import DataError
+from experiments.checked_zip import rewritten
 
 MEMBERS = re.compile(
-    r"[^/]+/(archive_format|archive_version|byteorder|\.data/(serialization_id|version)|models/model\.json|"
-    r"data/(weights|constants)/(model_(weights|constants)_config\.json|(weight|tensor)_\d+)|"
+    r"(archive_format|archive_version|byteorder|\.data/(serialization_id|version)|models/model\.json|"
+    r"data/(weights|constants)/(model_(weights|constants)_config\.json|(weight|tensor)_[0-9]+)|"
     r"data/sample_inputs/model\.pt)"  # empty
 )
-"""What a file of ours holds."""
+"""Members of a file of ours, without the archive's folder."""
 
 SIZE = re.compile(
-    r"(?:'[su]\d+'|\b(?:Symbol|Integer|Add|Mul|Pow|Max|Min|Mod|FloorDiv|CeilToInt|TruncToInt|PythonMod|CleanDiv|"
-    r"positive|nonnegative|integer|True)\b|\b[su]?\d+\b|[\s+*/(),<>=-])*"
+    r"(?:'[su][0-9]+'|\b(?:Symbol|Integer|Add|Mul|Pow|Max|Min|Mod|FloorDiv|CeilToInt|TruncToInt|PythonMod|CleanDiv|"
+    r"positive|nonnegative|integer|True)\b|\b[su]?[0-9]+\b|[\s+*/(),<>=-])*"
 )
 """An expression of sizes: symbols, whole numbers, and what is made of them."""
 
 OPERATOR = re.compile(
     r"torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|_operator\.(add|sub|mul|floordiv|mod|neg|eq|ne|ge|gt|le|lt|getitem)|"
-    r"torch\.sym_(max|min|not)"
+    r"torch\.sym_(max|min|not)",
+    re.ASCII,
 )
 
 
@@ -51,13 +53,7 @@ def load(path: Path) -> ExportedProgram:
         DataError: For any other file, of which nothing is loaded.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            if damaged:
-                raise DataError(f"{path} is damaged at {damaged}; export the run again")
-            for name in archive.namelist():
-                _check_member(archive, name, path)
-        return torch.export.load(path)
+        return torch.export.load(rewritten(path, "model", lambda name, content: _checked(name, content, path)))
     except DataError:
         raise
     except Exception as error:  # torch's reader fails in every way there is
@@ -67,18 +63,23 @@ def load(path: Path) -> ExportedProgram:
         ) from error
 
 
-def _check_member(archive: zipfile.ZipFile, name: str, path: Path) -> None:
-    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and archive.getinfo(name).file_size):
+def _checked(name: str, content: bytes, path: Path) -> bytes:
+    """The content of a member to write into the archive that torch reads."""
+    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and content):
         raise DataError(f"{path} holds {name}, which evenhand export does not write; nothing of it was loaded")
-    for one in _dictionaries(json.loads(archive.read(name))) if name.endswith(".json") else ():
-        if one.get("use_pickle", False) is not False:
+    if not name.endswith(".json"):
+        return content
+    value = json.loads(content)
+    for dictionary in _dictionaries(value):
+        if dictionary.get("use_pickle", False) is not False:
             raise DataError(f"{path} holds pickled values, which may run code; nothing of it was loaded")
-        size = one.get("expr_str", "")
-        operator = one["target"] if {"target", "outputs"} <= one.keys() else "torch.sym_max"
+        size = dictionary.get("expr_str", "")
+        operator = dictionary["target"] if {"target", "outputs"} <= dictionary.keys() else "torch.sym_max"
         if not (isinstance(size, str) and SIZE.fullmatch(size)):
             raise DataError(f"{path} has {str(size)[:60]!r} for a size; nothing of it was loaded")
         if not (isinstance(operator, str) and OPERATOR.fullmatch(operator)):
             raise DataError(f"{path} calls {str(operator)[:60]!r}, no operator of a network; nothing of it was loaded")
+    return json.dumps(value).encode()  # the text of what was checked, whatever the encoding of the file's was
 
 
 def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:

@@ -85,7 +85,13 @@ def verify(folder: Path, packages: list[str]) -> str:
     """
     exported = load_export(folder, packages)
     about = exported.signature["checked"]
-    found = check(exported, folder)
+    try:
+        found = check(exported, folder)
+    except DataError:
+        raise
+    except Exception as error:  # of the runtime that is given the rows
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{folder / ROWS} does not fit the artefact ({reason}); export the run again") from error
     for name, value in about["metrics"].items():
         now = found.metrics.get(name)
         same = now == value if now is None or value is None else abs(now - value) <= 1e-6 * max(1.0, abs(value))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from experiments import import_allowlist
+from experiments.checked_zip import check
 from experiments.export.artifact import FILES, LEARNED, Graph, inputs_of, learned
 from experiments.export.check_rows import eager
 from experiments.inference.predictor import Predictor, build_model, of_network
@@ -43,6 +44,7 @@ def rebuilt(folder: Path, about: dict[str, Any], vocabulary: str | None, package
     file = folder / FILES[about["format"]]
     try:
         if about["format"] == "state-dict":
+            check(file)
             state = torch.load(file, weights_only=True, map_location="cpu")
         else:
             state = load_file(file)

@@ -17,6 +17,7 @@ from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from experiments.run.record.metadata import identity
 from experiments.run.record.run_directory import RunDirectory, root_of
+from experiments.terminal import say
 from lit_models.tasks import TASKS, Task
 
 
@@ -75,7 +76,7 @@ def fit_floor(
         columns = {"row": parts["test"].row, "target": parts["test"].target, "prediction": evaluated["test"][0]}
         write_predictions(directory.path / "predictions.parquet", columns, data.class_names)
         (directory.path / "record.json").write_text(json.dumps(record, indent=2) + "\n")
-        print(f"{baseline.name}: {directory.path}", flush=True)
+        say(f"{baseline.name}: {directory.path}")
         records.append(record | {"label": baseline.name})
     return records
 

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
-from jsonargparse._util import import_object
 from torch import Tensor
 
 from datamodules import DataError
@@ -14,7 +12,9 @@ from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.inputs import Chunk, Inputs
 from datamodules.preprocessing.restore_inputs import restore_inputs
-from experiments import import_allowlist
+from experiments import safe_yaml
+from experiments.allowed_classes import import_class
+from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
 from experiments.run.checkpoints.best_checkpoint import CONFIG, checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import read
@@ -61,23 +61,23 @@ class Predictor(Answering):
         return self.model.task.predict(torch.cat(outputs)).cpu()
 
 
-def load(path: str | Path, device: Device = "auto", packages: list[str] | None = None) -> Predictor:
+def load(path: str | Path, device: Device = "auto", trust: list[str] | None = None) -> Predictor:
     """A run, from its best checkpoint.
 
     Args:
         path: The run's folder, or one of its checkpoints; nothing else of the run is read.
         device: Where to predict; a CUDA device where there is one, if it is auto.
-        packages: Packages of one's own that the run names classes of, and that are to be trusted.
+        trust: Packages of your own that the run names classes of. A pyproject.toml is not read.
 
     Raises:
         ConfigError: For a path that is none of these, or a checkpoint of something else.
         DataError: Where the checkpoint does not say what its inputs look like.
     """
-    import_allowlist.allow(packages or [])
+    allow(trust or [])
     file = checkpoint_of(path)
     checkpoint = read(file)
     try:
-        config = yaml.safe_load(checkpoint[CONFIG])
+        config = safe_yaml.load(checkpoint[CONFIG])
         name = config["data"]["class_path"].rpartition(".")[2]
         state = checkpoint[name]
         model = build_model(config["model"]["class_path"], checkpoint["hyper_parameters"], checkpoint["state_dict"])
@@ -97,7 +97,7 @@ def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str
     Raises:
         ConfigError: For a class that is no model.
     """
-    made = import_object(class_path)  # refuses what is not allowed
+    made = import_class(class_path)
     if not (isinstance(made, type) and issubclass(made, LitModel)):
         raise ConfigError(f"{class_path} is no model")
     model = made(**of_network(settings))

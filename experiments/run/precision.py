@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning.pytorch import Trainer
 
+from experiments import safe_yaml
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of
 from lit_models.networks.cpu_features import has_bfloat16
 
@@ -69,6 +69,6 @@ def settled_precision(accelerator: Any, run: Path | None) -> str:
     """
     before = None
     if run is not None and (run / "config.yaml").is_file():
-        before = ((yaml.safe_load(config_of(run)) or {}).get("trainer") or {}).get("precision")
+        before = ((safe_yaml.load(config_of(run)) or {}).get("trainer") or {}).get("precision")
     keeps = before in AUTO_PRECISIONS and (before != "16-mixed" or torch.cuda.is_available())  # which a CPU has not
     return str(before) if keeps else fast_precision(accelerator)

@@ -1,6 +1,5 @@
 """What answers, and what a person reads of it at ``/info``."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from experiments.export import artifact
 from experiments.export.exported_predictor import Exported, load_export
 from experiments.inference.base import Answering
 from experiments.inference.predictor import Predictor, load
+from experiments.run.record.record_io import read_record
 from experiments.serve.batching import Answers, Reply
 from experiments.serve.request_rows import takes
 from experiments.serve.server_settings import CSV, IMAGE, JSON, Body, Settings
@@ -110,7 +110,7 @@ def _inputs(inputs: Any) -> dict[str, Any]:
 def _metrics(path: str) -> dict[str, Any]:
     """Of the run's test, where its record still stands beside; a number that JSON has not is left out."""
     try:
-        record = json.loads((Path(path) / "record.json").read_text())
+        record = read_record(Path(path))
         return {
             name: value for name, value in record["metrics"].items() if value == value and abs(value) < float("inf")
         }

@@ -4,9 +4,9 @@ import re
 import shlex
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from experiments.console import Console
 from experiments.sweep.grid import Run
 from experiments.sweep.run_result import Outcome, last_line
 from experiments.sweep.sweep_directory import Folder

@@ -15,6 +15,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from experiments import safe_yaml
 from experiments.sweep.grid import Settings, check_key
 from lit_models.errors import ConfigError
 
@@ -30,7 +31,7 @@ def read_space(path: Path) -> Space:
         ConfigError: For a file that cannot be read, or a setting that is none of ``KINDS``.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = safe_yaml.load(safe_yaml.read_text(path))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"--space {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not content:

@@ -4,10 +4,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
+from experiments.console import Console
 from experiments.sweep.grid import Run
 from experiments.sweep.run_result import Outcome
 from experiments.sweep.sweep_directory import Folder

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from experiments.terminal import escaped, say
+
 WHAT = "Runs side by side, with the statistics that make a claim honest."
 
 EPILOG = """
@@ -31,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print it and exit with 2."""
-        self.exit(2, f"error: {message}; evenhand compare --help tells more\n")
+        self.exit(2, escaped(f"error: {message}; evenhand compare --help tells more\n"))
 
 
 def compare(words: list[str]) -> int:
@@ -67,7 +69,7 @@ def compare(words: list[str]) -> int:
     try:
         (_published if typed.paper else _compare)(typed)
     except ConfigError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"error: {' '.join(str(error).split())}", sys.stderr)
         raise SystemExit(2) from error
     return 0
 
@@ -88,14 +90,14 @@ def _published(typed: argparse.Namespace) -> None:
             print(json.dumps({"source": paper.source, "rows": rows, "left_out": omitted}, indent=2))
             return
         case "csv":
-            print(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
+            say(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
         case "table":
             table_formats.to_terminal(published_table.sheet(paper, found))
         case "markdown":
-            print(table_formats.to_markdown(published_table.sheet(paper, found)))
+            say(table_formats.to_markdown(published_table.sheet(paper, found)))
         case "latex":
-            print(table_formats.to_latex(published_table.sheet(paper, found)))
-    print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
+            say(table_formats.to_latex(published_table.sheet(paper, found)))
+    say("\n".join(aside), sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
 
 
 def _compare(typed: argparse.Namespace) -> None:
@@ -125,8 +127,8 @@ def _compare(typed: argparse.Namespace) -> None:
             for standing in standings
         ]
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        print(table_formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
-        print("\n".join(aside), file=sys.stderr)
+        say(table_formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
+        say("\n".join(aside), sys.stderr)
     else:
         for number, pair in enumerate(zip(compared, why, strict=True), start=1):
             at = number if len(blocks) > 1 else 0
@@ -138,10 +140,10 @@ def _compare(typed: argparse.Namespace) -> None:
             if typed.format == "table":
                 table_formats.to_terminal(shown)
             else:
-                print(table_formats.to_markdown(shown) if typed.format == "markdown" else table_formats.to_latex(shown))
-        print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
+                say(table_formats.to_markdown(shown) if typed.format == "markdown" else table_formats.to_latex(shown))
+        say("\n".join(aside), sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
     if typed.figures is not None:
         from experiments.compare.figures import draw
 
         for path in draw(best_first, typed.figures):
-            print(f"figure: {path}", file=sys.stderr)
+            say(f"figure: {path}", sys.stderr)

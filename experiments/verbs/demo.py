@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
+from experiments.console import Console
 
 RECIPES = Path(__file__).parents[1] / "configs" / "recipes" / "mnist1d"
 SHORT = {"linear": 20, "mlp": 30, "cnn": 15, "gru": 15, "transformer": 12}

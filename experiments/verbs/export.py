@@ -53,15 +53,16 @@ def export(words: list[str]) -> int:
     if typed.verify and (typed.ckpt_path or typed.format or typed.output):
         parser.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
     from experiments.cli.entry_point import answer
+    from experiments.terminal import say
 
     def do(words: list[str], command: list[str], allowed: list[str]) -> None:
         if typed.verify:
             from experiments.export.verification import verify
 
-            print(verify(typed.verify, typed.trust))
+            say(verify(typed.verify, typed.trust))
         else:
             from experiments.export.exporter import export
 
-            print(export(typed.ckpt_path, typed.format, typed.output, typed.trust))
+            say(export(typed.ckpt_path, typed.format, typed.output, typed.trust))
 
     return answer(["export", *words], do)

@@ -48,8 +48,7 @@ def floor(words: list[str]) -> int:
     def fit(words: list[str], command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
             raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[sklearn]'")
-        from rich.console import Console
-
+        from experiments.console import Console
         from experiments.floor.fit_floor import fit_floor
 
         seen: list[dict[str, str]] = []

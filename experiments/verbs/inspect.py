@@ -1,7 +1,7 @@
 """``evenhand inspect``: a look at the data and their split before anything is trained."""
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +10,7 @@ from datamodules.inspection.inspection import inspect as look
 from datamodules.splitting.splits import PARTS
 from experiments.cli.entry_point import answer
 from experiments.cli.lightning_cli import DataCLI
+from experiments.console import Console
 
 HELP = """usage: evenhand inspect [-c FILE] [--data CLASS] [--data.SETTING VALUE ...]
 

@@ -56,7 +56,8 @@ def predict(words: list[str]) -> int:
     def do(words: list[str], command: list[str], allowed: list[str]) -> None:
         from experiments.inference.predict_file import predict_file
         from experiments.inference.predictor import load
+        from experiments.terminal import say
 
-        print(predict_file(load(typed.ckpt_path, typed.device, typed.trust), typed.input, typed.output))
+        say(predict_file(load(typed.ckpt_path, typed.device, typed.trust), typed.input, typed.output))
 
     return answer(["predict", *words], do)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from multiprocessing import Pipe
 
+from experiments.terminal import say
+
 HELP = """usage: evenhand serve --ckpt_path RUN [--port 8000]
 
 Answer requests for predictions by HTTP, on LitServe, with a trained run and nothing else. The address that is printed
@@ -64,7 +66,7 @@ def serve(words: list[str]) -> int:
         from experiments.serve.server import ServeError, serve_until_stopped
         from experiments.serve.server_settings import Settings
     except ModuleNotFoundError as error:
-        print(f"error: evenhand serve needs {error.name}; pip install 'evenhand[serve]'", file=sys.stderr)
+        say(f"error: evenhand serve needs {error.name}; pip install 'evenhand[serve]'", sys.stderr)
         raise SystemExit(2) from error
     asked, told = Pipe(duplex=False)
     settings = Settings(
@@ -73,7 +75,7 @@ def serve(words: list[str]) -> int:
     try:
         serve_until_stopped(settings, asked, typed.host, typed.port, typed.max_body_mib)
     except ServeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         raise SystemExit(2) from error
     return 0
 

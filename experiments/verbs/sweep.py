@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from experiments.terminal import say
 from lit_models.errors import ConfigError
 
 EXAMPLE = """\
@@ -92,5 +93,5 @@ def sweep(words: list[str]) -> int:
 
         return search(options)
     except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         raise SystemExit(2) from error

@@ -107,7 +107,7 @@ def test_series_texts_and_images_from_memory(fit: Fit, tmp_path: Path) -> None:
 
 def test_rows_of_a_data_module_of_ones_own(fit: Fit, tmp_path: Path) -> None:
     record = fit("--data", "Tiny", *QUICKLY, "--model.class_weights", "true")
-    tiny = load(record["path"], packages=["tiny_package"])
+    tiny = load(record["path"], trust=["tiny_package"])
     recorded = polars.read_parquet(record["path"] / "predictions.parquet")
     x = torch.linspace(-1, 1, 60).unsqueeze(1) * torch.tensor([[1.0, 2.0, -1.0, 0.5]])
     got = tiny.predict(x[recorded["row"].to_list()].numpy())
@@ -130,7 +130,7 @@ def test_what_is_no_run_is_refused(fit: Fit, tmp_path: Path) -> None:
             load(tmp_path / "less.ckpt")
     named = whole["evenhand_config"].replace("lit_models.LitMLP", "os.system")
     torch.save(whole | {"evenhand_config": named}, tmp_path / "other.ckpt")
-    with pytest.raises(ConfigError, match="not allowed"):
+    with pytest.raises(ConfigError, match="of no trusted package"):
         load(tmp_path / "other.ckpt")
 
 
@@ -186,4 +186,4 @@ def test_nothing_of_the_run_but_its_checkpoint_is_read(fit: Fit, tmp_path: Path)
     record = fit("--data", "Tiny", *QUICKLY)
     alone = shutil.copy(record["path"] / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     shutil.rmtree(record["path"])
-    assert len(load(alone, packages=["tiny_package"]).predict(numpy.zeros((3, 4)))) == 3
+    assert len(load(alone, trust=["tiny_package"]).predict(numpy.zeros((3, 4)))) == 3

@@ -8,6 +8,7 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from experiments import safe_yaml
 from experiments.run.checkpoints.checkpoint_io import read
 from experiments.run.record.run_directory import RunDirectory
 from lit_models import ConfigError, LitModel
@@ -70,11 +71,13 @@ def config_in(path: str, for_fit: bool) -> str:
         ConfigError: For a file that is no checkpoint, or not one of ours.
     """
     try:
-        config = yaml.safe_load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
+        config = safe_yaml.load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
     except KeyError as error:
         raise ConfigError(f"--ckpt_path {path} has no configuration of ours; name a checkpoint of a run") from error
     except ConfigError as error:
         raise ConfigError(f"--ckpt_path: {error}") from error
+    except safe_yaml.UnsafeYaml as error:
+        raise ConfigError(f"--ckpt_path {path} has a configuration that is refused: {error}") from error
     except (yaml.YAMLError, AttributeError) as error:
         raise ConfigError(f"--ckpt_path {path} has a configuration that is no YAML") from error
     if not isinstance(config, dict) or not isinstance(config.get("trainer"), dict):

@@ -6,7 +6,6 @@ Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file where the 
 import io
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.types import _PATH
 
+from experiments.checked_zip import check
 from experiments.exit_codes import SaveError
+from experiments.terminal import say
 from lit_models import ConfigError
 
 HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
@@ -76,10 +77,7 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: For a file that is missing, damaged, or holds anything but plain data and tensors.
     """
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load itself does not look at the checksums
-            damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"{damaged} is damaged")
+        check(path)  # torch.load itself does not look at the checksums
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError as error:
         raise ConfigError(f"there is no checkpoint {path}") from error
@@ -109,7 +107,7 @@ def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda
             if reason is None:
                 return path
             reason = f"{path} {reason}"
-        print(f"{reason}; looking for an older one", file=sys.stderr)
+        say(f"{reason}; looking for an older one", sys.stderr)
     return None
 
 

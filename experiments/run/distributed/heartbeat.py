@@ -15,6 +15,7 @@ from lightning.pytorch.strategies.launchers import subprocess_script
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from experiments.exit_codes import RankDied
+from experiments.terminal import say
 
 
 def install() -> None:
@@ -164,7 +165,7 @@ def leave(lost: RankDied, children: Sequence[Any] = ()) -> None:
     for child in children:
         child.kill()
     if not lost.silent:
-        print(f"error: {lost}", file=sys.stderr, flush=True)
+        say(f"error: {lost}", sys.stderr)
     _exit(lost.code)
 
 

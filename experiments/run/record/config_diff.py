@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse._util import import_object
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from experiments import safe_yaml
+from experiments.console import Console
 from lit_models import ConfigError
 
 
@@ -71,7 +71,7 @@ class Changes:
     @classmethod
     def between(cls, before: str, now: str, allowed: Iterable[str] = ()) -> "Changes":
         """Those from one configuration, YAML text, to another; see ``is_added`` for what is none."""
-        old, new = flat(yaml.safe_load(before)), flat(yaml.safe_load(now))
+        old, new = flat(safe_yaml.load(before)), flat(safe_yaml.load(now))
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         kept = [name for name in names if not _under(name, OF_ONE_RUN) and not is_added(name, old, new)]
         short = tuple(name.replace(".init_args", "") for name in allowed)

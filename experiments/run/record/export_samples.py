@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from datamodules import DataError, DataModule
+from datamodules.regular_file import check_regular
 
 FILE = "test_rows.safetensors"
 
@@ -42,6 +43,7 @@ def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
     """
     if not (folder / FILE).is_file():
         return None
+    check_regular(folder / FILE)
     try:
         return load_file(folder / FILE)
     except (OSError, SafetensorError) as error:

@@ -29,6 +29,7 @@ from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_co
 from experiments.run.record.summary import heading
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.resume.exact_state import KEY as RESUME
+from experiments.terminal import say
 from lit_models import LitModel
 from lit_models.metrics.evaluation import Evaluation
 
@@ -94,7 +95,7 @@ class RunRecord(Callback):
             self._write()
             said = (heading(self.content, self.directory), in_words(self.content["step"]), *self.content["notes"])
             slowly = slowly_computed(str(trainer.precision), trainer.strategy.root_device)
-            print("\n".join((*said, *slowly)), flush=True)
+            say("\n".join((*said, *slowly)))
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:
@@ -178,7 +179,7 @@ class RunRecord(Callback):
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
         notes = write_figures(writer, model.task, data, evaluation, trainer.global_step)
         if notes:
-            print("\n".join(notes), flush=True)
+            say("\n".join(notes))
             self.content["notes"] += notes
             self._write()
 

@@ -6,6 +6,12 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from datamodules.regular_file import check_regular
+from experiments.safe_yaml import check_text, read_text
+from lit_models.errors import ConfigError
+
 AUTO_PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
 """What ``--trainer.precision auto`` may have become in a run's configuration."""
 
@@ -14,18 +20,45 @@ def read_record(path: Path) -> dict[str, Any]:
     """A run's record; NaN stands for a metric that is undefined there.
 
     A run whose process is gone from this machine reads ``interrupted``: it was killed, and could not say so itself.
+
+    Raises:
+        OSError: For a record that is missing or cannot be read.
+        ConfigError: For one that is damaged.
     """
-    content: dict[str, Any] = json.loads((path / "record.json").read_text())
-    process = content.get("process", {})
+    content = _content(path / "record.json")
+    process = content.get("process")
+    process = process if isinstance(process, dict) else {}
     ours = content.get("status") == "running" and process.get("host") == platform.node()
-    if ours and _began(process["pid"]) != process["began"]:
+    if ours and (not isinstance(process.get("pid"), int) or _began(process["pid"]) != process.get("began")):
         content["status"] = "interrupted"
     return content
 
 
+def _content(file: Path) -> dict[str, Any]:
+    check_regular(file)
+    try:
+        content = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is damaged: {error}; restore it, or train the run again") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file} is damaged: it holds no record; restore it, or train the run again")
+    return content
+
+
 def config_of(path: Path) -> str:
-    """The configuration with which a run was last started, YAML text."""
-    return config_files(path)[-1].read_text()
+    """The configuration with which a run was last started, YAML text.
+
+    Raises:
+        OSError: For a configuration that is missing or cannot be read.
+        ConfigError: For one that is no YAML in UTF-8, or beyond the limits of ``safe_yaml``.
+    """
+    file = config_files(path)[-1]
+    text = read_text(file)
+    try:
+        check_text(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} is no configuration of a run: {error}; restore it, or train again") from error
+    return text
 
 
 def config_files(path: Path) -> list[Path]:

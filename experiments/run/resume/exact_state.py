@@ -19,6 +19,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 
 from experiments.run.checkpoints.loop_state import batches, can_go_on, epochs, place
+from experiments.terminal import say
 
 AT_EPOCH_START = (GradientAccumulationScheduler, StochasticWeightAveraging)
 """Callbacks that set up the Trainer where an epoch starts, which one that is resumed inside does not do again."""
@@ -74,7 +75,7 @@ class Resume(Callback):
             self.loaded = checkpoint.get(KEY)
             self._restored = self.loaded is None
             if trainer.is_global_zero and (reason := inexact(checkpoint)):
-                print(f"{trainer.ckpt_path} {reason}; what follows is no exact continuation", file=sys.stderr)
+                say(f"{trainer.ckpt_path} {reason}; what follows is no exact continuation", sys.stderr)
             before = (self.loaded or {}).get("accumulate", trainer.accumulate_grad_batches)
             planned = any(isinstance(one, GradientAccumulationScheduler) for one in cast(Any, trainer).callbacks)
             if before != trainer.accumulate_grad_batches and not planned:

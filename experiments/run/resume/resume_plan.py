@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import yaml
 from jsonargparse import Namespace
 
+from experiments import safe_yaml
 from experiments.run.checkpoints.best_checkpoint import config_in
 from experiments.run.checkpoints.checkpoint_io import newest
 from experiments.run.record.config_diff import Changes, Start
@@ -42,12 +42,14 @@ def decide(directory: RunDirectory, config: Namespace, text: str, allowed: list[
 
 def _check_unfinished(directory: RunDirectory, config: Namespace) -> None:
     record = read_record(directory.path)
+    if not {"status", "started"} <= record.keys():
+        raise ConfigError(f"{directory.path / 'record.json'} is damaged; restore it, or choose another --run")
     if record["status"] == "running":
         raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
     if record["status"] != "finished":
         return
     epochs, limit = record.get("epochs", 0), config.trainer.max_epochs
-    planned = yaml.safe_load(config_of(directory.path))["trainer"]["max_epochs"]
+    planned = safe_yaml.load(config_of(directory.path))["trainer"]["max_epochs"]
     stopped_early = planned is not None and planned > epochs
     if stopped_early or limit is None or 0 <= limit <= epochs:
         advice = "" if stopped_early else "extend it with a larger --trainer.max_epochs, or "

@@ -1,0 +1,123 @@
+"""Which classes of an allowed package a class path may name: those that are made for it, and read nothing when made.
+
+An allowed package is not an allowed class. A function of it may unpickle a file, as Lightning's
+``_load_from_checkpoint`` does, and so may a constructor. jsonargparse itself checks that a class fits the argument.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from jsonargparse import _util
+from jsonargparse._common import ImportDenied
+
+from lit_models.errors import ConfigError
+
+READING = {
+    "torchmetrics.audio.dnsmos.DeepNoiseSuppressionMeanOpinionScore": "downloads a network",
+    "torchmetrics.audio.nisqa.NonIntrusiveSpeechQualityAssessment": "downloads and unpickles a network",
+    "torchmetrics.functional.image.dists.DISTSNetwork": "unpickles a network",
+    "torchmetrics.image.arniqa.ARNIQA": "downloads a network",
+    "torchmetrics.image.dists.DeepImageStructureAndTextureSimilarity": "unpickles a network",
+    "torchmetrics.image.fid.FrechetInceptionDistance": "unpickles a network from a file that an argument names",
+    "torchmetrics.image.fid.NoTrainInceptionV3": "unpickles a network from a file that an argument names",
+    "torchmetrics.image.inception.InceptionScore": "downloads a network",
+    "torchmetrics.image.kid.KernelInceptionDistance": "downloads a network",
+    "torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity": "unpickles a network",
+    "torchmetrics.image.mifid.MemorizationInformedFrechetInceptionDistance": "downloads a network",
+    "torchmetrics.image.perceptual_path_length.PerceptualPathLength": "unpickles a network",
+    "torchmetrics.multimodal.clip_iqa.CLIPImageQualityAssessment": "loads a network that an argument names",
+    "torchmetrics.multimodal.clip_score.CLIPScore": "loads a network that an argument names",
+    "torchmetrics.text.bert.BERTScore": "loads a network that an argument names",
+    "torchmetrics.text.infolm.InfoLM": "loads a network that an argument names",
+    "torchmetrics.text.rouge.ROUGEScore": "downloads a tokenizer",
+}
+"""Classes of allowed packages that only ``--trust`` allows, with the reason.
+
+Loggers and strategies are not among them. A test searches the installed versions for more of the kind.
+"""
+
+
+FUNCTIONS = ("lightning.pytorch.callbacks.finetuning.multiplicative", "torch.nn.functional.relu")
+"""Functions that a configuration may name: defaults of arguments, which stand in the configurations that runs keep."""
+
+
+@lru_cache(maxsize=1)
+def bases() -> tuple[type, ...]:
+    """The base classes that arguments of fit name, and two dataclasses of ours, which are arguments themselves."""
+    from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment, Precision
+    from lightning.pytorch import Callback
+    from lightning.pytorch.accelerators import Accelerator
+    from lightning.pytorch.loggers import Logger
+    from lightning.pytorch.plugins import LayerSync
+    from lightning.pytorch.profilers import Profiler
+    from lightning.pytorch.strategies import Strategy
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from datamodules import Augment, DataModule
+    from lit_models.schedules import Schedule
+
+    plugins = (CheckpointIO, ClusterEnvironment, LayerSync, Precision)
+    # a metric, a LightningModule and a loss are an nn.Module
+    classes = (nn.Module, Optimizer, LRScheduler, DataModule, Callback, Logger, Strategy, Profiler, Accelerator)
+    return (*classes, *plugins, Schedule, Augment)
+
+
+def refusal(value: Any) -> str | None:
+    """Returns why only ``--trust`` allows an object of an allowed package, or None if it may be named."""
+    if _path(value) in FUNCTIONS:
+        return None
+    if not isinstance(value, type):
+        return "it is not a class"
+    if any(name.startswith("_") for name in value.__qualname__.split(".")):
+        return "its name is private"
+    if not issubclass(value, bases()):
+        return (
+            "it is no optimizer, scheduler, callback, module, metric, logger, strategy, profiler, plugin or data module"
+        )
+    return f"it {READING[_path(value)]}" if _path(value) in READING else None
+
+
+def import_class(path: str) -> Any:
+    """Import what a class path of a checkpoint or an artefact names, by the same rules.
+
+    Raises:
+        ConfigError: For a class that is not allowed.
+    """
+    try:
+        return _util.import_object(path)
+    except ImportDenied as error:
+        raise ConfigError(
+            f"the class {path} is of no trusted package; name its package with --trust, or trust= in Python"
+        ) from error
+
+
+def install(trusted: set[str]) -> None:
+    """Have jsonargparse check every object that a configuration names; idempotent.
+
+    Args:
+        trusted: Packages and classes that the user trusts; the set is read at each check.
+    """
+    paths_of = getattr(_util.canonical_import_paths, "unchecked", _util.canonical_import_paths)
+
+    def canonical_import_paths(value: Any) -> set[str]:
+        """The places where the object is defined, as jsonargparse finds them right after it was imported."""
+        paths: set[str] = paths_of(value)
+        reason = refusal(value)
+        if reason is not None and not any(_is_below(path, trusted) for path in paths):
+            path = _path(value)
+            raise ImportDenied(f"Importing '{path}' is not allowed, since {reason}.")
+        return paths
+
+    canonical_import_paths.unchecked = paths_of  # type: ignore[attr-defined]
+    _util.canonical_import_paths = canonical_import_paths  # type: ignore[assignment]
+
+
+def _path(value: Any) -> str:
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    return f"{module}.{name}" if module and name else type(value).__qualname__
+
+
+def _is_below(path: str, packages: set[str]) -> bool:
+    return any(f"{path}.".startswith(f"{package}.") for package in packages)
