@@ -6,18 +6,18 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.in_memory import InMemoryData
 from datamodules.raw_data import Rows
 
 
-class MNIST1D(DataModule):
+class MNIST1D(InMemoryData):
     """5,000 series of 40 steps in 10 classes, made by the ``mnist1d`` package with its published seed.
 
     Args:
         pooled: Split all rows by ``ratios``, instead of testing on the official 1,000 test rows.
         shuffle_seq: Put the 40 steps into another order, the same in all series: neighbours then say nothing.
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
     """
 
     task = "multiclass"

@@ -6,17 +6,17 @@ from typing import Any
 import polars
 import torch
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.in_memory import InMemoryData
 from datamodules.raw_data import Rows
 from datamodules.tables.frame_data import FrameData
 
 
-class Digits(DataModule):
+class Digits(InMemoryData):
     """1,797 handwritten digits of 8 x 8 pixels from 0 to 16 (Alpaydin & Kaynak 1998, the test part alone).
 
     Args:
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
         DataError: Without scikit-learn.

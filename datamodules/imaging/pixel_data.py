@@ -8,12 +8,12 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
 from datamodules.imaging.augmentation import Augment
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_batches import ImageBatches
 from datamodules.imaging.inputs import ImageInputs
 from datamodules.imaging.pixel_statistics import count_levels, learn_levels
+from datamodules.in_memory import InMemoryData
 from datamodules.loading.base_loader import Transform
 from datamodules.loading.device_placement import placed
 from datamodules.loading.global_batch import device_of
@@ -25,14 +25,14 @@ BLOCK_ROWS = 256
 """Images that are summed at a time: torch makes eight bytes of each."""
 
 
-class PixelData(DataModule):
+class PixelData(InMemoryData):
     """Images of one size, one byte a pixel and channel, which a subclass gives to ``take`` in its constructor.
 
     They stay bytes: each batch is normalized on its way to the model, by each channel's statistics over the train rows.
 
     Args:
         augment: Random changes of training batches, see ``Augment``.
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
     """
 
     modality = "image"

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Place = Literal["auto", "cpu"]
+DeviceOption = Literal["auto", "cpu"]
 """auto: on the device that trains, where there is room; cpu: in the computer's memory."""
 
 SHARE = 0.5
@@ -17,10 +17,10 @@ def free_memory(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
 
 
-def placed(tensors: dict[str, Tensor], place: Place, device: torch.device) -> dict[str, Tensor]:
+def placed(tensors: dict[str, Tensor], option: DeviceOption, device: torch.device) -> dict[str, Tensor]:
     """Columns on the device where they may and fit, all of them or none."""
     size = sum(column.nbytes for column in tensors.values())
-    if place == "cpu" or device.type == "cpu" or size > SHARE * free_memory(device):
+    if option == "cpu" or device.type == "cpu" or size > SHARE * free_memory(device):
         return tensors
     return {name: column.to(device) for name, column in tensors.items()}
 

@@ -7,8 +7,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.in_memory import InMemoryData
 from datamodules.raw_data import Rows, first_copies, valid
 from datamodules.sequences.inputs import SeriesInputs, filled
 from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
@@ -17,7 +17,7 @@ from datamodules.splitting.splits import Split
 from datamodules.tables.targets import Target, check_train_targets, read_target
 
 
-class SequenceData(DataModule):
+class SequenceData(InMemoryData):
     """Series of equal or unequal lengths, which a subclass gives to ``take`` in its constructor.
 
     A row has as many steps as the longest train row: shorter ones are padded at their end, longer ones of the other
@@ -32,7 +32,7 @@ class SequenceData(DataModule):
         window: Cut series into rows of so many steps. A series that is shorter is one shorter row; what is left at the
             end of a longer one and fills no window is left out.
         stride: Steps from the start of a window to that of the next; those of a window where it is left out.
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
         DataError: For settings or data that cannot be used.

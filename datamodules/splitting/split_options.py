@@ -27,51 +27,51 @@ Duplicates = Literal["keep-together", "drop", "ignore"]
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """What was said about the split.
+    """Options of the split.
 
     Args:
-        ratios: Shares of train, val and test.
+        ratios: Fractions of train, val and test.
         seed: The split seed.
-        group: Column whose equal values stay in one part.
+        group: Column whose equal values stay in one split.
+        split_column: Column of the words train, val and test.
+        folds: Number of folds, one of which is the test split.
+        fold: Index of that fold, from 0.
         time: Column by whose order train comes before val before test.
-        split_column: Column that says train, val or test.
-        folds: Number of folds, one of which is the test part.
-        fold: Which one, from 0.
-        duplicates: What happens to exact copies of a row.
+        duplicates: Treatment of exact copies of a row.
 
     Raises:
-        DataError: For settings that exclude each other.
+        DataError: For options that exclude each other.
     """
 
     ratios: tuple[float, float, float]
     seed: int
     group: str | None
-    time: str | None
     split_column: str | None
     folds: int | None
     fold: int
-    duplicates: Duplicates
+    time: str | None = None
+    duplicates: Duplicates = "keep-together"
 
     def __post_init__(self) -> None:
-        """Refuse two settings that would both decide."""
-        said = self._said
-        if len(said) > 1 and said != ["group", "folds"]:
-            raise DataError(f"--data.{said[0]} and --data.{said[1]} both decide the split; leave one out")
+        """Raises ``DataError`` for two options that both decide the split."""
+        options = self._options
+        if len(options) > 1 and options != ["group", "folds"]:
+            raise DataError(f"--data.{options[0]} and --data.{options[1]} both decide the split; leave one out")
         if self.fold and self.folds is None:
             raise DataError("--data.fold is one of --data.folds, which is missing")
 
     @property
-    def way(self) -> str | None:
-        """The setting that decides the split, None for chance alone."""
-        return self._said[0] if self._said else None
+    def option(self) -> str | None:
+        """The option that decides the split; None for a random split."""
+        return self._options[0] if self._options else None
 
     @property
     def columns(self) -> list[str]:
-        """Columns that steer the split and are no inputs."""
+        """Columns that the split depends on, which are no inputs."""
         return [name for name in (self.group, self.time, self.split_column) if name is not None]
 
     @property
-    def _said(self) -> list[str]:
+    def _options(self) -> list[str]:
         return [name for name in ("group", "time", "split_column", "folds") if getattr(self, name) is not None]
 
 
@@ -130,7 +130,7 @@ def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[s
     Raises:
         DataError: Where it cannot be made.
     """
-    if rows.test is not None and settings.way is not None:
+    if rows.test is not None and settings.option is not None:
         raise DataError(
             "these data come with a test part; to split all rows another way, leave it out with --data.pooled true, "
             "or without --data.test_path"

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
-from datamodules.streaming.hash_split import Dealing
+from datamodules.streaming.hash_split import HashSplit
 from datamodules.streaming.npy_file import DiskArray
 from datamodules.streaming.stream_data import StreamData
-from datamodules.streaming.streaming_statistics import Learner, floating
+from datamodules.streaming.streaming_statistics import RunningStatistics, floating
 from datamodules.types import Modality, TaskName
 
 MODALITIES: dict[int, Modality] = {2: "table", 3: "series", 4: "image"}
@@ -52,7 +52,7 @@ class StreamedArrays(StreamData):
         classes = 2 if self.task == "binary" else self.num_outputs
         self.class_names = () if self.task == "regression" else tuple(map(str, range(classes)))
         digest = hashlib.sha256(f"{x.digest()}{y.digest()}".encode()).hexdigest()
-        self.take({"x": x, "y": y}, Dealing(len(x), self.split_settings, None, None, False), digest)
+        self.take({"x": x, "y": y}, HashSplit(len(x), self.split_settings, None, None, False), digest)
 
     def encode(self, rows: Batch) -> Batch:
         """The rows as they are; whole numbers as class indices or labels."""
@@ -62,12 +62,12 @@ class StreamedArrays(StreamData):
             "y": rows["y"].double() if self.task == "regression" else rows["y"].long(),
         }
 
-    def take_over(self, learned: Learner) -> None:
+    def set_statistics(self, learned: RunningStatistics) -> None:
         """Set the statistics; missing and infinite numbers are refused, since nothing says what they should be."""
         moments = learned.inputs
         if not (torch.equal(moments.count, torch.full_like(moments.count, learned.rows)) and _finite(moments.mean)):
             raise DataError(f"{self.path} has NaN or infinite values in train rows; fill them in")
-        super().take_over(learned)
+        super().set_statistics(learned)
 
 
 def _finite(values: Tensor) -> bool:

@@ -11,11 +11,11 @@ from torch import Tensor
 from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
-from datamodules.streaming.hash_split import Dealing, Given
+from datamodules.streaming.hash_split import HashSplit, SplitFiles
 from datamodules.streaming.parquet_cache import Converted, Wanted, convert, types_of
 from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.streaming.stream_data import StreamData
-from datamodules.streaming.streaming_statistics import Learner, normalizer
+from datamodules.streaming.streaming_statistics import RunningStatistics, normalizer
 from datamodules.tables.cell_types import stored
 from datamodules.tables.columns import Columns, ColumnType
 from datamodules.tables.encoding import Encoding
@@ -81,14 +81,14 @@ class StreamedTable(StreamData):
         keys = made.arrays.pop("keys", None)
         rows = len(made.arrays["y"])
         has_val = bool(made.about["has_val"]) or val_path is not None
-        self.take(made.arrays, Dealing(rows, settings, given, keys, has_val), made.about["digest"])
+        self.take(made.arrays, HashSplit(rows, settings, given, keys, has_val), made.about["digest"])
         self.encoding = Encoding({}, {})
         if self.sizes:
-            self._learn_now()  # how many categories there are is a fact
+            self._learn_statistics()  # how many categories there are is a fact
 
     def unprepared(self, index: Tensor) -> Batch:
         """Numbers, NaN where missing, and category indices."""
-        return self.inputs.unprepared().tensors(self._columns(self.dealt.at(index)), torch.arange(len(index)))
+        return self.inputs.unprepared().tensors(self._columns(self.partitioned.at(index)), torch.arange(len(index)))
 
     @property
     def inputs(self) -> TableInputs:
@@ -103,7 +103,7 @@ class StreamedTable(StreamData):
         batch = {"x": self.encoding.numbers(columns, every), "y": rows["y"], "row": rows["row"]}
         return {**batch, "categories": self.encoding.indices(columns, every)} if self.sizes else batch
 
-    def take_over(self, learned: Learner) -> None:
+    def set_statistics(self, learned: RunningStatistics) -> None:
         """Medians, categories and statistics; a missing number counts as its column's median."""
         moments, numbers = learned.inputs, learned.sample["x"]
         names = [*self.number_names, *self.levels]
@@ -174,7 +174,7 @@ class StreamedTable(StreamData):
         )
 
 
-def _files(path: str, val_path: str | None, test_path: str | None) -> tuple[list[ParquetFiles], Given | None]:
+def _files(path: str, val_path: str | None, test_path: str | None) -> tuple[list[ParquetFiles], SplitFiles | None]:
     """The files of train, val and test, as far as there are, and where the rows of the last two begin."""
     if val_path is not None and test_path is None:
         raise DataError("--data.val_path alone is no split; add the test part's files with --data.test_path")
@@ -186,4 +186,4 @@ def _files(path: str, val_path: str | None, test_path: str | None) -> tuple[list
     if test_path is None:
         return files, None
     train, *val, _ = (sum(one.rows) for one in files)
-    return files, Given(train, train + sum(val))
+    return files, SplitFiles(train, train + sum(val))

@@ -9,7 +9,7 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
+from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer
 from datamodules.raw_data import Rows, digest, first_equal
 from datamodules.tables.columns import Columns, ColumnType, read_columns
@@ -21,7 +21,7 @@ from datamodules.tables.targets import Target, check_train_targets, read_target
 from datamodules.types import TaskName
 
 
-class FrameData(DataModule):
+class FrameData(InMemoryData):
     """A table in a polars frame, which a subclass gives to ``take`` in its constructor.
 
     Missing numbers become the median and numbers are normalized; a category becomes its index, with one of its own for
@@ -30,7 +30,7 @@ class FrameData(DataModule):
     Args:
         types: What columns are, where it is not what they look like: numeric, categorical or date.
         drop: Column or columns that are no inputs, such as ids.
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
         DataError: For settings or data that cannot be used.

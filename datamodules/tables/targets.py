@@ -1,5 +1,6 @@
 """What is to be predicted: the target columns of a table, and the task that they look like."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy
@@ -98,22 +99,31 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
 
 
 def check_train_targets(target: Target, train: Tensor) -> None:
-    """Raise ``DataError`` where the train rows (their numbers) cannot teach a class or label, since none has it."""
-    y = target.y[train]
+    """Raises ``DataError`` if the train rows, by their ids, lack a class, or have a label in all rows or in none."""
     if target.task == "regression":
         return
-    if target.task == "multilabel":
-        constant = y.amin(dim=0) == y.amax(dim=0)
-        if constant.any():
-            name = target.class_names[int(constant.nonzero()[0])]
-            raise DataError(f"label {name} is the same in all {len(y):,} train rows; choose another split or drop it")
-        return
-    seen = torch.bincount(y, minlength=len(target.class_names)) > 0
-    if not seen.all():
-        names = [name for name, there in zip(target.class_names, seen.tolist(), strict=True) if not there]
+    y, multilabel = target.y[train], target.task == "multilabel"
+    counts = y.sum(dim=0) if multilabel else torch.bincount(y, minlength=len(target.class_names))
+    check_train_counts(target.class_names, counts, len(y), multilabel)
+
+
+def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilabel: bool) -> None:
+    """Raises ``DataError`` if the train rows lack a class, or have a label in all rows or in none.
+
+    Args:
+        names: Of the classes or labels; none for regression.
+        counts: Train rows of each class, or with each label (K,).
+        rows: Number of train rows.
+        multilabel: Whether ``names`` are labels.
+    """
+    lacking = (counts == 0) | ((counts == rows) & multilabel)
+    without = [name for name, lacks in zip(names, lacking.tolist(), strict=True) if lacks]
+    if without and multilabel:
+        raise DataError(f"label {without[0]} is the same in all {rows:,} train rows; choose another split or drop it")
+    if without:
         raise DataError(
-            f"the train rows have no row of class {', '.join(names[:5])}{' ...' * (len(names) > 5)}, so that nothing "
-            "can be learned of it; choose another split or drop its rows"
+            f"the train rows have no row of class {', '.join(without[:5])}{' ...' * (len(without) > 5)}, so that "
+            "nothing can be learned of it; choose another split or drop its rows"
         )
 
 

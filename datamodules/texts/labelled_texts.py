@@ -8,8 +8,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError, check_names
+from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer, Statistics
 from datamodules.raw_data import Rows
 from datamodules.tables.read_table import MISSING
@@ -21,7 +21,7 @@ from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, lea
 from datamodules.types import TaskName
 
 
-class LabelledTexts(DataModule):
+class LabelledTexts(InMemoryData):
     """Texts in a polars frame, which a subclass gives to ``take`` in its constructor.
 
     A text becomes the ids of its tokens (T,), lower-cased: 0 is padding behind its end, 1 is a token that the train
@@ -32,7 +32,7 @@ class LabelledTexts(DataModule):
         max_vocab_size: Number of different tokens at most, padding and unknown included; the most frequent are kept.
         max_length: Tokens of a row at most; a longer text loses its end. T is that of the longest train row, if less.
         normalize: Ids are not normalized.
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
         DataError: For settings or data that cannot be used.

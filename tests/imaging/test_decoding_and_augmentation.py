@@ -231,7 +231,9 @@ def test_several_devices_draw_what_one_does(tmp_path: Path, monkeypatch: pytest.
     def epoch(world_size: int) -> dict[int, torch.Tensor]:
         drawn = {}
         for rank in range(world_size):
-            monkeypatch.setattr("datamodules.base.process_of", lambda trainer, rank=rank: (rank, world_size))
+            monkeypatch.setattr(
+                "datamodules.loading.global_batch.process_of", lambda trainer, rank=rank: (rank, world_size)
+            )
             for batch in data.train_dataloader():
                 drawn |= dict(zip(batch["row"].tolist(), batch["x"], strict=True))
         return drawn

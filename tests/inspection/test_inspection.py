@@ -11,7 +11,7 @@ from conftest import Fit
 from paths import REPOSITORY
 from tiny_data import small_data
 
-from datamodules import DataModule, TableData
+from datamodules import InMemoryData, TableData
 from datamodules.inspection import leakage
 from datamodules.inspection.inspection import Inspection, inspect
 from experiments.__main__ import main
@@ -116,7 +116,7 @@ def test_ids_and_groups_in_several_parts_are_named(tmp_path: Path) -> None:
 
 def test_a_length_that_knows_the_answer_is_named() -> None:
     y = torch.arange(90) % 3
-    data: DataModule = small_data(torch.randn(90, 2, 8), y)
+    data: InMemoryData = small_data(torch.randn(90, 2, 8), y)
     data.rows.lengths = 2 + 2 * y
     (said,) = inspect(data).suspicions
     assert said.startswith("length alone explains")

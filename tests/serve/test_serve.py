@@ -15,7 +15,7 @@ import numpy
 import polars
 import pytest
 from malformed import malformed
-from people import people
+from people_table import people
 from server_process import Server, free_port, same, serving, trained
 
 from experiments.inference import load

@@ -9,7 +9,7 @@ import polars
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from people import people
+from people_table import people
 from tiny_data import writer
 
 from datamodules import DataError

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars
 import pytest
 from conftest import Fit
-from people import people
+from people_table import people
 from tiny_data import writer
 
 from experiments.__main__ import main

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars
 import pytest
 from conftest import Fit
-from opinions import opinions
+from opinion_texts import opinions
 from tiny_data import writer
 
 from datamodules.bundled import wheels
