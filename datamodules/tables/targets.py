@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.tables.casting import encode, to_numbers
+from datamodules.tables.casting import check_complete, encode, to_numbers
 from datamodules.types import TaskName
 
 FEW = 20
@@ -43,12 +43,7 @@ def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target
         DataError: For missing targets, for values that do not fit the task, or where no task can be told.
     """
     for column in frame.iter_columns():
-        if column.null_count():
-            first = column.is_null().arg_max()
-            raise DataError(
-                f"target {column.name} is missing in {column.null_count():,} of {len(column):,} rows, the first of "
-                f"them row {first}; drop those rows from the file"
-            )
+        check_complete(column, "target")
     names = tuple(frame.columns)
     match task or infer_task(frame):
         case "regression":

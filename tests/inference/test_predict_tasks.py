@@ -10,7 +10,7 @@ import pytest
 from conftest import Fit
 from digit_images import digits, write_index
 from opinion_texts import opinions
-from test_predict import QUICKLY, Moved
+from test_predict_file import QUICKLY, Moved
 from wave_series import waves
 
 from experiments.__main__ import main
