@@ -1,4 +1,4 @@
-"""From row numbers to batches of normalized images."""
+"""Transform of row ids to batches of normalized images."""
 
 import torch
 from torch import Tensor
@@ -9,14 +9,12 @@ from datamodules.loading.base_loader import Batch
 
 
 class ImageBatches:
-    """Picks the images of a batch's rows, changes them at random where asked, and normalizes them.
-
-    The images themselves stay bytes, and what is made of them is made where they are.
+    """Selects the images of a batch's rows, augments and normalizes them, on the device of the images.
 
     Args:
         images: Bytes (N, C, H, W).
-        inputs: What normalizes them.
-        augment: Random changes; None for evaluation.
+        inputs: Preprocessing of images.
+        augment: Augmentation; None for evaluation.
     """
 
     def __init__(self, images: Tensor, inputs: ImageInputs, augment: Augment | None = None) -> None:
@@ -27,11 +25,11 @@ class ImageBatches:
 
     @property
     def device(self) -> torch.device:
-        """Where the images are."""
+        """Device of the images."""
         return self.images.device
 
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
-        """Add ``x`` (n, C, H, W) float32 to a batch with ``row`` (n,), by random numbers (n, draws)."""
+        """Adds ``x`` (n, C, H, W) float32 to a batch with ``row`` (n,), with random numbers (n, draws)."""
         x = self.images.index_select(0, batch["row"].to(self.images.device))
         if self.augment:
             x = self.augment(x, uniform.to(x.device))

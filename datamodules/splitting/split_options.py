@@ -1,4 +1,4 @@
-"""Which split is asked for, and making it."""
+"""Options of the split, and the split that they describe."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -22,7 +22,7 @@ from datamodules.splitting.splits import Split
 from datamodules.tables.casting import encode, to_days, to_numbers
 
 Duplicates = Literal["keep-together", "drop", "ignore"]
-"""Exact copies of a row: into one part, out of the data but for the first, or like any other row."""
+"""Exact copies of a row: kept in one split, dropped except the first, or split like any other row."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class SplitSettings:
 
 
 class Labels(NamedTuple):
-    """Classes to stratify by: their indices (N,) and names."""
+    """Classes of a stratified split: indices (N,) and names."""
 
     y: Tensor
     class_names: tuple[str, ...]
@@ -84,14 +84,14 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Splittable:
-    """What a split needs to know of N rows.
+    """N rows to be split.
 
     Args:
-        first: The first row that is an exact copy of each row, its own number where there is none before it, (N,).
-        labels: What to stratify by; None splits without regard to classes.
-        about: Columns that the settings may name.
-        val: Rows of a validation part that the data come with.
-        test: Rows of a test part that they come with.
+        first: Id of the first row that is equal to each row, which may be the row itself, (N,).
+        labels: Classes of a stratified split; None splits without regard to classes.
+        about: Columns that the options may name.
+        val: Row ids of a validation split that the data come with.
+        test: Row ids of a test split that they come with.
     """
 
     first: Tensor
@@ -100,14 +100,14 @@ class Splittable:
     val: Tensor | None = None
     test: Tensor | None = None
 
-    def column(self, what: str, name: str) -> polars.Series:
-        """The column that the setting ``what`` names.
+    def column(self, option: str, name: str) -> polars.Series:
+        """Returns the column that an option names.
 
         Raises:
-            DataError: Where there is none of the name, or it has missing values.
+            DataError: For a name that no column has, and for missing values.
         """
         about = polars.DataFrame() if self.about is None else self.about
-        check_names(what, [name], about.columns)
+        check_names(option, [name], about.columns)
         column = about[name]
         if column.null_count():
             raise DataError(
@@ -118,17 +118,17 @@ class Splittable:
 
 
 def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[str]]:
-    """Split rows.
+    """Splits rows.
 
     Args:
-        rows: What is known of them.
-        settings: What was asked for.
+        rows: The rows.
+        settings: Options of the split.
 
     Returns:
-        The split, and sentences about copies among the rows.
+        The split, and notes on copies among the rows.
 
     Raises:
-        DataError: Where it cannot be made.
+        DataError: For options that these rows do not allow.
     """
     if rows.test is not None and settings.option is not None:
         raise DataError(
@@ -182,7 +182,7 @@ def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> 
         part[rows] = number
     apart = int(((part != part[first]) & (part >= 0)).sum())
     done = {"keep-together": "kept in one part", "drop": "left out", "ignore": "split like any other row"}[duplicates]
-    told = f"exact copies of an earlier row: {copies:,} of {len(first):,} rows, {done}"
+    note = f"exact copies of an earlier row: {copies:,} of {len(first):,} rows, {done}"
     if apart and duplicates == "keep-together":
-        told += f" but for {apart:,}, whose part is given"
-    return [told]
+        note += f" but for {apart:,}, whose part is given"
+    return [note]

@@ -1,4 +1,4 @@
-"""What is to be predicted: the target columns of a table, and the task that they look like."""
+"""Target columns of a table, and the task that their values suggest."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,17 +13,17 @@ from datamodules.tables.casting import check_complete, encode, to_numbers
 from datamodules.types import TaskName
 
 FEW = 20
-"""So many different whole numbers are still taken for classes."""
+"""Largest number of different whole numbers that are taken for classes."""
 
 
 class Target(NamedTuple):
-    """A target and its facts.
+    """Target of a data set.
 
     Args:
         y: Class indices (N,), labels (N, L) or values (N, R).
-        task: What is asked.
-        num_outputs: Of the network.
-        class_names: The classes' or labels' names; none for regression.
+        task: Task.
+        num_outputs: Outputs of the network.
+        class_names: Names of the classes or labels; none for regression.
     """
 
     y: Tensor
@@ -33,14 +33,14 @@ class Target(NamedTuple):
 
 
 def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target:
-    """The target columns of a frame.
+    """Returns the target in a frame's columns.
 
     Args:
         frame: Target columns only, at least one.
-        task: What is asked; what the values look like where it is left out.
+        task: Task; inferred from the values by default.
 
     Raises:
-        DataError: For missing targets, for values that do not fit the task, or where no task can be told.
+        DataError: For missing targets, values that do not fit the task, or columns that suggest no task.
     """
     for column in frame.iter_columns():
         check_complete(column, "target")
@@ -68,7 +68,7 @@ def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target
 
 
 def infer_task(frame: polars.DataFrame) -> TaskName:
-    """What target columns without missing values look like.
+    """Infers the task from target columns without missing values.
 
     One column: two values are binary, text and up to 20 whole numbers multiclass, other numbers regression. Several:
     multilabel if all are 0 and 1, regression if all are numbers.
@@ -127,20 +127,20 @@ def _numbers(frame: polars.DataFrame) -> Tensor:
 
 
 def _different(column: polars.Series) -> polars.Series:
-    """The different values of a column, sorted."""
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars needs many times the column's memory
+    """Returns the different values of a column, sorted."""
+    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes many times the column's memory
         return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
     return column.unique().sort()
 
 
 def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
-    """Class indices and names, numbers in the order of numbers."""
+    """Returns class indices and names; numbers are in numeric order."""
     if not column.dtype.is_numeric():
         return encode(column)
     different = _different(column)
-    if column.dtype.is_integer() or column.dtype.is_float():  # here, too
+    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes more memory
         y = torch.from_numpy(numpy.searchsorted(different.to_numpy(), column.to_numpy()))
     else:
-        places = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
-        y = torch.tensor(places.to_numpy())
+        indices = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
+        y = torch.tensor(indices.to_numpy())
     return y, [str(value) for value in different]
