@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
 
 import numpy
 import polars
@@ -11,27 +10,10 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.tables.lazy_numbers import Numbers
 
 CELLS = 2**18
 """Numbers that are hashed at a time."""
-
-
-class Sliceable(Protocol):
-    """Protocol of a tensor, or of an object whose slices of rows are tensors."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the values."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape, rows first."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> Tensor: ...
 
 
 @dataclass
@@ -108,7 +90,7 @@ def first_equal(frame: polars.DataFrame) -> Tensor:
     return first
 
 
-def digest(*tensors: Sliceable) -> str:
+def digest(*tensors: Tensor | Numbers) -> str:
     """Returns SHA-256 of tensors, their types and shapes."""
     sha = hashlib.sha256()
     for tensor in tensors:

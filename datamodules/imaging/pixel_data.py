@@ -10,11 +10,10 @@ from torch import Tensor
 
 from datamodules.imaging.augmentation import Augment
 from datamodules.imaging.decoding import Channels
-from datamodules.imaging.image_batches import ImageBatches
 from datamodules.imaging.inputs import ImageInputs
 from datamodules.imaging.pixel_statistics import count_levels, learn_levels
 from datamodules.in_memory import InMemoryData
-from datamodules.loading.base_loader import Transform
+from datamodules.loading.base_loader import Batch, Transform
 from datamodules.loading.device_placement import placed
 from datamodules.loading.global_batch import device_of
 from datamodules.preprocessing.normalization import Normalizer, Quantiles
@@ -48,7 +47,6 @@ class PixelData(InMemoryData):
         self._placed: Tensor
         self._target: Target
         self._about: polars.DataFrame | None = None
-        self._sha = ""
 
     def take(
         self,
@@ -119,6 +117,30 @@ class PixelData(InMemoryData):
     def _check(self, rows: Rows) -> None:
         """No check: bytes are finite, and the reader checked the targets."""
 
-    def _data_digest(self) -> str:
-        self._sha = self._sha or super()._data_digest()  # asked for with every checkpoint
-        return self._sha
+
+class ImageBatches:
+    """Selects the images of a batch's rows, augments and normalizes them, on the device of the images.
+
+    Args:
+        images: Bytes (N, C, H, W).
+        inputs: Preprocessing of images.
+        augment: Augmentation; None for evaluation.
+    """
+
+    def __init__(self, images: Tensor, inputs: ImageInputs, augment: Augment | None = None) -> None:
+        self.images = images
+        self.inputs = inputs.on(images.device)
+        self.augment = augment
+        self.draws = augment.draws if augment else 0
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the images."""
+        return self.images.device
+
+    def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
+        """Adds ``x`` (n, C, H, W) float32 to a batch with ``row`` (n,), with random numbers (n, draws)."""
+        x = self.images.index_select(0, batch["row"].to(self.images.device))
+        if self.augment:
+            x = self.augment(x, uniform.to(x.device))
+        return {**self.inputs.tensors(x), **batch}

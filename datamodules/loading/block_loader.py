@@ -1,12 +1,12 @@
 """Loader of rows on disk: blocks in random order, rows shuffled within a buffer of many blocks."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from datamodules.loading.base_loader import Batch, Loader, Transform
+from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.epoch_order import generator
 
 
@@ -41,28 +41,11 @@ class BlockLoader(Loader):
     Args:
         blocks: The rows.
         buffer_rows: Rows of a buffer; it has as many blocks as reach them, at least one.
-        batch_size: As of every ``Loader``, like the arguments below.
-        shuffle: Whether to train on the rows; else they keep the order of the disk.
-        seed: Seed of the order.
-        rank: Rank of this process.
-        world_size: Number of processes.
-        transform: Transform of each batch.
-        accumulate: Pieces of a batch.
+        kwargs: Arguments of every ``Loader``.
     """
 
-    def __init__(
-        self,
-        blocks: Blocks,
-        buffer_rows: int,
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        transform: Transform | None = None,
-        accumulate: int = 1,
-    ) -> None:
-        super().__init__(batch_size, shuffle, seed, rank, world_size, transform, accumulate)
+    def __init__(self, blocks: Blocks, buffer_rows: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.blocks = blocks
         self.buffer_rows = buffer_rows
         self._num_rows = int(blocks.counts.sum())

@@ -5,12 +5,12 @@ Rows are selected by ``index_select``, which copies each as a whole: 42 microsec
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from datamodules.loading.base_loader import Batch, Loader, Transform
+from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.epoch_order import balanced_order, generator
 
 WINDOW_BYTES = 1 << 22
@@ -36,29 +36,15 @@ class TensorLoader(Loader):
     Args:
         tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. With ``lengths``, the
             last dimension of ``x`` is that of the longest row of the batch, over all processes.
-        batch_size: As of every ``Loader``, like the arguments below.
-        shuffle: Whether to train on the rows.
-        seed: Seed of the order.
-        rank: Rank of this process.
-        world_size: Number of processes.
+        batch_size: Rows of a batch over all processes.
         balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
-        transform: Transform of each batch.
-        accumulate: Pieces of a batch.
+        kwargs: Arguments of every ``Loader``.
     """
 
     def __init__(
-        self,
-        tensors: dict[str, Tensor],
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        balance: Tensor | None = None,
-        transform: Transform | None = None,
-        accumulate: int = 1,
+        self, tensors: dict[str, Tensor], batch_size: int, balance: Tensor | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(batch_size, shuffle, seed, rank, world_size, transform, accumulate)
+        super().__init__(batch_size, **kwargs)
         self.tensors = tensors
         self.balance = balance
 

@@ -53,7 +53,6 @@ class DiskArray:
             raise DataError(f"{path} is cut off: its header says {len(self):,} rows of {self.row_bytes:,} bytes")
 
     def __len__(self) -> int:
-        """Number of rows."""
         return int(self.shape[0])
 
     def read(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
@@ -104,11 +103,9 @@ class ArrayWriter:
         self._file.write(numpy.ascontiguousarray(piece, dtype=self._dtype).data)
 
     def __enter__(self) -> Self:
-        """Returns itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Syncs and closes the file."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -10,7 +10,7 @@ from datamodules.errors import DataError
 from datamodules.tables.parquet_file import ParquetFile
 
 PIECE_BYTES = 8 << 20
-"""About so many bytes of a file are read at a time."""
+"""About so many bytes of a file are in a piece."""
 
 
 class Piece(NamedTuple):
@@ -63,12 +63,7 @@ class ParquetFiles:
 
     def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
         """Yields some columns of all rows in order; missing values are null."""
-        size = max(1024, PIECE_BYTES // max(1, sum(_width(self.schema[name]) for name in columns)))
+        size = max(1024, PIECE_BYTES // self.files[0].row_bytes(columns))
         for file in self.files:
             for number, frame in enumerate(file.pieces(columns, size)):
                 yield Piece(frame, f"in {file.name}, counting from its row {number * size:,}")
-
-
-def _width(dtype: polars.DataType) -> int:
-    """Returns about how many bytes a value takes."""
-    return {polars.Int8: 1, polars.UInt8: 1, polars.Boolean: 1, polars.Float32: 4, polars.Int32: 4}.get(type(dtype), 8)

@@ -186,6 +186,7 @@ class StreamData(DataModule):
         blocks = SplitBlocks(self.partitioned, number, self._counts.blocks[number], self.finish)
         buffer_rows = self._buffer_rows if shuffle else self.partitioned.block_rows
         options = order_options(self.trainer, shuffle)
-        loader = BlockLoader(blocks, buffer_rows, batch_size, transform=self.transform(split), **options)
+        transform = self.transform(split)
+        loader = BlockLoader(blocks, buffer_rows, batch_size=batch_size, transform=transform, **options)
         loader.device = device_of(self.trainer)
         return loader

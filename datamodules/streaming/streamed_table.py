@@ -19,14 +19,14 @@ from datamodules.streaming.stream_data import StreamData
 from datamodules.streaming.streaming_statistics import RunningStatistics, normalizer
 from datamodules.tables.cell_types import stored
 from datamodules.tables.columns import Columns, ColumnType
+from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import Encoding, check_any_value
 from datamodules.tables.input_columns import inputs_among
-from datamodules.tables.inputs import TableInputs
 from datamodules.tables.read_table import MISSING
 from datamodules.types import TaskName
 
 
-class StreamedTable(StreamData):
+class StreamedTable(EncodedTable, StreamData):
     """Table in a Parquet file, or in a folder of them, with a row for each example, read from the disk in training.
 
     The first run converts the rows to arrays in the cache folder, of which any block is read without the others:
@@ -48,8 +48,6 @@ class StreamedTable(StreamData):
     Raises:
         DataError: For files, columns or options that cannot be used.
     """
-
-    modality = "table"
 
     def __init__(
         self,
@@ -88,12 +86,6 @@ class StreamedTable(StreamData):
     def unprepared(self, index: Tensor) -> Batch:
         """Returns the input tensors of rows, by their ids: numbers, NaN where missing, and category indices."""
         return self.inputs.unprepared().tensors(self._columns(self.partitioned.at(index)), torch.arange(len(index)))
-
-    @property
-    def inputs(self) -> TableInputs:
-        """Preprocessing: columns, medians, categories and statistics."""
-        assert self.statistics is not None
-        return TableInputs(self.statistics, self.encoding, self.kinds, self.missing)
 
     def encode(self, rows: Batch) -> Batch:
         """Returns a batch of numbers, the median where missing, and ``categories`` (n, C) if there are any."""
@@ -134,17 +126,6 @@ class StreamedTable(StreamData):
         }
         return polars.DataFrame({**numbers, **texts}, schema_overrides=dict.fromkeys(texts, polars.String))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns statistics, encoding and fingerprints."""
-        state = super().state_dict()
-        return {**state, "encoding": self.encoding.state_dict()} if state else {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Replaces statistics and encoding by those of a checkpoint."""
-        super().load_state_dict(state_dict)
-        if state_dict:
-            self._set_encoding(Encoding(**state_dict["encoding"]))
-
     def _set_attributes(self, cached: CachedArrays) -> None:
         self.number_names: list[str] = cached.about["numbers"]
         self.levels: dict[str, list[str]] = cached.about["levels"]
@@ -153,10 +134,6 @@ class StreamedTable(StreamData):
         self.task, self.num_outputs, self.class_names = target.task, target.num_outputs, tuple(target.class_names)
         self.input_shape = (len(self.number_names),)
         cached.arrays["x"] = cached.arrays.pop("numbers")
-
-    def _set_encoding(self, encoding: Encoding) -> None:
-        self.encoding = encoding
-        self.cardinalities = encoding.cardinalities
 
     def _columns(self, rows: Batch) -> Columns:
         codes = rows["codes"].long() if self.sizes else torch.empty(len(rows["row"]), 0, dtype=torch.int64)

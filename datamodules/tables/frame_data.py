@@ -13,15 +13,14 @@ from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer
 from datamodules.raw_data import Rows, digest, first_equal
 from datamodules.tables.columns import Columns, ColumnType, read_columns
-from datamodules.tables.encoding import Encoding, learn, learn_numbers
+from datamodules.tables.encoded_table import EncodedTable
+from datamodules.tables.encoding import learn, learn_numbers
 from datamodules.tables.input_columns import inputs_among
-from datamodules.tables.inputs import TableInputs
-from datamodules.tables.read_table import MISSING
 from datamodules.tables.targets import Target, check_train_targets, read_target
 from datamodules.types import TaskName
 
 
-class FrameData(InMemoryData):
+class FrameData(EncodedTable, InMemoryData):
     """Table in a polars frame, which a subclass passes to ``take`` in its constructor.
 
     Missing numbers become the median, and numbers are normalized. A category becomes its index; 0 is a category that no
@@ -36,8 +35,6 @@ class FrameData(InMemoryData):
         DataError: For options or data that cannot be used.
     """
 
-    modality = "table"
-
     def __init__(
         self,
         types: dict[str, ColumnType] | None = None,
@@ -47,9 +44,7 @@ class FrameData(InMemoryData):
         super().__init__(**kwargs)
         self.types = types or {}
         self.drop = [drop] if isinstance(drop, str) else drop or []
-        self.missing: Sequence[str] = MISSING
         self.columns: Columns
-        self.encoding: Encoding
         self._target: Target
 
     def take(
@@ -71,6 +66,7 @@ class FrameData(InMemoryData):
         """
         inputs = inputs_among(frame.columns, target, self.drop, self.types, self.split_settings)
         self.columns = read_columns(frame.select(inputs), self.types)
+        self.kinds = self.columns.kinds
         self._target = read_target(frame.select(target), task)
         _, self.task, self.num_outputs, self.class_names = self._target
         self.input_shape = (self.columns.numbers.shape[1],)
@@ -103,27 +99,6 @@ class FrameData(InMemoryData):
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns numbers, NaN where missing, and category indices of rows, by their ids."""
         return self.inputs.unprepared().tensors(self.columns, index)
-
-    @property
-    def inputs(self) -> TableInputs:
-        """Preprocessing: columns, medians, categories and statistics."""
-        assert self.statistics is not None
-        return TableInputs(self.statistics, self.encoding, self.columns.kinds, self.missing)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns split, statistics and encoding."""
-        state = super().state_dict()
-        return {**state, "encoding": self.encoding.state_dict()} if state else {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Replaces split, statistics and encoding by those of a checkpoint."""
-        super().load_state_dict(state_dict)
-        if state_dict:
-            self._set_encoding(Encoding(**state_dict["encoding"]))
-
-    def _set_encoding(self, encoding: Encoding) -> None:
-        self.encoding = encoding
-        self.cardinalities = encoding.cardinalities
 
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
         return self.inputs.tensors(self.columns, index)

@@ -67,7 +67,6 @@ class Vocabulary:
             raise DataError(f"the vocabulary cannot be read: {error}") from error
 
     def __len__(self) -> int:
-        """Returns the number of ids, with padding and unknown."""
         return self._tokenizer.get_vocab_size()
 
     def __eq__(self, other: object) -> bool:
