@@ -54,13 +54,13 @@ def test_batches_are_sliced_where_the_rows_are() -> None:
 def test_a_loader_of_each_part_is_told_where_its_batches_go(monkeypatch: pytest.MonkeyPatch) -> None:
     data = small_data(torch.randn(60, 4), torch.arange(60) % 3)
     data.setup("fit")
-    asked = []
-    monkeypatch.setattr(device_placement, "free_memory", lambda device: asked.append(device) or 10**6)
+    devices = []
+    monkeypatch.setattr(device_placement, "free_memory", lambda device: devices.append(device) or 10**6)
     monkeypatch.setattr("datamodules.in_memory.device_of", lambda trainer: META)
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         assert loader.device == META  # type: ignore[attr-defined]
         assert loader.tensors["x"].device == META  # type: ignore[attr-defined]
-    assert asked == [META] * 3
+    assert devices == [META] * 3
     data.device = "cpu"
     assert data.train_dataloader().tensors["x"].device.type == "cpu"  # type: ignore[attr-defined]
 

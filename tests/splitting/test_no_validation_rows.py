@@ -107,9 +107,9 @@ def test_the_best_epoch_is_that_of_the_lowest_train_loss(fit: Fit) -> None:
     ],
 )
 def test_what_watches_validation_rows_is_refused(words: str, who: str, refused: Callable[..., str]) -> None:
-    said = refused(*TINY, "--model", "LitLinear", *words.split())
-    assert who in said
-    assert "no row validates; let it watch train/loss, or give val a share in --data.ratios" in said
+    message = refused(*TINY, "--model", "LitLinear", *words.split())
+    assert who in message
+    assert "no row validates; let it watch train/loss, or give val a share in --data.ratios" in message
 
 
 def test_a_schedule_and_early_stopping_may_watch_the_train_loss(fit: Fit) -> None:
