@@ -35,9 +35,9 @@ class Table:
         if isinstance(source, polars.DataFrame):
             self.name, self.columns = name or "the frame", source.columns
             return
-        content = source if isinstance(source, bytes) else Path(source).absolute()
         self.name = name or str(source if isinstance(source, str | Path) else "the table")
         try:
+            content = source if isinstance(source, bytes) else _file_or_content(Path(source).absolute())
             is_parquet = _first_bytes(content) == MAGIC
             self._file = (ParquetFile if is_parquet else CsvFile)(content, self.name, missing)
         except OSError as error:
@@ -99,6 +99,10 @@ class Table:
             raise DataError(f"{self.name} cannot be read as a table: {first_line(error)}") from error
         except OSError as error:
             raise DataError(f"{self.name} cannot be read: {error.strerror or error}") from error
+
+
+def _file_or_content(path: Path) -> Path | bytes:
+    return path if path.is_file() else path.read_bytes()  # a pipe can be read only once
 
 
 def _first_bytes(content: bytes | Path) -> bytes:

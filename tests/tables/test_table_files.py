@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import polars
 import pytest
@@ -32,6 +34,8 @@ GOOD = "x,c,label\n" + "".join(f"{row},{'ab'[row % 2]},{'no' if row % 3 else 'ye
     [
         (GOOD + "1,2\n", "", ["ragged: line 42 has 2 fields and the header 3"]),
         (GOOD + "1,a,no,3\n", "", ["ragged: line 42 has 4 fields"]),
+        (GOOD + "1,a,no,3\n1,a\n", "", ["ragged: line 42 has 4 fields"]),  # with as many separators as it should have
+        (GOOD + "1,a,no\r1,a\n", "", ["ragged: line 43 has 2 fields"]),
         (GOOD.replace(",b,", ",é,").encode("latin1"), "", ["UTF-8", "line 3"]),
         (GOOD.encode("utf-16"), "", ["UTF-8"]),
         ("", "", ["is empty"]),
@@ -78,6 +82,15 @@ def test_a_missing_file_is_one_sentence(refused) -> None:
     message = refused("--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP")
     assert message.startswith("error: nowhere.csv cannot be read: No such file")
     assert "--data.path" in refused("--data", "TableData", "--data.target", "y", "--model", "LitMLP")
+
+
+def test_a_pipe_is_read_once(fit, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    thread = Thread(target=(tmp_path / "pipe").write_text, args=(GOOD,))
+    thread.start()
+    words = ["--data.path", str(tmp_path / "pipe"), "--data.target", "label", "--trainer.max_epochs", "1"]
+    assert sum(fit("--data", "TableData", *words, "--model", "LitLinear")["rows"].values()) == 40
+    thread.join()
 
 
 def test_a_column_of_lists_is_refused(refused, table) -> None:
