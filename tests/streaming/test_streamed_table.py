@@ -243,7 +243,8 @@ def test_blocks_give_every_row_once_resume_anywhere_and_are_shared_out(
     for batch, *parts in zip(whole, *shares, strict=False):
         dealt = sorted(itertools.chain(*parts))
         assert set(dealt) <= set(batch)
-        assert len({len(part) for part in parts}) == 1 if shuffle else dealt == batch
+        sizes = {len(part) for part in parts}
+        assert max(sizes) - min(sizes) <= 1 if shuffle else dealt == batch  # an only batch need not divide evenly
 
 
 def test_the_shuffling_is_as_good_as_it_says() -> None:
