@@ -81,19 +81,8 @@ def _among(some: Tensor, count: int) -> Tensor:
     return torch.zeros(count, dtype=torch.bool).index_fill(0, some, True)
 
 
-def split_at_random(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal) -> Split:
-    """Returns train, val and test as ``deal`` splits them."""
-    return Split(*deal(rows, ratios, seed))
-
-
 def split_fold(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal, folds: int, fold: int) -> Split:
-    """Makes one of ``folds`` equal folds the test split, and splits the rest into train and val in their proportion.
-
-    Raises:
-        DataError: For a fold that does not exist.
-    """
-    if folds < 2 or not 0 <= fold < folds:
-        raise DataError(f"folds are at least 2 and fold counts from 0 to folds - 1; they are {folds} and {fold}")
+    """Makes one of ``folds`` equal folds the test split, and splits the rest into train and val in their proportion."""
     parts = deal(rows, [1 / folds] * folds, seed)
     rest = torch.cat([part for index, part in enumerate(parts) if index != fold]).sort().values
     train, val = deal(rest, train_and_val(ratios), seed)

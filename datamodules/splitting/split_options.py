@@ -12,7 +12,6 @@ from datamodules.splitting.grouping import (
     Deal,
     deal_rows,
     deal_units,
-    split_at_random,
     split_by_time,
     split_fold,
     split_given,
@@ -53,12 +52,16 @@ class SplitSettings:
     duplicates: Duplicates = "keep-together"
 
     def __post_init__(self) -> None:
-        """Raises ``DataError`` for two options that both decide the split."""
+        """Raises ``DataError`` for two options that both decide the split, and for a fold that does not exist."""
         options = self._options
         if len(options) > 1 and options != ["group", "folds"]:
             raise DataError(f"--data.{options[0]} and --data.{options[1]} both decide the split; leave one out")
         if self.fold and self.folds is None:
             raise DataError("--data.fold is one of --data.folds, which is missing")
+        if self.folds is not None and (self.folds < 2 or not 0 <= self.fold < self.folds):
+            raise DataError(
+                f"folds are at least 2 and fold counts from 0 to folds - 1; they are {self.folds} and {self.fold}"
+            )
 
     @property
     def option(self) -> str | None:
@@ -171,7 +174,7 @@ def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) 
             for row in [] if given is None else given.tolist():
                 part[row] = name
         return split_given(kept, part, ratios, seed, deal)
-    return split_at_random(kept, ratios, seed, deal)
+    return Split(*deal(kept, ratios, seed))
 
 
 def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:

@@ -46,7 +46,7 @@ class HashSplit:
         has_val: Whether the column or the files contain validation rows.
 
     Raises:
-        DataError: For options that exclude each other, or a fold that does not exist.
+        DataError: For options that exclude each other.
     """
 
     def __init__(
@@ -54,9 +54,6 @@ class HashSplit:
     ) -> None:
         if files is not None and settings.option is not None:
             raise DataError("these data come with a test part; leave out --data.test_path to split them another way")
-        folds, fold = settings.folds, settings.fold
-        if folds is not None and (folds < 2 or not 0 <= fold < folds):
-            raise DataError(f"folds are at least 2 and fold counts from 0 to folds - 1; they are {folds} and {fold}")
         self.rows = rows
         self.settings = settings
         self.files = files
