@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from datamodules.imaging.augmentation import Augment
     from datamodules.imaging.image_data import ImageData
     from datamodules.imaging.pixel_data import PixelData
+    from datamodules.in_memory import InMemoryData
     from datamodules.raw_data import Rows
     from datamodules.sequences.sequence_data import SequenceData
     from datamodules.sequences.series_data import SeriesData
+    from datamodules.streaming.stream_data import StreamData
     from datamodules.streaming.streamed_arrays import StreamedArrays
     from datamodules.streaming.streamed_table import StreamedTable
     from datamodules.tables.frame_data import FrameData
@@ -48,12 +50,14 @@ __all__ = [
     "FashionMNIST",
     "FrameData",
     "ImageData",
+    "InMemoryData",
     "JapaneseVowels",
     "LabelledTexts",
     "PixelData",
     "Rows",
     "SequenceData",
     "SeriesData",
+    "StreamData",
     "StreamedArrays",
     "StreamedTable",
     "TableData",
@@ -73,6 +77,7 @@ _HOMES = {
     "FashionMNIST": "bundled",
     "FrameData": "tables.frame_data",
     "ImageData": "imaging.image_data",
+    "InMemoryData": "in_memory",
     "JapaneseVowels": "bundled",
     "LabelledTexts": "texts.labelled_texts",
     "MNIST1D": "bundled",
@@ -80,6 +85,7 @@ _HOMES = {
     "Rows": "raw_data",
     "SequenceData": "sequences.sequence_data",
     "SeriesData": "sequences.series_data",
+    "StreamData": "streaming.stream_data",
     "StreamedArrays": "streaming.streamed_arrays",
     "StreamedTable": "streaming.streamed_table",
     "TableData": "tables.table_data",

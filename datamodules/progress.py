@@ -1,4 +1,4 @@
-"""How far a long pass is, told to a person who waits."""
+"""Progress line of a long pass over the data."""
 
 import sys
 import time
@@ -8,26 +8,26 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 2.0
-"""Seconds that pass in silence."""
+"""Seconds before the first line."""
 
 
-def progress(pieces: Iterable[T], what: str, total: int, size: Callable[[T], int]) -> Iterator[T]:
-    """The pieces; after two seconds a line on stderr, if that is a terminal, says how much is done.
+def progress(pieces: Iterable[T], label: str, total: int, size: Callable[[T], int]) -> Iterator[T]:
+    """Yields the pieces; after two seconds, prints a progress line on stderr if it is a terminal.
 
     Args:
-        pieces: What is gone through.
-        what: What is being done, as in ``reading images``.
-        total: How much there is.
-        size: How much of it a piece is.
+        pieces: Pieces of the data.
+        label: Name of the pass, such as ``reading images``.
+        total: Size of all pieces.
+        size: Returns the size of a piece.
     """
-    began = told = time.monotonic()
-    done, telling = 0, False
+    began = printed = time.monotonic()
+    done, shown = 0, False
     for piece in pieces:
         yield piece
         done += size(piece)
         now = time.monotonic()
-        if now - began > PATIENCE and now - told > 0.2 and sys.stderr.isatty():
-            told, telling = now, True
-            print(f"\r{what}: {min(done, total):,} of {total:,}", end="", file=sys.stderr, flush=True)
-    if telling:
-        print(f"\r{what}: {min(done, total):,} of {total:,}", file=sys.stderr, flush=True)
+        if now - began > PATIENCE and now - printed > 0.2 and sys.stderr.isatty():
+            printed, shown = now, True
+            print(f"\r{label}: {min(done, total):,} of {total:,}", end="", file=sys.stderr, flush=True)
+    if shown:
+        print(f"\r{label}: {min(done, total):,} of {total:,}", file=sys.stderr, flush=True)

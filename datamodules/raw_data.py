@@ -1,9 +1,8 @@
-"""The rows of a data set as they were read, and what can be wrong with them."""
+"""Rows of a data set as they were read: checks, copies and digests."""
 
 import hashlib
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
 
 import numpy
 import polars
@@ -11,27 +10,10 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.tables.lazy_numbers import Numbers
 
 CELLS = 2**18
-"""So many numbers are hashed at a time."""
-
-
-class Sliceable(Protocol):
-    """A tensor, or what makes tensors of slices of its rows."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the values."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows first."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> Tensor: ...
+"""Numbers that are hashed at a time."""
 
 
 @dataclass
@@ -41,10 +23,10 @@ class Rows:
     Args:
         x: Inputs (N, *input_shape), any number type.
         y: Targets: class indices (N,), labels (N, L), or values (N,) or (N, R).
-        test: Row numbers of a test part that the data come with; None where there is none.
-        val: Row numbers of a validation part that they come with besides.
+        test: Row ids of a test split that the data come with; None if there is none.
+        val: Row ids of a validation split that they come with besides.
         lengths: Steps of each row (N,) int64, at least 1, where rows of series or text are padded at their end.
-        about: Columns that the split may go by, such as a person or a day, N rows.
+        about: Columns that the split may depend on, such as a person or a day, N rows.
     """
 
     x: Tensor
@@ -55,25 +37,25 @@ class Rows:
     about: polars.DataFrame | None = None
 
     def tensors(self) -> list[Tensor]:
-        """What a row consists of, each with N entries."""
+        """Returns the tensors that make up a row, each with N entries."""
         return [self.x, self.y] if self.lengths is None else [self.x, self.y, self.lengths]
 
     def check(self, name: str, classes: int | None) -> None:
-        """Raise ``DataError`` for rows that nobody could learn from.
+        """Raises ``DataError`` for rows that cannot be trained on.
 
         Args:
-            name: Of the data set.
-            classes: How many there are, where a row has one.
+            name: Name of the data set.
+            classes: Number of classes if a row has one class.
         """
         if len(self.x) != len(self.y):
             raise DataError(f"{name} has {len(self.x)} rows of inputs and {len(self.y)} of targets")
-        for what, values in (("inputs", self.x), ("targets", self.y)):
+        for noun, values in (("inputs", self.x), ("targets", self.y)):
             if not len(values):
                 raise DataError(f"{name} has no rows")
             bad = ~values.isfinite().reshape(len(values), -1).all(dim=1)
             if bad.any():
                 raise DataError(
-                    f"{int(bad.sum())} of {len(bad)} rows of {name} have NaN or infinite {what}, "
+                    f"{int(bad.sum())} of {len(bad)} rows of {name} have NaN or infinite {noun}, "
                     f"the first of them row {int(bad.nonzero()[0])}; fill them in or drop the rows"
                 )
         if classes is not None:
@@ -83,7 +65,7 @@ class Rows:
 
 
 def first_copies(*tensors: Tensor) -> Tensor:
-    """The first row that is equal to each row in all of some tensors (N, ...), as row numbers (N,)."""
+    """Returns for each row of tensors (N, ...) the id of the first row that is equal in all of them, (N,)."""
     arrays = [tensor.reshape(len(tensor), -1).contiguous().numpy() for tensor in tensors]
     seen: dict[bytes, int] = {}
     first = []
@@ -96,10 +78,10 @@ def first_copies(*tensors: Tensor) -> Tensor:
 
 
 def first_equal(frame: polars.DataFrame) -> Tensor:
-    """The same for the rows of a frame."""
+    """Returns for each row of a frame the id of the first equal row, (N,)."""
     hashes = frame.hash_rows().to_numpy()
     ordered = numpy.sort(hashes)
-    # What has a hash of its own has no copy; the other rows are compared in full.
+    # A row with a hash of its own has no copy; the others are compared in full.
     suspects = numpy.isin(hashes, ordered[1:][ordered[1:] == ordered[:-1]]).nonzero()[0]
     named = frame[suspects].rename({name: str(index) for index, name in enumerate(frame.columns)})
     firsts = named.with_columns(row=suspects).select(polars.col("row").min().over(named.columns)).to_series()
@@ -108,8 +90,8 @@ def first_equal(frame: polars.DataFrame) -> Tensor:
     return first
 
 
-def digest(*tensors: Sliceable) -> str:
-    """SHA-256 of tensors, their types and shapes."""
+def digest(*tensors: Tensor | Numbers) -> str:
+    """Returns SHA-256 of tensors, their types and shapes."""
     sha = hashlib.sha256()
     for tensor in tensors:
         sha.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -120,5 +102,5 @@ def digest(*tensors: Sliceable) -> str:
 
 
 def valid(lengths: Tensor, steps: int) -> Tensor:
-    """Which of so many steps of each row are no padding, (N, steps) bool."""
+    """Returns a mask of the steps of each row that are no padding, (N, steps) bool."""
     return torch.arange(steps) < lengths.unsqueeze(1)

@@ -11,10 +11,10 @@ class CaliforniaHousing(FrameData):
     """20,640 districts of the 1990 census, 8 numbers: the median house value, in 100,000 dollars.
 
     Args:
-        kwargs: What every table takes, see ``FrameData``.
+        kwargs: Options of every table, see ``FrameData``.
 
     Raises:
-        DataError: Where the data cannot be fetched.
+        DataError: For data that cannot be fetched.
     """
 
     def __init__(self, **kwargs: Any) -> None:

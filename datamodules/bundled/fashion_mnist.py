@@ -14,7 +14,7 @@ from datamodules.imaging.pixel_data import PixelData
 from datamodules.tables.targets import Target
 
 PACKAGED = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package ``dataset-fashion-mnist`` puts the files."""
+"""Folder of Debian's package ``dataset-fashion-mnist``."""
 
 FILES = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -22,20 +22,20 @@ FILES = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-"""The original files, and the SHA-256 of what is in them, unpacked."""
+"""Original files, and SHA-256 of their uncompressed content."""
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
 class FashionMNIST(PixelData):
-    """70,000 pictures of clothing, 28 x 28 in grey, in 10 classes.
+    """70,000 images of clothing, 28 x 28 in grey, in 10 classes.
 
     Args:
         pooled: Split all rows by ``ratios``, instead of testing on the official 10,000 test rows.
-        kwargs: What every data module of images takes, see ``PixelData``.
+        kwargs: Options of all images, see ``PixelData``.
 
     Raises:
-        DataError: Where the files are missing, or are not the original ones.
+        DataError: For files that are missing, or are not the original ones.
     """
 
     def __init__(self, pooled: bool = False, **kwargs: Any) -> None:
@@ -47,10 +47,10 @@ class FashionMNIST(PixelData):
 
 
 def _read(name: str, sha256: str) -> Tensor:
-    """One of the files, from the cache folder or Debian's, packed by gzip or not."""
+    """Reads a file from the cache folder or Debian's, compressed by gzip or not."""
     own = cache_folder() / "fashion-mnist"
-    places = (folder / file for folder in (own, PACKAGED) for file in (f"{name}.gz", name))
-    path = next((place for place in places if place.is_file()), None)
+    candidates = (folder / file for folder in (own, PACKAGED) for file in (f"{name}.gz", name))
+    path = next((file for file in candidates if file.is_file()), None)
     if path is None:
         raise DataError(
             f"Fashion-MNIST is not here; install the Debian package dataset-fashion-mnist, or put its original files "

@@ -6,18 +6,18 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.in_memory import InMemoryData
 from datamodules.raw_data import Rows
 
 
-class MNIST1D(DataModule):
+class MNIST1D(InMemoryData):
     """5,000 series of 40 steps in 10 classes, made by the ``mnist1d`` package with its published seed.
 
     Args:
         pooled: Split all rows by ``ratios``, instead of testing on the official 1,000 test rows.
-        shuffle_seq: Put the 40 steps into another order, the same in all series: neighbours then say nothing.
-        kwargs: What every data module takes, see ``DataModule``.
+        shuffle_seq: Permute the 40 steps, the same in all series, so that neighbours are unrelated.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
     """
 
     task = "multiclass"
@@ -33,13 +33,13 @@ class MNIST1D(DataModule):
         self.pooled, self.shuffle_seq = pooled, shuffle_seq
 
     def load(self) -> Rows:
-        """The official train rows, then the official test rows."""
+        """Returns the official train rows, then the official test rows."""
         # The package's own import pulls in matplotlib; its get_dataset() would go to the network.
         from mnist1d.data import get_dataset_args, make_dataset
 
         settings = get_dataset_args()
         settings.shuffle_seq = self.shuffle_seq
-        with isolate_rng():  # it seeds the global generators
+        with isolate_rng():  # the package seeds the global generators
             made = make_dataset(settings)
         x = torch.cat([torch.from_numpy(made["x"]), torch.from_numpy(made["x_test"])]).float().unsqueeze(1)
         y = torch.cat([torch.from_numpy(made["y"]), torch.from_numpy(made["y_test"])]).long()

@@ -18,11 +18,11 @@ class WomensReviews(LabelledTexts):
 
     Args:
         title: Read the review's title and its text; its text alone is harder, and what many publications use.
-        kwargs: What all texts take, see ``LabelledTexts``. The split may go by the file's other columns, such as
+        kwargs: Options of all texts, see ``LabelledTexts``. The split may depend on the file's other columns, such as
             ``Clothing ID``.
 
     Raises:
-        DataError: Where the data cannot be fetched.
+        DataError: For data that cannot be fetched.
     """
 
     def __init__(self, title: bool = True, **kwargs: Any) -> None:
@@ -31,6 +31,6 @@ class WomensReviews(LabelledTexts):
         text = ["Title", "Review Text"] if title else ["Review Text"]
         written = frame.filter(polars.any_horizontal(polars.col(text).is_not_null()))
         self.notes = (f"rows without a text: {len(frame) - len(written):,} of {len(frame):,}, left out",)
-        says = {0: "not recommended", 1: "recommended"}
-        answer = polars.col("Recommended IND").replace_strict(says, return_dtype=polars.String)
+        names = {0: "not recommended", 1: "recommended"}
+        answer = polars.col("Recommended IND").replace_strict(names, return_dtype=polars.String)
         self.take(written.with_columns(answer), text, ["Recommended IND"], "binary")

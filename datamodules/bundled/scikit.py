@@ -1,4 +1,4 @@
-"""The small data sets inside scikit-learn, which is imported only where one of them is asked for."""
+"""Small data sets inside scikit-learn, which is imported when one of them is loaded."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import polars
 import torch
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.in_memory import InMemoryData
 from datamodules.raw_data import Rows
 from datamodules.tables.frame_data import FrameData
 
 
-class Digits(DataModule):
+class Digits(InMemoryData):
     """1,797 handwritten digits of 8 x 8 pixels from 0 to 16 (Alpaydin & Kaynak 1998, the test part alone).
 
     Args:
-        kwargs: What every data module takes, see ``DataModule``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
         DataError: Without scikit-learn.
@@ -33,7 +33,7 @@ class Digits(DataModule):
         _need_sklearn("Digits")
 
     def load(self) -> Rows:
-        """The digits in scikit-learn's order."""
+        """Returns the digits in scikit-learn's order."""
         from sklearn.datasets import load_digits
 
         pixels, labels = load_digits(return_X_y=True)
@@ -44,7 +44,7 @@ class BreastCancer(FrameData):
     """569 fine needle aspirates, 30 numbers of their cell nuclei: malignant or benign (Street, Wolberg et al. 1993)?
 
     Args:
-        kwargs: What every table takes, see ``FrameData``.
+        kwargs: Options of every table, see ``FrameData``.
 
     Raises:
         DataError: Without scikit-learn.
@@ -65,7 +65,7 @@ class Diabetes(FrameData):
     """442 patients, 10 numbers each: a measure of their disease a year later, 25 to 346 (Efron et al. 2004).
 
     Args:
-        kwargs: What every table takes, see ``FrameData``.
+        kwargs: Options of every table, see ``FrameData``.
 
     Raises:
         DataError: Without scikit-learn.

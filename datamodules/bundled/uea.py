@@ -23,16 +23,16 @@ Name = Literal[
     "PLAID",
     "Tecator",
 ]
-"""Those that the wheel holds. Covid3Month and Tecator are regression."""
+"""Data sets in the wheel. Covid3Month and Tecator are regression."""
 
 
 class UEA(SequenceData):
-    """A data set of the archives, with its official train and test parts.
+    """Data set of the archives, with its official train and test splits.
 
     Args:
-        name: Which one.
-        pooled: Split all series, instead of testing on the official test part.
-        kwargs: What all series take, see ``SequenceData``.
+        name: Name of the data set.
+        pooled: Split all series, instead of testing on the official test split.
+        kwargs: Options of all series, see ``SequenceData``.
 
     Raises:
         DataError: Where the data cannot be fetched.
@@ -40,7 +40,7 @@ class UEA(SequenceData):
 
     def __init__(self, name: Name, pooled: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        files = [f"sktime/datasets/data/{name}/{name}_{part}.ts" for part in ("TRAIN", "TEST")]
+        files = [f"sktime/datasets/data/{name}/{name}_{split}.ts" for split in ("TRAIN", "TEST")]
         train, test = (parse(read_member(SKTIME, file), file) for file in files)
         series = replace(join([train, test], files), targets=polars.concat([train.targets, test.targets]))
         self.take(series, test=None if pooled else torch.arange(len(train.x), len(series.x)))

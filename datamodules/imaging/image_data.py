@@ -31,15 +31,15 @@ class ImageData(PixelData):
         test_path: The same of the test part; ``path`` is then that of train.
         target: Column or columns of the index file to predict.
         image_column: The column of the index file that has the paths.
-        task: What is asked. Where it is left out, folders and whole numbers in an array of labels are classes, and
-            other targets are what ``TableData`` would take them for.
-        size: Height and width to resize to, linearly and without keeping the proportions; the images' own where it is
-            left out.
+        task: Task. By default, folders and whole numbers in an array of labels are classes, and other targets are
+            inferred as by ``TableData``.
+        size: Height and width to resize to, linearly and without keeping the proportions; by default
+            the images' own.
         channels: 1 for grey or 3 for colour; grey where the first 100 images are.
-        kwargs: What every data module of images takes, see ``PixelData``.
+        kwargs: Options of all images, see ``PixelData``.
 
     Raises:
-        DataError: For files or settings that cannot be used.
+        DataError: For files or options that cannot be used.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class ImageData(PixelData):
             raise DataError(f"--data.size is height and width in pixels, at least 1, and it is {list(size)}")
         sources: list[Source] = []
 
-        def read(place: str) -> polars.DataFrame:
+        def read(path: str) -> polars.DataFrame:
             columns = [target] if isinstance(target, str) else target or []
-            sources.append(read_source(place, columns, image_column))
+            sources.append(read_source(path, columns, image_column))
             return sources[-1].frame
 
         files = read_files(read, path, val_path, test_path)
         targets = files.frame.select(sources[0].target)
         if task is None and sources[0].classes:
             task = "binary" if targets.to_series().n_unique() == 2 else "multiclass"
-        told = read_target(targets, task)
+        encoded = read_target(targets, task)
         self.notes = tuple(source.note for source in sources if source.note)
         images = read_images([source.images for source in sources], channels, size)
         self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
-        self.take(images, told, files.val, files.test, files.frame.drop(sources[0].target))
+        self.take(images, encoded, files.val, files.test, files.frame.drop(sources[0].target))

@@ -1,4 +1,4 @@
-"""Where images and their labels come from: a folder per class, an index file, or arrays."""
+"""Sources of images and labels: a folder per class, an index file, or arrays."""
 
 import os
 from collections.abc import Iterator
@@ -14,22 +14,22 @@ from datamodules.imaging.read_images import Images
 from datamodules.tables.read_table import read_frame
 
 LABEL = "label"
-"""The target column of what has no columns of its own."""
+"""Target column of sources without columns."""
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 IGNORED = ("thumbs.db", "desktop.ini")
-"""What Windows leaves in folders; hidden files are what others leave."""
+"""Files that Windows adds to folders; those of other systems are hidden files."""
 
 
 class Source(NamedTuple):
-    """Images and what is known of each.
+    """Images and their columns.
 
     Args:
-        frame: The columns of an index file; the path and the label of other sources.
-        images: Of each row.
+        frame: Columns of an index file; path and label of other sources.
+        images: Image of each row.
         target: Columns to predict.
         classes: Whether the targets are classes even if they are many whole numbers.
-        note: A sentence worth knowing; empty where there is none.
+        note: Note for the run; empty if there is none.
     """
 
     frame: polars.DataFrame
@@ -40,27 +40,27 @@ class Source(NamedTuple):
 
 
 def read_source(path: str, target: list[str], image_column: str) -> Source:
-    """Whatever is at a path.
+    """Reads the source at a path.
 
     Args:
         path: A folder with a folder per class, an index file (CSV or Parquet), or arrays (.npz, .npy, IDX).
-        target: Columns of an index file; none for the others.
-        image_column: The column of an index file with the images' paths.
+        target: Columns of an index file; none for other sources.
+        image_column: Column of an index file with the images' paths.
 
     Raises:
-        DataError: For a path that is none of these, or targets that it cannot have.
+        DataError: For another path, or targets that the source does not have.
     """
-    place = Path(path)
-    if place.is_file() and place.suffix.lower() in TABLES:
-        return _index(place, target, image_column)
-    if not place.exists():
+    source = Path(path)
+    if source.is_file() and source.suffix.lower() in TABLES:
+        return _index(source, target, image_column)
+    if not source.exists():
         raise DataError(f"there is no {path}; --data.path names a folder, an index file or a file of arrays")
     if target:
         raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
-    if not place.is_dir():
-        return _arrays(place)
+    if not source.is_dir():
+        return _arrays(source)
     try:
-        return _folder(place)
+        return _folder(source)
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
 
@@ -86,15 +86,15 @@ def _folder(root: Path) -> Source:
 
 
 def walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
-    """The files below a folder in an order that never changes."""
+    """Yields the files below a folder in an order that never changes."""
 
     def fail(error: OSError) -> None:
         raise error
 
-    for here, folders, names in os.walk(folder, onerror=fail):
+    for current, folders, names in os.walk(folder, onerror=fail):
         ignored += [name for name in (*folders, *names) if _is_ignored(name)]
         folders[:] = sorted(name for name in folders if not _is_ignored(name))
-        yield from (Path(here) / name for name in sorted(names) if not _is_ignored(name))
+        yield from (Path(current) / name for name in sorted(names) if not _is_ignored(name))
 
 
 def _is_ignored(name: str) -> bool:
@@ -120,6 +120,8 @@ def _index(path: Path, target: list[str], image_column: str) -> Source:
 
 def _arrays(path: Path) -> Source:
     images, labels = read_arrays(path)
-    columns = {LABEL: labels} if labels.ndim == 1 else {f"{LABEL}_{place}": one for place, one in enumerate(labels.T)}
+    columns = (
+        {LABEL: labels} if labels.ndim == 1 else {f"{LABEL}_{index}": column for index, column in enumerate(labels.T)}
+    )
     frame = polars.DataFrame(columns).with_columns(selectors.float().fill_nan(None))
     return Source(frame, images, list(columns), classes=labels.ndim == 1 and labels.dtype.kind in "iu")

@@ -1,4 +1,4 @@
-"""The data module of everything that is images in memory."""
+"""Base class of images in memory."""
 
 from dataclasses import asdict
 from math import prod
@@ -8,13 +8,12 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
 from datamodules.imaging.augmentation import Augment
 from datamodules.imaging.decoding import Channels
-from datamodules.imaging.image_batches import ImageBatches
 from datamodules.imaging.inputs import ImageInputs
 from datamodules.imaging.pixel_statistics import count_levels, learn_levels
-from datamodules.loading.base_loader import Transform
+from datamodules.in_memory import InMemoryData
+from datamodules.loading.base_loader import Batch, Transform
 from datamodules.loading.device_placement import placed
 from datamodules.loading.global_batch import device_of
 from datamodules.preprocessing.normalization import Normalizer, Quantiles
@@ -22,17 +21,17 @@ from datamodules.raw_data import Rows
 from datamodules.tables.targets import Target, check_train_targets
 
 BLOCK_ROWS = 256
-"""Images that are summed at a time: torch makes eight bytes of each."""
+"""Images that are summed at a time, since torch converts each byte to eight."""
 
 
-class PixelData(DataModule):
-    """Images of one size, one byte a pixel and channel, which a subclass gives to ``take`` in its constructor.
+class PixelData(InMemoryData):
+    """Images of one size, one byte a pixel and channel, which a subclass passes to ``take`` in its constructor.
 
-    They stay bytes: each batch is normalized on its way to the model, by each channel's statistics over the train rows.
+    They stay bytes: each batch is normalized when it is loaded, by each channel's statistics over the train rows.
 
     Args:
-        augment: Random changes of training batches, see ``Augment``.
-        kwargs: What every data module takes, see ``DataModule``.
+        augment: Augmentation of training batches, see ``Augment``.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
     """
 
     modality = "image"
@@ -48,7 +47,6 @@ class PixelData(DataModule):
         self._placed: Tensor
         self._target: Target
         self._about: polars.DataFrame | None = None
-        self._sha = ""
 
     def take(
         self,
@@ -58,14 +56,14 @@ class PixelData(DataModule):
         test: Tensor | None = None,
         about: polars.DataFrame | None = None,
     ) -> None:
-        """Take images and targets and split them: after it all facts are known.
+        """Splits images and targets and sets all attributes.
 
         Args:
             images: Bytes (N, C, H, W).
-            target: Of each image.
-            val: Rows of a validation part that the data come with.
-            test: Rows of a test part that they come with.
-            about: Columns that the split may go by.
+            target: Target of each image.
+            val: Row ids of a validation split that the data come with.
+            test: Row ids of a test split that they come with.
+            about: Columns that the split may depend on.
         """
         self._images = self._placed = images
         self._target, self._given, self._about = target, (val, test), about
@@ -74,51 +72,75 @@ class PixelData(DataModule):
         check_train_targets(target, self.split_now().train)
 
     def load(self) -> Rows:
-        """The bytes and the targets."""
+        """Returns bytes and targets."""
         val, test = self._given
         return Rows(self._images, self._target.y, test, val, about=self._about)
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
-        """Pixels as bytes."""
+        """Returns pixels as bytes."""
         return {"x": self._images[index]}
 
     @property
     def inputs(self) -> ImageInputs:
-        """Size, channels and statistics."""
+        """Preprocessing: size, channels and statistics."""
         assert self.statistics is not None
         channels, height, width = self.input_shape
         grey_or_colour: Channels = 1 if channels == 1 else 3
         return ImageInputs(self.statistics, grey_or_colour, (height, width), self.resize, self.image_column)
 
     def features(self) -> polars.DataFrame:
-        """The mean of each channel of each image."""
+        """Returns the mean of each channel of each image."""
         blocks = [block.flatten(2).sum(dim=2) for block in self._images.split(BLOCK_ROWS)]
         means = torch.cat(blocks).double() / prod(self.input_shape[1:])
-        return polars.DataFrame({f"mean of channel {index}": one.numpy() for index, one in enumerate(means.T)})
+        return polars.DataFrame({f"mean of channel {index}": mean.numpy() for index, mean in enumerate(means.T)})
 
-    def transform(self, part: str) -> Transform:
-        """What adds a batch's images: changed at random in training, and normalized."""
-        return ImageBatches(self._placed_images(), self.inputs, self.augment if part == "train" else None)
+    def transform(self, split: str) -> Transform:
+        """Returns the transform that adds a batch's images: augmented in training, and normalized."""
+        return ImageBatches(self._placed_images(), self.inputs, self.augment if split == "train" else None)
 
     def _placed_images(self) -> Tensor:
-        """The images, all three parts of them, on the device that trains where they may be and fit."""
+        """Returns the images of all splits, on the device that trains if they may be there and fit."""
         device = device_of(self.trainer)
-        by_rank = isinstance(self.statistics, Quantiles)  # which is found on a CPU
+        by_rank = isinstance(self.statistics, Quantiles)  # computed on a CPU
         if self._placed.device != device and not by_rank:
             self._placed = placed({"x": self._images}, self.device, device)["x"]
         return self._images if by_rank else self._placed
 
-    def _sliced(self, part: str) -> dict[str, Tensor]:
+    def _sliced(self, split: str) -> dict[str, Tensor]:
         assert self.split is not None
-        index: Tensor = getattr(self.split, part)
+        index: Tensor = getattr(self.split, split)
         return {"y": self.rows.y.index_select(0, index), "row": index}
 
     def _learn(self, train: Tensor) -> Normalizer:
         return learn_levels(count_levels(self._images, train), self.normalize)
 
     def _check(self, rows: Rows) -> None:
-        """Nothing: bytes are finite, and the targets were checked as they were read."""
+        """No check: bytes are finite, and the reader checked the targets."""
 
-    def _data_digest(self) -> str:
-        self._sha = self._sha or super()._data_digest()  # asked for with every checkpoint
-        return self._sha
+
+class ImageBatches:
+    """Selects the images of a batch's rows, augments and normalizes them, on the device of the images.
+
+    Args:
+        images: Bytes (N, C, H, W).
+        inputs: Preprocessing of images.
+        augment: Augmentation; None for evaluation.
+    """
+
+    def __init__(self, images: Tensor, inputs: ImageInputs, augment: Augment | None = None) -> None:
+        self.images = images
+        self.inputs = inputs.on(images.device)
+        self.augment = augment
+        self.draws = augment.draws if augment else 0
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the images."""
+        return self.images.device
+
+    def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
+        """Adds ``x`` (n, C, H, W) float32 to a batch with ``row`` (n,), with random numbers (n, draws)."""
+        x = self.images.index_select(0, batch["row"].to(self.images.device))
+        if self.augment:
+            x = self.augment(x, uniform.to(x.device))
+        return {**self.inputs.tensors(x), **batch}

@@ -1,4 +1,4 @@
-"""Statistics of pixels from their counts: exact, and without a float copy of the images."""
+"""Statistics of pixels from their histogram: exact, and without a float copy of the images."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ BLOCK = 2**22
 
 
 def count_levels(images: Tensor, rows: Tensor) -> Tensor:
-    """How often each channel of some rows has each value.
+    """Counts the values of each channel in some rows.
 
     Args:
         images: Bytes (N, C, H, W).
-        rows: Row numbers (M,).
+        rows: Row ids (M,).
 
     Returns:
         Counts (C, 256) int64.
@@ -29,18 +29,18 @@ def count_levels(images: Tensor, rows: Tensor) -> Tensor:
 
 
 def learn_levels(counts: Tensor, method: Method) -> Normalizer:
-    """What normalizes images whose channels have each value so often; the same as ``normalization.learn`` on pixels.
+    """Returns the normalizer of images from their counts, equal to ``normalization.learn`` on pixels.
 
     Args:
-        counts: (C, 256), each channel with at least one.
-        method: How.
+        counts: Counts (C, 256), at least one in each channel.
+        method: Method of normalization.
     """
     levels = torch.arange(LEVELS).double()
     match method:
         case "standard":
-            share = counts.double() / counts.sum(dim=1, keepdim=True)
-            center = share @ levels
-            scale = (share * (levels - center.unsqueeze(1)) ** 2).sum(dim=1).sqrt()
+            fraction = counts.double() / counts.sum(dim=1, keepdim=True)
+            center = fraction @ levels
+            scale = (fraction * (levels - center.unsqueeze(1)) ** 2).sum(dim=1).sqrt()
         case "minmax":
             ends = _quantiles(counts, torch.tensor([0.0, 1.0]).double())
             center, scale = ends[:, 0], ends[:, 1] - ends[:, 0]
@@ -57,9 +57,9 @@ def learn_levels(counts: Tensor, method: Method) -> Normalizer:
 
 
 def _quantiles(counts: Tensor, probabilities: Tensor) -> Tensor:
-    """Values (C, Q) at some probabilities, linear between two neighbours in the sorted pixels."""
+    """Returns quantiles (C, Q), interpolated linearly between two neighbours in the sorted pixels."""
     ends = counts.cumsum(dim=1)
-    place = probabilities * (ends[:, -1:] - 1)
-    below = torch.searchsorted(ends, place.floor().long(), right=True)
-    above = torch.searchsorted(ends, place.ceil().long(), right=True)
-    return below + (above - below) * (place - place.floor())
+    position = probabilities * (ends[:, -1:] - 1)
+    below = torch.searchsorted(ends, position.floor().long(), right=True)
+    above = torch.searchsorted(ends, position.ceil().long(), right=True)
+    return below + (above - below) * (position - position.floor())

@@ -1,4 +1,4 @@
-"""Many images into one array of bytes, decoded once, by several threads."""
+"""Reader of many images into one array of bytes, decoded once, by several threads."""
 
 import os
 import warnings
@@ -20,29 +20,29 @@ from datamodules.preprocessing.inputs import Reasons
 from datamodules.progress import progress
 
 FIRST = 100
-"""So many images decide whether all are grey."""
+"""Number of images that decide whether all are grey."""
 
 BLOCK = 16
 """Images that a thread takes at a time."""
 
 Images = list[Path] | list[bytes] | Pixels
-"""Files, what is in them, or arrays (N, C, H, W) with 1 or 3 channels."""
+"""Files, their contents, or arrays (N, C, H, W) with 1 or 3 channels."""
 
 
 class Wanted(NamedTuple):
-    """What all images are made into: channels, and height and width."""
+    """Format of all images: channels, and height and width."""
 
     channels: Channels
     size: tuple[int, int]
 
 
 def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[int, int] | None) -> Tensor:
-    """The images of several sources, one after another.
+    """Reads the images of several sources, one after another.
 
     Args:
-        parts: The images of each source, at least one in all.
-        channels: Grey or colour; where it is left out, grey if the first 100 images are.
-        size: Height and width to resize to. Where it is left out, all have to have the first one's.
+        parts: Images of each source, at least one in all.
+        channels: Grey or colour; by default grey if the first 100 images are.
+        size: Height and width to resize to; by default all images must have the size of the first.
 
     Returns:
         Bytes (N, C, H, W).
@@ -50,7 +50,7 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
     Raises:
         DataError: For an image that cannot be read, or sizes that differ.
     """
-    with _careful():
+    with _pillow_ready():
         wanted = _wanted(parts[0], channels, size)
         out = numpy.empty((sum(map(len, parts)), wanted.channels, *wanted.size), numpy.uint8)
         start = 0
@@ -61,20 +61,20 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
 
 
 def read_each(images: Images, wanted: Wanted, resize: bool) -> tuple[Pixels, Reasons]:
-    """Images as bytes (N, C, H, W), black where one cannot be read, and why it cannot, by its place."""
+    """Reads images as bytes (N, C, H, W), black where one cannot be read, and the reasons, by position."""
     out = numpy.zeros((len(images), wanted.channels, *wanted.size), numpy.uint8)
     reasons: Reasons = {}
-    with _careful():
+    with _pillow_ready():
         _fill(out, images, wanted, resize, lambda row, error: reasons.__setitem__(row, _reason(error, wanted)))
     return out, reasons
 
 
 @contextmanager
-def _careful() -> Iterator[None]:
-    """Pillow's readers loaded, its warnings heeded that matter."""
-    Image.init()  # by itself pillow would load its readers at the first file, in several threads at once
+def _pillow_ready() -> Iterator[None]:
+    """Loads pillow's readers, and turns its warning of decompression bombs into an error."""
+    Image.init()  # pillow would load its readers at the first file, in several threads at once
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # of odd tags, which it does without
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # on odd tags, which are not needed
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
@@ -87,7 +87,7 @@ def _wanted(first: Images, channels: Channels | None, size: tuple[int, int] | No
 
 
 class OtherSizeError(DataError):
-    """An image is smaller or larger than the others: the message says ahead of ``and`` how large."""
+    """Error for an image of another size; the message has its size before ``and``."""
 
 
 def _reason(error: DataError, wanted: Wanted) -> str:
@@ -107,13 +107,13 @@ def _fill(
     if not isinstance(images, list) and images.shape[1:] == out.shape[1:]:
         out[:] = images
         return
-    one = partial(_file, images) if isinstance(images, list) else partial(_array, images)
+    read = partial(_file, images) if isinstance(images, list) else partial(_array, images)
     size = wanted.size if resize else None
 
     def block(start: int) -> int:
         for row in range(start, min(start + BLOCK, len(out))):
             try:
-                name, pixels = one(row, wanted.channels, size)
+                name, pixels = read(row, wanted.channels, size)
                 _check_size(name, pixels, wanted)
                 out[row] = pixels
             except DataError as error:
@@ -133,7 +133,7 @@ def _check_size(name: str, pixels: Pixels, wanted: Wanted) -> None:
 
 
 def _in_threads(block: Callable[[int], int], starts: range, rows: int) -> None:
-    # Pillow lets go of the interpreter's lock while it decodes and resizes, and threads write where the rows stay.
+    # Pillow releases the interpreter's lock while it decodes and resizes, and threads write in place.
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
     with ThreadPoolExecutor(workers) as pool:
         for _ in progress(pool.map(block, starts), "reading images", rows, lambda _: BLOCK):

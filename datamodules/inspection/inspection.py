@@ -1,11 +1,10 @@
-"""A look at a data set before anything is trained on it."""
+"""Inspection of a data set before training: counts, classes, columns, suspicions of leakage."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars
 import torch
-from polars import selectors
 from torch import Tensor
 
 from datamodules.base import DataModule
@@ -17,15 +16,15 @@ Numbers = dict[str, float]
 
 @dataclass
 class Column:
-    """What one column holds: missing and different values in all rows, the rest in train rows.
+    """Summary of a column: missing and different values in all rows, the rest in train rows.
 
     Args:
-        name: Its name.
-        type: What its values are.
+        name: Name.
+        type: Column type: numeric, categorical or date.
         missing: Rows without a value.
-        different: Different values.
+        different: Number of different values.
         numbers: Mean, standard deviation, smallest and largest value of numbers and dates.
-        most_frequent: The most frequent value of anything else, and its share of the rows that have one.
+        most_frequent: Most frequent value of other columns, and its fraction of the rows that have a value.
     """
 
     name: str
@@ -38,20 +37,20 @@ class Column:
 
 @dataclass
 class Inspection:
-    """What a person should know about data and split.
+    """Summary of data and split.
 
     Args:
-        data: The data module's class.
-        task: What is asked.
-        modality: What a row is.
+        data: Class of the data module.
+        task: Task.
+        modality: Modality of a row.
         input_shape: Shape of a row.
-        rows: Rows of each part.
-        duplicates: Rows that are an exact copy of an earlier one; None where nobody looked.
-        classes: Rows of each class or label, by part; empty for regression.
-        targets: Of regression: mean, standard deviation, smallest and largest, by target and part.
-        columns: Of a table its columns; of other rows what can be said of them in a number.
-        notes: What the data module has to say.
-        suspicions: What looks like a leak.
+        rows: Rows of each split.
+        duplicates: Rows that are an exact copy of an earlier row; None where they were not counted.
+        classes: Rows of each class or label, by split; empty for regression.
+        targets: Mean, standard deviation, smallest and largest value of each target of regression, by split.
+        columns: Columns of a table, or summary columns of other rows.
+        notes: Notes of the data module.
+        suspicions: Sentences on possible leaks.
     """
 
     data: str
@@ -67,28 +66,27 @@ class Inspection:
     suspicions: list[str]
 
     def plain(self) -> dict[str, Any]:
-        """Dictionaries, lists, texts and numbers."""
+        """Returns dictionaries, lists, texts and numbers."""
         return asdict(self)
 
 
 def inspect(data: DataModule) -> Inspection:
-    """Look at a data module; ``setup`` need not have been called."""
-    split = data.split_now()
-    features = data.features()
-    targets = {part: data.targets(index) for part, index in split._asdict().items()}
-    train = split.train.numpy()
+    """Computes the inspection of a data module; ``setup`` need not have been called."""
+    sample = data.inspection_sample()
+    features, train = sample.features, sample.split.train.numpy()
+    targets = {split: sample.targets[index] for split, index in sample.split._asdict().items()}
     return Inspection(
         data=type(data).__name__,
         task=data.task,
         modality=data.modality,
         input_shape=tuple(data.input_shape),
         rows=data.part_rows(),
-        duplicates=data.duplicates(),
+        duplicates=sample.duplicates,
         classes=_classes(data, targets),
         targets=_values(targets) if data.task == "regression" else {},
         columns=[_column(features[name], features[name].gather(train)) for name in features.columns],
         notes=list(data.notes),
-        suspicions=suspicions(data, features),
+        suspicions=suspicions(sample, data.num_classes, data.split_settings.columns),
     )
 
 
@@ -96,18 +94,18 @@ def _classes(data: DataModule, targets: dict[str, Tensor]) -> dict[str, dict[str
     if data.task == "regression":
         return {}
     if data.num_classes is None:
-        counts = {part: y.sum(dim=0).tolist() for part, y in targets.items()}
+        counts = {split: y.sum(dim=0).tolist() for split, y in targets.items()}
     else:
-        counts = {part: torch.bincount(y.long(), minlength=data.num_classes).tolist() for part, y in targets.items()}
+        counts = {split: torch.bincount(y.long(), minlength=data.num_classes).tolist() for split, y in targets.items()}
     number = len(counts["train"])
     names = data.class_names or tuple(map(str, range(number)))
-    return {names[index]: {part: int(counts[part][index]) for part in PARTS} for index in range(number)}
+    return {names[index]: {split: int(counts[split][index]) for split in PARTS} for index in range(number)}
 
 
 def _values(targets: dict[str, Tensor]) -> dict[str, dict[str, Numbers]]:
-    columns = {part: y.double().view(len(y), targets["train"][0].numel()).T for part, y in targets.items()}
+    columns = {split: y.double().view(len(y), targets["train"][0].numel()).T for split, y in targets.items()}
     return {
-        str(index): {part: _numbers(polars.Series(columns[part][index].numpy())) for part in PARTS}
+        str(index): {split: _numbers(polars.Series(columns[split][index].numpy())) for split in PARTS}
         for index in range(len(columns["train"]))
     }
 
@@ -129,6 +127,6 @@ def _numbers(values: polars.Series) -> Numbers:
     if not len(values):
         return {}
     table = values.cast(polars.Float64).to_frame("value")
-    one = selectors.all()
-    said = table.select(mean=one.mean(), std=one.std(ddof=0), min=one.min(), max=one.max())
-    return said.row(0, named=True)
+    value = polars.col("value")
+    summary = table.select(mean=value.mean(), std=value.std(ddof=0), min=value.min(), max=value.max())
+    return summary.row(0, named=True)

@@ -1,11 +1,11 @@
-"""The order of an epoch's rows: a function of a seed and the epoch."""
+"""Order of an epoch's rows, a function of a seed and the epoch."""
 
 import torch
 from torch import Tensor
 
 
 def generator(*numbers: int) -> torch.Generator:
-    """Random numbers that are a function of these whole numbers."""
+    """Returns a random generator whose seed is a function of whole numbers."""
     seed = 0
     for number in numbers:
         seed = (seed * 1_000_003 + number) % 2**63
@@ -13,23 +13,23 @@ def generator(*numbers: int) -> torch.Generator:
 
 
 def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
-    """As many positions as there are rows, every class equally often but for one, in random order.
+    """Returns as many positions as rows, in random order, in which the counts of classes differ by at most one.
 
-    A class goes through its rows in one shuffled round after another, over epochs too: no row of it comes a second time
-    before each came once.
+    A class is drawn in one shuffled round of its rows after another, over epochs too: no row is drawn a second time
+    before each was drawn once.
 
     Args:
         labels: Class of each row (N,); classes without a row are left out.
-        seed: Of the order.
-        epoch: Which pass, from 0.
+        seed: Seed of the order.
+        epoch: Number of the epoch, from 0.
     """
     classes = labels.unique().tolist()
     quota, rest = divmod(len(labels), len(classes))
     drawn = []
-    for place, label in enumerate(classes):
-        # The rows that do not divide by the classes go round them, over epochs too.
+    for index, label in enumerate(classes):
+        # The remainder of rows by classes rotates over the classes, over epochs too.
         start, end = (
-            quota * past + (past * rest - place + len(classes) - 1) // len(classes) for past in (epoch, epoch + 1)
+            quota * past + (past * rest - index + len(classes) - 1) // len(classes) for past in (epoch, epoch + 1)
         )
         rows = (labels == label).nonzero().flatten()
         rounds = range(start // len(rows), (end - 1) // len(rows) + 1)

@@ -1,4 +1,6 @@
-"""What a data module has to know of the devices that train: their number, its own place, and how batches divide."""
+"""Processes and devices of a Trainer, and the division of a global batch among them."""
+
+from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
@@ -7,22 +9,31 @@ from datamodules.errors import DataError
 
 
 def process_of(trainer: Trainer | None) -> tuple[int, int]:
-    """Which process this is, and of how many; the only one without a Trainer."""
+    """Returns rank and number of processes; (0, 1) without a Trainer."""
     return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
 
 
 def device_of(trainer: Trainer | None) -> torch.device:
-    """Where the batches are going."""
+    """Returns the device that batches are moved to."""
     return trainer.strategy.root_device if trainer else torch.device("cpu")
 
 
 def accumulated_by(trainer: Trainer | None) -> int:
-    """Batches whose gradients the Trainer accumulates into one step."""
+    """Returns the number of batches whose gradients the Trainer accumulates into one step."""
     return trainer.accumulate_grad_batches if trainer else 1
 
 
+def order_options(trainer: Trainer | None, shuffle: bool) -> dict[str, Any]:
+    """Returns a loader's arguments for this process: rank and processes, and for training seed and accumulation."""
+    rank, world_size = process_of(trainer)
+    if not shuffle:
+        return {"rank": rank, "world_size": world_size}
+    training = {"shuffle": True, "seed": torch.initial_seed(), "accumulate": accumulated_by(trainer)}
+    return {"rank": rank, "world_size": world_size, **training}
+
+
 def check_batch(batch_size: int, devices: int, accumulated: int) -> None:
-    """Raise ``DataError`` for a batch that does not divide over devices and accumulated batches, with ones that do."""
+    """Raises ``DataError`` for a batch that does not divide over devices and accumulated batches, and names two."""
     parts = devices * accumulated
     if batch_size % parts:
         below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
@@ -33,6 +44,6 @@ def check_batch(batch_size: int, devices: int, accumulated: int) -> None:
 
 
 def check_processes(train_rows: int, processes: int) -> None:
-    """Raise ``DataError`` where a process would have no row to train on."""
+    """Raises ``DataError`` where a process would have no row to train on."""
     if train_rows < processes:
         raise DataError(f"{train_rows} train rows are too few for {processes} processes; use fewer devices")

@@ -1,32 +1,32 @@
-"""Batches sliced out of tensors in memory.
+"""Loader of batches sliced out of tensors in memory.
 
-Rows are picked by ``index_select``, which copies each as a whole: 42 microseconds for 1,024 rows of 64 float32, where
-``column[rows]``, which asks for every element's place, takes 220 (torch 2.13, one core of an AMD EPYC).
+Rows are selected by ``index_select``, which copies each as a whole: 42 microseconds for 1,024 rows of 64 float32, where
+``column[rows]``, which computes every element's address, takes 220 (torch 2.13, one core of an AMD EPYC).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from datamodules.loading.base_loader import Batch, Loader, Transform
+from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.epoch_order import balanced_order, generator
 
 WINDOW_BYTES = 1 << 22
-"""About so many bytes of coming batches are picked out of the rows at once; each batch is then a slice of them."""
+"""About so many bytes of coming batches are selected at once; each batch is then a slice of them."""
 
 
 class Window(NamedTuple):
-    """Rows of some batches that follow each other, and their places in the epoch's order."""
+    """Rows of consecutive batches, and their positions in the epoch's order."""
 
     rows: Batch
-    places: range
+    positions: range
 
-    def take(self, places: slice) -> Batch:
-        """One of the batches."""
-        first = (places.start - self.places.start) // self.places.step
-        count = len(range(places.start, places.stop, places.step))
+    def take(self, positions: slice) -> Batch:
+        """Returns one of the batches."""
+        first = (positions.start - self.positions.start) // self.positions.step
+        count = len(range(positions.start, positions.stop, positions.step))
         return {name: column.narrow(0, first, count) for name, column in self.rows.items()}
 
 
@@ -34,42 +34,27 @@ class TensorLoader(Loader):
     """Batches sliced out of tensors in memory.
 
     Args:
-        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. Where there are
-            ``lengths``, ``x`` has in its last dimension only so many steps as the longest row of the batch has, over
-            all processes.
-        batch_size: As of every ``Loader``, and so is what follows.
-        shuffle: Whether to train on it.
-        seed: Of the order.
-        rank: Which process this is.
-        world_size: Number of processes.
+        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. With ``lengths``, the
+            last dimension of ``x`` is that of the longest row of the batch, over all processes.
+        batch_size: Rows of a batch over all processes.
         balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
-        transform: What is done to each batch.
-        accumulate: Pieces of a batch.
+        kwargs: Arguments of every ``Loader``.
     """
 
     def __init__(
-        self,
-        tensors: dict[str, Tensor],
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        balance: Tensor | None = None,
-        transform: Transform | None = None,
-        accumulate: int = 1,
+        self, tensors: dict[str, Tensor], batch_size: int, balance: Tensor | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(batch_size, shuffle, seed, rank, world_size, transform, accumulate)
+        super().__init__(batch_size, **kwargs)
         self.tensors = tensors
         self.balance = balance
 
     @property
     def num_rows(self) -> int:
-        """Rows of all batches together."""
+        """Number of rows of all batches."""
         return len(next(iter(self.tensors.values())))
 
     def order(self) -> Tensor:
-        """Row positions of this epoch, in order."""
+        """Returns the row positions of this epoch, in order."""
         if not self.shuffle:
             return torch.arange(self.num_rows)
         if self.balance is not None:
@@ -77,33 +62,33 @@ class TensorLoader(Loader):
         return torch.randperm(self.num_rows, generator=generator(self.seed, self.epoch))
 
     def begin(self) -> Callable[[slice], Batch]:
-        """What gives the rows at places of this epoch's order."""
+        """Returns a function from positions in this epoch's order to rows."""
         numbers = self.order()
         order, window = numbers.to(next(iter(self.tensors.values())).device), Window({}, range(0))
-        # A device would have to be waited for, to say how long the rows of each batch are.
+        # On the CPU: reading each batch's longest length from a device would synchronize with it.
         lengths = self.tensors["lengths"].cpu()[numbers] if "lengths" in self.tensors else None
         row_bytes = sum(column[:1].nbytes for column in self.tensors.values())
         ahead = max(1, WINDOW_BYTES // max(1, self.batch_size * row_bytes)) * self.batch_size
 
-        def take(places: slice) -> Batch:
+        def take(positions: slice) -> Batch:
             nonlocal window
-            if lengths is not None:  # each batch has a length of its own
-                steps = self._longest(lengths[places.start - self.rank : places.stop])
-                rows = order[places]
+            if lengths is not None:  # batches differ in length
+                steps = self._longest(lengths[positions.start - self.rank : positions.stop])
+                rows = order[positions]
                 return {
                     name: (column[..., :steps] if name == "x" else column).index_select(0, rows)
                     for name, column in self.tensors.items()
                 }
-            skewed = (places.start - window.places.start) % self.world_size  # other rows are this process's now
-            if places.stop > window.places.stop or skewed:
-                mine = slice(places.start, min(places.start - self.rank + ahead, self.num_rows), self.world_size)
-                rows = order[mine]
+            skewed = (positions.start - window.positions.start) % self.world_size  # of another rank's rows
+            if positions.stop > window.positions.stop or skewed:
+                own = slice(positions.start, min(positions.start - self.rank + ahead, self.num_rows), self.world_size)
+                rows = order[own]
                 picked = {name: column.index_select(0, rows) for name, column in self.tensors.items()}
-                window = Window(picked, range(places.start, mine.stop, self.world_size))
-            return window.take(places)
+                window = Window(picked, range(positions.start, own.stop, self.world_size))
+            return window.take(positions)
 
         return take
 
     def _longest(self, lengths: Tensor) -> int:
-        """Steps of the longest of some rows that are padded; more of them are not worth their time."""
+        """Returns the steps of the longest row."""
         return int(lengths.max())

@@ -1,1 +1,1 @@
-"""What series are made of: their files, their padding, their windows."""
+"""Series: readers, padding and windows."""

@@ -1,4 +1,4 @@
-"""Series in a ``.npz`` file of numpy arrays; nothing is unpickled."""
+"""Reader of series in a ``.npz`` file of numpy arrays; nothing is unpickled."""
 
 import io
 import struct
@@ -21,23 +21,23 @@ DAMAGED = (
     ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, OverflowError, NotImplementedError, RuntimeError,
     SyntaxError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
-"""What numpy and zipfile raise for damaged files."""
+"""Errors of numpy and zipfile for damaged files."""
 
 
 def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
-    """The series of a file's bytes, which messages call ``name``.
+    """Returns the series of a file's bytes, which messages call ``name``.
 
-    The array ``x`` is (N, C, T) or (N, T), NaN where a value is missing; ``y`` is (N,) or (N, L). ``lengths`` (N,) says
-    how many steps each series has; without it, steps at its end that are missing in all channels are padding. All
-    other arrays (N,) are columns that the split may go by.
+    The array ``x`` is (N, C, T) or (N, T), NaN where a value is missing; ``y`` is (N,) or (N, L). ``lengths`` (N,)
+    are the steps of each series; without it, steps at the end that are missing in all channels are padding. All other
+    arrays (N,) are columns that the split may depend on.
 
     Args:
-        content: The file.
-        name: Of the file.
+        content: Bytes of the file.
+        name: Name of the file in messages.
         target: Arrays (N,) to predict instead of ``y``.
 
     Raises:
-        DataError: For arrays that are missing or of other shapes, and for a damaged file.
+        DataError: For missing arrays, other shapes, and a damaged file.
     """
     arrays = _arrays(content, name)
     for needed in ("x", *(() if target else ("y",))):
@@ -50,17 +50,17 @@ def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
         raise DataError(f"x of {name} has infinite values, first in series {int(infinite.nonzero()[0])}; correct them")
     columns = _columns(arrays, len(x), name)
     check_names("target", target, columns.columns)
-    targets = list(target) or [one for one in columns.columns if one == "y" or one.startswith("y[")]
+    targets = list(target) or [column for column in columns.columns if column == "y" or column.startswith("y[")]
     channels = tuple(str(number) for number in range(x.shape[1]))
     return Series(cut(x, lengths), lengths, columns.select(targets), columns.drop(targets), channels)
 
 
 def parse_inputs(content: bytes, name: str) -> tuple[Tensor, Tensor]:
-    """The series alone: values (N, C, T), NaN where missing and 0 behind a series' end, and their lengths (N,).
+    """Returns the series alone: values (N, C, T), NaN where missing and 0 behind a series' end, and lengths (N,).
 
     Args:
-        content: An .npz file with ``x`` and perhaps ``lengths``, or an .npy file of the series.
-        name: Of the file.
+        content: Bytes of an .npz file with ``x`` and perhaps ``lengths``, or of an .npy file of the series.
+        name: Name of the file in messages.
 
     Raises:
         DataError: For arrays of other shapes, and for a damaged file.
@@ -81,8 +81,8 @@ def _arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
         with loaded as file:
             return {key: file[key] for key in file.files if isinstance(file[key], numpy.ndarray)}
     except DAMAGED as error:
-        said = str(error).partition("\n")[0].rstrip(".")
-        reason = "it holds Python objects, save numbers and texts" if "allow_pickle" in said else said
+        reason = str(error).partition("\n")[0].rstrip(".")
+        reason = "it holds Python objects, save numbers and texts" if "allow_pickle" in reason else reason
         raise DataError(f"{name} cannot be read as .npz: {reason or type(error).__name__}") from error
 
 
@@ -114,8 +114,10 @@ def _columns(arrays: Mapping[str, NDArray[Any]], rows: int, name: str) -> polars
             raise DataError(f"{key} of {name} has the shape {array.shape}, and x has {rows} series")
         if array.dtype.kind not in "fiubUM":
             raise DataError(f"{key} of {name} is {array.dtype}; save it as numbers or texts")
-        parts = {f"{key}[{number}]": column for number, column in enumerate(array.T)} if wide else {key: array}
-        for one, values in parts.items():
+        parts = {f"{key}[{number}]": values for number, values in enumerate(array.T)} if wide else {key: array}
+        for column, values in parts.items():
             narrow = values.astype(numpy.float32) if values.dtype == numpy.float16 else values
-            columns[one] = polars.Series(one, numpy.ascontiguousarray(narrow), nan_to_null=narrow.dtype.kind == "f")
+            columns[column] = polars.Series(
+                column, numpy.ascontiguousarray(narrow), nan_to_null=narrow.dtype.kind == "f"
+            )
     return polars.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""Series in long form: a table with a row for each step."""
+"""Reader of series in long form: a table with a row for each step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,79 +18,79 @@ def from_long(
     step: str,
     target: Sequence[str],
     drop: Sequence[str] = (),
-    steering: Sequence[str] = (),
+    split_columns: Sequence[str] = (),
 ) -> tuple[Series, list[str]]:
-    """The series of a table, in the order in which they first appear.
+    """Returns the series of a table, in the order of their first rows.
 
-    Channels are the numbers and truth values among the columns that are not named; a missing value is NaN.
+    Channels are the columns of numbers and truth values that no argument names; a missing value is NaN.
 
     Args:
         frame: A row for each step, in any order.
-        name: What messages call it.
-        id: Column that says to which series a row belongs.
-        step: Column of numbers, dates or times by which the steps of a series are ordered; how far apart they are
-            makes no difference.
-        target: Columns to predict, the same in all steps of a series.
+        name: Name of the table in messages.
+        id: Column of the series' ids.
+        step: Column of numbers, dates or times by which the steps of a series are ordered; distances between steps have
+            no effect.
+        target: Columns to predict, constant within a series.
         drop: Columns that are no channels.
-        steering: Columns that the split goes by, the same in all steps of a series.
+        split_columns: Columns that the split depends on, constant within a series.
 
     Returns:
-        The series, and the columns that are neither channels nor the same in all steps of a series, which are not used.
+        The series, and the unused columns, which are neither channels nor constant within a series.
 
     Raises:
-        DataError: For columns that are missing or not what they should be.
+        DataError: For columns that are missing or have other values.
     """
-    for what, names in {"id": [id], "step": [step], "target": target, "drop": drop}.items():
-        check_names(what, names, frame.columns)
-    if len({id, step, *target, *drop}) < 2 + len(target) + len(drop) or {step, *target} & set(steering):
+    for option, names in {"id": [id], "step": [step], "target": target, "drop": drop}.items():
+        check_names(option, names, frame.columns)
+    if len({id, step, *target, *drop}) < 2 + len(target) + len(drop) or {step, *target} & set(split_columns):
         raise DataError("--data.id, --data.step, --data.target and --data.drop name different columns, each one once")
     series = numbered_series(frame, name, id)
     row_of = _in_order(frame, name, id, step, series)
-    rest = [one for one in frame.columns if one not in {id, step, *target, *drop, *steering}]
-    channels = [one for one in rest if frame[one].dtype.is_numeric() or frame[one].dtype == polars.Boolean]
+    rest = [column for column in frame.columns if column not in {id, step, *target, *drop, *split_columns}]
+    channels = [column for column in rest if frame[column].dtype.is_numeric() or frame[column].dtype == polars.Boolean]
     if not channels:
         raise DataError(f"{name} has no column of numbers besides those that are named, and series need one")
-    changing = _changing(frame.select(one for one in frame.columns if one not in channels), series)
-    for one in [*target, *(one for one in steering if one in changing)]:
-        if one in changing:
+    changing = _changing(frame.drop(channels), series)
+    for column in (*target, *split_columns):
+        if column in changing:
             raise DataError(
-                f"column {one} of {name} is not the same in all steps of the series {frame[id][changing[one]]!r}; a "
-                "target, and what the split goes by, is said of a whole series"
+                f"column {column} of {name} is not the same in all steps of series {frame[id][changing[column]]!r}; "
+                "targets and columns of the split belong to a whole series"
             )
     first = _first_rows(series)
     x, lengths = placed({channel: to_numbers(frame[channel]) for channel in channels}, series, row_of)
     about = frame.drop(*channels, *target, *changing)[first.tolist()]
-    unused = [one for one in changing if one not in {step, *drop}]
+    unused = [column for column in changing if column not in {step, *drop}]
     return Series(x, lengths, frame.select(target)[first.tolist()], about, tuple(channels)), unused
 
 
 def placed(channels: Mapping[str, Tensor], series: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
-    """Columns (rows,) of steps as series (N, C, T) float64, 0 behind each one's end, and their lengths (N,).
+    """Arranges columns (rows,) of steps as series (N, C, T) float64, 0 behind the end of each, with lengths (N,).
 
     Args:
         channels: The columns.
-        series: The number of each row's series (rows,), each of 0 to N - 1 at least once.
+        series: Index of each row's series (rows,), each of 0 to N - 1 at least once.
         row_of: The rows, series by series, each in the order of its steps.
     """
     lengths = torch.bincount(series)
-    place = torch.arange(len(series)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
+    step_of = torch.arange(len(series)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
     x = torch.zeros(len(lengths), len(channels), int(lengths.max()), dtype=torch.float64)
     for number, values in enumerate(channels.values()):
-        x[series[row_of], number, place] = values[row_of]
+        x[series[row_of], number, step_of] = values[row_of]
     return x, lengths
 
 
 def numbered_series(frame: polars.DataFrame, name: str, id: str) -> Tensor:
-    """The number of each row's series (rows,), counted from 0 in the order of their first rows."""
-    _check_there(frame, name, "id", id)
+    """Returns the index of each row's series (rows,), in the order of their first rows."""
+    _check_complete(frame, name, "id", id)
     column = frame[id].alias("id").to_frame().with_row_index("row")
     numbers = column.select((polars.col("row").min().over("id").rank("dense") - 1).cast(polars.Int64))
     return torch.tensor(numbers.to_series().to_numpy())
 
 
 def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Tensor) -> Tensor:
-    """The rows, series by series, each in the order of its steps."""
-    _check_there(frame, name, "step", step)
+    """Returns the rows, series by series, each in the order of its steps."""
+    _check_complete(frame, name, "step", step)
     column = frame[step]
     if not (column.dtype.is_numeric() or column.dtype.is_temporal()):
         raise DataError(
@@ -108,15 +108,15 @@ def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Te
     return torch.tensor(order.to_numpy())
 
 
-def _check_there(frame: polars.DataFrame, name: str, what: str, column: str) -> None:
+def _check_complete(frame: polars.DataFrame, name: str, option: str, column: str) -> None:
     if frame[column].null_count():
         raise DataError(
-            f"column {column} of {name} is missing in row {frame[column].is_null().arg_max()}, see --data.{what}"
+            f"column {column} of {name} is missing in row {frame[column].is_null().arg_max()}, see --data.{option}"
         )
 
 
 def _changing(frame: polars.DataFrame, series: Tensor) -> dict[str, int]:
-    """The columns that are not the same in all rows of each series, and for each a row of a series where it is not."""
+    """Returns the columns that are not constant within every series, and for each a row of such a series."""
     first = _first_rows(series)[series].tolist()
     changing = {}
     for column in frame.iter_columns():
@@ -129,7 +129,7 @@ def _changing(frame: polars.DataFrame, series: Tensor) -> dict[str, int]:
 
 
 def _first_rows(series: Tensor) -> Tensor:
-    """The first row of each series (N,)."""
+    """Returns the first row of each series (N,)."""
     count = int(series.max()) + 1
     rows = torch.arange(len(series))
     return torch.full((count,), len(series)).scatter_reduce(0, series, rows, "amin")

@@ -1,4 +1,4 @@
-"""Series of equal or unequal lengths in one tensor: padding, gaps, windows, and several files together."""
+"""Series of equal or unequal lengths in one tensor: padding, gaps, windows, concatenation of files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Series:
         x: Values (N, C, T), float32 or float64, NaN where missing and 0 behind a series' end.
         lengths: Steps of each series (N,) int64, 1 to T.
         targets: Target columns, N rows.
-        about: Columns that the split may go by, N rows.
-        channels: The channels' names.
-        task: What is asked; what the target looks like where it is None.
+        about: Columns that the split may depend on, N rows.
+        channels: Names of the channels.
+        task: Task; None if it is inferred from the target.
     """
 
     x: Tensor
@@ -37,7 +37,7 @@ class Series:
 
 
 def pad(arrays: Sequence[NDArray[numpy.floating]]) -> tuple[Tensor, Tensor]:
-    """Arrays (C, T_i) -> (N, C, T) with zeros behind the shorter ones, and their lengths (N,)."""
+    """Stacks arrays (C, T_i) to (N, C, T) with zeros behind shorter ones, and returns their lengths (N,)."""
     lengths = torch.tensor([array.shape[1] for array in arrays])
     x = torch.zeros(len(arrays), len(arrays[0]), int(lengths.max()), dtype=torch.from_numpy(arrays[0]).dtype)
     for row, array in zip(x, arrays, strict=True):
@@ -46,22 +46,22 @@ def pad(arrays: Sequence[NDArray[numpy.floating]]) -> tuple[Tensor, Tensor]:
 
 
 def last_steps(x: Tensor) -> Tensor:
-    """Lengths (N,) of series (N, C, T) that end with their last step at which any channel has a value, at least 1."""
+    """Returns lengths (N,) of series (N, C, T) up to the last step with a value in any channel, at least 1."""
     there = ~x.isnan().all(dim=1)
     steps = torch.arange(1, x.shape[2] + 1)
     return (there * steps).amax(dim=1).clamp(min=1)
 
 
 def cut(x: Tensor, lengths: Tensor) -> Tensor:
-    """Series (N, C, T) without the steps that none has, and 0 behind each one's end."""
+    """Cuts series (N, C, T) to the longest one, with 0 behind the end of each."""
     longest = int(lengths.max())
     return x[..., :longest].masked_fill(~valid(lengths, longest).unsqueeze(1), 0)
 
 
 def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
-    """Missing values of series (N, C, T) on the line between the values beside them, at the ends the nearest one's.
+    """Interpolates missing values of series (N, C, T) linearly; at the ends the nearest value is used.
 
-    A channel that has no value in a series stays NaN there.
+    A channel without a value in a series stays NaN there.
     """
     gaps = x.isnan().any(dim=2).nonzero().tolist()
     filled = x.clone() if gaps else x
@@ -69,15 +69,15 @@ def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
         values = filled[row, channel, : lengths[row]].numpy()  # shares its memory
         missing = numpy.isnan(values)
         if not missing.all():
-            places = numpy.flatnonzero(~missing)
-            values[missing] = numpy.interp(numpy.flatnonzero(missing), places, values[places])
+            positions = numpy.flatnonzero(~missing)
+            values[missing] = numpy.interp(numpy.flatnonzero(missing), positions, values[positions])
     return filled
 
 
 def window_starts(lengths: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor]:
-    """Which windows series are cut into: the series (M,) and the first step (M,) of each, in order.
+    """Returns the windows of series in order: the index of the series (M,) and the first step (M,) of each.
 
-    Windows that a series fills; a series shorter than one is a shorter window of its own.
+    A remainder that does not fill a window is left out; a series shorter than a window is one shorter window.
     """
     counts = (lengths - window).clamp(min=0) // stride + 1
     series = torch.arange(len(lengths)).repeat_interleave(counts)
@@ -86,28 +86,28 @@ def window_starts(lengths: Tensor, window: int, stride: int) -> tuple[Tensor, Te
 
 
 def windows(x: Tensor, series: Tensor, starts: Tensor, window: int) -> Tensor:
-    """The windows (M, C, window) of series (N, C, T) that begin at some steps."""
-    room = functional.pad(x, (0, max(0, window - x.shape[2])))
-    return room.unfold(2, window, 1)[series, :, starts]
+    """Returns the windows (M, C, window) of series (N, C, T) that begin at ``starts``."""
+    padded = functional.pad(x, (0, max(0, window - x.shape[2])))
+    return padded.unfold(2, window, 1)[series, :, starts]
 
 
 def join(files: Sequence[Series], names: Sequence[str]) -> Series:
-    """The series of several files, one file after another, without targets, and without columns to split by.
+    """Concatenates the series of several files, without targets and without columns to split by.
 
     Raises:
         DataError: For files with different channels.
     """
-    for one, name in zip(files, names, strict=True):
-        if one.channels != files[0].channels:
+    for series, name in zip(files, names, strict=True):
+        if series.channels != files[0].channels:
             raise DataError(
-                f"{name} has the channels {_some(one.channels)} and {names[0]} has {_some(files[0].channels)}; "
-                "they must be the same"
+                f"{name} has the channels {_first_names(series.channels)} and {names[0]} has "
+                f"{_first_names(files[0].channels)}; they must be the same"
             )
-    steps = max(one.x.shape[2] for one in files)
-    x = torch.cat([functional.pad(one.x, (0, steps - one.x.shape[2])) for one in files])
-    lengths = torch.cat([one.lengths for one in files])
+    steps = max(series.x.shape[2] for series in files)
+    x = torch.cat([functional.pad(series.x, (0, steps - series.x.shape[2])) for series in files])
+    lengths = torch.cat([series.lengths for series in files])
     return Series(x, lengths, polars.DataFrame(), polars.DataFrame(), files[0].channels, files[0].task)
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return f"{', '.join(names[:5])}{' ...' * (len(names) > 5)}"

@@ -1,4 +1,4 @@
-"""Series as they come, ahead of everything that was learned of others, with what is wrong with which."""
+"""Reader of series for prediction, without targets; bad series are recorded with a reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from datamodules.tables.read_table import parse
 
 @dataclass
 class Raw:
-    """Series as they were read: values (N, C, T), NaN where missing; lengths (N,); ids; what is wrong with which."""
+    """Series as they were read: values (N, C, T), NaN where missing; lengths (N,); ids; why series are bad."""
 
     x: Tensor
     lengths: Tensor
@@ -35,14 +35,14 @@ class Raw:
 
 
 def read_series(source: Any, channels: Sequence[str], id: str | None, step: str | None) -> Raw:
-    """Series as a file, a frame or arrays have them, their targets left out.
+    """Returns the series of a file, a frame or arrays, without targets.
 
     Args:
         source: An .npz, .npy or .ts file; a table in long form, as a file or a frame; an array (N, C, T) or (N, T), or
             arrays (C, T_i) or (T_i,) in a list.
-        channels: Their names, which are columns of a table in long form.
-        id: Column that says there to which series a row belongs.
-        step: Column by which its steps are ordered.
+        channels: Names of the channels, which are columns of a table in long form.
+        id: Column of the series' ids in a table in long form.
+        step: Column by which the steps are ordered there.
 
     Raises:
         DataError: For a source that cannot be read, or with other channels.
@@ -72,11 +72,12 @@ def _read(source: Any, channels: Sequence[str], id: str | None, step: str | None
 
 
 def _arrays(source: Any) -> Raw:
-    """An array (N, C, T) or (N, T), or arrays (C, T_i) or (T_i,)."""
+    """Returns the series of an array (N, C, T) or (N, T), or of arrays (C, T_i) or (T_i,)."""
     try:
         if isinstance(source, list | tuple):
-            arrays = [numpy.atleast_2d(numpy.asarray(one, dtype=numpy.float64)) for one in source]
-            if not arrays or any(one.ndim != 2 or one.shape[0] != len(arrays[0]) or not one.size for one in arrays):
+            arrays = [numpy.atleast_2d(numpy.asarray(array, dtype=numpy.float64)) for array in source]
+            shape_error = any(array.ndim != 2 or array.shape[0] != len(arrays[0]) or not array.size for array in arrays)
+            if not arrays or shape_error:
                 raise ValueError("series are arrays (C, T), each with the same channels and at least one step")
             x, lengths = pad(arrays)
         else:
@@ -96,12 +97,12 @@ def _long(frame: polars.DataFrame, name: str, channels: Sequence[str], id: str |
             f"{name} is a table, and the model was trained on series of another kind of file; save them as .npz"
         )
     wanted = [id, step, *channels]
-    lacking = [one for one in wanted if one not in frame.columns]
+    lacking = [column for column in wanted if column not in frame.columns]
     if lacking:
         raise DataError(f"{name} lacks the columns {', '.join(lacking)}, which the model was trained with")
     if not len(frame):
         raise DataError(f"{name} has no rows")
-    extra = [one for one in frame.columns if one not in wanted]
+    extra = [column for column in frame.columns if column not in wanted]
     notes = (f"columns that the model does not use, ignored: {', '.join(extra[:10])}",) if extra else ()
     series = numbered_series(frame, name, id)
     bad: Reasons = {}
@@ -128,21 +129,20 @@ def _checked(raw: Raw, name: str, channels: Sequence[str]) -> Raw:
             f"{name} has {raw.x.shape[1]} channels, and the model was trained on {len(channels)}: "
             f"{', '.join(channels[:5])}{' ...' * (len(channels) > 5)}"
         )
-    there = valid(raw.lengths, raw.x.shape[2]).unsqueeze(1)
-    empty = (raw.x.isnan() | ~there).flatten(1).all(dim=1).nonzero().flatten().tolist()
-    raw.reasons = dict.fromkeys(empty, "it has no value") | infinite_rows(raw.x.where(there, 0)) | raw.reasons
+    steps = valid(raw.lengths, raw.x.shape[2]).unsqueeze(1)
+    empty = (raw.x.isnan() | ~steps).flatten(1).all(dim=1).nonzero().flatten().tolist()
+    raw.reasons = dict.fromkeys(empty, "it has no value") | infinite_rows(raw.x.where(steps, 0)) | raw.reasons
     return raw
 
 
 def _order(column: polars.Series) -> polars.Series:
-    """What steps are ordered by, null where it is neither a number nor a time."""
+    """Casts the steps to numbers or times, null where a value is neither."""
     if column.dtype != polars.String:
         return column
-    either = (column.cast(polars.Float64, strict=False), as_days(column))
-    return min(either, key=lambda one: one.null_count())
+    return min(column.cast(polars.Float64, strict=False), as_days(column), key=polars.Series.null_count)
 
 
 def _mark(bad: Reasons, series: Tensor, rows: polars.Series, reason: str) -> None:
-    """Note that a series is bad of which one of some rows is."""
+    """Adds a reason for every series that contains one of the rows."""
     for number in series[torch.from_numpy(rows.to_numpy().copy())].unique().tolist():
         bad.setdefault(number, reason)

@@ -1,4 +1,4 @@
-"""The data module of all series in memory."""
+"""Base class of series in memory."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,8 +7,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError
+from datamodules.in_memory import InMemoryData
 from datamodules.raw_data import Rows, first_copies, valid
 from datamodules.sequences.inputs import SeriesInputs, filled
 from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
@@ -17,25 +17,25 @@ from datamodules.splitting.splits import Split
 from datamodules.tables.targets import Target, check_train_targets, read_target
 
 
-class SequenceData(DataModule):
-    """Series of equal or unequal lengths, which a subclass gives to ``take`` in its constructor.
+class SequenceData(InMemoryData):
+    """Series of equal or unequal lengths, which a subclass passes to ``take`` in its constructor.
 
-    A row has as many steps as the longest train row: shorter ones are padded at their end, longer ones of the other
-    parts are cut. A missing value lies on the line between those beside it, before the first and behind the last it is
-    the nearest one; a channel without a value in a whole series is filled with its mean in the train rows.
+    A row has as many steps as the longest train row: shorter rows are padded at their end, longer val and test rows are
+    cut. Missing values are interpolated linearly, and at the ends of a series they become the nearest value. A channel
+    without a value in a series becomes its mean in the train rows.
 
     With ``window``, a row is a window of a series and has its target. Whole series are split, so that ratios and copies
-    count series, and the windows of one are in one part. Rows are then numbered through all series, in order, and
-    ``rows.about`` says for each its ``series`` and the step ``start`` at which it begins, both counted from 0.
+    count series, and the windows of a series are in one split. Row ids count windows through all series in order, and
+    ``rows.about`` has the index of the ``series`` and the first step ``start`` of each row.
 
     Args:
-        window: Cut series into rows of so many steps. A series that is shorter is one shorter row; what is left at the
-            end of a longer one and fills no window is left out.
-        stride: Steps from the start of a window to that of the next; those of a window where it is left out.
-        kwargs: What every data module takes, see ``DataModule``.
+        window: Cut series into rows of so many steps. A shorter series is one shorter row; a remainder that does not
+            fill a window is left out.
+        stride: Steps from the start of a window to that of the next; by default those of a window.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
-        DataError: For settings or data that cannot be used.
+        DataError: For options or data that cannot be used.
     """
 
     modality = "series"
@@ -58,12 +58,12 @@ class SequenceData(DataModule):
         self._window_of: tuple[Tensor, Tensor]
 
     def take(self, series: Series, val: Tensor | None = None, test: Tensor | None = None) -> None:
-        """Split series and learn how long they are: after it all facts are known.
+        """Splits series, learns their number of steps and sets all attributes.
 
         Args:
-            series: All of them.
-            val: Numbers of those of a validation part that the data come with.
-            test: Numbers of those of a test part.
+            series: All series.
+            val: Indices of a validation split that the data come with.
+            test: Indices of a test split that they come with.
         """
         x = fill_gaps(series.x, series.lengths)
         self._series, self._given = replace(series, x=x), (val, test)
@@ -74,10 +74,10 @@ class SequenceData(DataModule):
         split = self.split_now()
         check_train_targets(Target(self.rows.y, *self._target[1:]), split.train)
         self._set_learned(int(self._lengths()[split.train].max()), self._learned_fill(split.train))
-        self.notes = (*self.notes, *self._on_cuts(split))
+        self.notes = (*self.notes, *self._cut_notes(split))
 
     def load(self) -> Rows:
-        """The series or their windows, NaN where a channel has no value in the whole series."""
+        """Returns the series or their windows, NaN where a channel has no value in the whole series."""
         x, y, about = self._series.x, self._target.y, self._series.about
         if self.window is not None:
             series, starts = self._window_of
@@ -86,37 +86,37 @@ class SequenceData(DataModule):
         return Rows(x, y, lengths=self._lengths(), about=about)
 
     def split_now(self) -> Split:
-        """The split of the rows, made where there is none yet, by whole series."""
+        """Returns the split of the rows, by whole series."""
         if self.split is None:
             series, _ = self._window_of
             self.split = Split(*(torch.isin(series, part).nonzero().flatten() for part in super().split_now()))
         return self.split
 
     def features(self) -> polars.DataFrame:
-        """The mean of each channel and the number of steps, by row."""
+        """Returns the mean of each channel and the number of steps, by row."""
         sums, counts = self._sums(torch.arange(len(self.rows.x)))
         means = (sums / counts).T.numpy()
         columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
         return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
-        """Series with their gaps filled, and their lengths."""
+        """Returns series with their gaps filled, and their lengths."""
         return self.inputs.unprepared().tensors(self.rows.x[index], self._lengths()[index])
 
     @property
     def inputs(self) -> SeriesInputs:
-        """The channels, what fills them, their statistics and the windows."""
+        """Preprocessing: channels, their fill values and statistics, and windows."""
         assert self.statistics is not None
         series, step = self._series.channels, self.input_shape[1]
         return SeriesInputs(self.statistics, self.fill, step, series, self.window, self.stride, self.id, self.step)
 
     def state_dict(self) -> dict[str, Any]:
-        """The split, the statistics, the number of steps and what fills a channel without a value."""
+        """Returns split, statistics, number of steps, and the fill value of each channel."""
         state = super().state_dict()
         return {**state, "steps": self.input_shape[1], "fill": self.fill} if state else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what a checkpoint has learned instead of one's own."""
+        """Replaces split, statistics, steps and fill values by those of a checkpoint."""
         super().load_state_dict(state_dict)
         if state_dict:
             self._set_learned(state_dict["steps"], state_dict["fill"])
@@ -125,12 +125,12 @@ class SequenceData(DataModule):
         self.input_shape, self.fill = (len(self._series.channels), steps), fill
 
     def _lengths(self) -> Tensor:
-        """Steps of each row, none cut yet."""
+        """Returns the steps of each row before rows are cut."""
         series, starts = self._window_of
         return (self._series.lengths[series] - starts).clamp(max=self.window or self._series.x.shape[2])
 
     def _learned_fill(self, train: Tensor) -> Tensor:
-        """The mean (C,) float64 of each channel's values in the train rows."""
+        """Returns the mean (C,) float64 of each channel's values in the train rows."""
         sums, counts = (each.sum(dim=0) for each in self._sums(train))
         if not counts.all():
             name = self._series.channels[int((counts == 0).nonzero()[0])]
@@ -138,10 +138,10 @@ class SequenceData(DataModule):
         return sums / counts
 
     def _sums(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Of some rows the sum (N, C) float64 of each channel's values, and how many there are."""
+        """Returns sum (N, C) float64 and number (N, C) of each channel's values in some rows."""
         x = self.rows.x.index_select(0, index)
-        there = valid(self._lengths()[index], x.shape[2]).unsqueeze(1) & ~x.isnan()
-        return x.where(there, 0).sum(dim=2, dtype=torch.float64), there.sum(dim=2)
+        present = valid(self._lengths()[index], x.shape[2]).unsqueeze(1) & ~x.isnan()
+        return x.where(present, 0).sum(dim=2, dtype=torch.float64), present.sum(dim=2)
 
     def _inputs(self, index: Tensor) -> Tensor:
         return filled(self.rows.x.index_select(0, index), self.fill, self.input_shape[1])
@@ -149,14 +149,14 @@ class SequenceData(DataModule):
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
         return self.inputs.tensors(self.rows.x.index_select(0, index), self._lengths()[index])
 
-    def _on_cuts(self, split: Split) -> list[str]:
+    def _cut_notes(self, split: Split) -> list[str]:
         steps, lengths, notes = self.input_shape[1], self._lengths(), []
-        for part in ("val", "test"):
-            rows = getattr(split, part)
+        for split_name in ("val", "test"):
+            rows = getattr(split, split_name)
             longer = int((lengths[rows] > steps).sum())
             if longer:
                 notes.append(f"longer than the {steps} steps of the longest train row, and cut: {longer:,} of "
-                             f"{len(rows):,} {part} rows")  # fmt: skip
+                             f"{len(rows):,} {split_name} rows")  # fmt: skip
         return notes
 
     def _splittable(self) -> Splittable:
@@ -165,8 +165,8 @@ class SequenceData(DataModule):
         return Splittable(self._find_copies(), labels, series.about, *self._given)
 
     def _first_copies(self) -> Tensor:
-        """The first series that is equal to each: copies count series, and the windows follow them."""
+        """Returns for each series the first equal one: copies count series, not windows."""
         return first_copies(self._series.x, self._target.y, self._series.lengths)
 
     def _check(self, rows: Rows) -> None:
-        """Nothing: whoever read the series checked them, and NaN is a channel without a value here."""
+        """No check: the reader checked the series, and NaN is a channel without a value."""

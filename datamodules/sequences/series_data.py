@@ -1,4 +1,4 @@
-"""A person's own series."""
+"""A user's series."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,29 +19,29 @@ from datamodules.types import TaskName
 
 
 class SeriesData(SequenceData):
-    """Series from a file: ``.npz``, ``.ts``, or CSV or Parquet in long form.
+    """Series in a file: ``.npz``, ``.ts``, or CSV or Parquet in long form.
 
     - ``.npz``: ``x`` (N, C, T) or (N, T), NaN where missing; ``y`` (N,) or (N, L); ``lengths`` (N,) where they differ,
       or NaN behind a series' end; any other array (N,) is a column for ``group``, ``time`` or ``split_column``.
     - ``.ts``, the format of the UCR and UEA archives, without time stamps.
-    - CSV or Parquet with a row for each step. Channels are its columns of numbers that no setting names. The target,
-      and what the split goes by, are the same in all steps of a series.
+    - CSV or Parquet with a row for each step. Channels are its columns of numbers that no option names. Targets and
+      columns of the split are constant within a series.
 
     Args:
-        path: The file.
-        val_path: A file of the validation part; dealt out of the train series where only the test part has a file.
-        test_path: A file of the test part, such as NAME_TEST.ts; ``path`` is then that of train.
-        target: Column to predict, or several: labels of 0 and 1, or numbers. In ``.npz`` it is ``y`` where this is left
-            out, and ``.ts`` has its own.
-        id: Column, in long form, that says to which series a row belongs.
+        path: Path of the file.
+        val_path: File of the validation split; by default taken from the train series.
+        test_path: File of the test split, such as NAME_TEST.ts; ``path`` is then that of train.
+        target: Column to predict, or several: labels of 0 and 1, or numbers. By default ``y`` in ``.npz``; ``.ts`` has
+            its own.
+        id: Column, in long form, of the series' ids.
         step: Column, in long form, by which the steps of a series are ordered: numbers, dates or times.
         drop: Column or columns, in long form, that are no channels.
-        task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
+        task: Task. By default, two values are binary, text and up to 20 whole numbers multiclass,
             other numbers regression; several columns multilabel if all are 0 and 1, else regression.
-        kwargs: What all series take, see ``SequenceData``.
+        kwargs: Options of all series, see ``SequenceData``.
 
     Raises:
-        DataError: For a file, columns or settings that cannot be used.
+        DataError: For a file, columns or options that cannot be used.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SeriesData(SequenceData):
             return parts[-1].targets
 
         files = read_files(read, path, val_path, test_path)
-        names = [one for one in (path, val_path, test_path) if one is not None]
+        names = [file for file in (path, val_path, test_path) if file is not None]
         series = parts[0] if len(parts) == 1 else join(parts, names)
         self.take(replace(series, targets=files.frame, task=task or series.task), files.val, files.test)
 
@@ -79,13 +79,13 @@ class SeriesData(SequenceData):
                 f"{path} cannot be read: {error.strerror}; name a .npz, .ts, CSV or Parquet file"
             ) from error
         is_long = not (content[:2] == b"PK" or path.lower().endswith((".npz", ".ts")))
-        self._check_settings(path, is_long)
+        self._check_options(path, is_long)
         if is_long:
             assert self.id is not None
             assert self.step is not None
-            steering = self.split_settings.columns
+            split_columns = self.split_settings.columns
             frame = read_table.parse(content, path)
-            series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, steering)
+            series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, split_columns)
             if unused:
                 self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
             return series
@@ -93,14 +93,14 @@ class SeriesData(SequenceData):
             return ts_format.parse(content, path)
         return array_file.parse(content, path, self.target)
 
-    def _check_settings(self, path: str, is_long: bool) -> None:
+    def _check_options(self, path: str, is_long: bool) -> None:
         if is_long:
-            for what, name in (("target", self.target), ("id", self.id), ("step", self.step)):
+            for option, name in (("target", self.target), ("id", self.id), ("step", self.step)):
                 if not name:
-                    raise DataError(f"--data.{what} is missing: it names a column of {path}, which is in long form")
+                    raise DataError(f"--data.{option} is missing: it names a column of {path}, which is in long form")
             return
         is_ts = path.lower().endswith(".ts")
-        for what, names in {
+        for option, names in {
             "id": self.id,
             "step": self.step,
             "drop": self.drop,
@@ -108,7 +108,7 @@ class SeriesData(SequenceData):
         }.items():
             if names:
                 raise DataError(
-                    f"--data.{what} names a column of a file in long form, and {path} has none; leave it out"
+                    f"--data.{option} names a column of a file in long form, and {path} has none; leave it out"
                 )
 
 

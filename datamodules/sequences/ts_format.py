@@ -1,7 +1,7 @@
 """The ``.ts`` format of the UCR and UEA archives.
 
-Lines of ``#`` or ``%`` are comments, ``@name value`` is said of all series, and behind ``@data`` each line is a series:
-its dimensions, separated by ``:``, of values, separated by ``,``; the last part is its class or its value to predict.
+Lines of ``#`` or ``%`` are comments, ``@name value`` is a property of all series, and behind ``@data`` each line is a
+series: dimensions separated by ``:``, values separated by ``,``; the last field is its class or its value to predict.
 
 Source: https://www.sktime.net/en/stable/api_reference/file_specifications/ts.html
 """
@@ -18,16 +18,16 @@ from datamodules.preprocessing.inputs import Reasons
 from datamodules.sequences.padded_series import Series, cut, last_steps, pad
 
 TARGET = "target"
-"""What the target column is called."""
+"""Name of the target column."""
 
 
 class Header(NamedTuple):
-    """What is said ahead of the series.
+    """Header of a file.
 
     Args:
-        classes: The class labels, empty where none are listed.
+        classes: The class labels; empty if none are listed.
         regression: Whether a series has a value to predict instead of a class.
-        dimensions: How many there are; 0 where it is not said.
+        dimensions: Number of dimensions; 0 if it is not given.
         labelled: Whether a series has a class or a value to predict.
     """
 
@@ -38,13 +38,13 @@ class Header(NamedTuple):
 
 
 def parse(content: bytes, name: str) -> Series:
-    """The series of a file's bytes, which messages call ``name``.
+    """Returns the series of a file's bytes, which messages call ``name``.
 
-    A missing value is ``?`` or ``NaN``; steps at the end of a series that are missing in all dimensions are padding,
-    and left out. What the header says of lengths and missing values is not needed, and therefore not believed.
+    A missing value is ``?`` or ``NaN``. Steps at the end of a series that are missing in all dimensions are padding,
+    and left out. The header's lengths and missing values are ignored.
 
     Raises:
-        DataError: For what is no such file, for time stamps, and for series without a label.
+        DataError: For another format, time stamps, and series without a label.
     """
     lines = _lines(content, name)
     header, start = _header(lines, name)
@@ -57,15 +57,15 @@ def parse(content: bytes, name: str) -> Series:
         if not line.strip():
             continue
         *parts, label = line.split(":")
-        where = f"line {number} of {name}"
+        location = f"line {number} of {name}"
         dimensions = dimensions or len(parts)
         if len(parts) != (dimensions or 1) or not label.strip():
             raise DataError(
-                f"{where} has {len(parts)} dimensions and {'a' if label.strip() else 'no'} label behind them, and "
+                f"{location} has {len(parts)} dimensions and {'a' if label.strip() else 'no'} label behind them, and "
                 f"there must be {dimensions or 'some'} and a label"
             )
-        arrays.append(_values(parts, where))
-        labels.append(_label(label.strip(), header, where))
+        arrays.append(_values(parts, location))
+        labels.append(_label(label.strip(), header, location))
     if not arrays:
         raise DataError(f"{name} has no series behind @data")
     x, lengths = _trimmed(arrays)
@@ -81,18 +81,18 @@ def parse(content: bytes, name: str) -> Series:
 
 
 def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Tensor, Reasons]:
-    """The series of a file without their labels, which need not be there.
+    """Returns the series of a file without their labels, which the file need not have.
 
     Args:
-        content: The file's.
-        name: Of the file.
-        dimensions: How many a series has.
+        content: Bytes of the file.
+        name: Name of the file in messages.
+        dimensions: Number of dimensions of a series.
 
     Returns:
-        Series (N, C, T), NaN where missing and 0 behind a series' end; their lengths (N,); what is wrong with which.
+        Series (N, C, T), NaN location missing and 0 behind a series' end; their lengths (N,); why series are bad.
 
     Raises:
-        DataError: For what is no such file.
+        DataError: For another format.
     """
     lines = _lines(content, name)
     _, start = _header(lines, name)
@@ -114,7 +114,7 @@ def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Te
 
 
 def as_numbers(labels: polars.Series) -> polars.Series:
-    """Class labels that are all whole numbers as such, so that 10 comes behind 9."""
+    """Casts class labels to whole numbers if all are, so that 10 is sorted behind 9."""
     numbers = labels.cast(polars.Int64, strict=False)
     return numbers if numbers.cast(polars.String).equals(labels) else labels
 
@@ -128,7 +128,7 @@ def _lines(content: bytes, name: str) -> list[str]:
 
 
 def _trimmed(arrays: list[NDArray[numpy.float64]]) -> tuple[Tensor, Tensor]:
-    """Arrays (C, T_i) as one tensor (N, C, T), each up to its last value, and their lengths."""
+    """Stacks arrays (C, T_i), each up to its last value, to (N, C, T), and returns their lengths."""
     x, _ = pad(arrays)
     for row, array in zip(x, arrays, strict=True):
         row[:, array.shape[1] :] = numpy.nan
@@ -137,8 +137,8 @@ def _trimmed(arrays: list[NDArray[numpy.float64]]) -> tuple[Tensor, Tensor]:
 
 
 def _header(lines: list[str], name: str) -> tuple[Header, int]:
-    """What is said, and the number of lines up to ``@data``."""
-    said: dict[str, list[str]] = {}
+    """Returns the header, and the number of lines up to ``@data``."""
+    properties: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words or words[0][0] in "#%":
@@ -147,52 +147,54 @@ def _header(lines: list[str], name: str) -> tuple[Header, int]:
             raise DataError(f"line {number} of {name} comes ahead of @data and begins with neither @ nor #")
         key = words[0][1:].lower()
         if key == "data":
-            return _understood(said, name), number
-        said[key] = words[1:]
+            return _parse_header(properties, name), number
+        properties[key] = words[1:]
     raise DataError(f"{name} has no line @data, as a .ts file has ahead of its series")
 
 
-def _understood(said: dict[str, list[str]], name: str) -> Header:
+def _parse_header(properties: dict[str, list[str]], name: str) -> Header:
     def yes(key: str) -> bool:
-        return said.get(key, ["false"])[:1] in (["true"], ["True"], ["TRUE"])
+        return properties.get(key, ["false"])[:1] in (["true"], ["True"], ["TRUE"])
 
     if yes("timestamps"):
         raise DataError(
             f"{name} has time stamps (@timeStamps true), which are not read; save it without, or in long form as CSV"
         )
     regression = yes("targetlabel")
-    dimensions = "".join(said.get("dimensions", said.get("dimension", ["0"])))
+    dimensions = "".join(properties.get("dimensions", properties.get("dimension", ["0"])))
     if not dimensions.isdecimal():
         raise DataError(f"{name} says @dimensions {dimensions}, and that is a number")
     labelled = regression or yes("classlabel")
-    classes = frozenset(said.get("classlabel", [])[1:]) if not regression else frozenset[str]()
+    classes = frozenset(properties.get("classlabel", [])[1:]) if not regression else frozenset[str]()
     return Header(classes, regression, int(dimensions), labelled)
 
 
-def _values(parts: list[str], where: str) -> NDArray[numpy.float64]:
+def _values(parts: list[str], location: str) -> NDArray[numpy.float64]:
     rows = [part.replace("?", "nan").split(",") for part in parts]
     steps = [len(row) for row in rows]
     if min(steps) != max(steps):
-        raise DataError(f"{where} has dimensions of {min(steps)} and of {max(steps)} steps; they must be equally long")
+        raise DataError(
+            f"{location} has dimensions of {min(steps)} and of {max(steps)} steps; they must be equally long"
+        )
     try:
         values = numpy.array([[float(value) for value in row] for row in rows])
     except ValueError as error:
         reason = str(error).rpartition(": ")[2][:40]
-        raise DataError(f"{where} has {reason} among its values, which is no number and not ?") from error
+        raise DataError(f"{location} has {reason} among its values, which is no number and not ?") from error
     if numpy.isinf(values).any():
-        raise DataError(f"{where} has an infinite value; correct it, or write ? for a missing one")
+        raise DataError(f"{location} has an infinite value; correct it, or write ? for a missing one")
     return values
 
 
-def _label(text: str, header: Header, where: str) -> str | float:
+def _label(text: str, header: Header, location: str) -> str | float:
     if not header.regression:
         if header.classes and text not in header.classes:
-            raise DataError(f"{where} has the class {text[:40]!r}, which @classLabel does not list")
+            raise DataError(f"{location} has the class {text[:40]!r}, which @classLabel does not list")
         return text
     try:
         value = float(text)
     except ValueError as error:
-        raise DataError(f"{where} ends with {text[:40]!r}, and a value to predict is a number") from error
+        raise DataError(f"{location} ends with {text[:40]!r}, and a value to predict is a number") from error
     if not numpy.isfinite(value):
-        raise DataError(f"{where} has no finite value to predict; leave the line out")
+        raise DataError(f"{location} has no finite value to predict; leave the line out")
     return value

@@ -1,1 +1,1 @@
-"""Which rows train, which choose the epoch, which are tested."""
+"""Split of rows into train, val and test."""

@@ -1,4 +1,4 @@
-"""Splits that something in the data decides: groups, copies of a row, time, a column, folds.
+"""Splits by groups, copies of a row, time, a split column or folds.
 
 Like those of ``splits`` they are functions of the data and the split seed alone.
 """
@@ -12,14 +12,14 @@ from datamodules.errors import DataError
 from datamodules.splitting.splits import PARTS, Split, among, split_rows
 
 Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]
-"""(row numbers, ratios, seed) -> the parts, each sorted."""
+"""(row ids, ratios, seed) -> splits, each sorted."""
 
 
 def together(*keys: Tensor) -> Tensor:
-    """Units of rows that belong together by any of several keys, directly or over other rows.
+    """Merges rows that fraction the value of any key, directly or through other rows, into units.
 
     Args:
-        keys: What rows have in common (N,), int64; rows with an equal value belong together.
+        keys: Keys of the rows (N,) each, int64.
 
     Returns:
         The first row of each row's unit, (N,).
@@ -36,32 +36,34 @@ def together(*keys: Tensor) -> Tensor:
 
 
 def deal_units(unit: Tensor) -> Deal:
-    """Deal whole units, in random order, each to the part that is owed most rows."""
+    """Returns a function that assigns whole units, in random order, each to the split with the largest deficit."""
 
     def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
         units, unit_of, sizes = unit[rows].unique(return_inverse=True, return_counts=True)
-        owed = [len(rows) * share for share in ratios if share]
-        if len(units) < len(owed):
-            raise DataError(f"{len(units)} groups cannot be dealt to {len(owed)} parts; choose another --data.group")
+        deficit = [len(rows) * fraction for fraction in ratios if fraction]
+        if len(units) < len(deficit):
+            raise DataError(f"{len(units)} groups cannot be dealt to {len(deficit)} parts; choose another --data.group")
         part_of = torch.empty(len(units), dtype=torch.int64)
-        empty = list(range(len(owed)))
+        empty = list(range(len(deficit)))
         order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed)).tolist()
         for left, index in zip(range(len(units), 0, -1), order, strict=True):
-            choice = empty if left == len(empty) else range(len(owed))  # the last units are for parts without one
-            part = max(choice, key=owed.__getitem__)
+            choice = (
+                empty if left == len(empty) else range(len(deficit))
+            )  # the last units are for splits without a unit
+            part = max(choice, key=deficit.__getitem__)
             part_of[index] = part
-            owed[part] -= int(sizes[index])
+            deficit[part] -= int(sizes[index])
             if part in empty:
                 empty.remove(part)
-        return among([rows[part_of[unit_of] == part] for part in range(len(owed))], ratios)
+        return among([rows[part_of[unit_of] == part] for part in range(len(deficit))], ratios)
 
     return deal
 
 
 def deal_rows(unit: Tensor, labels: Tensor | None, class_names: Sequence[str]) -> Deal:
-    """Deal the first row of each unit as ``split_rows`` does; the others, which are its copies, follow it.
+    """Returns a function that splits the first row of each unit as ``split_rows`` does; its copies follow it.
 
-    Without a copy it is ``split_rows`` itself, and with copies it is the ratios of different rows that hold.
+    The ratios are those of different rows. Without a copy the function is ``split_rows`` itself.
     """
 
     def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
@@ -75,23 +77,12 @@ def deal_rows(unit: Tensor, labels: Tensor | None, class_names: Sequence[str]) -
 
 
 def _among(some: Tensor, count: int) -> Tensor:
-    """Which of so many rows are some of them, (count,) bool."""
+    """Returns a mask of the rows ``some`` among ``count`` rows, (count,) bool."""
     return torch.zeros(count, dtype=torch.bool).index_fill(0, some, True)
 
 
-def split_at_random(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal) -> Split:
-    """Train, val and test as ``deal`` gives them."""
-    return Split(*deal(rows, ratios, seed))
-
-
 def split_fold(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal, folds: int, fold: int) -> Split:
-    """One of ``folds`` equal parts is the test part; the rest is dealt to train and val in their proportion.
-
-    Raises:
-        DataError: For a fold that does not exist.
-    """
-    if folds < 2 or not 0 <= fold < folds:
-        raise DataError(f"folds are at least 2 and fold counts from 0 to folds - 1; they are {folds} and {fold}")
+    """Makes one of ``folds`` equal folds the test split, and splits the rest into train and val in their proportion."""
     parts = deal(rows, [1 / folds] * folds, seed)
     rest = torch.cat([part for index, part in enumerate(parts) if index != fold]).sort().values
     train, val = deal(rest, train_and_val(ratios), seed)
@@ -99,16 +90,16 @@ def split_fold(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal, fol
 
 
 def split_given(rows: Tensor, part: Sequence[str | None], ratios: Sequence[float], seed: int, deal: Deal) -> Split:
-    """The parts that the data name, by row; a val part that they lack is dealt out of the train rows.
+    """Returns the splits that a column names; without validation rows, they are taken from the train rows.
 
     Raises:
-        DataError: For another name than train, val and test, or where no row is for train or for test.
+        DataError: For another name than train, val and test, or without a train or test row.
     """
     names = [part[row] for row in rows.tolist()]
     odd = next((index for index, name in enumerate(names) if name not in PARTS), None)
     if odd is not None:
         raise DataError(f"a row's part is train, val or test, and that of row {int(rows[odd])} is {names[odd]!r}")
-    train, val, test = (rows[torch.tensor([name == one for name in names])] for one in PARTS)
+    train, val, test = (rows[torch.tensor([name == split for name in names])] for split in PARTS)
     if not len(train) or not len(test):
         raise DataError(f"the data give {len(train)} rows to train and {len(test)} to test; each part needs some")
     if not len(val):
@@ -117,18 +108,18 @@ def split_given(rows: Tensor, part: Sequence[str | None], ratios: Sequence[float
 
 
 def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
-    """All of train before all of val before all of test; rows of one moment stay in one part.
+    """Splits by time: train before val before test; rows of one moment stay in one split.
 
     Args:
-        rows: Row numbers (M,).
-        time: When each row was, (N,), any number, none NaN.
-        ratios: Shares of the parts, met as nearly as equal moments allow.
+        rows: Row ids (M,).
+        time: Time of each row, (N,), any number, none NaN.
+        ratios: Fractions of the splits, met as nearly as equal moments allow.
 
     Raises:
-        DataError: Where there are too few moments to tell the parts apart.
+        DataError: For fewer moments than splits.
     """
     moments, moment_of, counts = time[rows].unique(return_inverse=True, return_counts=True)
-    parts = sum(share > 0 for share in ratios)
+    parts = sum(fraction > 0 for fraction in ratios)
     if len(moments) < parts:
         raise DataError(f"a split by time needs {parts} different times, and there are {len(moments)}")
     ends = counts.cumsum(0).double()
@@ -140,5 +131,5 @@ def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
 
 
 def train_and_val(ratios: Sequence[float]) -> list[float]:
-    """The proportion of train to val, as two shares of 1."""
-    return [share / sum(ratios[:2]) for share in ratios[:2]]
+    """Returns the proportion of train to val, as two fractions of 1."""
+    return [fraction / sum(ratios[:2]) for fraction in ratios[:2]]

@@ -1,4 +1,4 @@
-"""Which split is asked for, and making it."""
+"""Options of the split, and the split that they describe."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -12,7 +12,6 @@ from datamodules.splitting.grouping import (
     Deal,
     deal_rows,
     deal_units,
-    split_at_random,
     split_by_time,
     split_fold,
     split_given,
@@ -22,61 +21,65 @@ from datamodules.splitting.splits import Split
 from datamodules.tables.casting import encode, to_days, to_numbers
 
 Duplicates = Literal["keep-together", "drop", "ignore"]
-"""Exact copies of a row: into one part, out of the data but for the first, or like any other row."""
+"""Exact copies of a row: kept in one split, dropped except the first, or split like any other row."""
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """What was said about the split.
+    """Options of the split.
 
     Args:
-        ratios: Shares of train, val and test.
+        ratios: Fractions of train, val and test.
         seed: The split seed.
-        group: Column whose equal values stay in one part.
+        group: Column whose equal values stay in one split.
+        split_column: Column of the words train, val and test.
+        folds: Number of folds, one of which is the test split.
+        fold: Index of that fold, from 0.
         time: Column by whose order train comes before val before test.
-        split_column: Column that says train, val or test.
-        folds: Number of folds, one of which is the test part.
-        fold: Which one, from 0.
-        duplicates: What happens to exact copies of a row.
+        duplicates: Treatment of exact copies of a row.
 
     Raises:
-        DataError: For settings that exclude each other.
+        DataError: For options that exclude each other.
     """
 
     ratios: tuple[float, float, float]
     seed: int
     group: str | None
-    time: str | None
     split_column: str | None
     folds: int | None
     fold: int
-    duplicates: Duplicates
+    time: str | None = None
+    duplicates: Duplicates = "keep-together"
 
     def __post_init__(self) -> None:
-        """Refuse two settings that would both decide."""
-        said = self._said
-        if len(said) > 1 and said != ["group", "folds"]:
-            raise DataError(f"--data.{said[0]} and --data.{said[1]} both decide the split; leave one out")
+        """Raises ``DataError`` for two options that both decide the split, and for a fold that does not exist."""
+        options = self._options
+        if len(options) > 1 and options != ["group", "folds"]:
+            raise DataError(f"--data.{options[0]} and --data.{options[1]} both decide the split; leave one out")
         if self.fold and self.folds is None:
             raise DataError("--data.fold is one of --data.folds, which is missing")
+        if self.folds is not None and (self.folds < 2 or not 0 <= self.fold < self.folds):
+            raise DataError(
+                f"folds are at least 2 and fold counts from 0 to folds - 1; they are {self.folds} and {self.fold}"
+            )
 
     @property
-    def way(self) -> str | None:
-        """The setting that decides the split, None for chance alone."""
-        return self._said[0] if self._said else None
+    def option(self) -> str | None:
+        """The option that decides the split; None for a random split."""
+        return self._options[0] if self._options else None
 
     @property
     def columns(self) -> list[str]:
-        """Columns that steer the split and are no inputs."""
+        """Columns that the split depends on, which are no inputs."""
         return [name for name in (self.group, self.time, self.split_column) if name is not None]
 
     @property
-    def _said(self) -> list[str]:
+    def _options(self) -> list[str]:
         return [name for name in ("group", "time", "split_column", "folds") if getattr(self, name) is not None]
 
 
 class Labels(NamedTuple):
-    """Classes to stratify by: their indices (N,) and names."""
+    """Classes of a stratified split: indices (N,) and names."""
 
     y: Tensor
     class_names: tuple[str, ...]
@@ -84,14 +87,14 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Splittable:
-    """What a split needs to know of N rows.
+    """N rows to be split.
 
     Args:
-        first: The first row that is an exact copy of each row, its own number where there is none before it, (N,).
-        labels: What to stratify by; None splits without regard to classes.
-        about: Columns that the settings may name.
-        val: Rows of a validation part that the data come with.
-        test: Rows of a test part that they come with.
+        first: Id of the first row that is equal to each row, which may be the row itself, (N,).
+        labels: Classes of a stratified split; None splits without regard to classes.
+        about: Columns that the options may name.
+        val: Row ids of a validation split that the data come with.
+        test: Row ids of a test split that they come with.
     """
 
     first: Tensor
@@ -100,14 +103,14 @@ class Splittable:
     val: Tensor | None = None
     test: Tensor | None = None
 
-    def column(self, what: str, name: str) -> polars.Series:
-        """The column that the setting ``what`` names.
+    def column(self, option: str, name: str) -> polars.Series:
+        """Returns the column that an option names.
 
         Raises:
-            DataError: Where there is none of the name, or it has missing values.
+            DataError: For a name that no column has, and for missing values.
         """
         about = polars.DataFrame() if self.about is None else self.about
-        check_names(what, [name], about.columns)
+        check_names(option, [name], about.columns)
         column = about[name]
         if column.null_count():
             raise DataError(
@@ -118,19 +121,19 @@ class Splittable:
 
 
 def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[str]]:
-    """Split rows.
+    """Splits rows.
 
     Args:
-        rows: What is known of them.
-        settings: What was asked for.
+        rows: The rows.
+        settings: Options of the split.
 
     Returns:
-        The split, and sentences about copies among the rows.
+        The split, and notes on copies among the rows.
 
     Raises:
-        DataError: Where it cannot be made.
+        DataError: For options that these rows do not allow.
     """
-    if rows.test is not None and settings.way is not None:
+    if rows.test is not None and settings.option is not None:
         raise DataError(
             "these data come with a test part; to split all rows another way, leave it out with --data.pooled true, "
             "or without --data.test_path"
@@ -171,7 +174,7 @@ def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) 
             for row in [] if given is None else given.tolist():
                 part[row] = name
         return split_given(kept, part, ratios, seed, deal)
-    return split_at_random(kept, ratios, seed, deal)
+    return Split(*deal(kept, ratios, seed))
 
 
 def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:
@@ -182,7 +185,7 @@ def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> 
         part[rows] = number
     apart = int(((part != part[first]) & (part >= 0)).sum())
     done = {"keep-together": "kept in one part", "drop": "left out", "ignore": "split like any other row"}[duplicates]
-    told = f"exact copies of an earlier row: {copies:,} of {len(first):,} rows, {done}"
+    note = f"exact copies of an earlier row: {copies:,} of {len(first):,} rows, {done}"
     if apart and duplicates == "keep-together":
-        told += f" but for {apart:,}, whose part is given"
-    return [told]
+        note += f" but for {apart:,}, whose part is given"
+    return [note]

@@ -1,4 +1,4 @@
-"""Which rows train, which choose the epoch, which are tested: functions of the data and the split seed alone."""
+"""Random split of rows into train, val and test, a function of the data and the split seed alone."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ PARTS = ("train", "val", "test")
 
 
 class Split(NamedTuple):
-    """Row numbers of the three parts, each sorted, disjoint, int64."""
+    """Row ids of the three splits, each sorted, disjoint, int64."""
 
     train: Tensor
     val: Tensor
@@ -21,11 +21,11 @@ class Split(NamedTuple):
 
 
 def check_ratios(ratios: Sequence[float]) -> None:
-    """Raise ``DataError`` unless they are three shares that sum to 1, each above 0 but for val, which may be 0."""
-    above = len(ratios) == 3 and all(share > 0 for share in (ratios[0], ratios[2])) and ratios[1] >= 0
+    """Raises ``DataError`` unless ratios are three fractions that sum to 1, above 0 except val, which may be 0."""
+    above = len(ratios) == 3 and all(fraction > 0 for fraction in (ratios[0], ratios[2])) and ratios[1] >= 0
     if not above or not math.isclose(sum(ratios), 1, abs_tol=1e-9):
         raise DataError(
-            "ratios are the shares of train, val and test, each above 0 but for val, which may be 0, and sum to 1; "
+            "ratios are the fractions of train, val and test, each above 0 but for val, which may be 0, and sum to 1; "
             f"{list(ratios)} sum to {sum(ratios):g}"
         )
 
@@ -33,48 +33,49 @@ def check_ratios(ratios: Sequence[float]) -> None:
 def split_rows(
     rows: Tensor, ratios: Sequence[float], seed: int, labels: Tensor | None = None, class_names: Sequence[str] = ()
 ) -> list[Tensor]:
-    """Deal rows out to parts at random, each part sorted.
+    """Splits rows at random; each split is sorted.
 
     Args:
-        rows: Row numbers, (N,).
-        ratios: Share of each part, summing to 1. Counts are rounded so that no row is lost; a part whose share is 0
-            gets none.
+        rows: Row ids, (N,).
+        ratios: Fraction of each split, summing to 1. Counts are rounded so that no row is lost; a split with fraction 0
+            gets no row.
         seed: The split seed.
-        labels: Class of each row, (N,): each part then gets its share of each class, to the nearest row.
-        class_names: What to call the classes in messages.
+        labels: Class of each row, (N,), for a stratified split: each gets its fraction of each class, to the nearest
+            row.
+        class_names: Names of the classes in messages.
 
     Raises:
-        DataError: Where a part would be left without a row, or without a row of some class.
+        DataError: For a split without a row, or without a row of some class.
     """
-    groups, shares = _shuffled(rows, seed, labels), [share for share in ratios if share]
+    groups, fractions = _shuffled(rows, seed, labels), [fraction for fraction in ratios if fraction]
     if labels is not None:
-        _check_groups(groups, rows, labels, len(shares), class_names)
-    parts: list[list[Tensor]] = [[] for _ in shares]
-    dealt = [0] * len(shares)
+        _check_groups(groups, rows, labels, len(fractions), class_names)
+    parts: list[list[Tensor]] = [[] for _ in fractions]
+    dealt = [0] * len(fractions)
     seen = 0
     for group in groups:
         seen += len(group)
-        counts = _counts(len(group), seen, dealt, shares, at_least=0 if labels is None else 1)
+        counts = _counts(len(group), seen, dealt, fractions, at_least=0 if labels is None else 1)
         dealt = [before + count for before, count in zip(dealt, counts, strict=True)]
         for pieces, piece in zip(parts, group.split(counts), strict=True):
             pieces.append(piece)
     done = among([torch.cat(part) for part in parts], ratios)
-    for name, part, share in zip(PARTS, done, ratios, strict=False):
-        if share and not len(part):
-            raise DataError(f"{share:g} of {len(rows)} rows leave the {name} part empty; change ratios or add rows")
+    for name, part, fraction in zip(PARTS, done, ratios, strict=False):
+        if fraction and not len(part):
+            raise DataError(f"{fraction:g} of {len(rows)} rows leave the {name} part empty; change ratios or add rows")
     for part in done:
-        part.numpy().sort()  # in place, where torch's sort takes three times the memory
+        part.numpy().sort()  # in place; torch's sort takes three times the memory
     return done
 
 
 def among(parts: Sequence[Tensor], ratios: Sequence[float]) -> list[Tensor]:
-    """The parts whose share is above 0, and between them one without a row for each share of 0."""
+    """Returns the splits with a fraction above 0, and an empty one for each fraction of 0."""
     some = iter(parts)
-    return [next(some) if share else parts[0][:0] for share in ratios]
+    return [next(some) if fraction else parts[0][:0] for fraction in ratios]
 
 
 def _shuffled(rows: Tensor, seed: int, labels: Tensor | None) -> list[Tensor]:
-    """The rows in random order, those of each label by themselves."""
+    """Returns the rows in random order, grouped by label."""
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     shuffled = rows[order]
     if labels is None:
@@ -84,17 +85,17 @@ def _shuffled(rows: Tensor, seed: int, labels: Tensor | None) -> list[Tensor]:
 
 
 def _counts(size: int, seen: int, dealt: list[int], ratios: Sequence[float], at_least: int) -> list[int]:
-    """How many of a group's rows go to each part.
+    """Returns the number of a group's rows in each split.
 
-    What a part is owed of all rows seen so far decides who gets a group's odd rows, so that the rounding of many small
-    classes does not add up.
+    A group's remainder goes to the splits with the largest deficit over all groups so far, so that the rounding of many
+    small classes does not add up.
     """
-    counts = [max(at_least, math.floor(size * share)) for share in ratios]
+    counts = [max(at_least, math.floor(size * fraction)) for fraction in ratios]
     while sum(counts) > size:
         counts[counts.index(max(counts))] -= 1
-    owed = [seen * share - before - count for share, before, count in zip(ratios, dealt, counts, strict=True)]
-    neediest = sorted(range(len(owed)), key=owed.__getitem__, reverse=True)
-    for part in neediest[: size - sum(counts)]:  # one row each, so that no count is further than one from its share
+    deficit = [seen * fraction - before - count for fraction, before, count in zip(ratios, dealt, counts, strict=True)]
+    neediest = sorted(range(len(deficit)), key=deficit.__getitem__, reverse=True)
+    for part in neediest[: size - sum(counts)]:  # one row each: no count differs by more than one from its fraction
         counts[part] += 1
     return counts
 

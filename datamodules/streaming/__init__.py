@@ -1,1 +1,1 @@
-"""What data larger than memory are made of: arrays on disk, blocks of them, their split."""
+"""Data larger than memory: arrays on disk, blocks of them, their split."""

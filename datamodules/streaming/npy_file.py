@@ -1,4 +1,4 @@
-"""Arrays in .npy files that are read a piece at a time, so that only the piece is ever in memory."""
+"""Reader and writer of .npy files, a piece at a time, so that only the piece is in memory."""
 
 import hashlib
 import os
@@ -15,20 +15,19 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
 
-KINDS = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
+DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool")
 
 
 class DiskArray:
-    """An array in a .npy file, rows first, in C order.
+    """Array in a .npy file, rows first, in C order.
 
-    It is read, not mapped: pages of a mapping that were looked at count as the process's memory until the kernel takes
-    them back, those of a file that was read do not.
+    The file is read, not mapped: pages of a mapping count as the process's memory until the kernel reclaims them.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Raises:
-        DataError: For a file that is not there, is no such array, or is shorter than its header says.
+        DataError: For a file that does not exist, is no such array, or is shorter than its header says.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -39,12 +38,12 @@ class DiskArray:
                 shape, fortran, kind = _header(file)
                 self._offset = file.tell()
             size = os.path.getsize(path)
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  # closed when the array is let go
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115  # closed with the array
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}; it is to be a .npy file") from error
         except (ValueError, EOFError, SyntaxError) as error:
             raise DataError(f"{path} is no .npy file of numbers; save the array with numpy.save") from error
-        if kind.name not in KINDS or not kind.isnative or (fortran and len(shape) > 1):
+        if kind.name not in DTYPES or not kind.isnative or (fortran and len(shape) > 1):
             order = "Fortran order" if fortran else "C order"
             raise DataError(f"{path} holds {kind} in {order}, and only plain numbers in C order can be streamed")
         if not shape or not shape[0]:
@@ -56,11 +55,10 @@ class DiskArray:
             raise DataError(f"{path} is cut off: its header says {len(self):,} rows of {self.row_bytes:,} bytes")
 
     def __len__(self) -> int:
-        """Number of rows."""
         return int(self.shape[0])
 
     def read(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
-        """Rows from ``start`` to before ``stop``, or to the last; in ``out``, if it is given and large enough."""
+        """Reads rows from ``start`` to before ``stop``, or to the last; into ``out`` if it is large enough."""
         rows = max(0, min(stop, len(self)) - start)
         if out is None or len(out) < rows:
             out = torch.empty((rows, *self.shape[1:]), dtype=self.dtype)
@@ -74,13 +72,13 @@ class DiskArray:
         return out
 
     def pieces(self, rows: int) -> Iterator[Tensor]:
-        """All rows, so many at a time, in one piece of memory that is used again for the next."""
-        room = torch.empty((min(rows, len(self)), *self.shape[1:]), dtype=self.dtype)
+        """Yields all rows, ``rows`` at a time; the next piece overwrites a piece."""
+        buffer = torch.empty((min(rows, len(self)), *self.shape[1:]), dtype=self.dtype)
         for start in range(0, len(self), rows):
-            yield self.read(start, start + rows, room)
+            yield self.read(start, start + rows, buffer)
 
     def digest(self) -> str:
-        """SHA-256 of its type, shape and content, in one pass."""
+        """Returns SHA-256 of type, shape and content, in one pass."""
         sha = hashlib.sha256(f"{self.dtype}{self.shape}".encode())
         for piece in self.pieces(max(1, (1 << 22) // max(1, self.row_bytes))):
             sha.update(piece.numpy().reshape(-1).view(numpy.uint8).data)
@@ -88,12 +86,12 @@ class DiskArray:
 
 
 class ArrayWriter:
-    """Writes a .npy file a piece at a time; it is whole, and on the disk, when the ``with`` block was left.
+    """Writer of a .npy file, a piece at a time; the file is complete and synced after the ``with`` block.
 
     Args:
-        path: The file.
-        dtype: Of the numbers.
-        shape: Of the whole array.
+        path: Path of the file.
+        dtype: Type of the numbers.
+        shape: Shape of the whole array.
     """
 
     def __init__(self, path: Path, dtype: str, shape: tuple[int, ...]) -> None:
@@ -103,15 +101,13 @@ class ArrayWriter:
         numpy.lib.format.write_array_header_1_0(self._file, header)
 
     def write(self, piece: NDArray[Any]) -> None:
-        """Append rows."""
+        """Appends rows."""
         self._file.write(numpy.ascontiguousarray(piece, dtype=self._dtype).data)
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Sync and close."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -1,4 +1,4 @@
-"""Rows on disk that are dealt to train, val and test, read some at a time."""
+"""Rows in arrays on disk with the split of each, read a block at a time, and their counts."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +11,9 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
 from datamodules.splitting.splits import PARTS
-from datamodules.streaming.hash_split import TRAIN, Dealing
+from datamodules.streaming.hash_split import TRAIN, HashSplit
 from datamodules.streaming.npy_file import DiskArray
+from datamodules.tables.targets import check_train_counts
 
 BLOCK_BYTES = 1 << 18
 """About so many bytes of consecutive rows are read at a time."""
@@ -21,45 +22,45 @@ PIECE_BLOCKS = 16
 """A pass over all rows takes so many blocks at a time."""
 
 
-class DealtRows:
-    """Rows that stand in arrays on disk, and the part of each.
+class PartitionedRows:
+    """Rows in arrays on disk, and the split of each.
 
     Args:
-        arrays: ``x``, ``y`` and what else a row has, each N rows.
-        dealing: Which part each is in.
+        arrays: ``x``, ``y`` and other columns of a row, each N rows.
+        split: Split of each row.
     """
 
-    def __init__(self, arrays: dict[str, DiskArray], dealing: Dealing) -> None:
-        self.arrays, self.dealing = arrays, dealing
+    def __init__(self, arrays: dict[str, DiskArray], split: HashSplit) -> None:
+        self.arrays, self.split = arrays, split
         self.row_bytes = sum(array.row_bytes for array in arrays.values()) + 8
         self.block_rows = max(1, BLOCK_BYTES // self.row_bytes)
         self.piece_rows = self.block_rows * PIECE_BLOCKS
 
     def __len__(self) -> int:
-        return self.dealing.rows
+        return self.split.rows
 
-    def read(self, start: int, stop: int, part: int) -> Batch:
-        """The rows of a part from ``start`` to before ``stop``, as they are on disk, with their ids."""
+    def read(self, start: int, stop: int, number: int) -> Batch:
+        """Returns the rows of split ``number`` from ``start`` to before ``stop``, as they are on disk, with ids."""
         stop = min(stop, len(self))
         rows = {name: array.read(start, stop) for name, array in self.arrays.items()}
         rows["row"] = torch.arange(start, stop)
-        mine = (self.dealing.parts(start, stop) == part).nonzero().flatten()
-        return {name: column.index_select(0, mine) for name, column in rows.items()}
+        positions = (self.split.indices(start, stop) == number).nonzero().flatten()
+        return {name: column.index_select(0, positions) for name, column in rows.items()}
 
     def at(self, index: Tensor) -> Batch:
-        """Some rows as they are on disk, by their numbers (n,), one read each."""
+        """Returns rows as they are on disk, by their ids (n,), one read each."""
         each = [{name: array.read(row, row + 1) for name, array in self.arrays.items()} for row in index.tolist()]
-        return {name: torch.cat([one[name] for one in each]) for name in self.arrays} | {"row": index}
+        return {name: torch.cat([row[name] for row in each]) for name in self.arrays} | {"row": index}
 
     def pieces(self) -> Iterator[tuple[int, int]]:
-        """Consecutive ranges of all rows, each some whole blocks."""
+        """Yields consecutive ranges of all rows, of some whole blocks each."""
         for start in range(0, len(self), self.piece_rows):
             yield start, min(start + self.piece_rows, len(self))
 
-    def scan(self, part: int | None = None) -> Iterator[tuple[int, Batch]]:
-        """The rows of a part, or of all, a piece at a time with the number of its first row.
+    def scan(self, number: int | None = None) -> Iterator[tuple[int, Batch]]:
+        """Yields the rows of split ``number``, or all, a piece at a time with the id of the piece's first row.
 
-        A piece is overwritten by the next: what was freed between small things that stay would not be used again.
+        The next piece overwrites a piece: memory that is freed between small allocations would not be used again.
         """
         read, chosen = (
             {
@@ -71,40 +72,40 @@ class DealtRows:
         for start, stop in self.pieces():
             rows = {name: array.read(start, stop, read[name]) for name, array in self.arrays.items()}
             row = torch.arange(start, stop)
-            if part is not None:
-                mine = (self.dealing.parts(start, stop) == part).nonzero().flatten()
-                row = row[mine]
+            if number is not None:
+                positions = (self.split.indices(start, stop) == number).nonzero().flatten()
+                row = row[positions]
                 for name, column in rows.items():
-                    rows[name] = torch.index_select(column, 0, mine, out=chosen[name][: len(mine)])
+                    rows[name] = torch.index_select(column, 0, positions, out=chosen[name][: len(positions)])
             yield start, {**rows, "row": row}
 
 
-class Part(NamedTuple):
-    """The rows of a part on disk, as a ``BlockLoader`` reads them."""
+class SplitBlocks(NamedTuple):
+    """Blocks of one split on disk, as a ``BlockLoader`` reads them."""
 
-    rows: DealtRows
+    rows: PartitionedRows
     number: int
     counts: Tensor
     prepare: Callable[[Batch], Batch]
 
     def read(self, block: int) -> Batch:
-        """A block's rows of the part."""
+        """Returns the split's rows of a block."""
         step = self.rows.block_rows
         return self.rows.read(block * step, (block + 1) * step, self.number)
 
     def finish(self, batch: Batch) -> Batch:
-        """What a model is given of them."""
+        """Converts rows as they are on disk into the model's inputs."""
         return self.prepare(batch)
 
 
 @dataclass(frozen=True)
-class Counts:
-    """How many rows there are.
+class SplitCounts:
+    """Number of rows of each split, block and class.
 
     Args:
-        blocks: Rows of each part in each block, (3, blocks) int64.
-        classes: Train rows of each class, or with each label, (K,) int64; none for values.
-        digest: SHA-256 of the part of each row.
+        blocks: Rows of each split in each block, (3, blocks) int64.
+        classes: Train rows of each class, or with each label, (K,) int64; empty for regression.
+        digest: SHA-256 of the split of each row.
     """
 
     blocks: Tensor
@@ -112,45 +113,39 @@ class Counts:
     digest: str
 
     def parts(self) -> dict[str, int]:
-        """Rows of each part."""
+        """Returns the rows of each split."""
         return dict(zip(PARTS, self.blocks.sum(dim=1).tolist(), strict=True))
 
 
-def count(rows: DealtRows, classes: int) -> Counts:
-    """Count the rows of each part, and of each of so many classes or labels, 0 where targets are values."""
+def count(rows: PartitionedRows, classes: int) -> SplitCounts:
+    """Counts the rows of each split, and of so many classes or labels; 0 classes for regression."""
     counts, sha = [], hashlib.sha256()
-    found = torch.zeros(classes, dtype=torch.int64)
+    of_classes = torch.zeros(classes, dtype=torch.int64)
     for start, stop in rows.pieces():
-        parts = rows.dealing.parts(start, stop)
+        split = rows.split.indices(start, stop)
         if classes:
-            y = rows.arrays["y"].read(start, stop)[parts == TRAIN]
-            found += y.sum(dim=0) if y.dim() > 1 else torch.bincount(y, minlength=classes)
-        sha.update(parts.numpy().tobytes())
-        blocks = torch.arange(len(parts)) // rows.block_rows
-        flat = torch.bincount(blocks * len(PARTS) + parts, minlength=(int(blocks[-1]) + 1) * len(PARTS))
+            y = rows.arrays["y"].read(start, stop)[split == TRAIN]
+            of_classes += y.sum(dim=0) if y.dim() > 1 else torch.bincount(y, minlength=classes)
+        sha.update(split.numpy().tobytes())
+        blocks = torch.arange(len(split)) // rows.block_rows
+        flat = torch.bincount(blocks * len(PARTS) + split, minlength=(int(blocks[-1]) + 1) * len(PARTS))
         counts.append(flat.view(-1, len(PARTS)))
-    return Counts(torch.cat(counts).T, found, sha.hexdigest())
+    return SplitCounts(torch.cat(counts).T, of_classes, sha.hexdigest())
 
 
-def check_counts(counts: Counts, names: Sequence[str], several: bool, validates: bool) -> None:
-    """Raise ``DataError`` for a part without a row, and for a class or label that the train rows cannot teach.
+def check_counts(counts: SplitCounts, names: Sequence[str], multilabel: bool, validates: bool) -> None:
+    """Raises ``DataError`` for a split without a row, and for a class or label that the train rows lack.
 
     Args:
         counts: Of all rows.
         names: Of the classes or labels.
-        several: Whether a row has several labels, each of which some rows are to have and some not.
-        validates: Whether there is to be a validation part.
+        multilabel: Whether a row has several labels.
+        validates: Whether there must be validation rows.
     """
     parts = counts.parts()
-    for part, rows in parts.items():
-        if not rows and (part != "val" or validates):
+    for split, rows in parts.items():
+        if not rows and (split != "val" or validates):
             raise DataError(
-                f"none of the {sum(parts.values()):,} rows is in the {part} part; change the split or add rows"
+                f"none of the {sum(parts.values()):,} rows is in the {split} part; change the split or add rows"
             )
-    lacking = (counts.classes == 0) | ((counts.classes == parts["train"]) & several)
-    without = [name for name, lacks in zip(names, lacking.tolist(), strict=True) if lacks]
-    if without:
-        what = f"label {without[0]} is the same in" if several else f"class {without[0]} is in none of"
-        raise DataError(
-            f"{what} the {parts['train']:,} train rows, so that nothing can be learned of it; choose another split"
-        )
+    check_train_counts(names, counts.classes, parts["train"], multilabel)

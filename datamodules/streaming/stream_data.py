@@ -1,4 +1,4 @@
-"""The data module of rows on disk, of which never more than a buffer is in memory."""
+"""Data sets whose rows are on disk, with no more than a buffer of them in memory."""
 
 from abc import abstractmethod
 from functools import cached_property
@@ -12,228 +12,181 @@ from torch import Tensor
 
 from datamodules.base import DataModule
 from datamodules.errors import DataError
-from datamodules.inspection.summary_columns import array_features
+from datamodules.inspection.summary_columns import InspectionSample, array_features
 from datamodules.loading.base_loader import Batch, Batches
 from datamodules.loading.block_loader import BlockLoader
-from datamodules.loading.evaluation_batch_size import rows_at_once
-from datamodules.loading.global_batch import accumulated_by, check_batch, check_processes, device_of, process_of
-from datamodules.preprocessing.normalization import Statistics, Unchanged, restore
-from datamodules.raw_data import Rows
+from datamodules.loading.device_placement import DeviceOption
+from datamodules.loading.global_batch import device_of, order_options
+from datamodules.preprocessing.normalization import Statistics, Unchanged
+from datamodules.splitting.split_options import Duplicates
 from datamodules.splitting.splits import PARTS, Split
-from datamodules.streaming.hash_split import Dealing, sampled
+from datamodules.streaming.hash_split import HashSplit, sampled
 from datamodules.streaming.npy_file import DiskArray
-from datamodules.streaming.partitioned_rows import Counts, DealtRows, Part, check_counts, count
-from datamodules.streaming.streaming_statistics import Learner, floating, learn_in_one_pass, normalizer
+from datamodules.streaming.partitioned_rows import PartitionedRows, SplitBlocks, SplitCounts, check_counts, count
+from datamodules.streaming.streaming_statistics import RunningStatistics, floating, learn_in_one_pass, normalizer
+from datamodules.types import Sampler
 
-LOOK_ROWS = 10_000
-"""A look at the data is one at about so many rows."""
-
-
-def look(rows: DealtRows) -> tuple[Batch, list[str]]:
-    """A sample of all rows, with the ``part`` of each, and a note where it is not all of them."""
-    share, drawn = min(1.0, LOOK_ROWS / len(rows)), []
-    for start, some in rows.scan():
-        stop = start + len(some["row"])
-        some["part"] = rows.dealing.parts(start, stop)
-        mine = torch.from_numpy(numpy.flatnonzero(sampled(start, stop, share)))
-        drawn.append({name: column[mine] for name, column in some.items()})
-    notes = [f"a look at the data is one at a sample of 1 row in {1 / share:,.1f}"] if share < 1 else []
-    return {name: torch.cat([one[name] for one in drawn]) for name in drawn[0]}, notes
+SAMPLE_ROWS = 10_000
+"""About so many rows are inspected."""
 
 
 class StreamData(DataModule):
-    """Rows in arrays on disk, which a subclass gives to ``take`` in its constructor.
+    """Rows in arrays on disk, which a subclass passes to ``take`` in its constructor.
 
-    Memory is bounded whatever the number of rows: the interpreter's own, the shuffle buffer, and for evaluation the
-    predictions of all evaluated rows, since metrics are exact. Which part a row is in is computed from its number (or
-    its group, or a column, or its file) and not stored. Exact copies of rows are not looked for.
+    Memory is bounded whatever the number of rows: the interpreter, the shuffle buffer, and in evaluation the
+    predictions of all evaluated rows, since metrics are exact. The split of a row is computed from its number, group,
+    split column or file, and not stored. Exact copies of rows are not counted.
 
-    Statistics are learned in one pass over the train rows; medians and quantiles from a sample of up to 65,536 of them.
+    Statistics are learned in one pass over the train rows, medians and quantiles from a sample of up to 65,536 rows.
 
     Args:
-        buffer_mib: Rows that are shuffled together, in MiB: the more, the better the shuffling, see ``BlockLoader``.
-        kwargs: What every data module takes, see ``DataModule``. ``stratify``, ``time`` and a balanced sampler need all
-            rows at once and are refused.
+        buffer_mib: Size of the shuffle buffer in MiB; a larger one shuffles better, see ``BlockLoader``.
+        stratify: Not for streamed rows, which are split one by one; true is refused.
+        time: Not for streamed rows, which cannot be sorted; a column is refused.
+        duplicates: No effect.
+        sampler: Only shuffle.
+        device: No effect: rows stay on disk.
+        kwargs: Options of every data set, see ``DataModule``.
 
     Raises:
-        DataError: For settings that cannot be used.
+        DataError: For options that cannot be used.
     """
 
-    def __init__(self, buffer_mib: int = 32, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        buffer_mib: int = 32,
+        stratify: bool | None = None,
+        time: str | None = None,
+        duplicates: Duplicates = "keep-together",
+        sampler: Sampler = "shuffle",
+        device: DeviceOption = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if buffer_mib < 1:
             raise DataError(f"buffer_mib must be at least 1, and it is {buffer_mib}")
-        if self.split_settings.time is not None:
+        if time is not None:
             raise DataError("streamed rows cannot be split by time; name a column of train, val and test instead")
-        if self.stratify:
-            raise DataError("streamed rows are dealt one by one and cannot be stratified; leave --data.stratify out")
-        if self.sampler != "shuffle":
-            raise DataError("streamed rows are gone through in blocks; leave --data.sampler out")
+        if stratify:
+            raise DataError("streamed rows are split one by one and cannot be stratified; leave --data.stratify out")
+        if sampler != "shuffle":
+            raise DataError("streamed rows are read in blocks; leave --data.sampler out")
         self.buffer_mib = buffer_mib
         self.sizes: list[int] = []
-        self.dealt: DealtRows
-        self._counts: Counts
+        self.partitioned: PartitionedRows
+        self._counts: SplitCounts
         self._digest: str
 
-    def take(self, arrays: dict[str, DiskArray], dealing: Dealing, digest: str) -> None:
-        """Deal the rows out; the facts are known by now.
+    def take(self, arrays: dict[str, DiskArray], split: HashSplit, digest: str) -> None:
+        """Splits the rows; task, shape and outputs must be set before.
 
         Args:
-            arrays: ``x``, ``y`` and what else a row has, each N rows.
-            dealing: Which part each is in.
-            digest: SHA-256 of what is in them.
+            arrays: ``x``, ``y`` and other columns of a row, each N rows.
+            split: Split of each row.
+            digest: SHA-256 of the rows.
         """
-        self.dealt, self._digest = DealtRows(arrays, dealing), digest
-        self._buffer_rows = max(1, (self.buffer_mib << 20) // self.dealt.row_bytes)
-        self._counts = count(self.dealt, len(self.class_names))
+        self.partitioned = rows = PartitionedRows(arrays, split)
+        self._digest = digest
+        self._buffer_rows = max(1, (self.buffer_mib << 20) // rows.row_bytes)
+        self._counts = count(rows, len(self.class_names))
         validates = self.split_settings.ratios[1] > 0
         check_counts(self._counts, self.class_names, self.task == "multilabel", validates)
         shape = " x ".join(map(str, self.input_shape))
-        share = min(1.0, self._buffer_rows / self.part_rows()["train"])
+        fraction = min(1.0, self._buffer_rows / self.part_rows()["train"])
         self.notes = (
             *self.notes,
-            f"streamed: {len(self.dealt):,} rows of {shape}, {share:.1%} of the train rows shuffled at a time, in "
-            f"blocks of {self.dealt.block_rows:,}; exact copies were not looked for",
+            f"streamed: {len(rows):,} rows of {shape}, {fraction:.1%} of the train rows shuffled at a time, in "
+            f"blocks of {rows.block_rows:,}; exact copies were not looked for",
         )
 
     @abstractmethod
     def encode(self, rows: Batch) -> Batch:
-        """Rows as they are on disk, with ``x`` ahead of its normalization, none missing, and what else a batch has."""
+        """Returns a batch of rows as they are on disk: ``x`` before normalization, none missing, and other columns."""
 
-    def take_over(self, learned: Learner) -> None:
-        """Set the statistics, and what ``encode`` needs, to what was learned of the train rows."""
+    def set_statistics(self, learned: RunningStatistics) -> None:
+        """Sets the statistics, and in a subclass what ``encode`` needs, from a pass over the train rows."""
         moments = learned.inputs.over(self.input_shape[0])
         self.statistics = normalizer(moments, lambda: floating(learned.sample["x"]), self.normalize)
 
-    def load(self) -> Rows:
-        """Refuse: the rows are never in memory together."""
-        raise DataError(f"{type(self).__name__} streams its rows, and something wants all of them in memory")
-
-    def setup(self, stage: str) -> None:
-        """Fit, once; what a checkpoint brought is kept."""
-        if stage == "fit":
-            check_batch(self.batch_size, process_of(self.trainer)[1], accumulated_by(self.trainer))
-        check_processes(self.part_rows()["train"], process_of(self.trainer)[1])
-        if self.statistics is None:
-            self._learn_now()
-
     def part_rows(self) -> dict[str, int]:
-        """Number of rows of each part."""
+        """Returns the number of rows of each split."""
         return self._counts.parts()
 
     def finish(self, rows: Batch) -> Batch:
-        """Rows as they are on disk -> what a model is given."""
+        """Converts rows as they are on disk into a batch of the model's inputs."""
         assert self.statistics is not None
         batch = self.encode(rows)
         return {**batch, "x": self.statistics.apply(batch["x"])}
 
     def part(self, name: str) -> Batch:
-        """All rows of train, val or test in memory, for looking at small data."""
+        """Returns all rows of a split in memory, for small data."""
         batches = list(self._loader(name, 1024))
         return {key: torch.cat([batch[key] for batch in batches]) for key in batches[0]}
 
-    def train_dataloader(self) -> Batches:
-        """Train rows, shuffled in blocks; the order is a function of the training seed and the epoch."""
-        return self._loader("train", self.batch_size, shuffle=True, seed=torch.initial_seed())
+    def train_batches(self) -> int:
+        """Returns the number of train batches."""
+        return len(self.train_dataloader())
 
     def fingerprints(self) -> dict[str, str]:
-        """SHA-256 of the content of the rows, and of the part of each."""
+        """Returns SHA-256 of the content of the rows, and of the split of each."""
         return {"data": self._digest, "split": self._counts.digest}
 
-    def state_dict(self) -> dict[str, Any]:
-        """The statistics, what predicting needs besides, and fingerprints; the split follows from the settings."""
-        if self.statistics is None:
-            return {}
-        return {
-            "fingerprints": self.fingerprints(),
-            "statistics": self.statistics._asdict(),
-            "target_statistics": self.target_statistics and self.target_statistics._asdict(),
-            **self.for_prediction(),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take a checkpoint's statistics instead of one's own.
-
-        Raises:
-            DataError: Where the checkpoint was trained on other data, or on another split of them.
-        """
-        if not state_dict:
-            return
-        for what, own in self.fingerprints().items():
-            if own != state_dict["fingerprints"][what]:
-                other = "other data" if what == "data" else "another split"
-                raise DataError(f"the checkpoint was trained on {other} than what {type(self).__name__} has now")
-        self.statistics = restore(state_dict["statistics"])
-        if state_dict["target_statistics"]:
-            self.target_statistics = Statistics(**state_dict["target_statistics"])
-
-    def split_now(self) -> Split:
-        """The split of the sample that a look at the data gets instead of all rows."""
-        return Split(*((self._looked_at["part"] == number).nonzero().flatten() for number in range(len(PARTS))))
-
-    def targets(self, index: Tensor) -> Tensor:
-        """The targets of rows of that sample."""
-        return self._looked_at["y"][index]
-
     def class_counts(self) -> Tensor | None:
-        """Train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        """Returns train rows of each class (K,), or without and with each label (L, 2); None for regression."""
         if self.task == "multilabel":
-            having = self._counts.classes
-            return torch.stack([self.part_rows()["train"] - having, having], dim=1)
+            positive = self._counts.classes
+            return torch.stack([self.part_rows()["train"] - positive, positive], dim=1)
         return None if self.task == "regression" else self._counts.classes
 
-    def features(self) -> polars.DataFrame:
-        """Columns of that sample."""
-        return self.frame(self._looked_at)
-
     def raw(self, index: Tensor) -> polars.DataFrame | list[Tensor]:
-        """Some rows as a person can look at them, by their numbers."""
-        rows = self.dealt.at(index)
+        """Returns rows, by their ids, before normalization."""
+        rows = self.partitioned.at(index)
         return self.frame(rows) if rows["x"].dim() == 2 else list(rows["x"])
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
-        """Some rows ahead of their normalization, by their numbers."""
-        return {"x": Unchanged().apply(self.dealt.at(index)["x"])}
+        """Returns the input tensors of rows, by their ids, before normalization."""
+        return {"x": Unchanged().apply(self.partitioned.at(index)["x"])}
 
     def frame(self, rows: Batch) -> polars.DataFrame:
-        """Columns of rows as they are on disk."""
+        """Returns summary columns of rows as they are on disk."""
         return array_features(rows["x"].double())
 
-    def about(self) -> polars.DataFrame:
-        """Nothing: columns that are no inputs are not looked at."""
-        return polars.DataFrame()
-
-    def duplicates(self) -> int | None:
-        """None: nobody looked."""
-        return None
+    def inspection_sample(self) -> InspectionSample:
+        """Returns a random sample of about 10,000 rows, without the columns that are no inputs."""
+        return self._sample
 
     @cached_property
-    def _looked_at(self) -> Batch:
-        """A sample of all rows, and the part of each."""
-        sample, notes = look(self.dealt)
-        self.notes = (*self.notes, *notes)
-        return sample
+    def _sample(self) -> InspectionSample:
+        rows = self.partitioned
+        fraction, drawn, splits = min(1.0, SAMPLE_ROWS / len(rows)), [], []
+        for start, piece in rows.scan():
+            stop = start + len(piece["row"])
+            positions = torch.from_numpy(numpy.flatnonzero(sampled(start, stop, fraction)))
+            drawn.append({name: column[positions] for name, column in piece.items()})
+            splits.append(rows.split.indices(start, stop)[positions])
+        if fraction < 1:
+            self.notes = (*self.notes, f"a look at the data is one at a sample of 1 row in {1 / fraction:,.1f}")
+        sample = {name: torch.cat([piece[name] for piece in drawn]) for name in drawn[0]}
+        split_of = torch.cat(splits)
+        split = Split(*((split_of == number).nonzero().flatten() for number in range(len(PARTS))))
+        return InspectionSample(split, self.frame(sample), sample["y"], polars.DataFrame(), None)
 
-    def _learn_now(self) -> None:
-        targets = self.num_outputs if self.task == "regression" else 0
-        learned = learn_in_one_pass(self.dealt, self.part_rows()["train"], prod(self.input_shape), targets, self.sizes)
+    def _learn_statistics(self) -> None:
+        outputs = self.num_outputs if self.task == "regression" else 0
+        train_rows, width = self.part_rows()["train"], prod(self.input_shape)
+        learned = learn_in_one_pass(self.partitioned, train_rows, width, outputs, self.sizes)
         if self.task == "regression":
             target = normalizer(learned.target, lambda: torch.empty(0), "standard")
             assert isinstance(target, Statistics)
             self.target_statistics = target
-        self.take_over(learned)
+        self.set_statistics(learned)
 
-    def _loader(self, name: str, batch_size: int, shuffle: bool = False, seed: int = 0) -> Batches:
-        number = PARTS.index(name)
-        rank, world_size = process_of(self.trainer)
-        part = Part(self.dealt, number, self._counts.blocks[number], self.finish)
-        buffer = self._buffer_rows if shuffle else self.dealt.block_rows
-        transform = self.transform(name)
-        accumulate = accumulated_by(self.trainer) if shuffle else 1
-        loader = BlockLoader(part, buffer, batch_size, shuffle, seed, rank, world_size, transform, accumulate)
+    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Batches:
+        number = PARTS.index(split)
+        blocks = SplitBlocks(self.partitioned, number, self._counts.blocks[number], self.finish)
+        buffer_rows = self._buffer_rows if shuffle else self.partitioned.block_rows
+        options = order_options(self.trainer, shuffle)
+        transform = self.transform(split)
+        loader = BlockLoader(blocks, buffer_rows, batch_size=batch_size, transform=transform, **options)
         loader.device = device_of(self.trainer)
         return loader
-
-    def _evaluation_loader(self, name: str) -> Batches:
-        size = rows_at_once(self.input_shape, self.modality, device_of(self.trainer))
-        return self._loader(name, max(self.batch_size, size))

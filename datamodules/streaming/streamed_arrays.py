@@ -1,4 +1,4 @@
-"""A person's own arrays that do not fit into memory."""
+"""A user's arrays that do not fit into memory."""
 
 import hashlib
 from typing import Any
@@ -8,33 +8,33 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
-from datamodules.streaming.hash_split import Dealing
+from datamodules.streaming.hash_split import HashSplit
 from datamodules.streaming.npy_file import DiskArray
 from datamodules.streaming.stream_data import StreamData
-from datamodules.streaming.streaming_statistics import Learner, floating
+from datamodules.streaming.streaming_statistics import RunningStatistics, floating
 from datamodules.types import Modality, TaskName
 
 MODALITIES: dict[int, Modality] = {2: "table", 3: "series", 4: "image"}
-"""By the number of an array's dimensions."""
+"""Modality by the number of an array's dimensions."""
 
 MOST_CLASSES = 10_000
-"""More than that, and whole numbers are no class indices."""
+"""Largest number of classes; larger whole numbers are no class indices."""
 
 
 class StreamedArrays(StreamData):
-    """Two .npy files, trained on from the disk: inputs and targets of the same rows.
+    """Inputs and targets in two .npy files, read from the disk in training.
 
     Inputs are (N, F) for a table of numbers, (N, C, T) for series, (N, C, H, W) for images, of any number type. Targets
     are class indices from 0, (N,) whole numbers; labels, (N, L) whole numbers of 0 and 1; or values, (N,) or (N, R)
     floating-point numbers.
 
     Args:
-        path: The inputs.
-        labels: The targets.
-        kwargs: What every stream takes, see ``StreamData``; arrays have no columns to split by.
+        path: File of the inputs.
+        labels: File of the targets.
+        kwargs: Options of every stream, see ``StreamData``; arrays have no columns to split by.
 
     Raises:
-        DataError: For files or settings that cannot be used.
+        DataError: For files or options that cannot be used.
     """
 
     def __init__(self, path: str, labels: str, **kwargs: Any) -> None:
@@ -52,22 +52,22 @@ class StreamedArrays(StreamData):
         classes = 2 if self.task == "binary" else self.num_outputs
         self.class_names = () if self.task == "regression" else tuple(map(str, range(classes)))
         digest = hashlib.sha256(f"{x.digest()}{y.digest()}".encode()).hexdigest()
-        self.take({"x": x, "y": y}, Dealing(len(x), self.split_settings, None, None, False), digest)
+        self.take({"x": x, "y": y}, HashSplit(len(x), self.split_settings, None, None, False), digest)
 
     def encode(self, rows: Batch) -> Batch:
-        """The rows as they are; whole numbers as class indices or labels."""
+        """Returns a batch of the rows as they are; whole numbers as class indices or labels."""
         return {
             **rows,
             "x": floating(rows["x"]),
             "y": rows["y"].double() if self.task == "regression" else rows["y"].long(),
         }
 
-    def take_over(self, learned: Learner) -> None:
-        """Set the statistics; missing and infinite numbers are refused, since nothing says what they should be."""
+    def set_statistics(self, learned: RunningStatistics) -> None:
+        """Sets the statistics; raises ``DataError`` for missing and infinite numbers."""
         moments = learned.inputs
         if not (torch.equal(moments.count, torch.full_like(moments.count, learned.rows)) and _finite(moments.mean)):
             raise DataError(f"{self.path} has NaN or infinite values in train rows; fill them in")
-        super().take_over(learned)
+        super().set_statistics(learned)
 
 
 def _finite(values: Tensor) -> bool:
@@ -75,7 +75,7 @@ def _finite(values: Tensor) -> bool:
 
 
 def _target(y: DiskArray, path: str) -> tuple[TaskName, int]:
-    """The task that targets on disk look like, and the network's number of outputs."""
+    """Infers the task and the network's number of outputs from targets on disk."""
     outputs = int(torch.tensor(y.shape[1:]).prod()) if len(y.shape) > 1 else 1
     if len(y.shape) > 2:
         raise DataError(f"{path} is an array of {len(y.shape)} dimensions; targets are (N,), (N, L) or (N, R)")

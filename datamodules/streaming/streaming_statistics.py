@@ -1,4 +1,4 @@
-"""What is learned of train rows that pass by once."""
+"""Statistics of train rows, learned in one pass over rows on disk."""
 
 from collections.abc import Callable
 
@@ -10,32 +10,32 @@ from datamodules.preprocessing.normalization import Method, Normalizer, Statisti
 from datamodules.preprocessing.running_moments import Moments
 from datamodules.progress import progress
 from datamodules.streaming.hash_split import TRAIN, sampled
-from datamodules.streaming.partitioned_rows import DealtRows
+from datamodules.streaming.partitioned_rows import PartitionedRows
 
 SAMPLE_ROWS, SAMPLE_BYTES = 65_536, 16 << 20
-"""Medians and quantiles are those of a sample of about so many train rows, or bytes if those are less."""
+"""Medians and quantiles are those of a sample of about so many train rows, or bytes if they are less."""
 
 
-class Learner:
-    """Moments of inputs and targets, the categories that there are, and a sample of the rows.
+class RunningStatistics:
+    """Moments of inputs and targets, the category codes that occur, and a sample of the rows.
 
     Args:
         features: Numbers of a row, all its positions.
         targets: Numbers of a row's target in regression, else 0.
-        sizes: How many codes each categorical column has.
-        share: Of the rows that the sample takes.
+        sizes: Number of codes of each categorical column.
+        fraction: Of the rows that the sample takes.
     """
 
-    def __init__(self, features: int, targets: int, sizes: list[int], share: float) -> None:
+    def __init__(self, features: int, targets: int, sizes: list[int], fraction: float) -> None:
         self.inputs = Moments(features)
         self.target = Moments(targets)
         self.seen = [torch.zeros(size, dtype=torch.bool) for size in sizes]
         self.rows = 0
-        self.share = share
+        self.fraction = fraction
         self._drawn: list[Batch] = []
 
     def update(self, rows: Batch, start: int, stop: int) -> None:
-        """Learn of the train rows among those from ``start`` to before ``stop``, as they are on disk."""
+        """Adds the train rows among those from ``start`` to before ``stop``, as they are on disk."""
         if not len(rows["row"]):
             return
         self.rows += len(rows["row"])
@@ -46,44 +46,46 @@ class Learner:
         for index, seen in enumerate(self.seen):
             codes = rows["codes"][:, index].long()
             seen[codes[codes >= 0]] = True
-        mine = torch.from_numpy(sampled(start, stop, self.share))[rows["row"] - start]
-        self._drawn.append({name: column[mine] for name, column in rows.items()})
+        positions = torch.from_numpy(sampled(start, stop, self.fraction))[rows["row"] - start]
+        self._drawn.append({name: column[positions] for name, column in rows.items()})
 
     @property
     def sample(self) -> Batch:
-        """Some of the rows."""
-        return {name: torch.cat([one[name] for one in self._drawn]) for name in self._drawn[0]}
+        """A sample of the rows."""
+        return {name: torch.cat([piece[name] for piece in self._drawn]) for name in self._drawn[0]}
 
 
-def learn_in_one_pass(rows: DealtRows, train_rows: int, features: int, targets: int, sizes: list[int]) -> Learner:
-    """Everything that is learned of the train rows.
+def learn_in_one_pass(
+    rows: PartitionedRows, train_rows: int, features: int, targets: int, sizes: list[int]
+) -> RunningStatistics:
+    """Learns all statistics of the train rows.
 
     Args:
-        rows: All of them.
-        train_rows: How many of them train.
+        rows: All rows.
+        train_rows: Number of train rows among them.
         features: Numbers of a row, all its positions.
         targets: Numbers of a row's target in regression, else 0.
-        sizes: How many codes each categorical column has.
+        sizes: Number of codes of each categorical column.
     """
-    share = min(1.0, min(SAMPLE_ROWS, SAMPLE_BYTES // rows.row_bytes + 1) / train_rows)
-    learner = Learner(features, targets, sizes, share)
-    for start, some in progress(rows.scan(TRAIN), "statistics", train_rows, lambda piece: len(piece[1]["row"])):
-        learner.update(some, start, start + rows.piece_rows)
-    return learner
+    fraction = min(1.0, min(SAMPLE_ROWS, SAMPLE_BYTES // rows.row_bytes + 1) / train_rows)
+    learned = RunningStatistics(features, targets, sizes, fraction)
+    for start, piece in progress(rows.scan(TRAIN), "statistics", train_rows, lambda piece: len(piece[1]["row"])):
+        learned.update(piece, start, start + rows.piece_rows)
+    return learned
 
 
 def floating(x: Tensor) -> Tensor:
-    """Numbers as float32, or float64 where that is what holds them."""
+    """Converts numbers to float32, or to float64 if float32 does not represent them."""
     return x if x.dtype == torch.float64 else x.double() if x.dtype in (torch.int32, torch.int64) else x.float()
 
 
 def normalizer(moments: Moments, sample: Callable[[], Tensor], method: Method) -> Normalizer:
-    """What normalizes inputs by a method: of all rows by their moments, or by a sample (n, F, ...).
+    """Returns the normalizer of inputs: of all rows by their moments, or by a sample (n, F, ...).
 
     Args:
-        moments: Of all rows, which standard and minmax need.
-        sample: Gives some of the rows, which robust and quantile need.
-        method: How.
+        moments: Of all rows, for standard and minmax.
+        sample: Returns some of the rows, for robust and quantile.
+        method: Method of normalization.
 
     A feature that never varies gets scale 1, so that it becomes 0 and not NaN.
     """

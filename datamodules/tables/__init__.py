@@ -1,1 +1,1 @@
-"""What tables are made of: columns, targets, what is learned of them."""
+"""Tables: readers, columns, targets, and their encoding."""

@@ -1,4 +1,6 @@
-"""The values of one column as numbers, days or the codes of categories, or why they cannot be."""
+"""Casts of one column to numbers, days or codes of categories."""
+
+from collections.abc import Sequence
 
 import polars
 import torch
@@ -8,11 +10,11 @@ from torch import Tensor
 from datamodules.errors import DataError
 
 CATEGORICAL = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
-"""The cells of a table that are no number and no time."""
+"""Data types of a table's cells besides numbers and times."""
 
 
 def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
-    """Codes (N,) int64, -1 where missing, and the sorted texts that they number.
+    """Returns codes (N,) int64, -1 where missing, and the sorted texts that they index.
 
     Raises:
         DataError: For nested values and bytes.
@@ -25,7 +27,7 @@ def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
 
 
 def to_numbers(column: polars.Series) -> Tensor:
-    """Float64 values (N,), NaN where missing.
+    """Casts a column to float64 values (N,), NaN where missing.
 
     Raises:
         DataError: For text that is no number, for infinite values, and for nested values and bytes.
@@ -34,7 +36,7 @@ def to_numbers(column: polars.Series) -> Tensor:
 
 
 def numeric_series(column: polars.Series) -> polars.Series:
-    """The same as float64, null where missing.
+    """Casts a column to float64, null where missing.
 
     Raises:
         DataError: As ``to_numbers`` does.
@@ -52,16 +54,16 @@ def numeric_series(column: polars.Series) -> polars.Series:
 
 
 def to_days(column: polars.Series) -> Tensor:
-    """Dates and times, or text in ISO 8601, as float64 days since 1970-01-01 (N,), NaN where missing.
+    """Casts dates, times or ISO 8601 text to float64 days since 1970-01-01 (N,), NaN where missing.
 
     Raises:
-        DataError: For what is neither.
+        DataError: For other columns.
     """
     return as_tensor(day_series(column))
 
 
 def day_series(column: polars.Series) -> polars.Series:
-    """The same as float64, null where missing.
+    """Casts dates, times or ISO 8601 text to float64 days, null where missing.
 
     Raises:
         DataError: As ``to_days`` does.
@@ -72,7 +74,7 @@ def day_series(column: polars.Series) -> polars.Series:
 
 
 def as_days(column: polars.Series) -> polars.Series:
-    """The same as float64, null where missing, and where a text is no date.
+    """Casts dates, times or ISO 8601 text to float64 days, null where missing or where a text is no date.
 
     Raises:
         DataError: For a column that is neither dates, nor times, nor text.
@@ -80,7 +82,7 @@ def as_days(column: polars.Series) -> polars.Series:
     if column.dtype == polars.String:
         try:
             column = column.str.to_datetime(strict=False)
-        except PolarsError:  # not one of the values shows it a format
+        except PolarsError:  # no value has a format that polars infers
             column = column.clear(len(column)).cast(polars.Datetime)
     if column.dtype in (polars.Time, polars.Duration):
         return column.cast(polars.Duration("us")).cast(polars.Int64) / 86_400e6
@@ -90,15 +92,28 @@ def as_days(column: polars.Series) -> polars.Series:
 
 
 def as_tensor(values: polars.Series) -> Tensor:
-    """Float64 values (N,), NaN where null."""
+    """Converts a float64 series to a tensor (N,), NaN where null."""
     return torch.tensor(values.fill_null(float("nan")).to_numpy())
 
 
 def check_cells(column: polars.Series) -> None:
-    """Raise ``DataError`` for nested values and bytes."""
-    kind = column.dtype
-    if not (kind.is_numeric() or kind.is_temporal() or kind in CATEGORICAL):
-        raise DataError(f"column {column.name} holds {kind}, which is no cell of a table; drop the column")
+    """Raises ``DataError`` for nested values and bytes."""
+    check_dtype(column.name, column.dtype)
+
+
+def check_dtype(name: str, dtype: polars.DataType) -> None:
+    """Raises ``DataError`` for the data type of nested values and bytes."""
+    if not (dtype.is_numeric() or dtype.is_temporal() or dtype in CATEGORICAL):
+        raise DataError(f"column {name} holds {dtype}, which is no cell of a table; drop it with --data.drop")
+
+
+def check_complete(column: polars.Series, noun: str) -> None:
+    """Raises ``DataError`` for a column with missing values, which the message calls ``noun``."""
+    if column.null_count():
+        raise DataError(
+            f"{noun} {column.name} is missing in {column.null_count():,} of {len(column):,} rows, the first of them "
+            f"row {column.is_null().arg_max()}; drop those rows from the file"
+        )
 
 
 def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None:
@@ -108,3 +123,26 @@ def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None
             f"column {column.name} is to be {kind}, and row {failed[0]} has {column[failed[0]]!r}; correct the "
             f"file, or say --data.types.{column.name} categorical"
         )
+
+
+def without_missing(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
+    """Replaces NaN and the texts for missing values by null, which Parquet or stripped spaces may still have."""
+    texts, floats = polars.selectors.string(), polars.selectors.float()
+    return frame.with_columns(
+        polars.when(texts.is_in(list(missing))).then(None).otherwise(texts).name.keep(),
+        floats.fill_nan(None),
+    )
+
+
+def without_spaces(frame: polars.DataFrame) -> polars.DataFrame:
+    """Strips white space around texts; a column of numbers behind spaces becomes one of numbers."""
+    columns = []
+    for column in frame.iter_columns():
+        if column.dtype == polars.String:
+            stripped = column.str.strip_chars()
+            if not stripped.equals(column, null_equal=True):
+                casts = (stripped.cast(dtype, strict=False) for dtype in (polars.Int64, polars.Float64))
+                complete = (numbers for numbers in casts if numbers.null_count() == stripped.null_count())
+                column = next(complete, stripped)
+        columns.append(column)
+    return polars.DataFrame(columns)

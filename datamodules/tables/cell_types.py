@@ -1,4 +1,4 @@
-"""Cells of a new file as the train rows' file had them: a 1 there is no 1.0, and ``True`` is ``true``."""
+"""Casts of new cells to the column types seen in training: 1 and 1.0 differ as categories, True and true do not."""
 
 import polars
 from polars.datatypes import DataType, DataTypeClass
@@ -15,7 +15,7 @@ NUMBERS = {
 
 
 def stored(kind: DataType | DataTypeClass) -> str:
-    """What a checkpoint calls the type of a column."""
+    """Returns the name of a column's data type in a checkpoint."""
     if kind.is_numeric():
         return str(kind) if str(kind) in NUMBERS else "Float64"
     if kind in (polars.Boolean, polars.Date, polars.Time):
@@ -24,12 +24,12 @@ def stored(kind: DataType | DataTypeClass) -> str:
 
 
 def parsed(text: polars.Series, kind: str) -> polars.Series:
-    """Texts as values of a type that ``stored`` named; null where a text is none."""
+    """Parses texts as a type that ``stored`` named; null where a text cannot be parsed."""
     try:
         match kind:
             case "Boolean":
-                known = {"true": True, "false": False}
-                return text.str.to_lowercase().replace_strict(known, default=None, return_dtype=polars.Boolean)
+                values = {"true": True, "false": False}
+                return text.str.to_lowercase().replace_strict(values, default=None, return_dtype=polars.Boolean)
             case "Date":
                 return text.str.to_date(strict=False)
             case "Time":
@@ -39,12 +39,12 @@ def parsed(text: polars.Series, kind: str) -> polars.Series:
             case "String":
                 return text
         return text.cast(NUMBERS[kind], strict=False)
-    except PolarsError:  # of dates, not one of which shows it a format
+    except PolarsError:  # no date has a format that polars infers
         return text.clear(len(text))
 
 
 def as_text(column: polars.Series, kind: str) -> polars.Series:
-    """A column as texts, written as a column of the type ``kind`` would be; as it stands what is no such value."""
+    """Casts a column to texts, written as in a column of the type ``kind``; other values keep their text."""
     text = column.cast(polars.String)
     if column.dtype == polars.String:
         return parsed(column, kind).cast(polars.String).fill_null(text) if kind != "String" else text

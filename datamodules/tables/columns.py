@@ -1,4 +1,4 @@
-"""What the columns of a table are: numbers, categories or dates, as raw values that nothing was learned for yet."""
+"""Columns of a table as raw values: numbers, categories or dates, before anything is learned."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.tables.casting import day_series, encode, numeric_series
+from datamodules.tables.casting import check_dtype, day_series, encode, numeric_series
 from datamodules.tables.cell_types import stored
 from datamodules.tables.lazy_numbers import Numbers
 
@@ -17,20 +17,20 @@ ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""
 
 FEW = 20
-"""So many different texts are never taken for an id."""
+"""A column of no more different texts is never taken for an id."""
 
 
 @dataclass
 class Columns:
-    """The columns of a table that a model is given, in the order of the file within each kind.
+    """Input columns of a table, in the order of the file within each type.
 
     Args:
         numbers: Values of the numeric columns and dates (N, F) float64, NaN where missing; of a file as ``Numbers``.
-        codes: Values of the categorical columns (N, C) int64, numbers of ``levels``, -1 where missing.
+        codes: Values of the categorical columns (N, C) int64, indices into ``levels``, -1 where missing.
         number_names: Names of the columns of ``numbers``.
         category_names: Names of the columns of ``codes``.
-        levels: The different values of each categorical column in the file, sorted.
-        kinds: What each column is, by its name, and as what it came, see ``cells.stored``.
+        levels: Different values of each categorical column, sorted.
+        kinds: Column type and stored data type of each column, by its name, see ``cell_types.stored``.
     """
 
     numbers: Tensor | Numbers
@@ -42,22 +42,17 @@ class Columns:
 
 
 def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Columns:
-    """The columns of a frame as raw values.
+    """Returns the columns of a frame as raw values.
 
     Args:
         frame: Input columns only.
-        types: What columns are, where it is not what their values look like.
+        types: Column types that are not inferred from the values.
 
     Raises:
-        DataError: For a column without a value, with infinite values, of text that is no category, or of another type
-            than was said.
+        DataError: For a column with infinite values, of text that is no category, or of another type than ``types``.
     """
-    if not frame.width:
-        raise DataError("the table has no input column; drop fewer columns")
     numbers, codes, levels, kinds = [], {}, [], {}
     for column in frame.iter_columns():
-        if column.null_count() == len(column):
-            raise DataError(f"column {column.name} has no value in any row; drop it with --data.drop")
         kind = types.get(column.name) or infer_type(column)
         kinds[column.name] = (kind, stored(column.dtype))
         if kind == "categorical":
@@ -67,8 +62,8 @@ def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Co
             values = day_series(column) if kind == "date" else numeric_series(column)
             numbers.append(column if column.dtype.is_numeric() else values)
     names, rows = [column.name for column in numbers], len(frame)
-    side_by_side = _stack(codes.values(), rows, torch.int64)
-    return Columns(Numbers(numbers, rows), side_by_side, names, list(codes), levels, kinds)
+    stacked = _stack(codes.values(), rows, torch.int64)
+    return Columns(Numbers(numbers, rows), stacked, names, list(codes), levels, kinds)
 
 
 def arrange(
@@ -78,7 +73,7 @@ def arrange(
     kinds: dict[str, tuple[ColumnType, str]],
     rows: int,
 ) -> Columns:
-    """Columns (N,) side by side."""
+    """Returns columns (N,) stacked to ``Columns``."""
     return Columns(
         _stack(numbers.values(), rows, torch.float64),
         _stack(codes.values(), rows, torch.int64),
@@ -90,23 +85,29 @@ def arrange(
 
 
 def infer_type(column: polars.Series) -> ColumnType:
-    """What a column's values look like: text and truth values are categories, unless nearly every text is another.
+    """Returns the type of a column by its values.
 
     Raises:
-        DataError: For text that is no category.
+        DataError: For text of which nearly every value is another one, and for nested values and bytes.
     """
-    if column.dtype.is_numeric():
-        return "numeric"
-    if column.dtype.is_temporal():
-        return "date"
     if column.dtype == polars.String:
-        different, there = column.drop_nulls().n_unique(), column.count()
-        if different > max(FEW, there / 2):
+        different, rows = column.drop_nulls().n_unique(), column.count()
+        if different > max(FEW, rows / 2):
             raise DataError(
-                f"column {column.name} has {different:,} different texts in {there:,} rows, like an id or free text; "
+                f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
                 f"drop it with --data.drop, or say --data.types.{column.name} categorical"
             )
-    return "categorical"
+    return type_of(column.name, column.dtype)
+
+
+def type_of(name: str, dtype: polars.DataType) -> ColumnType:
+    """Returns the type of a column by its data type: text and truth values are categories.
+
+    Raises:
+        DataError: For nested values and bytes.
+    """
+    check_dtype(name, dtype)
+    return "numeric" if dtype.is_numeric() else "date" if dtype.is_temporal() else "categorical"
 
 
 def _stack(columns: Iterable[Tensor], rows: int, dtype: torch.dtype) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is learned of a table's columns on train rows: a value for missing numbers, and the categories."""
+"""Encoding of a table's columns, learned from train rows: medians for missing numbers, and categories."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +14,20 @@ from datamodules.tables.columns import Columns
 from datamodules.tables.lazy_numbers import in_pieces
 
 UNKNOWN, MISSING = 0, 1
-"""Indices of every categorical column: a category that no train row has, and no value at all."""
+"""Indices in every categorical column: a category that no train row has, and a missing value."""
 RESERVED = 2
 
 AT_ONCE = 4
-"""Statistics are learned of at least so many columns at a time, where there are as many."""
+"""Statistics are learned of at least so many columns at a time, if there are as many."""
 
 
 @dataclass
 class Encoding:
-    """What was learned of the columns, as plain values.
+    """Medians and categories of the train rows.
 
     Args:
-        medians: What stands in for a missing number, by column.
-        categories: The categories that the train rows have, sorted; the first has index 2.
+        medians: Value that replaces a missing number, by column.
+        categories: Categories of each column in the train rows, sorted; the first has index 2.
     """
 
     medians: dict[str, float]
@@ -35,11 +35,11 @@ class Encoding:
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Number of indices of each categorical column, those of unknown and missing among them."""
-        return tuple(RESERVED + len(known) for known in self.categories.values())
+        """Number of indices of each categorical column, with those of unknown and missing."""
+        return tuple(RESERVED + len(levels) for levels in self.categories.values())
 
     def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
-        """The numbers of some rows (N, F) float64, or some columns of them, with none missing."""
+        """Returns the numbers of rows (N, F) float64, or some columns of them, with none missing."""
         medians = torch.tensor(list(self.medians.values())[some], dtype=torch.float64)
 
         def filled(piece: Tensor) -> Tensor:
@@ -49,53 +49,54 @@ class Encoding:
         return in_pieces(filled, rows, len(medians))
 
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
-        """The category indices of some rows (N, C) int64."""
+        """Returns the category indices of rows (N, C) int64."""
         encoded = torch.empty(len(rows), len(columns.levels), dtype=torch.int64)
-        parts = zip(columns.codes.T, columns.levels, self.categories.values(), encoded.T, strict=True)
-        for column, levels, known, indices in parts:
-            index_of = {name: RESERVED + position for position, name in enumerate(known)}
+        each = zip(columns.codes.T, columns.levels, self.categories.values(), encoded.T, strict=True)
+        for column, levels, categories, indices in each:
+            index_of = {name: RESERVED + position for position, name in enumerate(categories)}
             # The last entry is that of code -1.
             table = torch.tensor([*(index_of.get(level, UNKNOWN) for level in levels), MISSING])
             indices.copy_(table[column[rows]])
         return encoded
 
     def unknown(self, columns: Columns, rows: Tensor) -> dict[str, int]:
-        """How many of some rows have a category that no train row has, by column, where there are any."""
+        """Counts rows with a category that no train row has, by column, where there are any."""
         counts = (self.indices(columns, rows) == UNKNOWN).sum(dim=0).tolist()
         return {name: count for name, count in zip(self.categories, counts, strict=True) if count}
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns plain values."""
         return {"medians": dict(self.medians), "categories": {k: list(v) for k, v in self.categories.items()}}
 
 
 def learn(columns: Columns, train: Tensor) -> Encoding:
-    """The encoding that the train rows (their numbers) teach.
+    """Learns the encoding from the train rows, by their ids.
 
     Raises:
-        DataError: For a column that has no value in them.
+        DataError: For a column without a value in them.
     """
     medians, categories = {}, {}
     for index, name in enumerate(columns.number_names):
         values = columns.numbers[train, index : index + 1]
-        _check_any(name, ~values.isnan(), len(train))
+        check_any_value(name, int((~values.isnan()).sum()), len(train))
         medians[name] = numpy.nanmedian(values.numpy(), axis=0).item()
     for name, column, levels in zip(columns.category_names, columns.codes.T, columns.levels, strict=True):
         codes = column[train].unique()
-        _check_any(name, codes >= 0, len(train))
-        # The levels of a file are sorted, so that what other rows have does not change the order of these.
+        check_any_value(name, int((codes >= 0).sum()), len(train))
+        # The levels of a file are sorted, so that those of other rows do not change the order.
         categories[name] = [levels[code] for code in codes.tolist() if code >= 0]
     return Encoding(medians, categories)
 
 
-def _check_any(name: str, there: Tensor, rows: int) -> None:
-    if not there.any():
+def check_any_value(name: str, count: int, rows: int) -> None:
+    """Raises ``DataError`` for a column with no value in the train rows."""
+    if not count:
         raise DataError(f"column {name} has no value in the {rows:,} train rows; drop it with --data.drop")
 
 
 def learn_numbers(columns: Columns, encoding: Encoding, train: Tensor, method: Method) -> Normalizer:
-    """What normalizes the numbers, learned of the train rows with none missing, a few columns at a time."""
-    # Never one column alone, unless there is but one: torch adds up a contiguous column in another order.
+    """Returns the normalizer of the numbers, learned from the train rows with none missing, some columns at a time."""
+    # Never one column of several alone: torch sums a contiguous column in another order.
     count = columns.numbers.shape[1]
     ends = torch.arange(count).tensor_split(max(1, count // AT_ONCE))
     groups = [slice(int(end[0]), int(end[-1]) + 1) if count else slice(0) for end in ends]

@@ -1,4 +1,4 @@
-"""Numeric columns that stay as they are in the file, and become float64 only where they are looked at."""
+"""Numeric columns that keep their data type in memory, and become float64 where they are read."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 CELLS = 2**18
-"""So many numbers are taken at a time, small enough that what is made of them stays in a processor's cache."""
+"""Numbers that are converted at a time, few enough for a processor's cache."""
 
 
 class Numbers:
-    """Columns (N, F) that give float64 tensors, NaN where missing, to an index as a tensor has it.
+    """Columns (N, F) that are indexed like a tensor and return float64 tensors, NaN where missing.
 
-    They share the memory of the frame that they come from, so that a float32 column takes 4 bytes a row.
+    They share the memory of their frame, so that a float32 column takes 4 bytes a row.
 
     Args:
-        columns: Of numbers only, with different names, null where missing.
-        rows: N, which no column at all would not tell.
+        columns: Numeric columns with different names, null where missing; possibly none.
+        rows: N.
     """
 
     def __init__(self, columns: Sequence[polars.Series], rows: int) -> None:
@@ -30,7 +30,7 @@ class Numbers:
         return self.shape[0]
 
     def __getitem__(self, index: slice | Tensor | tuple[slice | Tensor, slice]) -> Tensor:
-        """Some rows, by a slice or their numbers (n,); of them all columns, or a slice of these."""
+        """Returns rows, by a slice or their ids (n,), of all columns or a slice of them."""
         rows, columns = index if isinstance(index, tuple) else (index, slice(None))
         frame = self.frame.select(self.frame.columns[columns])
         count = len(range(*rows.indices(len(self)))) if isinstance(rows, slice) else len(rows)
@@ -43,17 +43,17 @@ class Numbers:
 def _picked(frame: polars.DataFrame, rows: slice | Tensor) -> polars.DataFrame:
     if isinstance(rows, slice):
         return frame[rows]
-    # Rows near each other are mostly in one chunk of the frame, and one chunk is picked from fast.
+    # Neighbouring rows are mostly in one chunk of the frame, and selection from one chunk is fast.
     low, high = int(rows.min()), int(rows.max())
     return frame[low : high + 1][(rows - low).numpy().astype(numpy.uint32)]
 
 
 def in_pieces(take: Callable[[Tensor], Tensor], rows: Tensor, width: int) -> Tensor:
-    """What ``take`` makes of rows of so many numbers, put together without a second copy of it.
+    """Returns the result of ``take`` on all rows, computed in pieces without a second copy of it.
 
     Args:
-        take: Makes (n, ...) of the numbers of n rows.
-        rows: Row numbers (N,).
+        take: Returns (n, ...) for the ids of n rows.
+        rows: Row ids (N,).
         width: Numbers of a row.
     """
     size = max(1, CELLS // max(1, width))

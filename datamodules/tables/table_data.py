@@ -1,4 +1,4 @@
-"""A person's own table."""
+"""A user's table."""
 
 from functools import partial
 from typing import Any
@@ -10,20 +10,20 @@ from datamodules.types import TaskName
 
 
 class TableData(FrameData):
-    """A CSV or Parquet file with a row for each example.
+    """Table in a CSV or Parquet file with a row for each example.
 
     Args:
-        path: The file: Parquet, or CSV in UTF-8 with a header.
-        val_path: A file of the validation part; dealt out of the train rows where only the test part has a file.
-        test_path: A file of the test part; ``path`` is then that of train.
+        path: Path of the file: Parquet, or CSV in UTF-8 with a header.
+        val_path: File of the validation split; by default taken from the train rows.
+        test_path: File of the test split; ``path`` is then that of train.
         target: Column to predict, or several: labels of 0 and 1, or numbers.
-        task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
+        task: Task. By default, two values are binary, text and up to 20 whole numbers multiclass,
             other numbers regression; several columns multilabel if all are 0 and 1, else regression.
         missing: Texts that stand for a missing value.
-        kwargs: What every table takes, see ``FrameData``.
+        kwargs: Options of every table, see ``FrameData``.
 
     Raises:
-        DataError: For a file, columns or settings that cannot be used.
+        DataError: For a file, columns or options that cannot be used.
     """
 
     def __init__(

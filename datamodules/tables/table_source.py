@@ -1,4 +1,4 @@
-"""Tables that may be larger than memory, a piece at a time, with what is wrong with a row instead of an error."""
+"""The reader of all tables: a frame, or a CSV or Parquet file, whole or a piece at a time."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,96 +9,110 @@ from polars.exceptions import PanicException, PolarsError
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
+from datamodules.tables.casting import without_missing
 from datamodules.tables.csv_file import CsvFile
-from datamodules.tables.read_table import without_missing
+from datamodules.tables.parquet_file import MAGIC, ParquetFile, first_line
 
 CELLS = 2**20
-"""Cells of a Parquet file or of a frame that are taken at a time."""
+"""Cells of a Parquet file or of a frame in a piece."""
 
 
 class Table:
-    """A frame, or a CSV or Parquet file that is read as far as it is asked for.
+    """A frame, or a CSV or Parquet file of which nothing but the column names is read at first.
 
     Args:
-        source: The frame, or the path of a file.
+        source: The frame, the path of a file, or the content of one.
         missing: Texts that stand for a missing value.
+        name: Name of the table in messages; the path by default.
 
     Raises:
-        DataError: For a file that is not there, or no table.
+        DataError: For a file that does not exist, or is no table.
     """
 
-    def __init__(self, source: polars.DataFrame | str | Path, missing: Sequence[str]) -> None:
+    def __init__(
+        self, source: polars.DataFrame | str | Path | bytes, missing: Sequence[str], name: str | None = None
+    ) -> None:
         self.source, self.missing = source, list(missing)
-        self.name = "the frame" if isinstance(source, polars.DataFrame) else str(source)
         if isinstance(source, polars.DataFrame):
-            self.columns = source.columns
+            self.name, self.columns = name or "the frame", source.columns
             return
-        check_regular(source)
+        self.name = name or str(source if isinstance(source, str | Path) else "the table")
+        if not isinstance(source, bytes):
+            check_regular(source)
         try:
-            with open(source, "rb") as file:
-                is_parquet = file.read(4) == b"PAR1"
-            self._csv = None if is_parquet else CsvFile(self.name, missing)
-            self.columns = self._csv.columns if self._csv else list(polars.read_parquet_schema(source))
+            content = source if isinstance(source, bytes) else Path(source).absolute()
+            is_parquet = _first_bytes(content) == MAGIC
+            self._file = (ParquetFile if is_parquet else CsvFile)(content, self.name, missing)
         except OSError as error:
-            raise DataError(f"{source} cannot be read: {error.strerror or error}; correct the path") from error
-        except (PolarsError, PanicException, OverflowError) as error:
-            raise self._unreadable(error) from error
+            raise DataError(f"{self.name} cannot be read: {error.strerror or error}; correct the path") from error
+        self.columns = self._file.columns
 
-    def check(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """A note on the columns that nobody wants.
+    def frame(self) -> polars.DataFrame:
+        """Returns all rows in order, with the types of a Parquet file or those of all values of a CSV file.
 
         Raises:
-            DataError: With the wanted columns that are not there.
+            DataError: For a table that is damaged or has no rows.
+        """
+        try:
+            frame = self.source if isinstance(self.source, polars.DataFrame) else self._file.frame()
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read: {error.strerror or error}") from error
+        if not len(frame):
+            raise DataError(f"{self.name} has no rows")
+        return frame
+
+    def check(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Returns a note on columns that are not used.
+
+        Raises:
+            DataError: With the used columns that are missing.
         """
         lacking = [name for name in wanted if name not in self.columns]
         if lacking:
-            what = "column" if len(lacking) == 1 else "columns"
+            noun = "column" if len(lacking) == 1 else "columns"
             names = ", ".join(lacking[:10]) + " ..." * (len(lacking) > 10)
-            raise DataError(f"{self.name} lacks the {what} {names}, which the model was trained with")
+            raise DataError(f"{self.name} lacks the {noun} {names}, which the model was trained with")
         extra = [name for name in self.columns if name not in set(wanted)]
-        some = ", ".join(extra[:10]) + " ..." * (len(extra) > 10)
-        return (f"columns that the model does not use, ignored: {some}",) if extra else ()
+        names = ", ".join(extra[:10]) + " ..." * (len(extra) > 10)
+        return (f"columns that the model does not use, ignored: {names}",) if extra else ()
 
     def pieces(self, wanted: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Piece]:
-        """The rows, some columns of them; of CSV as text, but for those that are to be numbers and are.
+        """Yields the rows, some columns of them; those of CSV as text.
 
         Args:
             wanted: The columns.
-            numbers: Those among them that are float64 wherever all values of a piece are numbers.
+            numbers: Columns of CSV that are float64 in every piece whose values are all numbers.
 
         Raises:
-            DataError: Where the file turns out to be no table.
+            DataError: For a damaged file.
         """
+        size = max(1, CELLS // max(1, len(wanted)))
         try:
             if isinstance(self.source, polars.DataFrame):
-                size = _rows(wanted)
-                for first in range(0, len(self.source), size):
-                    rows = self.source[first : first + size].select(wanted)
-                    yield Piece(first, without_missing(rows, self.missing), {}, (first + len(rows)) / len(self.source))
-            elif self._csv is not None:
-                yield from self._csv.pieces(wanted, numbers)
+                frame = self.source.select(wanted)
+                some = (
+                    without_missing(frame[first : first + size], self.missing) for first in range(0, len(frame), size)
+                )
+                yield from _numbered(some, len(frame))
+            elif isinstance(self._file, CsvFile):
+                yield from self._file.pieces(wanted, numbers)
             else:
-                yield from self._read_parquet(wanted)
+                yield from _numbered(self._file.pieces(wanted, size), self._file.rows)
         except (PolarsError, PanicException, OverflowError) as error:
-            raise self._unreadable(error) from error
+            raise DataError(f"{self.name} cannot be read as a table: {first_line(error)}") from error
         except OSError as error:
             raise DataError(f"{self.name} cannot be read: {error.strerror or error}") from error
 
-    def _read_parquet(self, wanted: Sequence[str]) -> Iterator[Piece]:
-        rows = polars.scan_parquet(self.source)  # type: ignore[arg-type]
-        total, first = rows.select(polars.len()).collect().item(), 0
-        size = _rows(wanted)
-        for frame in rows.select(wanted).collect_batches(chunk_size=size, maintain_order=True):
-            for start in range(0, len(frame), size):
-                piece = without_missing(frame[start : start + size], self.missing)
-                yield Piece(first, piece, {}, (first + len(piece)) / total)
-                first += len(piece)
 
-    def _unreadable(self, error: BaseException) -> DataError:
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        return DataError(f"{self.name} cannot be read as a table: {reason}")
+def _first_bytes(content: bytes | Path) -> bytes:
+    if isinstance(content, bytes):
+        return content[: len(MAGIC)]
+    with open(content, "rb") as file:
+        return file.read(len(MAGIC))
 
 
-def _rows(columns: Sequence[str]) -> int:
-    """How many rows of so many columns are taken at a time."""
-    return max(1, CELLS // max(1, len(columns)))
+def _numbered(frames: Iterator[polars.DataFrame], rows: int) -> Iterator[Piece]:
+    first = 0
+    for frame in frames:
+        yield Piece(first, frame, {}, (first + len(frame)) / rows)
+        first += len(frame)

@@ -1,5 +1,6 @@
-"""What is to be predicted: the target columns of a table, and the task that they look like."""
+"""Target columns of a table, and the task that their values suggest."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy
@@ -8,21 +9,21 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.tables.casting import encode, to_numbers
+from datamodules.tables.casting import check_complete, encode, to_numbers
 from datamodules.types import TaskName
 
 FEW = 20
-"""So many different whole numbers are still taken for classes."""
+"""Largest number of different whole numbers that are taken for classes."""
 
 
 class Target(NamedTuple):
-    """A target and its facts.
+    """Target of a data set.
 
     Args:
         y: Class indices (N,), labels (N, L) or values (N, R).
-        task: What is asked.
-        num_outputs: Of the network.
-        class_names: The classes' or labels' names; none for regression.
+        task: Task.
+        num_outputs: Outputs of the network.
+        class_names: Names of the classes or labels; none for regression.
     """
 
     y: Tensor
@@ -32,22 +33,17 @@ class Target(NamedTuple):
 
 
 def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target:
-    """The target columns of a frame.
+    """Returns the target in a frame's columns.
 
     Args:
         frame: Target columns only, at least one.
-        task: What is asked; what the values look like where it is left out.
+        task: Task; inferred from the values by default.
 
     Raises:
-        DataError: For missing targets, for values that do not fit the task, or where no task can be told.
+        DataError: For missing targets, values that do not fit the task, or columns that suggest no task.
     """
     for column in frame.iter_columns():
-        if column.null_count():
-            first = column.is_null().arg_max()
-            raise DataError(
-                f"target {column.name} is missing in {column.null_count():,} of {len(column):,} rows, the first of "
-                f"them row {first}; drop those rows from the file"
-            )
+        check_complete(column, "target")
     names = tuple(frame.columns)
     match task or infer_task(frame):
         case "regression":
@@ -72,7 +68,7 @@ def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target
 
 
 def infer_task(frame: polars.DataFrame) -> TaskName:
-    """What target columns without missing values look like.
+    """Infers the task from target columns without missing values.
 
     One column: two values are binary, text and up to 20 whole numbers multiclass, other numbers regression. Several:
     multilabel if all are 0 and 1, regression if all are numbers.
@@ -98,22 +94,31 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
 
 
 def check_train_targets(target: Target, train: Tensor) -> None:
-    """Raise ``DataError`` where the train rows (their numbers) cannot teach a class or label, since none has it."""
-    y = target.y[train]
+    """Raises ``DataError`` if the train rows, by their ids, lack a class, or have a label in all rows or in none."""
     if target.task == "regression":
         return
-    if target.task == "multilabel":
-        constant = y.amin(dim=0) == y.amax(dim=0)
-        if constant.any():
-            name = target.class_names[int(constant.nonzero()[0])]
-            raise DataError(f"label {name} is the same in all {len(y):,} train rows; choose another split or drop it")
-        return
-    seen = torch.bincount(y, minlength=len(target.class_names)) > 0
-    if not seen.all():
-        names = [name for name, there in zip(target.class_names, seen.tolist(), strict=True) if not there]
+    y, multilabel = target.y[train], target.task == "multilabel"
+    counts = y.sum(dim=0) if multilabel else torch.bincount(y, minlength=len(target.class_names))
+    check_train_counts(target.class_names, counts, len(y), multilabel)
+
+
+def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilabel: bool) -> None:
+    """Raises ``DataError`` if the train rows lack a class, or have a label in all rows or in none.
+
+    Args:
+        names: Of the classes or labels; none for regression.
+        counts: Train rows of each class, or with each label (K,).
+        rows: Number of train rows.
+        multilabel: Whether ``names`` are labels.
+    """
+    lacking = (counts == 0) | ((counts == rows) & multilabel)
+    without = [name for name, lacks in zip(names, lacking.tolist(), strict=True) if lacks]
+    if without and multilabel:
+        raise DataError(f"label {without[0]} is the same in all {rows:,} train rows; choose another split or drop it")
+    if without:
         raise DataError(
-            f"the train rows have no row of class {', '.join(names[:5])}{' ...' * (len(names) > 5)}, so that nothing "
-            "can be learned of it; choose another split or drop its rows"
+            f"the train rows have no row of class {', '.join(without[:5])}{' ...' * (len(without) > 5)}, so that "
+            "nothing can be learned of it; choose another split or drop its rows"
         )
 
 
@@ -122,20 +127,20 @@ def _numbers(frame: polars.DataFrame) -> Tensor:
 
 
 def _different(column: polars.Series) -> polars.Series:
-    """The different values of a column, sorted."""
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars needs many times the column's memory
+    """Returns the different values of a column, sorted."""
+    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes many times the column's memory
         return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
     return column.unique().sort()
 
 
 def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
-    """Class indices and names, numbers in the order of numbers."""
+    """Returns class indices and names; numbers are in numeric order."""
     if not column.dtype.is_numeric():
         return encode(column)
     different = _different(column)
-    if column.dtype.is_integer() or column.dtype.is_float():  # here, too
+    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes more memory
         y = torch.from_numpy(numpy.searchsorted(different.to_numpy(), column.to_numpy()))
     else:
-        places = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
-        y = torch.tensor(places.to_numpy())
+        indices = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
+        y = torch.tensor(indices.to_numpy())
     return y, [str(value) for value in different]

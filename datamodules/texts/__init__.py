@@ -1,1 +1,1 @@
-"""What texts are made of: their files, their vocabulary, their tokens."""
+"""Texts: readers, vocabulary and token ids."""

@@ -1,4 +1,4 @@
-"""The data module of everything that is a text in memory."""
+"""Base class of texts in memory."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -8,8 +8,8 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.base import DataModule
 from datamodules.errors import DataError, check_names
+from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer, Statistics
 from datamodules.raw_data import Rows
 from datamodules.tables.read_table import MISSING
@@ -21,21 +21,22 @@ from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, lea
 from datamodules.types import TaskName
 
 
-class LabelledTexts(DataModule):
-    """Texts in a polars frame, which a subclass gives to ``take`` in its constructor.
+class LabelledTexts(InMemoryData):
+    """Texts in a polars frame, which a subclass passes to ``take`` in its constructor.
 
-    A text becomes the ids of its tokens (T,), lower-cased: 0 is padding behind its end, 1 is a token that the train
-    rows do not have twice. A missing or empty text is one unknown token. The vocabulary is learned on the train rows.
+    A text becomes the ids of its tokens (T,), lower-cased: 0 is padding behind its end, 1 a token that does not occur
+    twice in the train rows. A missing or empty text is one unknown token. The vocabulary is learned on the train rows.
 
     Args:
-        tokenizer: What a token is: a piece of a word, or a word.
-        max_vocab_size: Number of different tokens at most, padding and unknown included; the most frequent are kept.
-        max_length: Tokens of a row at most; a longer text loses its end. T is that of the longest train row, if less.
-        normalize: Ids are not normalized.
-        kwargs: What every data module takes, see ``DataModule``.
+        tokenizer: Pieces of words (bpe), or words.
+        max_vocab_size: Largest number of different tokens, with padding and unknown; the most frequent are kept.
+        max_length: Largest number of tokens of a row; longer texts are cut. T is the length of the longest train row,
+            if less.
+        normalize: None: ids are not normalized.
+        kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
-        DataError: For settings or data that cannot be used.
+        DataError: For options or data that cannot be used.
     """
 
     modality = "text"
@@ -75,15 +76,15 @@ class LabelledTexts(DataModule):
         val: Tensor | None = None,
         test: Tensor | None = None,
     ) -> None:
-        """Split the rows of a frame and learn the vocabulary: after it all facts are known.
+        """Splits the rows of a frame, learns the vocabulary and sets all attributes.
 
         Args:
             frame: Missing values are null.
-            text: Columns of the texts, joined by `` | `` where there are several; a missing one is left out.
+            text: Columns of the texts, joined by `` | `` if there are several; a missing text is left out.
             target: Columns to predict.
-            task: What is asked; what the target looks like where it is left out.
-            val: Rows of a validation part that the data come with.
-            test: Rows of a test part that they come with.
+            task: Task; inferred from the target by default.
+            val: Row ids of a validation split that the data come with.
+            test: Row ids of a test split that they come with.
         """
         self._check_columns(frame.columns, text, target)
         self._about, self._given = frame.drop(target), (val, test)
@@ -99,38 +100,38 @@ class LabelledTexts(DataModule):
         self.notes = (*self.notes, learned, *self._encoded.notes(split))
 
     def load(self) -> Rows:
-        """A digest of each text, by which rows are told apart ahead of any vocabulary, and the targets."""
+        """Returns a digest of each text, which identifies rows before a vocabulary exists, and the targets."""
         digests = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in self.texts)
         val, test = self._given
         x = torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(-1, 16)
         return Rows(x, self._target.y, test, val, about=self._about)
 
     def features(self) -> polars.DataFrame:
-        """How many tokens a row keeps, and how many of them are unknown."""
+        """Returns the number of tokens of each row, and how many are unknown."""
         tokens = {"tokens": self._encoded.lengths, "unknown tokens": self._encoded.unknown()}
         return polars.DataFrame({name: counts.numpy() for name, counts in tokens.items()})
 
     @property
     def inputs(self) -> TextInputs:
-        """The vocabulary and the columns."""
+        """Preprocessing: vocabulary and columns."""
         return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing)
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
-        """Ids of tokens, and their lengths."""
+        """Returns ids of tokens, and their lengths."""
         return self._tensors(index)
 
     def raw(self, index: Tensor) -> polars.Series:
-        """Some texts as they are in the file."""
+        """Returns texts as they are in the file."""
         return self.texts.gather(index.numpy())
 
     def state_dict(self) -> dict[str, Any]:
-        """The split, and the vocabulary as its JSON text."""
+        """Returns split, and the vocabulary as JSON."""
         state = super().state_dict()
         own = {"vocabulary": self.vocabulary.to_json(), "input_shape": list(self.input_shape)}
         return {**state, **own} if state else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take a checkpoint's split and vocabulary instead of one's own."""
+        """Replaces split and vocabulary by those of a checkpoint."""
         super().load_state_dict(state_dict)
         if state_dict:
             vocabulary = Vocabulary(state_dict["vocabulary"])
@@ -141,14 +142,14 @@ class LabelledTexts(DataModule):
         self.vocab_size, self.input_shape = len(vocabulary), (encoded.steps,)
 
     def _learn(self, train: Tensor) -> Normalizer:
-        """Nothing: ids have no features."""
+        """Returns empty statistics: ids are not normalized."""
         return Statistics(torch.zeros(0).double(), torch.ones(0).double())
 
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
         return self.inputs.tensors(self._encoded, index)
 
     def _first_copies(self) -> Tensor:
-        """Rows without a text are copies of no other."""
+        """Returns the first equal row of each; rows without a text are copies of no other."""
         first = super()._first_copies()
         empty = torch.tensor((self.texts == "").to_numpy())
         return torch.where(empty, torch.arange(len(first)), first)

@@ -1,4 +1,4 @@
-"""Texts as they come: columns of a table, and folders of files."""
+"""Reader of texts: columns of a table, and folders of files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,14 @@ from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
 
 TEXT, LABEL = "text", "label"
-"""The columns that a folder makes."""
+"""Columns of a folder of texts."""
 
 JOINT = " | "
-"""Between the texts of several columns; a token of its own."""
+"""Separator of the texts of several columns, a token of its own."""
 
 
 def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
-    """The texts of some columns as one, without the white space around them; empty where all are missing.
+    """Joins the texts of columns, without the white space around them; empty where all are missing.
 
     Raises:
         DataError: For a column that holds no texts.
@@ -33,21 +33,21 @@ def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
 
 
 def read_text_folder(path: str) -> polars.DataFrame:
-    """A folder whose subfolders are the classes, as a frame with the columns ``text`` and ``label``.
+    """Reads a folder whose subfolders are the classes, into the columns ``text`` and ``label``.
 
     Rows are in the order of the classes' names and of the files' paths below them. Files whose name does not end in
-    ``.txt``, and folders whose name begins with a dot, are passed over.
+    ``.txt``, and folders whose name begins with a dot, are ignored.
 
     Raises:
         DataError: For a folder without classes, a class without a file, and a file that cannot be read as UTF-8.
     """
     try:
-        folders = sorted(one for one in Path(path).iterdir() if one.is_dir() and not one.name.startswith("."))
+        folders = sorted(entry for entry in Path(path).iterdir() if entry.is_dir() and not entry.name.startswith("."))
         if not folders:
             raise DataError(f"the folder {path} has no subfolders; there must be one for each class, with .txt files")
         texts, labels = [], []
         for folder in folders:
-            files = sorted(one for one in folder.rglob("*.txt") if not one.is_dir())
+            files = sorted(file for file in folder.rglob("*.txt") if not file.is_dir())
             if not files:
                 raise DataError(f"the class folder {folder} has no .txt file; add some or remove it")
             texts += [read_text(file) for file in files]
@@ -55,16 +55,16 @@ def read_text_folder(path: str) -> polars.DataFrame:
         return polars.DataFrame({TEXT: texts, LABEL: labels})
     except OSError as error:
         raise DataError(f"{error.filename or path} cannot be read: {error.strerror}") from error
-    except UnicodeEncodeError as error:  # of a name that is not UTF-8
+    except UnicodeEncodeError as error:  # for a name that is not UTF-8
         raise DataError(f"a folder in {path} has a name that is not UTF-8: {error.object!r}; rename it") from error
 
 
 def read_text(file: Path) -> str:
-    """What is in a file.
+    """Reads a file.
 
     Raises:
-        DataError: Unless it is UTF-8.
-        OSError: Where it cannot be read.
+        DataError: For a file that is not UTF-8.
+        OSError: For a file that cannot be read.
     """
     check_regular(file)
     content = file.read_bytes()

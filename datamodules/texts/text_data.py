@@ -1,4 +1,4 @@
-"""A person's own texts."""
+"""A user's texts."""
 
 from functools import partial
 from pathlib import Path
@@ -15,21 +15,21 @@ from datamodules.types import TaskName
 
 
 class TextData(LabelledTexts):
-    """A CSV or Parquet file with a column of texts, or a folder for each class with a .txt file for each text.
+    """Texts in a column of a CSV or Parquet file, or in a folder for each class with a .txt file for each text.
 
     Args:
-        path: The file: Parquet, or CSV in UTF-8 with a header; or the folder that holds the classes' folders.
+        path: Path of the file: Parquet, or CSV in UTF-8 with a header; or of the folder with the classes' folders.
         text: Column of the texts, or several that are joined by `` | ``; none for folders.
         target: Column to predict, or several: labels of 0 and 1, or numbers; none for folders.
-        val_path: A file or folder of the validation part; dealt out of the train rows where only the test part has one.
-        test_path: A file or folder of the test part; ``path`` is then that of train.
-        task: What is asked. Where it is left out, two values are binary, text and up to 20 whole numbers multiclass,
+        val_path: File or folder of the validation split; by default taken from the train rows.
+        test_path: File or folder of the test split; ``path`` is then that of train.
+        task: Task. By default, two values are binary, text and up to 20 whole numbers multiclass,
             other numbers regression; several columns multilabel if all are 0 and 1, else regression.
         missing: Texts in a file that stand for a missing value.
-        kwargs: What all texts take, see ``LabelledTexts``.
+        kwargs: Options of all texts, see ``LabelledTexts``.
 
     Raises:
-        DataError: For files, columns or settings that cannot be used.
+        DataError: For files, columns or options that cannot be used.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class TextData(LabelledTexts):
         self.take(frame, _named(text, "text", frame), _named(target, "target", frame), task, files.val, files.test)
 
 
-def _named(names: list[str] | str | None, setting: str, frame: polars.DataFrame) -> list[str]:
+def _named(names: list[str] | str | None, option: str, frame: polars.DataFrame) -> list[str]:
     if names is None:
         some = ", ".join(frame.columns[:10])
-        raise DataError(f"--data.{setting} names a column of the file, and is missing; there are {some}")
+        raise DataError(f"--data.{option} names a column of the file, and is missing; there are {some}")
     return [names] if isinstance(names, str) else names

@@ -1,4 +1,4 @@
-"""Texts as the ids of their tokens, padded to one length, and what became of them."""
+"""Texts as token ids, padded to one length, and notes on cut and unknown tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class TokenIds:
 
     Args:
         ids: (N, T) int32, 0 behind a text's end.
-        lengths: How many ids of each row are no padding (N,) int64, at least 1.
-        whole: How many tokens each text has, cut ones included (N,) int64; 0 where it has none.
+        lengths: Ids of each row without padding (N,) int64, at least 1.
+        whole: Tokens of each text before it is cut (N,) int64; 0 for a text without a token.
     """
 
     ids: Tensor
@@ -30,22 +30,22 @@ class TokenIds:
         return self.ids.shape[1]
 
     def unknown(self) -> Tensor:
-        """How many ids of each row are unknown (N,) int64."""
+        """Counts the unknown ids of each row (N,) int64."""
         return (self.ids == UNKNOWN).sum(dim=1)
 
     def notes(self, split: Split) -> list[str]:
-        """What a person should know, by part: texts without a token, cut texts, and the rate of unknown tokens.
+        """Returns notes for each split: texts without a token, cut texts, and the rate of unknown tokens.
 
-        The rate is that of the tokens which are left of texts that have any.
+        The rate is over the remaining tokens of texts with a token.
         """
         empty, cut = self.whole == 0, self.whole > self.steps
-        unknown, there = self.unknown(), ~empty
+        unknown, written = self.unknown(), ~empty
         cuts, rates = [], []
         for name, rows in zip(PARTS, split, strict=True):
             if not len(rows):
                 continue
             cuts.append(f"{int(cut[rows].sum()):,} of {len(rows):,} {name}")
-            some = rows[there[rows]]
+            some = rows[written[rows]]
             rate = unknown[some].sum() / self.lengths[some].sum().clamp(min=1)
             rates.append(f"{float(rate):.2%} of {name}")
         notes = [
@@ -58,13 +58,13 @@ class TokenIds:
 
 
 def encode(texts: Sequence[str], vocabulary: Vocabulary, max_length: int, train: Tensor | None = None) -> TokenIds:
-    """Encode texts.
+    """Encodes texts.
 
     Args:
-        texts: All of them.
-        vocabulary: Of the train rows.
+        texts: All texts.
+        vocabulary: Vocabulary of the train rows.
         max_length: T.
-        train: Numbers of the train rows: T is that of the longest of them, if less.
+        train: Ids of the train rows: T is the length of the longest of them, if less.
     """
     encoded = vocabulary.encode(texts, max_length)
     steps = max_length if train is None else min(max_length, max(1, int(encoded.tokens[train].max())))

@@ -1,4 +1,4 @@
-"""The vocabulary of a text: learned from train rows, then every text is the numbers of its tokens."""
+"""Vocabulary, learned from the train rows, that encodes a text as the ids of its tokens."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 
-# A process that forks after tokenizers used threads gets a warning from it, and the child may hang. Where nobody does,
-# true is faster on many cores; what is learned is the same.
+# A process that forks after tokenizers used threads gets a warning, and the child may hang. Without forks, true is
+# faster on many cores; the vocabulary is the same.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -22,17 +22,17 @@ TokenizerName = Literal["bpe", "word"]
 """bpe: pieces of words, after byte-pair encoding of characters (Sennrich et al. 2016); word: words and punctuation."""
 
 PADDING, UNKNOWN = 0, 1
-"""Ids of what is behind a row's end, and of what train rows do not have twice."""
+"""Ids of padding behind a row's end, and of tokens that do not occur twice in the train rows."""
 
 SPECIAL = ["[PAD]", "[UNK]"]
 SPACE = "▁"
-"""Stands ahead of a word's first piece."""
+"""Prefix of a word's first piece."""
 
 AT_LEAST = 2
-"""So often must train rows have a token: what they have once is unknown, so that they teach the unknown token too."""
+"""Least count of a token in the train rows: rarer ones are unknown, so that the unknown token is trained too."""
 
 LONGEST = 100
-"""Characters of a word at most; the rest of it is another word, since learning takes a word's length squared."""
+"""Largest number of characters of a word; the rest is another word, since learning is quadratic in the length."""
 
 CHUNK = 1000
 """Texts that are encoded at a time."""
@@ -42,8 +42,8 @@ class Encoded(NamedTuple):
     """Texts as ids.
 
     Args:
-        ids: Their first tokens (N, T) int32, 0 behind a text's end.
-        tokens: Number of tokens of each whole text (N,) int64, 0 where it has none.
+        ids: First tokens of each text (N, T) int32, 0 behind a text's end.
+        tokens: Number of tokens of each whole text (N,) int64.
     """
 
     ids: Tensor
@@ -51,13 +51,13 @@ class Encoded(NamedTuple):
 
 
 class Vocabulary:
-    """A trained tokenizer; two are equal where they encode every text alike.
+    """Trained tokenizer; two are equal if they encode every text alike.
 
     Args:
-        text: Its JSON text, in the format of Hugging Face's ``tokenizers``.
+        text: JSON in the format of Hugging Face's ``tokenizers``.
 
     Raises:
-        DataError: For a text that is none.
+        DataError: For another text.
     """
 
     def __init__(self, text: str) -> None:
@@ -67,7 +67,6 @@ class Vocabulary:
             raise DataError(f"the vocabulary cannot be read: {error}") from error
 
     def __len__(self) -> int:
-        """Number of ids, those of padding and unknown included."""
         return self._tokenizer.get_vocab_size()
 
     def __eq__(self, other: object) -> bool:
@@ -76,15 +75,15 @@ class Vocabulary:
     __hash__ = None  # type: ignore[assignment]
 
     def to_json(self) -> str:
-        """What makes it again."""
+        """Returns the JSON of the tokenizer."""
         return self._tokenizer.to_str()
 
     def tokens(self, text: str) -> list[str]:
-        """The tokens of a text, as they are written in the vocabulary."""
+        """Returns the tokens of a text, as they are written in the vocabulary."""
         return self._tokenizer.encode(text).tokens
 
     def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
-        """Every text as ids, cut behind so many tokens; T is ``max_length``, or less where no text is as long."""
+        """Encodes texts, cut behind ``max_length`` tokens; T is that of the longest text, if less."""
         rows: list[list[int]] = []
         counts: list[int] = []
         for start in range(0, len(texts), CHUNK):
@@ -99,14 +98,14 @@ class Vocabulary:
 
 
 def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabulary:
-    """The vocabulary of some texts, the same bit for bit whenever and wherever it is learned.
+    """Learns the vocabulary of texts, bit-identical on every machine.
 
-    Texts are brought to Unicode's form NFKC and lower case, and every run of white space counts as one space.
+    Texts are normalized to Unicode NFKC and lower case, and white space to single spaces.
 
     Args:
-        texts: Those of the train rows.
-        kind: What a token is.
-        max_size: So many ids at most, those of padding and unknown included. The most frequent tokens are kept.
+        texts: Texts of the train rows.
+        kind: Kind of tokens.
+        max_size: Largest number of ids, with padding and unknown. The most frequent tokens are kept.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
     if kind == "word":
@@ -130,7 +129,7 @@ def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabular
             show_progress=False,
             special_tokens=SPECIAL,
             initial_alphabet=characters,
-            limit_alphabet=len(characters),  # the library breaks ties between characters by chance
+            limit_alphabet=len(characters),  # the library breaks ties between characters at random
         )
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
     made = json.loads(tokenizer.to_str())
@@ -144,5 +143,5 @@ def _characters(texts: Sequence[str], normalizer: normalizers.Normalizer, at_mos
         counts.update(normalizer.normalize_str(text))
     counts.pop(" ", None)
     counts.pop(SPACE, None)
-    frequent = sorted((-count, one) for one, count in counts.items() if count >= AT_LEAST)
-    return [SPACE, *(one for _, one in frequent)][:at_most]
+    frequent = sorted((-count, character) for character, count in counts.items() if count >= AT_LEAST)
+    return [SPACE, *(character for _, character in frequent)][:at_most]

@@ -24,16 +24,16 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 
 
-class Many(DataModule):
+class Many(InMemoryData):
     """Rows of two classes.
 
     Args:
         rows: Train rows; a tenth as many validate.
         columns: Numbers of a row.
-        kwargs: See ``DataModule``.
+        kwargs: See ``InMemoryData``.
     """
 
     task = "binary"

@@ -66,7 +66,7 @@ def parquet(folder: Path) -> Moments:
     """Statistics of the Parquet file."""
     moments = Moments(FEATURES)
     files = ParquetFiles(str(folder / "x.parquet"))
-    for piece in files.pieces(files.schema.names(), []):
+    for piece in files.pieces(files.schema.names()):
         moments.update(torch.from_numpy(piece.frame.to_numpy()))
     return moments
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 
 
-class Pictures(DataModule):
+class Pictures(InMemoryData):
     """8,000 grey images of 28 x 28 in ten classes."""
 
     task, modality, input_shape, num_outputs = "multiclass", "image", (1, 28, 28), 10

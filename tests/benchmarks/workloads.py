@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch import Callback
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ WORKLOADS = {
 CLASSES, VALIDATION = 10, 2048
 
 
-class Made(DataModule):
+class Made(InMemoryData):
     """Ten overlapping classes, their parts given.
 
     Args:
         workload: Whose rows.
-        kwargs: See ``DataModule``.
+        kwargs: See ``InMemoryData``.
     """
 
     task = "multiclass"

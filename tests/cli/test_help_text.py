@@ -34,7 +34,7 @@ def test_the_page_names_what_can_be_trained() -> None:
     words = {*PAGES["fit"].replace("|", " ").split()}
     concrete = [getattr(datamodules, name) for name in datamodules.__all__]
     data = {one.__name__ for one in concrete if isinstance(one, type) and issubclass(one, datamodules.DataModule)}
-    abstract = {"DataModule", "FrameData", "LabelledTexts", "PixelData", "SequenceData"}
+    abstract = {"DataModule", "InMemoryData", "StreamData", "FrameData", "LabelledTexts", "PixelData", "SequenceData"}
     assert data - abstract <= words
     models = {name for name in lit_models.__all__ if name.startswith("Lit") and name != "LitModel"}
     assert models <= {word.rstrip(";") for word in words}

@@ -12,7 +12,7 @@ from conftest import Fit
 from sklearn.ensemble import RandomForestClassifier
 from tiny_data import small_data
 
-from datamodules import DataModule, TableData
+from datamodules import InMemoryData, TableData
 from experiments.__main__ import main
 from experiments.floor.baselines import baselines, probabilities
 from experiments.floor.features import features, resampled
@@ -95,7 +95,7 @@ TARGETS = {
 def test_every_task_has_a_floor_that_learns(task: str) -> None:
     torch.manual_seed(1)
     x = torch.randn(400, 3)
-    data: DataModule = small_data(x, TARGETS[task](x), task)
+    data: InMemoryData = small_data(x, TARGETS[task](x), task)
     data.setup("fit")
     train, test = features(data, "train"), features(data, "test")
     off = {}

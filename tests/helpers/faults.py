@@ -9,18 +9,18 @@ import torch
 from lightning.pytorch import Callback
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from datamodules.loading.tensor_loader import TensorLoader
 
 
-class Waves(DataModule):
+class Waves(InMemoryData):
     """200 series of 16 steps in 3 classes.
 
     Args:
         loader: ``sliced`` is Evenhand's own; ``plain`` is a torch DataLoader as anybody writes it, with noise that its
             workers draw; ``stateful`` is one that knows its place, ordered by seed and epoch.
         workers: Of the loader.
-        kwargs: See ``DataModule``.
+        kwargs: See ``InMemoryData``.
     """
 
     task = "multiclass"

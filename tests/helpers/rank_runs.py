@@ -11,16 +11,16 @@ import torch
 from fork_server import Child, Server
 from lightning.pytorch import Callback
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 
 
-class Dots(DataModule):
+class Dots(InMemoryData):
     """143 rows to train and validate on and so many to test, of eight numbers in three classes.
 
     Args:
         test_rows: How many.
         differs: What is another in the process of rank 1: ``data``, ``split`` or ``statistics``.
-        kwargs: See ``DataModule``.
+        kwargs: See ``InMemoryData``.
     """
 
     task = "multiclass"

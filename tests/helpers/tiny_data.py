@@ -10,7 +10,7 @@ from hypothesis import settings
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from lit_models import LitLinear, LitModel
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
@@ -19,10 +19,12 @@ QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 DIMS_TO_MODALITY = {2: "table", 3: "series", 4: "image"}
 
 
-def small_data(x: Tensor, y: Tensor, task: str = "multiclass", test: Tensor | None = None, **kwargs: Any) -> DataModule:
+def small_data(
+    x: Tensor, y: Tensor, task: str = "multiclass", test: Tensor | None = None, **kwargs: Any
+) -> InMemoryData:
     """A data module of these rows; its facts are read off them."""
 
-    class SmallData(DataModule):
+    class SmallData(InMemoryData):
         def load(self) -> Rows:
             return Rows(x, y, test)
 
@@ -32,7 +34,7 @@ def small_data(x: Tensor, y: Tensor, task: str = "multiclass", test: Tensor | No
     return data
 
 
-def model_for(data: DataModule, architecture: type[LitModel] = LitLinear, **kwargs: Any) -> LitModel:
+def model_for(data: InMemoryData, architecture: type[LitModel] = LitLinear, **kwargs: Any) -> LitModel:
     """A model of the data's facts."""
     facts = {name: getattr(data, name) for name in ("task", "modality", "input_shape", "num_outputs")}
     return architecture(**facts, **kwargs)

@@ -6,11 +6,11 @@ import torch
 from lightning.pytorch import Callback
 from torch import nn
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from lit_models import LitModel
 
 
-class Tiny(DataModule):
+class Tiny(InMemoryData):
     """Sixty rows of four columns, three classes that a line separates."""
 
     task = "multiclass"
@@ -24,7 +24,7 @@ class Tiny(DataModule):
         return Rows(x, torch.arange(60) // 20)
 
 
-class TinyRegression(DataModule):
+class TinyRegression(InMemoryData):
     """Sixty rows, a target in the thousands."""
 
     task = "regression"
@@ -37,7 +37,7 @@ class TinyRegression(DataModule):
         return Rows(rows.x, 5000 + 1000 * rows.x[:, 0])
 
 
-class TinyImbalanced(DataModule):
+class TinyImbalanced(InMemoryData):
     """Two thousand rows, a tenth of them of a class that overlaps with the other."""
 
     task = "binary"

@@ -17,11 +17,11 @@ PACKAGE = """\
 import torch
 from torch import nn
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from lit_models import LitModel
 
 
-class Waves(DataModule):
+class Waves(InMemoryData):
     task, modality, input_shape, num_outputs = "multiclass", "series", (1, 16), 2
 
     def load(self):

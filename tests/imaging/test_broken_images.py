@@ -44,9 +44,9 @@ def test_refusals_name_the_setting(refused, tmp_path: Path) -> None:
         f"--data.path {broken}": "noise.png is no image",
     }
     for words, sentence in cases.items():
-        said = refused("--data", "ImageData", *words.split(), "--model", "LitLinear")
-        assert len(said.splitlines()) == 1, said
-        assert sentence in said
+        message = refused("--data", "ImageData", *words.split(), "--model", "LitLinear")
+        assert len(message.splitlines()) == 1, message
+        assert sentence in message
 
 
 def test_a_class_that_no_train_row_has_is_refused(tmp_path: Path) -> None:
@@ -89,12 +89,12 @@ def test_images_of_several_sizes_need_a_size(tmp_path: Path) -> None:
 
 def read_whatever(path: str, **kwargs) -> None:
     """Either it is read, or it is refused in a sentence; every other exception is a failure."""
-    said = ""
+    message = ""
     try:
         assert ImageData(path, duplicates="ignore", **kwargs).rows.x.dtype == torch.uint8
     except DataError as error:
-        said = str(error)
-    assert "\n" not in said
+        message = str(error)
+    assert "\n" not in message
 
 
 @pytest.fixture(scope="module")

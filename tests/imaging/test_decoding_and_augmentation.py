@@ -231,7 +231,9 @@ def test_several_devices_draw_what_one_does(tmp_path: Path, monkeypatch: pytest.
     def epoch(world_size: int) -> dict[int, torch.Tensor]:
         drawn = {}
         for rank in range(world_size):
-            monkeypatch.setattr("datamodules.base.process_of", lambda trainer, rank=rank: (rank, world_size))
+            monkeypatch.setattr(
+                "datamodules.loading.global_batch.process_of", lambda trainer, rank=rank: (rank, world_size)
+            )
             for batch in data.train_dataloader():
                 drawn |= dict(zip(batch["row"].tolist(), batch["x"], strict=True))
         return drawn
@@ -257,8 +259,8 @@ def test_progress_is_for_a_person_who_waits(monkeypatch: pytest.MonkeyPatch, cap
     assert capsys.readouterr().err == ""  # it is no terminal
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert list(progress.progress(range(6), "reading images", 11, lambda _: 2)) == list(range(6))
-    told = capsys.readouterr().err.split("\r")
-    assert told[1:5] == [f"reading images: {done} of 11" for done in (6, 8, 10, 11)]
+    lines = capsys.readouterr().err.split("\r")
+    assert lines[1:5] == [f"reading images: {done} of 11" for done in (6, 8, 10, 11)]
     monkeypatch.setattr(progress.time, "monotonic", lambda: 0.0)
     assert list(progress.progress(range(6), "reading images", 11, lambda _: 2)) == list(range(6))
     assert capsys.readouterr().err == ""  # it took no time

@@ -283,7 +283,7 @@ def test_what_does_not_fit_is_one_sentence(table: Moved, tmp_path: Path, fails: 
     new.write_text("age,city,member,joined,income,age\n1,2,3,4,5,6\n")
     assert "two columns of the name 'age'" in fails(*run, "--input", str(new))
     new.write_bytes(b"PAR1 and then nothing")
-    assert "cannot be read as a table" in fails(*run, "--input", str(new))
+    assert "cannot be read as Parquet" in fails(*run, "--input", str(new))
     people(5).write_csv(new)
     assert "no folder" in fails(*run, "--input", str(new), "--output", str(tmp_path / "not" / "there.csv"))
     assert "is the input" in fails(*run, "--input", str(new), "--output", str(new))

@@ -11,7 +11,7 @@ from conftest import Fit
 from paths import REPOSITORY
 from tiny_data import small_data
 
-from datamodules import DataModule, TableData
+from datamodules import InMemoryData, TableData
 from datamodules.inspection import leakage
 from datamodules.inspection.inspection import Inspection, inspect
 from experiments.__main__ import main
@@ -82,9 +82,9 @@ def test_a_number_of_a_large_table_is_looked_at_in_some_rows_of_each_part(
     quantiles = leakage._quantiles
     monkeypatch.setattr(leakage, "_quantiles", lambda *given: looked_at.append(given) or quantiles(*given))
     columns = table()
-    told = LEAKS["a number"](columns["y"], numpy.random.default_rng(1))
-    (said,) = look(tmp_path, {"told": told, **columns}).suspicions
-    assert said.startswith("told alone explains")
+    answer = LEAKS["a number"](columns["y"], numpy.random.default_rng(1))
+    (sentence,) = look(tmp_path, {"answer": answer, **columns}).suspicions
+    assert sentence.startswith("answer alone explains")
     assert looked_at
     assert all((len(column), train) == (105, 60) for column, train in looked_at)  # of 420 train and 90 val rows
 
@@ -92,46 +92,46 @@ def test_a_number_of_a_large_table_is_looked_at_in_some_rows_of_each_part(
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
 def test_a_column_that_knows_the_answer_is_named(tmp_path: Path, leak) -> None:
     columns = table()
-    told = leak(columns["y"], numpy.random.default_rng(1))
-    (said,) = look(tmp_path, {"told": told, **columns}).suspicions
-    assert said.startswith("told alone explains")
+    answer = leak(columns["y"], numpy.random.default_rng(1))
+    (sentence,) = look(tmp_path, {"answer": answer, **columns}).suspicions
+    assert sentence.startswith("answer alone explains")
 
 
 def test_a_number_that_is_the_regression_target_in_other_units_is_named(tmp_path: Path) -> None:
     columns = table()
     columns["y"] = numpy.random.default_rng(2).normal(size=ROWS)
-    (said,) = look(tmp_path, {"inches": columns["y"] / 2.54, **columns}).suspicions
-    assert said.startswith("inches alone explains")
+    (sentence,) = look(tmp_path, {"inches": columns["y"] / 2.54, **columns}).suspicions
+    assert sentence.startswith("inches alone explains")
 
 
 def test_ids_and_groups_in_several_parts_are_named(tmp_path: Path) -> None:
     columns = table()
     columns |= {"visit": numpy.arange(ROWS), "patient_id": numpy.random.default_rng(3).integers(0, 120, ROWS)}
-    said = look(tmp_path, columns).suspicions
-    assert any(one.startswith("visit has another whole number in each row") for one in said)
-    assert any(one.startswith("patient_id looks like groups") and "--data.group patient_id" in one for one in said)
-    assert len(said) == 2
+    sentences = look(tmp_path, columns).suspicions
+    assert any(one.startswith("visit has another whole number in each row") for one in sentences)
+    assert any(one.startswith("patient_id looks like groups") and "--data.group patient_id" in one for one in sentences)
+    assert len(sentences) == 2
     assert look(tmp_path, columns, drop="visit", group="patient_id").suspicions == []
 
 
 def test_a_length_that_knows_the_answer_is_named() -> None:
     y = torch.arange(90) % 3
-    data: DataModule = small_data(torch.randn(90, 2, 8), y)
+    data: InMemoryData = small_data(torch.randn(90, 2, 8), y)
     data.rows.lengths = 2 + 2 * y
-    (said,) = inspect(data).suspicions
-    assert said.startswith("length alone explains")
+    (sentence,) = inspect(data).suspicions
+    assert sentence.startswith("length alone explains")
 
 
 def test_the_command_prints_it_and_a_fit_writes_it(
     tmp_path: Path, fit: Fit, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    columns = {"told": numpy.array(["home", "ward", "dead"])[table()["y"]], **table()}
+    columns = {"answer": numpy.array(["home", "ward", "dead"])[table()["y"]], **table()}
     polars.DataFrame(columns).write_csv(tmp_path / "table.csv")
     words = ["--data", "TableData", "--data.path", str(tmp_path / "table.csv"), "--data.target", "y"]
     assert main(["inspect", *words]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    for said in ("420 train, 90 val, 90 test", "colour categorical", "look: told alone explains 100.0%"):
-        assert said in printed
+    for sentence in ("420 train, 90 val, 90 test", "colour categorical", "look: answer alone explains 100.0%"):
+        assert sentence in printed
     path = fit("--model", "LitLinear", "--trainer.max_epochs", "1", *words)["path"]
     written = json.loads((path / "inspection.json").read_text())
     seen = inspect(TableData(path=str(tmp_path / "table.csv"), target="y"))

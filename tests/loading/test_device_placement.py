@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 from tiny_data import model_for, quiet_trainer, small_data
 
-from datamodules import DataModule, ImageData
+from datamodules import ImageData, InMemoryData
 from datamodules.imaging.augmentation import Augment
 from datamodules.loading import device_placement
 from datamodules.loading.tensor_loader import TensorLoader
@@ -54,13 +54,13 @@ def test_batches_are_sliced_where_the_rows_are() -> None:
 def test_a_loader_of_each_part_is_told_where_its_batches_go(monkeypatch: pytest.MonkeyPatch) -> None:
     data = small_data(torch.randn(60, 4), torch.arange(60) % 3)
     data.setup("fit")
-    asked = []
-    monkeypatch.setattr(device_placement, "free_memory", lambda device: asked.append(device) or 10**6)
-    monkeypatch.setattr("datamodules.base.device_of", lambda trainer: META)
+    devices = []
+    monkeypatch.setattr(device_placement, "free_memory", lambda device: devices.append(device) or 10**6)
+    monkeypatch.setattr("datamodules.in_memory.device_of", lambda trainer: META)
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         assert loader.device == META  # type: ignore[attr-defined]
         assert loader.tensors["x"].device == META  # type: ignore[attr-defined]
-    assert asked == [META] * 3
+    assert devices == [META] * 3
     data.device = "cpu"
     assert data.train_dataloader().tensors["x"].device.type == "cpu"  # type: ignore[attr-defined]
 
@@ -77,7 +77,7 @@ def test_images_wait_on_the_device_as_bytes(
     data = ImageData(str(tmp_path / "images.npz"), batch_size=8, normalize=normalize, augment=augment)
     data.setup("fit")
     monkeypatch.setattr(device_placement, "free_memory", lambda device: free)
-    for module in ("datamodules.base", "datamodules.imaging.pixel_data"):
+    for module in ("datamodules.in_memory", "datamodules.imaging.pixel_data"):
         monkeypatch.setattr(f"{module}.device_of", lambda trainer: META)
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()):
         for batch in loader:
@@ -90,9 +90,9 @@ def test_the_length_of_an_epoch_is_known_without_its_rows(monkeypatch: pytest.Mo
     data.setup("fit")
     expected = len(data.train_dataloader())
     with monkeypatch.context() as patch:
-        patch.setattr(DataModule, "part", None)  # whose rows would be prepared
+        patch.setattr(InMemoryData, "part", None)  # whose rows would be prepared
         assert data.train_batches() == expected == 6
-    twice = lambda self, name: {key: one.repeat_interleave(2, 0) for key, one in DataModule.part(self, name).items()}  # noqa: E731
+    twice = lambda self, name: {key: one.repeat_interleave(2, 0) for key, one in InMemoryData.part(self, name).items()}  # noqa: E731
     monkeypatch.setattr(type(data), "part", twice)
     assert data.train_batches() == len(data.train_dataloader()) == 11
 

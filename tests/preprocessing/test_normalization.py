@@ -13,7 +13,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from tiny_data import QUICK, small_data
 from torch import Tensor
 
-from datamodules import DataError, DataModule, Rows
+from datamodules import DataError, InMemoryData, Rows
 from datamodules.preprocessing.normalization import fit
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
@@ -104,7 +104,7 @@ def test_rows_in_any_memory_layout_are_taken() -> None:
     assert plain.fingerprints() == viewed.fingerprints()
 
 
-def statistics_of(data: DataModule) -> list[Tensor]:
+def statistics_of(data: InMemoryData) -> list[Tensor]:
     data.setup("fit")
     assert data.split is not None
     assert data.statistics is not None

@@ -165,8 +165,8 @@ def test_bad_long_form_is_one_sentence(save: Save, frame: polars.DataFrame, word
     if len(given) == 1:
         del settings[given[0]]
     settings |= {given[0]: value_of(given[1])} if len(given) == 2 else {}
-    said = sentence(save(frame, "my.parquet"), **settings)
-    assert all(one in said for one in expected), said
+    message = sentence(save(frame, "my.parquet"), **settings)
+    assert all(one in message for one in expected), message
 
 
 GOOD = waves(12, 6)
@@ -195,8 +195,8 @@ GOOD = waves(12, 6)
 )
 def test_bad_arrays_are_one_sentence(save: Save, arrays: dict, words: str, expected: list[str]) -> None:
     given = words.replace("--data.", "").split()
-    said = sentence(save(arrays), **(dict([given]) if given else {}))
-    assert all(one in said for one in expected), said
+    message = sentence(save(arrays), **(dict([given]) if given else {}))
+    assert all(one in message for one in expected), message
 
 
 @pytest.mark.parametrize(
@@ -210,10 +210,10 @@ def test_bad_arrays_are_one_sentence(save: Save, arrays: dict, words: str, expec
 )
 def test_the_command_says_the_same(refused, save: Save, content: Any, name: str, words: str, expected: str) -> None:
     path = save(content, name)
-    said = refused("--data", "SeriesData", "--data.path", path, "--model", "LitMLP", *words.split())
-    assert said.startswith(("error: " + path, "error: lengths", "error: --data."))
-    assert expected in said
-    assert len(said.splitlines()) == 1
+    message = refused("--data", "SeriesData", "--data.path", path, "--model", "LitMLP", *words.split())
+    assert message.startswith(("error: " + path, "error: lengths", "error: --data."))
+    assert expected in message
+    assert len(message.splitlines()) == 1
 
 
 def test_files_that_do_not_belong_together(save: Save) -> None:

@@ -70,8 +70,8 @@ def test_every_task_and_a_checkpoint_that_tests_alone(
     capfd.readouterr()
     assert main(["test", "--ckpt_path", str(record["path"] / "checkpoints" / "best.ckpt")]) == 0
     name, wanted = next((name, value) for name, value in record["metrics"].items() if name.startswith("test/"))
-    said = next(line for line in capfd.readouterr().out.splitlines() if name in line)
-    assert float(said.strip("│ ").split("│")[1]) == pytest.approx(wanted)
+    printed = next(line for line in capfd.readouterr().out.splitlines() if name in line)
+    assert float(printed.strip("│ ").split("│")[1]) == pytest.approx(wanted)
 
 
 def test_settings_of_series_can_be_typed(fit: Fit, save: Save) -> None:

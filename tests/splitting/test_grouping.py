@@ -134,17 +134,17 @@ def test_val_is_dealt_from_train_where_none_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "words", "told"),
+    ("column", "words", "message"),
     [
         ("part", {"split_column": "part"}, "row 7"),
         ("person", {"group": "person"}, "missing in 1 of 100 rows"),
         ("day", {"time": "day"}, "row 7"),
     ],
 )
-def test_a_hole_in_what_decides_is_refused(tmp_path: Path, column: str, words: dict, told: str) -> None:
+def test_a_hole_in_what_decides_is_refused(tmp_path: Path, column: str, words: dict, message: str) -> None:
     index = polars.int_range(polars.len())
     table = frame().with_columns(polars.when(index == 7).then(None).otherwise(column).alias(column))
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         split_of(tmp_path, table, **words)
 
 
@@ -249,7 +249,7 @@ def test_files_are_the_parts_and_val_is_dealt_out_of_train_where_it_has_none(tmp
 
 
 @pytest.mark.parametrize(
-    ("columns", "words", "said"),
+    ("columns", "words", "message"),
     [
         (["x", "y"], {"val_path": "other.csv"}, "alone is no split"),
         (["y", "z"], {"test_path": "other.csv"}, "lacks the column x"),
@@ -257,11 +257,11 @@ def test_files_are_the_parts_and_val_is_dealt_out_of_train_where_it_has_none(tmp
     ],
 )
 def test_files_that_are_no_split_are_refused(
-    tmp_path: Path, columns: list[str], words: dict[str, str], said: str
+    tmp_path: Path, columns: list[str], words: dict[str, str], message: str
 ) -> None:
     columns_of_train = {"x": range(20), "y": [0, 1] * 10} | ({"z": range(20)} if "group" in words else {})
     polars.DataFrame(columns_of_train).write_csv(tmp_path / "train.csv")
     polars.DataFrame({name: [0, 1] * 5 for name in columns}).write_csv(tmp_path / "other.csv")
     settings = {name: str(tmp_path / value) if name.endswith("path") else value for name, value in words.items()}
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         TableData(path=str(tmp_path / "train.csv"), target="y", **settings)

@@ -18,7 +18,6 @@ from datamodules import BreastCancer, DataError
 from datamodules.splitting.grouping import (
     deal_rows,
     deal_units,
-    split_at_random,
     split_by_time,
     split_fold,
     split_given,
@@ -50,10 +49,10 @@ def test_every_way_to_split_leaves_val_empty_and_loses_no_row(
     value, rows = torch.tensor(values), torch.arange(len(values))
     counts = value.bincount()
     assume(len(counts.nonzero()) > 1)
-    at_random = split_at_random(rows, ratios, seed, deal_rows(rows, None, ()))
+    at_random = Split(*deal_rows(rows, None, ())(rows, ratios, seed))
     check(at_random, rows)
     assert abs(len(at_random.test) - ratios[2] * len(rows)) <= 1
-    check(split_at_random(rows, ratios, seed, deal_units(together(value))), rows)
+    check(Split(*deal_units(together(value))(rows, ratios, seed)), rows)
     check(split_by_time(rows, value, ratios), rows)
     check(split_fold(rows, ratios, seed, deal_rows(rows, None, ()), folds, folds - 1), rows)
     names = ["test" if one == values[0] else "train" for one in values]
@@ -61,14 +60,14 @@ def test_every_way_to_split_leaves_val_empty_and_loses_no_row(
     check(given_parts, rows)
     assert given_parts.test.tolist() == [row for row, name in enumerate(names) if name == "test"]
     if int(counts[counts > 0].min()) >= 2:  # one row of each class for each of the two parts
-        by_class = split_at_random(rows, ratios, seed, deal_rows(rows, value, ()))
+        by_class = Split(*deal_rows(rows, value, ())(rows, ratios, seed))
         check(by_class, rows)
         assert all(set(value[part].tolist()) == set(values) for part in (by_class.train, by_class.test))
 
 
 def test_two_rows_of_a_class_and_two_groups_are_enough() -> None:
     rows = torch.arange(4)
-    check(split_at_random(rows, (0.5, 0, 0.5), 0, deal_rows(rows, torch.tensor([0, 0, 1, 1]), ())), rows)
+    check(Split(*deal_rows(rows, torch.tensor([0, 0, 1, 1]), ())(rows, (0.5, 0, 0.5), 0)), rows)
     with pytest.raises(DataError, match="2 of each class, one for each part"):
         deal_rows(rows, torch.tensor([0, 0, 0, 1]), ())(rows, (0.5, 0, 0.5), 0)
     with pytest.raises(DataError, match="1 groups cannot be dealt to 2 parts"):
@@ -107,9 +106,9 @@ def test_the_best_epoch_is_that_of_the_lowest_train_loss(fit: Fit) -> None:
     ],
 )
 def test_what_watches_validation_rows_is_refused(words: str, who: str, refused: Callable[..., str]) -> None:
-    said = refused(*TINY, "--model", "LitLinear", *words.split())
-    assert who in said
-    assert "no row validates; let it watch train/loss, or give val a share in --data.ratios" in said
+    message = refused(*TINY, "--model", "LitLinear", *words.split())
+    assert who in message
+    assert "no row validates; let it watch train/loss, or give val a share in --data.ratios" in message
 
 
 def test_a_schedule_and_early_stopping_may_watch_the_train_loss(fit: Fit) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_data import QUICK, small_data
 from torch import Tensor
 
-from datamodules import DataError, DataModule
+from datamodules import DataError, InMemoryData
 from datamodules.splitting.splits import split_rows
 
 RATIOS = st.lists(st.integers(1, 20), min_size=3, max_size=3).map(lambda shares: [one / sum(shares) for one in shares])
@@ -23,7 +23,7 @@ def shuffled_labels(sizes: list[int]) -> Tensor:
     return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(len(labels)))]
 
 
-def parts_of(data: DataModule) -> list[Tensor]:
+def parts_of(data: InMemoryData) -> list[Tensor]:
     data.setup("fit")
     assert data.split is not None
     return list(data.split)

@@ -219,7 +219,9 @@ def test_blocks_give_every_row_once_resume_anywhere_and_are_shared_out(
     counts: list[int], buffer: int, each: int, world_size: int, shuffle: bool, seed: int, data: st.DataObject
 ) -> None:
     def loader(rank: int = 0, world_size: int = 1) -> BlockLoader:
-        made = BlockLoader(Rows(counts), buffer, each * size, shuffle, seed, rank, world_size)
+        made = BlockLoader(
+            Rows(counts), buffer, batch_size=each * size, shuffle=shuffle, seed=seed, rank=rank, world_size=world_size
+        )
         made.set_epoch(3)
         return made
 
@@ -232,7 +234,7 @@ def test_blocks_give_every_row_once_resume_anywhere_and_are_shared_out(
         assert seen == list(range(sum(counts)))
     interrupted, done = loader(), data.draw(st.integers(0, max(0, len(whole) - 1)))
     list(itertools.islice(interrupted, done))
-    restored = BlockLoader(Rows(counts), buffer, each * size, shuffle)
+    restored = BlockLoader(Rows(counts), buffer, batch_size=each * size, shuffle=shuffle)
     restored.load_state_dict(interrupted.state_dict())
     restored.set_epoch(3)
     assert rows_of(restored) == whole[done:]
@@ -241,12 +243,13 @@ def test_blocks_give_every_row_once_resume_anywhere_and_are_shared_out(
     for batch, *parts in zip(whole, *shares, strict=False):
         dealt = sorted(itertools.chain(*parts))
         assert set(dealt) <= set(batch)
-        assert len({len(part) for part in parts}) == 1 if shuffle else dealt == batch
+        sizes = {len(part) for part in parts}
+        assert max(sizes) - min(sizes) <= 1 if shuffle else dealt == batch  # an only batch need not divide evenly
 
 
 def test_the_shuffling_is_as_good_as_it_says() -> None:
     blocks, rows, buffer = 400, 25, 40
-    loader = BlockLoader(Rows([rows] * blocks), buffer * rows, 50, shuffle=True, seed=0)
+    loader = BlockLoader(Rows([rows] * blocks), buffer * rows, batch_size=50, shuffle=True, seed=0)
     batches = torch.tensor(rows_of(loader))
     assert abs(spearmanr(batches.flatten().numpy(), numpy.arange(blocks * rows)).statistic) < 0.05
     block = batches // rows

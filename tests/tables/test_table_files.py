@@ -32,6 +32,8 @@ GOOD = "x,c,label\n" + "".join(f"{row},{'ab'[row % 2]},{'no' if row % 3 else 'ye
     [
         (GOOD + "1,2\n", "", ["ragged: line 42 has 2 fields and the header 3"]),
         (GOOD + "1,a,no,3\n", "", ["ragged: line 42 has 4 fields"]),
+        (GOOD + "1,a,no,3\n1,a\n", "", ["ragged: line 42 has 4 fields"]),  # with as many separators as it should have
+        (GOOD + "1,a,no\r1,a\n", "", ["ragged: line 43 has 2 fields"]),
         (GOOD.replace(",b,", ",é,").encode("latin1"), "", ["UTF-8", "line 3"]),
         (GOOD.encode("utf-16"), "", ["UTF-8"]),
         ("", "", ["is empty"]),
@@ -69,14 +71,14 @@ GOOD = "x,c,label\n" + "".join(f"{row},{'ab'[row % 2]},{'no' if row % 3 else 'ye
 )
 def test_bad_input_is_one_sentence(refused, table, content: str | bytes, words: str, expected: list[str]) -> None:
     command = ["--data", "TableData", "--data.path", table(content), "--model", "LitMLP"]
-    said = refused(*command, *(["--data.target", "label"] if "data.target" not in words else []), *words.split())
-    assert all(one in said for one in expected), said
-    assert len(said.splitlines()) == 1
+    message = refused(*command, *(["--data.target", "label"] if "data.target" not in words else []), *words.split())
+    assert all(one in message for one in expected), message
+    assert len(message.splitlines()) == 1
 
 
 def test_a_missing_file_is_one_sentence(refused) -> None:
-    said = refused("--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP")
-    assert said.startswith("error: nowhere.csv cannot be read: No such file")
+    message = refused("--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP")
+    assert message.startswith("error: nowhere.csv cannot be read: No such file")
     assert "--data.path" in refused("--data", "TableData", "--data.target", "y", "--model", "LitMLP")
 
 

@@ -27,8 +27,8 @@ def peak(folder: Path, rows: int) -> int:
     words = f"fit --data TableData --data.path {path} --data.target label --model LitLinear --data.batch_size 4096"
     more = f"--trainer.max_epochs 1 --trainer.default_root_dir {folder} --figures false --trainer.accelerator cpu"
     command = [sys.executable, "-c", CHILD, *words.split(), *more.split()]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return 1024 * int(said.rpartition("peak")[2])
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return 1024 * int(printed.rpartition("peak")[2])
 
 
 @pytest.mark.slow

@@ -215,10 +215,10 @@ def test_the_vocabulary_is_the_same_in_every_process_on_any_number_of_threads_an
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", TWICE]
     processes = [subprocess.Popen(command, env=ours | threads, **pipes) for threads in settings]
-    said, warned = zip(*(process.communicate(json.dumps(texts)) for process in processes), strict=True)
+    printed, warned = zip(*(process.communicate(json.dumps(texts)) for process in processes), strict=True)
     assert warned == ("", "")
-    assert said[0] == said[1]
-    assert len(set(said[0].split())) == 9  # 60 words are all there are
+    assert printed[0] == printed[1]
+    assert len(set(printed[0].split())) == 9  # 60 words are all there are
 
 
 # The way of a checkpoint

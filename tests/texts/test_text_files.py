@@ -55,10 +55,10 @@ def test_a_folder_for_each_class(folders: Callable[..., str], file: Write) -> No
 def test_a_bad_byte_in_a_folder_names_file_and_line(refused: Callable[..., str], folders: Callable[..., str]) -> None:
     path = folders(opinions(20))
     (Path(path) / "class1" / "0003.txt").write_bytes("one\ntwo\ncafé".encode("latin1"))
-    said = refused("--data", "TextData", "--data.path", path, "--model", "LitLinear")
-    assert "0003.txt" in said
-    assert "line 3" in said
-    assert len(said.splitlines()) == 1
+    message = refused("--data", "TextData", "--data.path", path, "--model", "LitLinear")
+    assert "0003.txt" in message
+    assert "line 3" in message
+    assert len(message.splitlines()) == 1
 
 
 # Bad input
@@ -96,9 +96,9 @@ def test_bad_input_is_one_sentence(
     command = ["--data", "TextData", "--data.path", file(content, "my.csv"), "--model", "LitLinear"]
     for setting, column in (("--data.text", "text"), ("--data.target", "label")):
         command += [] if setting in words.split() else [setting, column]
-    said = refused(*command, *words.split())
-    assert all(one in said for one in expected), said
-    assert len(said.splitlines()) == 1
+    message = refused(*command, *words.split())
+    assert all(one in message for one in expected), message
+    assert len(message.splitlines()) == 1
 
 
 def test_bad_folders_are_one_sentence(folders: Callable[..., str], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from tiny_data import QUICK, model_for, quiet_trainer, small_data
 from torch import nn
 
-from datamodules import DataError, DataModule
+from datamodules import DataError, InMemoryData
 from datamodules.loading.epoch_order import balanced_order
 from datamodules.loading.tensor_loader import TensorLoader
 from experiments.__main__ import main
@@ -88,7 +88,7 @@ IMBALANCED = {
 }
 
 
-def weighted(task: str, **kwargs: Any) -> tuple[LitModel, DataModule]:
+def weighted(task: str, **kwargs: Any) -> tuple[LitModel, InMemoryData]:
     torch.manual_seed(0)
     data = small_data(torch.randn(100, 3), IMBALANCED[task], task)
     model = model_for(data, class_weights=True, **kwargs)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from tiny_data import model_for, quiet_trainer, small_data
 
-from datamodules import DataModule
+from datamodules import InMemoryData
 from lit_models import LitMLP, LitModel
 
 ROWS = 60
 
 
-def data(batch_size: int) -> DataModule:
+def data(batch_size: int) -> InMemoryData:
     x = torch.randn(ROWS, 4, generator=torch.Generator().manual_seed(0))
     return small_data(x, torch.arange(ROWS) % 3, batch_size=batch_size)
 

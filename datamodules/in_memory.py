@@ -1,0 +1,230 @@
+"""Data sets whose rows are in memory: rows, split, statistics and loaders."""
+
+from abc import abstractmethod
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import polars
+import torch
+from torch import Tensor
+
+from datamodules.base import DataModule
+from datamodules.errors import DataError
+from datamodules.inspection.summary_columns import InspectionSample, array_features
+from datamodules.loading.base_loader import Batch, Batches
+from datamodules.loading.device_placement import DeviceOption, placed
+from datamodules.loading.global_batch import device_of, order_options
+from datamodules.loading.tensor_loader import TensorLoader
+from datamodules.preprocessing.inputs import ArrayInputs
+from datamodules.preprocessing.normalization import Normalizer, Unchanged, fit, learn
+from datamodules.raw_data import Rows, digest, first_copies
+from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data
+from datamodules.splitting.splits import Split
+from datamodules.types import Sampler
+
+
+class InMemoryData(DataModule):
+    """Base class of data sets in memory, bundled ones and a user's own: ``load`` returns the rows.
+
+    Args:
+        stratify: Give each split its fraction of each class; by default for tasks with one class a row.
+        time: Column by whose order train comes before val before test; no input.
+        duplicates: Keep exact copies of a row in one split, drop all but the first, or ignore that they are copies.
+        sampler: Take the train rows in a new order each epoch, or draw as many rows with every class equally often:
+            rows of a rare class are repeated, those of a frequent class alternate over the epochs.
+        device: Keep the rows on the device that trains if it is a CUDA device with enough memory, or in the computer's
+            memory, from where batches are copied during training.
+        kwargs: Options of every data set, see ``DataModule``.
+
+    Raises:
+        DataError: For options that cannot be used.
+    """
+
+    def __init__(
+        self,
+        stratify: bool | None = None,
+        time: str | None = None,
+        duplicates: Duplicates = "keep-together",
+        sampler: Sampler = "shuffle",
+        device: DeviceOption = "auto",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.split_settings = replace(self.split_settings, time=time, duplicates=duplicates)
+        if stratify and (self.split_settings.group or time):
+            raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
+        self.stratify = stratify
+        self.sampler = sampler
+        self.device = device
+        self._rows: Rows | None = None
+        self._copies: int | None = None
+
+    @abstractmethod
+    def load(self) -> Rows:
+        """Reads every row, in an order that never changes."""
+
+    @property
+    def rows(self) -> Rows:
+        """Every row, read once and checked."""
+        if self._rows is None:
+            rows = self.load()
+            self._check(rows)
+            self._rows = rows
+        return self._rows
+
+    def split_now(self) -> Split:
+        """Returns the split; a constructor calls it if the attributes of the data set depend on the train rows."""
+        if self.split is None:
+            self.split, notes = split_data(self._splittable(), self.split_settings)
+            self.notes = (*self.notes, *notes)
+        return self.split
+
+    def part_rows(self) -> dict[str, int]:
+        """Returns the number of rows of each split."""
+        return {name: len(index) for name, index in self.split_now()._asdict().items()}
+
+    def targets(self, index: Tensor) -> Tensor:
+        """Returns the targets of rows, by their ids."""
+        return self.rows.y[index]
+
+    def class_counts(self) -> Tensor | None:
+        """Returns train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        y = self.targets(self.split_now().train).long()
+        if self.num_classes is not None:
+            return torch.bincount(y, minlength=self.num_classes)
+        if self.task == "multilabel":
+            return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
+        return None
+
+    def features(self) -> polars.DataFrame:
+        """Returns summary columns of all rows: one number for each aspect of a row, or the columns of a table."""
+        return array_features(self.rows.x, self.rows.lengths)
+
+    def inspection_sample(self) -> InspectionSample:
+        """Returns all rows."""
+        split, about = self.split_now(), self.rows.about
+        if self._copies is None:  # the split is that of a checkpoint
+            self._find_copies()
+        split_columns = polars.DataFrame() if about is None else about
+        return InspectionSample(split, self.features(), self.rows.y, split_columns, self._copies)
+
+    def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
+        """Returns rows, by their ids, before normalization; series have no padding."""
+        x, lengths = self._inputs(index), self.rows.lengths
+        if x.dim() == 2:
+            return self.features()[index.numpy()]
+        return list(x) if lengths is None else [row[:, :steps] for row, steps in zip(x, lengths[index], strict=True)]
+
+    def part(self, name: str) -> Batch:
+        """Returns the normalized rows of a split: ``x``, ``y``, row ids ``row``, and ``lengths`` of padded rows."""
+        if self.split is None or self.statistics is None:
+            raise RuntimeError("call setup() before asking for rows")
+        index: Tensor = getattr(self.split, name)
+        return {**self._tensors(index), "y": self.rows.y.index_select(0, index), "row": index}
+
+    def unprepared(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns the input tensors of rows, by their ids, before normalization."""
+        return self._array_tensors(index, Unchanged())
+
+    def train_batches(self) -> int:
+        """Returns the number of train batches; rows are prepared for it only if a subclass changes their number."""
+        if any(getattr(type(self), name) is not getattr(InMemoryData, name) for name in ("train_dataloader", "part")):
+            return len(self.train_dataloader())
+        rows, options = {"row": self.split_now().train}, order_options(self.trainer, shuffle=True)
+        return len(TensorLoader(rows, self.batch_size, **options))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Returns SHA-256 of the rows and of the split."""
+        if self.split is None:
+            raise RuntimeError("call setup() before asking for fingerprints")
+        return {"data": self._digest, "split": digest(*self.split)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the split, the statistics and the state of ``inputs``."""
+        state = super().state_dict()
+        return {**state, "split": self.split_now()._asdict()} if state else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Replaces split and statistics by those of a checkpoint."""
+        if state_dict:
+            self.split = Split(**state_dict["split"])
+        super().load_state_dict(state_dict)
+
+    def _sliced(self, split: str) -> Batch:
+        """Returns the tensors that a loader slices; the transform adds the others."""
+        return self.part(split)
+
+    def _inputs(self, index: Tensor) -> Tensor:
+        """Returns the inputs of rows, by their ids, before normalization."""
+        return self.rows.x.index_select(0, index)
+
+    def _learn_statistics(self) -> None:
+        train = self.split_now().train
+        self.statistics = self._learn(train)
+        if self.task == "regression":
+            target = self.rows.y[train].double()
+            self.target_statistics = fit(target.view(len(target), -1), "standard")
+
+    def _learn(self, train: Tensor) -> Normalizer:
+        """Returns the normalizer of the inputs, learned on the train rows."""
+        lengths = self.rows.lengths
+        return learn(self._inputs(train), self.normalize, None if lengths is None else lengths[train])
+
+    def _tensors(self, index: Tensor) -> dict[str, Tensor]:
+        """Returns the model's inputs of rows, by their ids."""
+        assert self.statistics is not None
+        return self._array_tensors(index, self.statistics)
+
+    def _array_tensors(self, index: Tensor, normalizer: Normalizer) -> dict[str, Tensor]:
+        lengths = self.rows.lengths
+        inputs = ArrayInputs(normalizer, self.input_shape)
+        return inputs.tensors(self._inputs(index), None if lengths is None else lengths[index])
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._data_digest()  # a pass over all rows, and every checkpoint contains it
+
+    def _data_digest(self) -> str:
+        return digest(*self.rows.tensors())
+
+    def _stratifies(self) -> bool:
+        """Returns True if the split is by class, where groups or time do not decide it."""
+        stratify = self.num_classes is not None if self.stratify is None else self.stratify
+        if stratify and self.num_classes is None:
+            raise DataError(f"stratify needs one class a row, and the task is {self.task}; set --data.stratify false")
+        return stratify
+
+    def _splittable(self) -> Splittable:
+        rows = self.rows
+        labels = Labels(rows.y, self.class_names) if self._stratifies() else None
+        return Splittable(self._find_copies(), labels, rows.about, rows.val, rows.test)
+
+    def _find_copies(self) -> Tensor:
+        first = self._first_copies()
+        self._copies = int((first != torch.arange(len(first))).sum())
+        return first
+
+    def _first_copies(self) -> Tensor:
+        return first_copies(*self.rows.tensors())
+
+    def _check(self, rows: Rows) -> None:
+        rows.check(type(self).__name__, self.num_classes)
+
+    def _balance(self) -> Tensor | None:
+        """Returns the class of each train row for a balanced sampler, else None."""
+        if self.sampler == "shuffle":
+            return None
+        if self.num_classes is None:
+            raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
+        return self.targets(self.split_now().train)
+
+    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Batches:
+        balance = self._balance() if shuffle else None
+        tensors, transform, device = self._sliced(split), self.transform(split), device_of(self.trainer)
+        if transform is None or getattr(transform, "device", torch.device("cpu")) == device:
+            tensors = placed(tensors, self.device, device)
+        options = order_options(self.trainer, shuffle)
+        loader = TensorLoader(tensors, batch_size, balance=balance, transform=transform, **options)
+        loader.device = device
+        return loader
