@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import Tensor, distributed, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from lit_models.distributed.shared_memory_gather import exchange
+from lit_models.cpu.shared_memory_gather import exchange
+from lit_models.internals.torch_private import AnyBatchNorm, BatchNorm
 
 
-class GlobalBatchNorm(_BatchNorm):
+class GlobalBatchNorm(AnyBatchNorm):
     """Any of torch's batch norms, which learns from the rows of all processes together.
 
     torch's own ``SyncBatchNorm`` does so on CUDA alone. Here each process normalizes with the mean and the variance of
@@ -37,9 +37,6 @@ class GlobalBatchNorm(_BatchNorm):
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
         normed: Tensor = outputs
         return normed
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Any number of dimensions."""
 
 
 class _Normalize(torch.autograd.Function):
@@ -92,15 +89,15 @@ class GlobalBatchNorms(TorchSyncBatchNorm):
         trainer: Any = getattr(model, "trainer", None)
         if trainer is not None and trainer.strategy.root_device.type == "cuda":
             return super().apply(model)
-        return _replaced(model, _BatchNorm, GlobalBatchNorm)
+        return _replaced(model, BatchNorm, GlobalBatchNorm)
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Put ordinary ones in their place."""
         return super().revert(_replaced(model, GlobalBatchNorm, nn.SyncBatchNorm))
 
 
-def _replaced(module: nn.Module, old: type[nn.Module], new: type[_BatchNorm]) -> nn.Module:
-    if isinstance(module, old) and isinstance(module, _BatchNorm) and type(module) is not new:
+def _replaced(module: nn.Module, old: type[nn.Module], new: type[BatchNorm]) -> nn.Module:
+    if isinstance(module, old) and isinstance(module, BatchNorm) and type(module) is not new:
         made = new(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
         made.__dict__.update(module.__dict__)
         return made

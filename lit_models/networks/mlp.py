@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from lit_models.networks.affine import Affine
-from lit_models.networks.dropout import Dropout
+from lit_models.cpu.affine import Affine
+from lit_models.cpu.dropout import Dropout
 from lit_models.networks.norms import Norm, make_norm, needs_bias
 
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from lit_models.networks.affine import Affine
-from lit_models.networks.dropout import Dropout
+from lit_models.cpu.affine import Affine
+from lit_models.cpu.dropout import Dropout
 from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 

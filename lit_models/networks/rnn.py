@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lit_models.networks.cpu_features import has_bfloat16
+from lit_models.cpu.cpu_features import has_bfloat16
 from lit_models.networks.padding import is_padding, masked_mean, reverse
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from lit_models.networks.affine import Affine
-from lit_models.networks.dropout import Dropout
+from lit_models.cpu.affine import Affine
+from lit_models.cpu.dropout import Dropout
 from lit_models.networks.padding import is_padding, masked_mean
 from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 

@@ -4,7 +4,6 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
@@ -12,6 +11,7 @@ from torch.optim.lr_scheduler import LinearLR, LRScheduler, SequentialLR
 
 from lit_models.errors import ConfigError
 from lit_models.schedules.schedulers import ReduceLROnPlateau
+from lit_models.training.factory import bound_arguments, class_of, copyable
 
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 """A scheduler's class with everything but the optimizer: what ``--model.schedule.scheduler`` makes."""
@@ -54,7 +54,8 @@ class Schedule:
             raise ConfigError(
                 f"schedule.warmup is a number of steps or a share of the run below 1, and it is {self.warmup}"
             )
-        made = _class_of(self.scheduler)
+        self.scheduler = copyable(self.scheduler)
+        made = class_of(self.scheduler, LRScheduler)
         self.on_plateau = issubclass(made, lr_scheduler.ReduceLROnPlateau)
         if self.monitor is None and self.on_plateau:
             self.monitor = "val/loss"
@@ -78,9 +79,9 @@ class Schedule:
             direction: Whether the monitored metric is best when low or high.
             validation_every: Epochs from one validation to the next.
         """
-        made = _class_of(self.scheduler)
+        made = class_of(self.scheduler, LRScheduler)
         parameters = inspect.signature(made).parameters
-        typed = _typed_arguments(self.scheduler)
+        typed = bound_arguments(self.scheduler)
         open_lengths = [name for name in LENGTHS if name in parameters and typed.get(name) is None]
         if typed.get("epochs") is not None:  # OneCycleLR's other way to say its length
             open_lengths = []
@@ -134,13 +135,3 @@ class Schedule:
 def _ramp(optimizer: Optimizer, steps: int) -> LinearLR:
     """From 1 / (steps + 1) of the rate, so that the first step moves, to the whole rate after ``steps``."""
     return LinearLR(optimizer, start_factor=1 / (steps + 1), total_iters=steps)
-
-
-def _class_of(factory: Callable[..., Any]) -> type:
-    """The scheduler class behind a class, or a partial of it as jsonargparse and ``functools`` make them."""
-    parts = (factory.func, *factory.args) if isinstance(factory, partial) else (factory,)
-    return next((part for part in parts if isinstance(part, type)), LRScheduler)
-
-
-def _typed_arguments(factory: Callable[..., Any]) -> dict[str, Any]:
-    return dict(factory.keywords) if isinstance(factory, partial) else {}

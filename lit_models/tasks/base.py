@@ -1,7 +1,7 @@
 """What every task answers: a loss's target, a prediction, the metrics, and what an outcome is."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,8 @@ from torchmetrics import Metric
 
 from lit_models.errors import ConfigError
 from lit_models.tasks.prediction_types import Outcome
+
+Loss = TypeVar("Loss", bound=nn.Module)
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
 
@@ -54,8 +56,12 @@ class Task(nn.Module):
     def set_target_statistics(self, center: Tensor, scale: Tensor) -> None:  # only regression has any use for it
         """Take over the mean and standard deviation of the train rows' target, each (num_outputs,)."""
 
-    def check_loss(self, loss: nn.Module) -> None:
-        """Raise ``ConfigError`` for a loss of torch or ours that is meant for another task, or one that fails."""
+    def check_loss(self, loss: Loss) -> Loss:
+        """Returns a loss that fits the task.
+
+        Raises:
+            ConfigError: For a loss of torch or ours that is meant for another task, or one that fails on three rows.
+        """
         name, home = type(loss).__name__, type(loss).__module__
         fitting = ", ".join(one.__name__ for one in self.losses)
         if home.startswith(("torch.nn", "lit_models")) and not isinstance(loss, self.losses):
@@ -67,3 +73,4 @@ class Task(nn.Module):
             raise ConfigError(f"the loss {name} does not fit the task {self.name}: {error}") from error
         if not isinstance(value, Tensor) or value.dim() or not value.requires_grad or not value.isfinite():
             raise ConfigError(f"the loss {name} must give one finite number with a gradient, and gave {value!r}")
+        return loss

@@ -1,20 +1,19 @@
 """Numbers, in the target's own units."""
 
-from collections.abc import Callable
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
 
+from lit_models.internals.torch_private import KeepPrecision
 from lit_models.metrics.exact import R2, RMSE
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Values
-from lit_models.training.loss_precision import keep_bits
 
 
-class Regression(Task):
+class Regression(KeepPrecision, Task):
     """Numbers: targets (N,) or (N, R), standardized for the loss, predicted and measured in their own units."""
+
+    min_dtype = torch.float64  # the targets' statistics stay exact if the weights have fewer bits
 
     name = "regression"
     rank_by = "rmse"
@@ -31,12 +30,6 @@ class Regression(Task):
         """Standardize with these from now on."""
         self.center.copy_(center)
         self.scale.copy_(scale)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move or cast as any module, but for the targets' statistics: float64 where weights have fewer bits too."""
-        with keep_bits(self, torch.float64):
-            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
 
     def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N,) or (N, R) -> (N, R), standardized."""

@@ -13,7 +13,7 @@ from conftest import Fit
 from fork_server import Server, server
 from hypothesis import given
 from hypothesis import strategies as st
-from test_resume import assert_equal, state
+from resumed_runs import assert_equal, state
 from tiny_data import QUICK
 from torch import Tensor, nn
 from torch.nn import functional

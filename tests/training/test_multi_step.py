@@ -11,7 +11,7 @@ import pytest
 import torch
 from fork_server import Server, server
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from test_resume import assert_equal, state
+from resumed_runs import assert_equal, state
 from tiny_data import model_for, quiet_trainer, small_data
 from torch.optim import SGD, AdamW, RAdam
 from torch.optim.lr_scheduler import ExponentialLR
@@ -51,7 +51,7 @@ class Losses(pl.Callback):
         self.ends: list[int] = []
 
     def on_train_batch_end(self, trainer: Any, model: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.seen += [(float(one.loss), one.rows.tolist()) for one in model.ahead]
+        self.seen += [(float(one.loss), one.rows.tolist()) for one in model.multi_step.ahead]
         self.seen.append((float(outputs["loss"]), batch["row"].tolist()))
         self.ends.append(trainer.global_step)
         assert len(self.seen) == trainer.global_step

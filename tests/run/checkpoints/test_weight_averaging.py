@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import Fit
 from fork_server import Server, server
-from test_resume import assert_equal, state
+from resumed_runs import assert_equal, state
 
 from experiments.__main__ import main
 from experiments.run.checkpoints.checkpoint_io import read

@@ -14,8 +14,8 @@ import pytest
 import rank_runs
 from fork_server import Server, server
 from paths import PYTHONPATH
+from resumed_runs import assert_equal, curves
 from test_ranks import ATTENTION, COMMON, DOTS, FIT, differ, fitted
-from test_resume import assert_equal, curves
 
 STEPS = "--save_every_n_steps 1 --model LitMLP --model.hidden [16] --model.dropout 0"
 WORDS = f"{DOTS} {STEPS} --trainer.callbacks+ rank_runs.PauseOne"

@@ -14,7 +14,7 @@ import pytest
 import torch
 from fork_server import Server, server
 from paths import PYTHONPATH
-from test_resume import assert_equal, curves, run, state, words_of
+from resumed_runs import assert_equal, curves, run, state, words_of
 
 from experiments.__main__ import main
 from experiments.run.record.record_io import read_record
