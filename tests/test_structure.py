@@ -1,4 +1,4 @@
-"""The house: imports run one way, no circles, no long files, and no two files of one name."""
+"""The house: imports run one way, no circles, no two files of one name, private names in one place."""
 
 import ast
 from collections import Counter, defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from paths import REPOSITORY
+from private_names import private_names
 
 PACKAGES = ("datamodules", "experiments", "lit_models")
 FILES = {
@@ -90,3 +91,9 @@ def test_no_two_files_share_a_name() -> None:
     networks = {path.name for path in (REPOSITORY / "lit_models" / "networks").glob("*.py")}
     assert {name for name in twice if not (counts[name] == 2 and name in architectures & networks)} == set()
     assert [path for path in FILES.values() if path.name.startswith("test_")] == []
+
+
+@pytest.mark.parametrize("package", ["datamodules", "lit_models"])
+def test_private_names_of_libraries_stand_in_internals_and_cpu(package: str) -> None:
+    paths = [path for path in (REPOSITORY / package).rglob("*.py") if not {"internals", "cpu"} & {*path.parts}]
+    assert [name for path in paths for name in private_names(path)] == []

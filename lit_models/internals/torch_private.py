@@ -13,6 +13,9 @@ __all__ = ["AnyBatchNorm", "BatchNorm", "CompiledNetwork", "KeepPrecision"]
 HAS_LINEAR = hasattr(torch.ops.mkldnn, "_linear_pointwise")
 """True if this torch has the operator that its compiler emits for a dense affine map in float32."""
 
+FSDP_PREFIX = "_fsdp_wrapped_module."
+"""Prefix that fully sharded training puts into parameters' names."""
+
 
 class KeepPrecision(nn.Module):
     """Module whose tensors move to other devices, but never to fewer bits than ``min_dtype`` has.

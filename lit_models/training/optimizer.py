@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 from lit_models.errors import ConfigError
-from lit_models.internals.torch_private import expect_unscaled_gradients
+from lit_models.internals.torch_private import FSDP_PREFIX, expect_unscaled_gradients
 from lit_models.schedules.schedule import Schedule
 from lit_models.schedules.total_steps import total_steps
 
@@ -19,9 +19,6 @@ ScaleRate = Literal["none", "linear", "sqrt"]
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 """An optimizer's class with all arguments but the parameters, as ``--model.optimizer`` makes it."""
-
-FSDP_PREFIX = "_fsdp_wrapped_module."
-"""Prefix that fully sharded training puts into parameters' names."""
 
 
 def trainer_optimizer(
