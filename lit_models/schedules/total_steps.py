@@ -13,8 +13,8 @@ def total_steps(trainer: Trainer) -> int:
     """Returns the number of optimizer steps of the whole fit, before it starts.
 
     ``Trainer.estimated_stepping_batches`` returns the same number, but makes the loaders, and a resumed run's loader
-    then loses its position (Lightning issue 20550). A data module with ``train_batches`` is asked in its place; of
-    another one a second loader is made for its length and dropped.
+    then loses its position (Lightning issue 20550). A data module with ``train_batches`` returns the number of
+    batches itself; of another one a second loader is made for its length and dropped.
 
     Raises:
         ConfigError: If neither epochs nor steps limit the run.

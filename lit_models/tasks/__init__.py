@@ -1,7 +1,7 @@
-"""What is asked of a model: the default loss, what a prediction is, the metrics, and the one that ranks runs.
+"""Tasks: loss, prediction and metrics of each kind of target.
 
-A network gives (N, num_outputs) numbers whatever the task. Everything that depends on the task is here, one file a
-task, so that nobody else asks which one it is.
+A network returns (N, num_outputs) numbers for any task. Everything that depends on the task is here, one file per task,
+so that no other module branches on it.
 """
 
 from lit_models.errors import ConfigError

@@ -1,4 +1,4 @@
-"""What every task answers: a loss's target, a prediction, the metrics, and what an outcome is."""
+"""Base class of tasks: the loss's target, the prediction, the metrics and the outcome."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal, TypeVar
@@ -16,14 +16,14 @@ TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
 
 
 class Task(nn.Module):
-    """One task; a module, because what regression learned of its target's units belongs into the checkpoint."""
+    """Kind of target; a module, because regression's target statistics belong in the checkpoint."""
 
     name: ClassVar[TaskName]
-    """As a configuration has it."""
+    """Name in a configuration."""
     rank_by: ClassVar[str]
-    """The metric that ranks epochs and runs."""
+    """Metric that ranks epochs and runs."""
     losses: ClassVar[tuple[type[nn.Module], ...]]
-    """The losses of torch and ours that fit, the default one first."""
+    """Losses of torch and of this package that fit, the default first."""
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
@@ -31,30 +31,30 @@ class Task(nn.Module):
 
     @abstractmethod
     def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The target as the losses take it; where it is floats, in the ``dtype`` of the outputs."""
+        """Converts targets for the loss; float targets get the ``dtype`` of the outputs."""
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
-        """Network outputs (N, num_outputs) -> probabilities, or values in the target's own units."""
+        """Converts outputs (N, num_outputs) to probabilities, or to values in the target's own units."""
 
     @abstractmethod
     def metric_target(self, target: Tensor) -> Tensor:
-        """The target as the metrics take it."""
+        """Converts targets for the metrics."""
 
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
-        """The metrics by name, the average in the name; ``predict``'s result is their input."""
+        """Returns new metrics by name, the average in the name; ``predict``'s result is their input."""
 
     @abstractmethod
     def outcome(self, prediction: Tensor, target: Tensor) -> Outcome:
-        """Predictions and targets, a data module's, as what they are: classes, labels or values."""
+        """Returns predictions and a data module's targets as classes, labels or values."""
 
     @abstractmethod
     def example_target(self) -> Tensor:
-        """Three rows of targets as a data module gives them, to try a loss on."""
+        """Returns targets of three rows, as from a data module, to try a loss on."""
 
-    def set_target_statistics(self, center: Tensor, scale: Tensor) -> None:  # only regression has any use for it
-        """Take over the mean and standard deviation of the train rows' target, each (num_outputs,)."""
+    def set_target_statistics(self, center: Tensor, scale: Tensor) -> None:  # only regression needs them
+        """Sets the mean and standard deviation of the train rows' targets, each (num_outputs,)."""
 
     def check_loss(self, loss: Loss) -> Loss:
         """Returns a loss that fits the task.
@@ -63,7 +63,7 @@ class Task(nn.Module):
             ConfigError: For a loss of torch or ours that is meant for another task, or one that fails on three rows.
         """
         name, home = type(loss).__name__, type(loss).__module__
-        fitting = ", ".join(one.__name__ for one in self.losses)
+        fitting = ", ".join(fitting.__name__ for fitting in self.losses)
         if home.startswith(("torch.nn", "lit_models")) and not isinstance(loss, self.losses):
             raise ConfigError(f"the loss {name} does not fit the task {self.name}; these do: {fitting}")
         outputs = torch.linspace(-1, 1, 3 * self.num_outputs).view(3, -1).requires_grad_()

@@ -1,4 +1,4 @@
-"""Numbers, in the target's own units."""
+"""Regression: values in the target's own units."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from lit_models.tasks.prediction_types import Values
 
 
 class Regression(KeepPrecision, Task):
-    """Numbers: targets (N,) or (N, R), standardized for the loss, predicted and measured in their own units."""
+    """Values: targets (N,) or (N, R), standardized for the loss, predicted and measured in their own units."""
 
     min_dtype = torch.float64  # the targets' statistics stay exact if the weights have fewer bits
 
@@ -27,7 +27,7 @@ class Regression(KeepPrecision, Task):
         self.register_buffer("scale", torch.ones(num_outputs, dtype=torch.float64))
 
     def set_target_statistics(self, center: Tensor, scale: Tensor) -> None:
-        """Standardize with these from now on."""
+        """Sets the statistics that standardize targets, each (num_outputs,)."""
         self.center.copy_(center)
         self.scale.copy_(scale)
 
@@ -44,13 +44,13 @@ class Regression(KeepPrecision, Task):
         return target.double().view(len(target), self.num_outputs)
 
     def metrics(self) -> dict[str, Metric]:
-        """In the target's own units, a plain mean over outputs."""
+        """Returns metrics in the target's own units, a plain mean over outputs."""
         return {"mae": MeanAbsoluteError(), "rmse": RMSE(self.num_outputs), "r2": R2()}
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Values:
-        """As many values as there are outputs."""
+        """Returns a value per output."""
         return Values(prediction, self.metric_target(target))
 
     def example_target(self) -> Tensor:
-        """A low, a middle and a high value."""
+        """Returns a low, a middle and a high value."""
         return torch.tensor([[-1.0], [0.0], [1.0]]).expand(3, self.num_outputs)

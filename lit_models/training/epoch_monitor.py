@@ -78,8 +78,8 @@ class EpochMonitor(Callback):
         if saved is not None:
             # Each of as many processes as before continues its own sums; fewer processes share the others' too.
             count = distributed.get_world_size() if distributed.is_initialized() else 1
-            mine = slice(trainer.global_rank, None, count)
-            sums = (torch.as_tensor(saved[name]).reshape(-1)[mine].sum() for name in ("loss_sum", "rows"))
+            ranks = slice(trainer.global_rank, None, count)
+            sums = (torch.as_tensor(saved[name]).reshape(-1)[ranks].sum() for name in ("loss_sum", "rows"))
             self._loss_sum, self._rows = next(sums), int(next(sums))
             self._started = time.perf_counter() - saved["seconds"]
 

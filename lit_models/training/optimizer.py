@@ -99,7 +99,7 @@ def build_optimizer(
         groups = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
         groups = [group for group in groups if group["params"]]
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]
-    stuck = isinstance(optimizer, SGD) and any(one.itemsize < 4 and one.is_cpu for one in parameters)
+    stuck = isinstance(optimizer, SGD) and any(parameter.itemsize < 4 and parameter.is_cpu for parameter in parameters)
     if stuck and chosen[0]:
         raise ConfigError("torch's fused SGD does not move weights of 16 bits on a CPU; leave fused out")
     if fused and not stuck and chosen == [None, None]:
