@@ -16,9 +16,9 @@ class LitCNN(LitModel):
         channels: Channels of each block.
         kernel_size: Side of the kernels, odd; one for all blocks, or one for each.
         dropout: Probability of zeroing a pooled feature, in [0, 1).
-        pool_blocks: How many of the first blocks halve the grid.
-        norm: Batch norm over the batch and the grid, layer norm over the channels of each place, or none.
-        kwargs: What every model takes, see ``LitModel``.
+        pool_blocks: Number of first blocks that halve the grid.
+        norm: Batch norm over the batch and the grid, layer norm over the channels of each position, or none.
+        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

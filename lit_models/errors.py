@@ -1,5 +1,5 @@
-"""The one error that a model raises for what its user typed."""
+"""The error that a model raises for invalid options."""
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be what was meant; the message says what, where and what to do, in one sentence."""
+    """Error for an invalid option; its message says in one sentence what is wrong, where, and what to do."""

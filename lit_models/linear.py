@@ -8,11 +8,11 @@ from lit_models.stems.stem import Stemmed, to_vector
 
 
 class LitLinear(LitModel):
-    """Linear regression, or logistic regression for classes: the floor under every comparison.
+    """Linear regression, or logistic regression for classes: the baseline of every comparison.
 
     Args:
         dropout: Probability of zeroing an input, in [0, 1).
-        kwargs: What every model takes, see ``LitModel``.
+        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(self, dropout: float = 0.0, **kwargs: Any) -> None:

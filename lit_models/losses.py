@@ -1,4 +1,4 @@
-"""Losses that torch lacks; any ``torch.nn`` loss stands beside them."""
+"""Losses that torch lacks, used like any loss of ``torch.nn``."""
 
 import torch
 from torch import Tensor, nn
@@ -6,14 +6,14 @@ from torch.nn import functional
 
 
 class FocalLoss(nn.Module):
-    """Cross entropy that fades for rows already predicted well (Lin et al. 2017, "Focal loss", eq. 4 and 5).
+    """Cross entropy with less weight on rows already predicted well (Lin et al. 2017, "Focal loss", eq. 4 and 5).
 
     Softmax over classes where targets are class indices, sigmoid per output where they are floats.
 
     Args:
-        gamma: How fast easy rows fade, at least 0; 0 is plain cross entropy.
+        gamma: How fast the weight of easy rows falls, at least 0; 0 is plain cross entropy.
         alpha: Weight in [0, 1] of positives against ``1 - alpha`` of negatives, for sigmoid targets only; no weights
-            where it is left out.
+            if it is left out.
     """
 
     def __init__(self, gamma: float = 2.0, alpha: float | None = None) -> None:
@@ -26,7 +26,7 @@ class FocalLoss(nn.Module):
         self.alpha = alpha
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Logits (N, K) with class indices (N,), or logits and float targets of one shape -> the mean, a scalar."""
+        """Logits (N, K) with class indices (N,), or both of one shape with float targets -> the mean loss."""
         if target.is_floating_point():
             entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
             wrong = torch.sigmoid(torch.where(target > 0.5, -logits, logits))
@@ -37,7 +37,7 @@ class FocalLoss(nn.Module):
                 raise ValueError("FocalLoss's alpha weighs positives against negatives; leave it out for classes")
             entropy = functional.cross_entropy(logits, target, reduction="none")
             wrong = -torch.expm1(-entropy)
-        # Below gamma 1 the power is infinitely steep at 0, and a row predicted perfectly would make gradients NaN.
+        # Below gamma 1 the power is infinitely steep at 0: a row predicted perfectly would make gradients NaN.
         return (wrong.clamp_min(torch.finfo(wrong.dtype).tiny) ** self.gamma * entropy).mean()
 
 
@@ -45,7 +45,7 @@ class SoftTargetCrossEntropy(nn.Module):
     """Cross entropy against a distribution over classes, as mixup or distillation give (Hinton et al. 2015, eq. 2).
 
     Args:
-        temperature: Divides the logits, above 0; its square multiplies the loss, so that gradients keep size.
+        temperature: Divides the logits, above 0; its square multiplies the loss, so that gradients keep their scale.
     """
 
     def __init__(self, temperature: float = 1.0) -> None:
@@ -55,7 +55,7 @@ class SoftTargetCrossEntropy(nn.Module):
         self.temperature = temperature
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Logits (N, K) with probabilities (N, K), or class indices (N,) for one-hot ones -> the mean."""
+        """Logits (N, K) with probabilities (N, K), or class indices (N,) for one-hot ones -> the mean loss."""
         if not target.is_floating_point():
             target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
         log_probability = functional.log_softmax(logits / self.temperature, dim=1)

@@ -15,9 +15,9 @@ class LitResCNN(LitModel):
         channels: Channels of each block.
         kernel_size: Side of each kernel of a block, odd; one convolution for each.
         dropout: Probability of zeroing a pooled feature, in [0, 1).
-        pool_blocks: How many of the first blocks halve the grid.
+        pool_blocks: Number of first blocks that halve the grid.
         stochastic_depth: Probability that a row skips the last block in training, in [0, 1); earlier ones less.
-        kwargs: What every model takes, see ``LitModel``.
+        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

@@ -12,12 +12,12 @@ class LitResMLP(LitModel):
 
     Args:
         width: Length of the vector from block to block.
-        num_blocks: How many blocks.
+        num_blocks: Number of blocks.
         expansion: Length of the vector inside a block, as a multiple of ``width``.
         dropout: Probability of zeroing a unit inside a block, in [0, 1).
         residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
         stochastic_depth: Probability that a row skips the last block in training, in [0, 1); earlier ones less.
-        kwargs: What every model takes, see ``LitModel``.
+        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

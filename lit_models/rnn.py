@@ -11,12 +11,12 @@ class LitRNN(LitModel):
     """LSTM or GRU over the steps of a series, rows of an image, columns of a table or tokens of a text.
 
     Args:
-        cell: Which recurrence.
+        cell: Kind of recurrent cell.
         hidden: Size of the state of one direction.
         num_layers: Recurrent layers on top of each other.
-        bidirectional: Read the sequence also from its end.
+        bidirectional: Also read the sequence from its end.
         dropout: Probability of zeroing a state between layers and ahead of the head, in [0, 1).
-        kwargs: What every model takes, see ``LitModel``.
+        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

@@ -15,12 +15,12 @@ class LitTransformer(LitModel):
         heads: Attention heads of a layer.
         num_layers: Encoder layers.
         dropout: Probability of zeroing an element of a sublayer's output, in [0, 1).
-        pooling: One vector for the sequence: the mean of all tokens, or a class token ahead of them.
+        pooling: Vector of the sequence: the mean of all tokens, or a class token ahead of them.
         convolution: Kernel size, odd, of the convolution that embeds the tokens; 1 embeds each alone.
-        checkpoint_activations: Compute each layer again in the backward pass instead of keeping what is inside: the
+        checkpoint_activations: Compute each layer again in the backward pass instead of keeping its activations: the
             same numbers, less memory, a third more time.
         stochastic_depth: Probability that a row skips the last layer's sublayers, in [0, 1); earlier ones less.
-        kwargs: What every model takes, see ``LitModel``.
+        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The house: imports run one way, no circles, no long files, and no two files of one name."""
+"""The house: imports run one way, no circles, no two files of one name, private names in one place."""
 
 import ast
 import re
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from paths import REPOSITORY
+from private_names import private_names
 
 PACKAGES = ("datamodules", "experiments", "lit_models")
 FILES = {
@@ -54,6 +55,14 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return next((found for node in sorted(graph) if (found := walk(node, []))), [])
 
 
+def test_no_module_imports_itself_through_others() -> None:
+    # A package's __init__ that hands on names of its modules is imported with each of them, which is no circle.
+    assert (
+        circle({module: {name for name in GRAPH[module] if not module.startswith(f"{name}.")} for module in GRAPH})
+        == []
+    )
+
+
 @pytest.mark.parametrize("package", ["datamodules", "lit_models"])
 def test_the_lower_packages_know_nobody_else(package: str) -> None:
     others = {name for module in GRAPH if module.startswith(package) for name in GRAPH[module]}
@@ -93,3 +102,9 @@ def test_behaviours_are_in_the_files_that_contributing_names() -> None:
         path = REPOSITORY / file
         assert path.is_file(), f"{behaviour}: {file} does not exist"
         assert re.search(rf"\b{name}\b", path.read_text()), f"{behaviour}: {file} has no {name}"
+
+
+@pytest.mark.parametrize("package", ["datamodules", "lit_models"])
+def test_private_names_of_libraries_stand_in_internals_and_cpu(package: str) -> None:
+    paths = [path for path in (REPOSITORY / package).rglob("*.py") if not {"internals", "cpu"} & {*path.parts}]
+    assert [name for path in paths for name in private_names(path)] == []

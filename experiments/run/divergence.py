@@ -44,7 +44,7 @@ class Divergence(Callback):
     ) -> None:
         """Note the loss, and look every so often."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        ahead = cast(LitModel, pl_module).ahead
+        ahead = cast(LitModel, pl_module).multi_step.ahead
         if not isinstance(loss, Tensor) or (self.every == 1 and not ahead and math.isfinite(loss)):
             return
         self._recent.extend(ahead)

@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 
 from experiments import safe_yaml
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of
-from lit_models.networks.cpu_features import has_bfloat16
+from lit_models.cpu.cpu_features import has_bfloat16
 
 
 def slowly_computed(precision: str, device: torch.device) -> list[str]:

@@ -1,1 +1,1 @@
-"""Layers and messages that need several processes."""
+"""Collective operations and layers of several processes."""

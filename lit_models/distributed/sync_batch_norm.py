@@ -1,20 +1,20 @@
-"""Batch norm whose statistics are those of the whole batch, over all processes."""
+"""Batch norm with the statistics of the global batch, over all processes."""
 
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import Tensor, distributed, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from lit_models.distributed.shared_memory_gather import exchange
+from lit_models.cpu.shared_memory_gather import exchange
+from lit_models.internals.torch_private import AnyBatchNorm, BatchNorm
 
 
-class GlobalBatchNorm(_BatchNorm):
-    """Any of torch's batch norms, which learns from the rows of all processes together.
+class GlobalBatchNorm(AnyBatchNorm):
+    """Batch norm over the rows of all processes, on any device; torch's ``SyncBatchNorm`` needs CUDA.
 
-    torch's own ``SyncBatchNorm`` does so on CUDA alone. Here each process normalizes with the mean and the variance of
-    all rows (Chan, Golub & LeVeque 1979), at the price of one small message forward and one backward.
+    Each process normalizes with the mean and the variance of all rows (Chan, Golub & LeVeque 1979), at the price of one
+    small message in the forward and one in the backward pass.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ class GlobalBatchNorm(_BatchNorm):
         normed: Tensor = self._over_processes(input)
         return normed
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # which cannot follow shared memory
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # it cannot trace shared memory
     def _over_processes(self, input: Tensor) -> Tensor:
         assert self.momentum is not None
         outputs, mean, variance, rows = _Normalize.apply(  # type: ignore[no-untyped-call]
@@ -38,28 +38,26 @@ class GlobalBatchNorm(_BatchNorm):
         normed: Tensor = outputs
         return normed
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        """Any number of dimensions."""
-
 
 class _Normalize(torch.autograd.Function):
-    """The fused kernels of torch's batch norm, with its two reductions over all processes.
+    """Normalizes with the fused kernels of torch's batch norm and reduces over all processes.
 
-    Forward and backward pass over the rows as often as torch's own, as memory is what they wait for.
+    It reads the rows as often as torch's own, since memory is the bottleneck.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> tuple[Tensor, ...]:
         channels = x.shape[1]
         exact = torch.float64 if x.dtype == torch.float64 else torch.float32
-        unused = torch.zeros(2, channels, dtype=exact, device=x.device)  # of whose type the statistics are
+        unused = torch.zeros(2, channels, dtype=exact, device=x.device)  # gives the statistics their dtype
         local = torch.batch_norm_update_stats(x, unused[0], unused[1], 0.0)
         counted = torch.cat([*local, unused.new_tensor([float(x.numel() // channels)])])
         means, variances, counts = exchange().gather(counted).split([channels, channels, 1], dim=1)
         total = counts.sum()
         mean = (means * counts).sum(dim=0) / total
         variance = (counts * (variances + (means - mean) ** 2)).sum(dim=0) / total
-        scale, shift = (None if one is None else one.to(exact) for one in (weight, bias))  # of 16 bits in bf16-true
+        scale = None if weight is None else weight.to(exact)  # of 16 bits in bf16-true
+        shift = None if bias is None else bias.to(exact)
         outputs = torch.native_batch_norm(x, scale, shift, mean, variance, False, 0.0, eps)[0]
         ctx.save_for_backward(x, weight, mean, variance, total)
         ctx.eps = eps
@@ -85,25 +83,25 @@ class _Normalize(torch.autograd.Function):
 
 
 class GlobalBatchNorms(TorchSyncBatchNorm):
-    """Lightning's plugin for several processes: torch's synchronized batch norm on CUDA, ours elsewhere."""
+    """Lightning plugin that synchronizes batch norms: torch's own on CUDA, ``GlobalBatchNorm`` elsewhere."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Replace every batch norm, keeping its parameters and the names in the state dict."""
+        """Replaces every batch norm; parameters and names in the state dict stay."""
         trainer: Any = getattr(model, "trainer", None)
         if trainer is not None and trainer.strategy.root_device.type == "cuda":
             return super().apply(model)
-        return _replaced(model, _BatchNorm, GlobalBatchNorm)
+        return _replaced(model, BatchNorm, GlobalBatchNorm)
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Put ordinary ones in their place."""
+        """Puts ordinary batch norms back."""
         return super().revert(_replaced(model, GlobalBatchNorm, nn.SyncBatchNorm))
 
 
-def _replaced(module: nn.Module, old: type[nn.Module], new: type[_BatchNorm]) -> nn.Module:
-    if isinstance(module, old) and isinstance(module, _BatchNorm) and type(module) is not new:
-        made = new(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
-        made.__dict__.update(module.__dict__)
-        return made
+def _replaced(module: nn.Module, old: type[nn.Module], new: type[BatchNorm]) -> nn.Module:
+    if isinstance(module, old) and isinstance(module, BatchNorm) and type(module) is not new:
+        norm = new(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
+        norm.__dict__.update(module.__dict__)
+        return norm
     for name, child in module.named_children():
         setattr(module, name, _replaced(child, old, new))
     return module

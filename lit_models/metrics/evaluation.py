@@ -1,22 +1,23 @@
-"""What one pass over an evaluation set comes to, on however many devices."""
+"""Predictions and metrics of one pass over an evaluation set, on any number of devices."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
-from torchmetrics.utilities.distributed import gather_all_tensors
 
+from lit_models.distributed.gather import gathered_rows
+from lit_models.errors import ConfigError
 from lit_models.tasks import Task
 from lit_models.training.loss_precision import loss_of
 
-Kept = tuple[Tensor, Tensor, Tensor]
-"""Of some rows the ids, the targets and the network's outputs."""
+Outputs = tuple[Tensor, Tensor, Tensor]
+"""Ids, targets and network outputs of the same rows."""
 
 
 class Evaluation(NamedTuple):
-    """What one pass over an evaluation set came to, its rows in the order of their ids."""
+    """Results of one pass over an evaluation set, rows in the order of their ids."""
 
     row: Tensor
     target: Tensor
@@ -24,29 +25,30 @@ class Evaluation(NamedTuple):
     metrics: dict[str, float]
 
 
-def together(kept: list[Kept]) -> Kept:
-    """The rows of all batches and processes in the order of their ids; ``kept`` is emptied as soon as it can be."""
-    row, target, outputs = (_gather(torch.cat(columns)) for columns in zip(*kept, strict=True))
-    kept.clear()
+def gather_outputs(batches: list[Outputs]) -> Outputs:
+    """Gathers the rows of all batches and processes in the order of their ids; empties ``batches`` to save memory."""
+    row, target, outputs = (gathered_rows(torch.cat(columns)) for columns in zip(*batches, strict=True))
+    batches.clear()
     order = row.argsort()
     return row[order], target[order], outputs.index_select(0, order)
 
 
-def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metric]) -> Evaluation:
-    """Compute everything of all rows at once.
+def evaluate(rows: Outputs, task: Task, loss: nn.Module, metrics: Mapping[str, Metric]) -> Evaluation:
+    """Computes predictions and metrics over all rows at once.
 
     Args:
-        rows: All of them.
-        task: What is asked.
-        loss: The loss.
-        metrics: By name, computed besides ``loss``; undefined (NaN) where a prediction is not finite.
+        rows: All rows of the evaluation set.
+        task: Task that makes predictions of outputs.
+        loss: Loss, computed as ``loss``.
+        metrics: Other metrics by name; undefined (NaN) if a prediction is not finite.
     """
     row, target, outputs = rows
     prediction = task.predict(outputs)
     values = {"loss": float(loss_of(loss, outputs, task.loss_target(target, outputs.dtype)))}
     for name, metric in metrics.items():
         values[name] = torch.nan
-        if prediction.isfinite().all():  # an argmax or a rank of NaN is a number, and means nothing
+        if prediction.isfinite().all():  # an argmax or a rank of NaN is a number that means nothing
+            metric.sync_on_compute = False  # every process has all rows already
             metric.to(prediction.device).reset()
             metric.update(prediction, task.metric_target(target))
             values[name] = float(metric.compute())
@@ -54,8 +56,18 @@ def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metr
     return Evaluation(row, target, prediction, values)
 
 
-def _gather(local: Tensor) -> Tensor:
-    """The rows of all processes, each of which may have another number of them."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return local
-    return torch.cat(gather_all_tensors(local))
+def direction(name: str, metrics: Mapping[str, Metric]) -> Literal["min", "max"]:
+    """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum.
+
+    Args:
+        name: Name under which a fit logs it.
+        metrics: Metrics computed in addition to the loss.
+
+    Raises:
+        ConfigError: For a name that is not logged, with the names that are.
+    """
+    logged = ["train/loss", *(f"val/{metric}" for metric in ("loss", *metrics))]
+    if name not in logged:
+        raise ConfigError(f"nothing logs {name!r}; these are logged: {', '.join(logged)}")
+    metric = metrics.get(name.partition("/")[2])
+    return "max" if metric is not None and metric.higher_is_better else "min"

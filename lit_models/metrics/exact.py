@@ -1,9 +1,9 @@
-"""torchmetrics, exact, and undefined (NaN) where a number would be made up.
+"""Exact metrics for torchmetrics, undefined (NaN) where no number is right.
 
-torchmetrics answers 0.0 for the AUROC of a class that no row has, averages it in, and takes eight times as long for a
-million rows of ten classes; its R2 takes any target that varies by less than 1e-4, in whatever unit, for a constant.
-Every metric here takes the probabilities (or values in the target's own units) of all evaluated rows in one ``update``;
-scikit-learn is what the tests compare with.
+torchmetrics returns 0.0 as the AUROC of a class without rows, averages it in, and takes eight times as long for a
+million rows of ten classes; its R2 treats any target that varies by less than 1e-4, in any unit, as constant. Metrics
+here take the probabilities (or values in the target's own units) of all evaluated rows in one ``update``; the tests
+compare them with scikit-learn.
 """
 
 from abc import abstractmethod
@@ -18,20 +18,20 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 
 def auroc(score: Tensor, positive: Tensor) -> float:
-    """The area for scores (N,) and which rows are positive (N,) bool; NaN where not both kinds are there."""
+    """Returns the area for scores (N,) and positive rows (N,) bool; NaN if all rows are positive, or none."""
     scores, is_positive = score.cpu().numpy(), positive.cpu().numpy()
     positives, negatives = numpy.sort(scores[is_positive]), numpy.sort(scores[~is_positive])
     if not len(positives) or not len(negatives):
         return torch.nan
     few, many = (positives, negatives) if len(positives) < len(negatives) else (negatives, positives)
-    # Both are sorted, so that each search goes on, in memory too, where the one before it ended.
+    # Both are sorted, so that each search continues, in memory too, where the previous one ended.
     below = int(numpy.searchsorted(many, few).sum()) + int(numpy.searchsorted(many, few, side="right").sum())
-    share = below / 2 / len(few) / len(many)
-    return share if few is positives else 1 - share
+    fraction = below / 2 / len(few) / len(many)
+    return fraction if few is positives else 1 - fraction
 
 
 class _AUROC(Metric):
-    """Keeps probabilities and targets; the area of each class or label is that of ``lit_models.metrics.exact``."""
+    """Collects probabilities and targets, and averages the area over classes or labels."""
 
     higher_is_better = True
     full_state_update = False
@@ -44,41 +44,41 @@ class _AUROC(Metric):
         self.add_state("target", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keep probabilities and targets of the same rows."""
+        """Adds probabilities and targets of the same rows."""
         self.preds.append(preds)
         self.target.append(target)
 
     def compute(self) -> Tensor:
-        """The mean of the areas; undefined where one of them is."""
-        areas = [auroc(*one) for one in self.pairs(dim_zero_cat(self.preds), dim_zero_cat(self.target))]
-        return torch.tensor(areas, dtype=torch.float64).mean().float()  # as torchmetrics answers
+        """Returns the mean of the areas; NaN if one of them is."""
+        areas = [auroc(*pair) for pair in self.pairs(dim_zero_cat(self.preds), dim_zero_cat(self.target))]
+        return torch.tensor(areas, dtype=torch.float64).mean().float()  # the dtype of torchmetrics
 
     @abstractmethod
     def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Of each class or label the scores (N,), and whether a row has it (N,) bool."""
+        """Yields each class's or label's scores (N,) and positive rows (N,) bool."""
 
 
 class ExactBinaryAUROC(_AUROC):
-    """Area under the ROC curve; undefined where only one class is present."""
+    """Area under the ROC curve; undefined if only one class is present."""
 
     def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Probabilities (N,) of class 1."""
+        """Yields class 1, from its probabilities (N,)."""
         yield preds, target == 1
 
 
 class ExactMulticlassAUROC(_AUROC):
-    """Mean over classes of each against the rest; undefined where a class has no row, or all."""
+    """Mean over classes of each against the rest; undefined if a class has no row, or all."""
 
     def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Probabilities (N, K)."""
+        """Returns each class against the rest, from probabilities (N, K)."""
         return ((score.contiguous(), target == label) for label, score in enumerate(preds.T))
 
 
 class ExactMultilabelAUROC(_AUROC):
-    """Mean over labels; undefined where a label is on every row, or on none."""
+    """Mean over labels; undefined if a label is on every row, or on none."""
 
     def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Probabilities (N, L)."""
+        """Returns each label, from probabilities (N, L)."""
         return ((score.contiguous(), has == 1) for score, has in zip(preds.T, target.T, strict=True))
 
 
@@ -89,12 +89,12 @@ class RMSE(MeanSquaredError):  # noqa: N818  # no exception
         super().__init__(squared=False, num_outputs=num_outputs, **kwargs)
 
     def compute(self) -> Tensor:
-        """The mean over outputs, a scalar."""
+        """Returns the mean over outputs, a scalar."""
         return super().compute().mean()
 
 
 class R2(Metric):
-    """Explained share of the variance, averaged over outputs; undefined for a constant target or under two rows."""
+    """Explained fraction of the variance, averaged over outputs; undefined for a constant target or under two rows."""
 
     higher_is_better = True
     full_state_update = False
@@ -107,12 +107,12 @@ class R2(Metric):
         self.add_state("target", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keep values and targets, both (N, outputs)."""
+        """Adds values and targets, both (N, outputs)."""
         self.preds.append(preds)
         self.target.append(target)
 
     def compute(self) -> Tensor:
-        """One minus residual over total sum of squares, in two passes, so that a large mean costs no digits."""
+        """Returns 1 - residual / total sum of squares, in two passes, so that a large mean costs no digits."""
         preds, target = dim_zero_cat(self.preds).double(), dim_zero_cat(self.target).double()
         total = (target - target.mean(dim=0)).square().sum(dim=0)
         if len(target) < 2 or bool((target == target[:1]).all(dim=0).any()):

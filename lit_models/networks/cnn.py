@@ -11,26 +11,25 @@ from lit_models.networks.padding import is_padding, masked_mean
 
 
 def check_odd(kernels: Sequence[int]) -> None:
-    """Raise ``ValueError`` for a side of a kernel that is even."""
+    """Raises ``ValueError`` for an even kernel size."""
     for kernel in kernels:
         if kernel % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that padding keeps the size, and it is {kernel}")
 
 
 class Block(nn.Module):
-    """Convolution, norm, a max-pool that halves the grid where there is one, and ReLU where there is one.
+    """Convolution, norm, optional max-pool that halves the grid, and optional ReLU.
 
-    The ReLU comes after the max-pool: the two commute, so the outputs are the same, and it has half (1-D) or a
-    quarter (2-D) of the elements left to work on.
+    The ReLU comes after the max-pool: the two commute, and it then has half (1-D) or a quarter (2-D) of the elements.
 
     Args:
         in_channels: Channels of the input grid.
         channels: Channels of the output grid.
         dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
         kernel_size: Side of the kernel, odd.
-        pool: Whether to halve the grid.
-        relu: Whether a ReLU comes last.
-        norm: Over the batch and the grid, over the channels of each place (at least 2), or none.
+        pool: Halve the grid.
+        relu: End with a ReLU.
+        norm: Over the batch and the grid, over the channels of each position (at least 2), or none.
     """
 
     def __init__(
@@ -51,24 +50,26 @@ class Block(nn.Module):
         self.relu = nn.ReLU() if relu else nn.Identity()
 
     def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
-        """(N, in_channels, L), of which ``padding`` (N, L) does not count -> (N, channels, L), or half of L."""
+        """(N, in_channels, L), where ``padding`` (N, L) is True for padding -> (N, channels, L), or half of L."""
         if padding is None:
             x = self.norm(self.conv(x))
         else:
             x = self._norm_without(padding, self.conv(x.masked_fill(padding.unsqueeze(1), 0.0)))
         if self.pool is not None:
-            # What is padding must not be the largest of a pair.
+            # Padding must not be the maximum of a pair.
             x = self.pool(x if padding is None else x.masked_fill(padding.unsqueeze(1), -torch.inf))
         outputs: Tensor = self.relu(x)
         return outputs
 
     def _norm_without(self, padding: Tensor, x: Tensor) -> Tensor:
-        """(N, C, L) -> (N, C, L); in training a batch's statistics are those of what is no padding."""
+        """(N, C, L) -> (N, C, L); in training without padding in the batch statistics."""
         if not self.training:
             normed: Tensor = self.norm(x)
             return normed
         grid = x.transpose(1, 2)  # (N, L, C)
-        counts = (~padding).flatten().nonzero().squeeze(1)  # a GPU is waited for once, not by both of the next two
+        counts = (
+            (~padding).flatten().nonzero().squeeze(1)
+        )  # one wait for a GPU, in place of one in each of the next two lines
         steps: Tensor = self.norm(grid.reshape(-1, grid.shape[2]).index_select(0, counts))  # (all rows' steps, C)
         flat = steps.new_zeros(padding.numel(), grid.shape[2]).index_copy(0, counts, steps)
         return flat.view(grid.shape).transpose(1, 2)
@@ -78,8 +79,8 @@ class ConvNet(nn.Module):
     """Blocks of convolutions, then global average pooling, dropout and a head.
 
     Args:
-        blocks: Each takes a grid and its padding, and has the max-pool that halves the grid, or None, as ``pool``.
-        channels: Of the last block.
+        blocks: Modules of a grid and its padding; ``pool`` is the max-pool that halves the grid, or None.
+        channels: Channels of the last block.
         out_features: Number of outputs.
         dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
         dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
@@ -94,16 +95,16 @@ class ConvNet(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, out_features)
-        # The same numbers in another order in memory, in which convolutions over images are faster.
+        # A memory layout in which convolutions over images are faster.
         self.layout = torch.channels_last if dims == 2 else torch.contiguous_format
         self.blocks.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's annotations
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """A grid to (N, out_features).
+        """Computes (N, out_features) from a grid.
 
         Args:
             x: (N, in_channels, L) or (N, in_channels, H, W).
-            lengths: How many of the L steps of each row count, (N,), each at least 1; all where it is left out.
+            lengths: Number of steps of each padded row (N,), each at least 1; L if it is left out.
         """
         x, padding = x.contiguous(memory_format=self.layout), None
         for block in self.blocks:
@@ -130,8 +131,8 @@ class CNN(ConvNet):
         channels: Channels of each block, at least one.
         kernel_size: Side of the kernels, odd, so that padding keeps the size; one for all blocks, or one for each.
         dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
-        pool_blocks: How many of the first blocks halve the grid; the others keep its size.
-        norm: Over the batch and the grid, over the channels of each place (at least 2), or none.
+        pool_blocks: Number of first blocks that halve the grid; the others keep its size.
+        norm: Over the batch and the grid, over the channels of each position (at least 2), or none.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """One affine map, the floor that every other architecture has to beat.
+    """One affine map, the baseline of every other architecture.
 
     Args:
         in_features: Length of the input vector.

@@ -5,16 +5,16 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from lit_models.networks.affine import Affine
-from lit_models.networks.dropout import Dropout
+from lit_models.cpu.affine import Affine
+from lit_models.cpu.dropout import Dropout
 from lit_models.networks.norms import Norm, make_norm, needs_bias
 
 
 class MLP(nn.Module):
     """Layers of affine map, norm, ReLU and dropout, then an affine head.
 
-    The ReLU writes into its input, which saves a copy a layer: what a forward hook keeps of the norm is what the ReLU
-    left, and torch lets neither of the two have full backward hooks.
+    The ReLU writes into its input, which saves a copy per layer. A forward hook on the norm therefore sees the ReLU's
+    output, and torch allows no full backward hooks on either.
 
     Args:
         in_features: Length of the input vector.

@@ -1,4 +1,4 @@
-"""What stands between an affine map or a convolution and its ReLU."""
+"""Norms between an affine map or a convolution and its ReLU."""
 
 from typing import Literal
 
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 Norm = Literal["batch", "layer", "none"]
 """``batch``: over the rows of a batch, by unit (Ioffe & Szegedy 2015). ``layer``: over the units, row by row (Ba et al.
-2016), and of a grid over the channels, place by place (as in Liu et al. 2022, "A ConvNet for the 2020s")."""
+2016), and of a grid over the channels, position by position (as in Liu et al. 2022, "A ConvNet for the 2020s")."""
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of every place of a grid: no place, padding least of all, changes another."""
+    """Layer norm over the channels of each position of a grid, so that padding changes no other position."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, L) or (N, C, H, W) -> the same shape."""
@@ -18,7 +18,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 def make_norm(norm: Norm, width: int, dims: int) -> nn.Module:
-    """A norm over ``width`` units (N, width), or the channels of a grid of ``dims`` 1 or 2.
+    """Creates a norm over ``width`` units (N, width), or over the channels of a grid of ``dims`` 1 or 2.
 
     Raises:
         ValueError: For a layer norm over one unit, which would be the same number for all rows.
@@ -33,5 +33,5 @@ def make_norm(norm: Norm, width: int, dims: int) -> nn.Module:
 
 
 def needs_bias(norm: Norm) -> bool:
-    """Whether a bias ahead of the norm says anything: batch norm takes it away again, and has a shift of its own."""
+    """Returns True if the layer before the norm needs a bias: batch norm subtracts it, and has its own shift."""
     return norm != "batch"

@@ -1,6 +1,6 @@
-"""Sequences padded on the right to one length, their ``lengths`` (N,) int64, each at least 1.
+"""Operations on sequences padded on the right, with ``lengths`` (N,) int64, each at least 1.
 
-Padding is replaced, never multiplied by zero, so that not even a NaN in it comes through.
+Padding is replaced, never multiplied by zero, so that a NaN in it has no effect.
 """
 
 import torch
@@ -8,18 +8,18 @@ from torch import Tensor
 
 
 def is_padding(lengths: Tensor, steps: int) -> Tensor:
-    """(N,) -> (N, T) bool, True from each row's length on."""
+    """Returns (N, T) bool, True from each row's length (N,) on."""
     return torch.arange(steps, device=lengths.device) >= lengths.unsqueeze(1)
 
 
 def masked_mean(x: Tensor, padding: Tensor) -> Tensor:
-    """(N, T, D) and (N, T) -> (N, D), the mean of each row's steps without its padding."""
+    """Computes the mean (N, D) of each row's steps (N, T, D) without its padding (N, T)."""
     total = x.masked_fill(padding.unsqueeze(2), 0.0).sum(dim=1)
     return total / (~padding).sum(dim=1, keepdim=True)
 
 
 def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """(N, T, D) -> (N, T, D), each row's steps in reverse order and its padding where it was."""
+    """Reverses each row's steps (N, T, D) and leaves its padding at the end."""
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)

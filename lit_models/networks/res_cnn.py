@@ -11,14 +11,14 @@ from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
 class ResidualBlock(nn.Module):
-    """A chain of convolutions with batch norm, added to its input, then ReLU and a max-pool where there is one.
+    """Convolutions with batch norm, added to their input, then an optional max-pool and ReLU.
 
     Args:
         in_channels: Channels of the input grid.
         channels: Channels of the output grid.
         dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
         kernel_size: Side of each convolution's kernel, odd.
-        pool: Whether to halve the grid.
+        pool: Halve the grid.
         stochastic_depth: Probability that a row skips the block, in [0, 1).
     """
 
@@ -39,7 +39,7 @@ class ResidualBlock(nn.Module):
                 zip(pairwise((in_channels, *inner, channels)), kernel_size, strict=True)
             )
         )
-        # What is added must have as many channels.
+        # The shortcut must have as many channels as the chain.
         same = in_channels == channels
         self.shortcut = None if same else Block(in_channels, channels, dims, 1, pool=False, relu=False)
         self.stochastic_depth = StochasticDepth(stochastic_depth)
@@ -47,13 +47,13 @@ class ResidualBlock(nn.Module):
         self.pool = (nn.MaxPool1d if dims == 1 else nn.MaxPool2d)(2, ceil_mode=True) if pool else None
 
     def forward(self, x: Tensor, padding: Tensor | None = None) -> Tensor:
-        """(N, in_channels, L), of which ``padding`` (N, L) does not count -> (N, channels, L), or half of L."""
+        """(N, in_channels, L), where ``padding`` (N, L) is True for padding -> (N, channels, L), or half of L."""
         added = x if self.shortcut is None else self.shortcut(x, padding)
         for block in self.chain:
             x = block(x, padding)
         x = self.stochastic_depth(x) + added
         if self.pool is not None:
-            # What is padding must not be the largest of a pair.
+            # Padding must not be the maximum of a pair.
             x = self.pool(x if padding is None else x.masked_fill(padding.unsqueeze(1), -torch.inf))
         outputs: Tensor = self.relu(x)
         return outputs
@@ -69,7 +69,7 @@ class ResCNN(ConvNet):
         channels: Channels of each block, at least one.
         kernel_size: Side of each kernel of a block, odd; one convolution for each.
         dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
-        pool_blocks: How many of the first blocks halve the grid; the others keep its size.
+        pool_blocks: Number of first blocks that halve the grid; the others keep its size.
         stochastic_depth: Probability that a row skips the last block, in [0, 1); earlier ones proportionally less.
     """
 

@@ -2,21 +2,21 @@
 
 from torch import Tensor, nn
 
-from lit_models.networks.affine import Affine
-from lit_models.networks.dropout import Dropout
+from lit_models.cpu.affine import Affine
+from lit_models.cpu.dropout import Dropout
 from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
 class ResidualLayers(nn.Module):
-    """Batch norm, affine map, ReLU, dropout, affine map and dropout, beside a path that changes nothing.
+    """Batch norm, affine map, ReLU, dropout, affine map and dropout, added to the input.
 
-    The ReLU writes into its input, with what that means for hooks (see ``MLP``).
+    The ReLU writes into its input, which matters to hooks (see ``MLP``).
 
     Args:
         width: Length of the vector.
-        inner: Its length between the two affine maps.
+        inner: Length of the vector between the two affine maps.
         dropout: Probability of zeroing a unit between the two maps, in [0, 1).
-        residual_dropout: Probability of zeroing a unit of what is added, in [0, 1).
+        residual_dropout: Probability of zeroing a unit of the sum's second term, in [0, 1).
         stochastic_depth: Probability that a row skips the block, in [0, 1).
     """
 
@@ -46,7 +46,7 @@ class ResMLP(nn.Module):
         in_features: Length of the input vector.
         out_features: Number of outputs.
         width: Length of the vector from block to block.
-        num_blocks: How many blocks.
+        num_blocks: Number of blocks.
         expansion: Length of the vector inside a block, as a multiple of ``width``.
         dropout: Probability of zeroing a unit inside a block, in [0, 1).
         residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).

@@ -5,23 +5,22 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lit_models.networks.cpu_features import has_bfloat16
+from lit_models.cpu.cpu_features import has_bfloat16
 from lit_models.networks.padding import is_padding, masked_mean, reverse
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecurrentLayer(nn.Module):
-    """One layer in one or two directions: ``nn.LSTM`` or ``nn.GRU``, without need of packed sequences.
+    """``nn.LSTM`` or ``nn.GRU`` in one or two directions, without packed sequences, which cannot be exported.
 
-    Where sequences are padded, the backward direction reads each from its own last step. Packed sequences give the
-    same, and cannot be exported.
+    In padded sequences the backward direction starts at each one's own last step, as it would in packed ones.
 
     Args:
         in_features: Features of one time step.
         cell: ``lstm`` or ``gru``.
         hidden: Size of the state of one direction.
-        bidirectional: Read the sequence also from its end.
+        bidirectional: Also read the sequence from its end.
     """
 
     def __init__(self, in_features: int, cell: Literal["lstm", "gru"], hidden: int, bidirectional: bool) -> None:
@@ -30,7 +29,7 @@ class RecurrentLayer(nn.Module):
         self.back = CELLS[cell](in_features, hidden, batch_first=True) if bidirectional else None
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, T, in_features) -> the states of every step (N, T, hidden * directions)."""
+        """(N, T, in_features) -> the states of all steps (N, T, hidden * directions)."""
         ahead = states(self.ahead, x)
         if self.back is None:
             return ahead
@@ -38,9 +37,9 @@ class RecurrentLayer(nn.Module):
 
 
 def states(cell: nn.RNNBase, x: Tensor) -> Tensor:
-    """(N, T, in_features) -> the states of every step (N, T, hidden), under autocast in bfloat16 where that exists.
+    """(N, T, in_features) -> the states of all steps (N, T, hidden), under autocast in bfloat16 if supported.
 
-    On a processor without it a GRU takes seven times as long, and an LSTM ends in an error of oneDNN's (torch 2.13).
+    On a processor without bfloat16 a GRU takes seven times as long, and an LSTM fails in oneDNN (torch 2.13).
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16():
         with torch.autocast("cpu", enabled=False):
@@ -59,7 +58,7 @@ class RNN(nn.Module):
         cell: ``lstm`` or ``gru``.
         hidden: Size of the state of one direction.
         num_layers: Recurrent layers on top of each other.
-        bidirectional: Read the sequence also from its end.
+        bidirectional: Also read the sequence from its end.
         dropout: Probability of zeroing a state between layers and ahead of the head, in [0, 1).
     """
 
@@ -82,7 +81,7 @@ class RNN(nn.Module):
         self.head = nn.Linear(states, out_features)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, T, in_features), of which each row's first ``lengths`` (N,) steps count -> (N, out_features)."""
+        """(N, T, in_features), where row n has ``lengths[n]`` steps before its padding -> (N, out_features)."""
         padding = None if lengths is None else is_padding(lengths, x.shape[1])
         if padding is not None:
             x = x.masked_fill(padding.unsqueeze(2), 0.0)

@@ -1,16 +1,16 @@
-"""Stochastic depth: in training a row skips what a residual block adds, at random (Huang et al. 2016)."""
+"""Stochastic depth: in training a row skips a residual block at random (Huang et al. 2016)."""
 
 from torch import Tensor, nn
 
 
 class StochasticDepth(nn.Module):
-    """Beside a residual path: each row's addition is dropped, or divided by the probability to keep it.
+    """Drops a row of a residual block's output, or divides it by the probability to keep it.
 
-    So the mean is kept, and nothing is left to do in evaluation, where it is the identity; the paper itself multiplies
-    there. A row is dropped whole, with all its steps, channels and places, as in torchvision's ``mode="row"``.
+    This keeps the mean, so that it is the identity in evaluation; the paper multiplies there instead. A row is dropped
+    with all its steps, channels and positions, as in torchvision's ``mode="row"``.
 
     Args:
-        p: Probability of dropping, in [0, 1); at 0 no number is drawn.
+        p: Probability of dropping a row, in [0, 1); at 0 no random number is drawn.
     """
 
     def __init__(self, p: float) -> None:
@@ -26,7 +26,7 @@ class StochasticDepth(nn.Module):
 
 
 def by_depth(p: float, num_blocks: int) -> list[float]:
-    """Each block's probability of being dropped: l / L * p for the l-th of L (equation 4 of the paper).
+    """Returns each block's probability of being dropped: l / L * p for the l-th of L (equation 4 of the paper).
 
     Raises:
         ValueError: For a ``p`` outside [0, 1).

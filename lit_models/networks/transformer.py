@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from lit_models.networks.affine import Affine
-from lit_models.networks.dropout import Dropout
+from lit_models.cpu.affine import Affine
+from lit_models.cpu.dropout import Dropout
 from lit_models.networks.padding import is_padding, masked_mean
 from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a two-layer feed-forward network, each behind a layer norm and beside a residual path."""
+    """Self-attention and a two-layer feed-forward network, each after a layer norm and on a residual path."""
 
     def __init__(self, width: int, heads: int, feedforward: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class EncoderLayer(nn.Module):
         self.stochastic_depth = StochasticDepth(stochastic_depth)
 
     def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(N, T, D) -> (N, T, D), every token a mixture of the values of all tokens that ``mask`` has True for."""
+        """(N, T, D) -> (N, T, D): attends to the tokens for which ``mask`` is True."""
         n, t, d = x.shape
         split = self.query_key_value(x).view(n, t, 3, self.heads, d // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # three times (N, heads, T, D / heads)
@@ -39,7 +39,7 @@ class EncoderLayer(nn.Module):
         return outputs
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(N, T, D) -> (N, T, D); ``mask`` (N, 1, 1, T) is False for the tokens that nobody attends to."""
+        """(N, T, D) -> (N, T, D); ``mask`` (N, 1, 1, T) is False for padding."""
         x = x + self.stochastic_depth(self.dropout(self.attend(self.attention_norm(x), mask)))
         outputs: Tensor = x + self.stochastic_depth(self.dropout(self.feedforward(self.feedforward_norm(x))))
         return outputs
@@ -50,17 +50,17 @@ class Transformer(nn.Module):
 
     Args:
         in_features: Features of one token.
-        length: Number of tokens, T, at the most.
+        length: Largest number of tokens, T.
         out_features: Number of outputs.
         width: Size of a token inside the encoder, a multiple of ``heads``.
         heads: Attention heads of a layer.
         num_layers: Encoder layers.
         dropout: Probability of zeroing an element of a sublayer's output, in [0, 1).
         pooling: ``mean`` of all tokens, or the ``class_token`` that is put ahead of them (Devlin et al. 2019).
-        convolution: Kernel size, odd, of a convolution over neighbouring tokens that makes the embedding;
+        convolution: Kernel size, odd, of the convolution over neighbouring tokens that embeds them;
             1 embeds each token alone. For ordered tokens 5 to 9 saves the first layers from learning locality.
-        checkpoint_activations: Keep of each layer its input alone and compute the rest again in the backward pass
-            (Chen et al. 2016): the same numbers, in a fraction of the memory, for a third more time.
+        checkpoint_activations: Keep only each layer's input and compute the rest again in the backward pass (Chen et
+            al. 2016): the same numbers, in a fraction of the memory, for a third more time.
         stochastic_depth: Probability that a row skips a sublayer of the last layer, in [0, 1); earlier ones
             proportionally less.
     """
@@ -87,7 +87,7 @@ class Transformer(nn.Module):
         self.pooling = pooling
         self.checkpoint_activations = checkpoint_activations
         self.embedding = nn.Conv1d(in_features, width, convolution, padding=convolution // 2)
-        # Zeros would give every position the same encoding until the first steps pull them apart.
+        # Zeros would give every position the same encoding until the first steps separate them.
         self.position = nn.Parameter(torch.randn(1, length, width) * 0.02)
         if pooling == "class_token":
             self.class_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
@@ -100,11 +100,11 @@ class Transformer(nn.Module):
         self.head = nn.Linear(width, out_features)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(N, T, in_features), of which each row's first ``lengths`` (N,) tokens count -> (N, out_features)."""
+        """(N, T, in_features), where row n has ``lengths[n]`` tokens before its padding -> (N, out_features)."""
         padding = None if lengths is None else is_padding(lengths, x.shape[1])
         if padding is not None:
             x = x.masked_fill(padding.unsqueeze(2), 0.0)
-        # The sum takes the layout of its first term: tokens one after another, which every norm would copy them into.
+        # The sum takes the memory layout of its first term, token after token, into which every norm would copy it.
         tokens = self.position[:, : x.shape[1]] + self.embedding(x.transpose(1, 2)).transpose(1, 2)
         if self.pooling == "class_token":
             tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), tokens], dim=1)

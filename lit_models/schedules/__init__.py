@@ -1,8 +1,8 @@
-"""Learning-rate schedules: any of torch's, wrapped with when to step, what to watch and how to warm up.
+"""Learning-rate schedules: any scheduler of torch, with its interval, monitored metric and warm-up.
 
-Three of torch's schedulers ask for what the run already knows. They stand here once more under their own names with
-that argument left open, and ``Schedule`` fills it in: ``CosineAnnealingLR``'s and ``OneCycleLR``'s number of steps, the
-peak of ``OneCycleLR``, and ``ReduceLROnPlateau``'s direction. A short name on the command line means these, and a
+Three of torch's schedulers need an argument that the run determines. Their subclasses here have the same names, and
+``Schedule`` fills the argument in: the number of steps of ``CosineAnnealingLR`` and ``OneCycleLR``, the peak of
+``OneCycleLR``, and the direction of ``ReduceLROnPlateau``. A short name on the command line means these, and a
 configuration names them by this package.
 """
 

@@ -1,10 +1,9 @@
-"""When a scheduler is stepped, what it watches, and how it warms up."""
+"""A learning-rate scheduler with its interval, monitored metric and warm-up."""
 
 import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
@@ -12,12 +11,13 @@ from torch.optim.lr_scheduler import LinearLR, LRScheduler, SequentialLR
 
 from lit_models.errors import ConfigError
 from lit_models.schedules.schedulers import ReduceLROnPlateau
+from lit_models.training.factory import bound_arguments, class_of, copyable
 
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
-"""A scheduler's class with everything but the optimizer: what ``--model.schedule.scheduler`` makes."""
+"""A scheduler's class with all arguments but the optimizer, as ``--model.schedule.scheduler`` makes it."""
 
 LENGTHS = ("total_steps", "T_max")
-"""What schedulers call their length; left out, it is the whole run's."""
+"""Names of schedulers' length, which is the whole run's if it is left out."""
 
 SETTERS = (
     lr_scheduler.LambdaLR,
@@ -25,20 +25,20 @@ SETTERS = (
     lr_scheduler.OneCycleLR,
     lr_scheduler.CosineAnnealingWarmRestarts,
 )
-"""Schedulers that set the rate whatever it was, where the others multiply it."""
+"""Schedulers that overwrite the learning rate; the others multiply it."""
 
 
 @dataclass
 class Schedule:
-    """A scheduler and how it is stepped.
+    """Scheduler with when it steps.
 
     Args:
-        scheduler: Any torch scheduler; its length may be left out.
-        interval: Step after every optimizer ``step`` or every ``epoch``; where it is left out, ``step`` for a
-            scheduler whose length is filled in, ``epoch`` for the others.
-        frequency: Step every so many intervals; a scheduler that watches validations only where one was.
-        monitor: The metric that ReduceLROnPlateau watches, ``val/loss`` where it is left out.
-        warmup: Linear rise of the rate ahead of the schedule: a number of steps, or a share of the run below 1.
+        scheduler: Any scheduler of torch; its length may be left out.
+        interval: Step after every optimizer ``step`` or every ``epoch``; if it is left out, ``step`` for a scheduler
+            whose length is filled in, ``epoch`` for the others.
+        frequency: Step every so many intervals; a scheduler that monitors a validation metric only after a validation.
+        monitor: Metric that ReduceLROnPlateau monitors, ``val/loss`` if it is left out.
+        warmup: Linear rise of the rate ahead of the schedule: a number of steps, or a fraction of the run below 1.
     """
 
     scheduler: SchedulerFactory
@@ -52,13 +52,14 @@ class Schedule:
             raise ConfigError(f"schedule.frequency must be at least 1, and it is {self.frequency}")
         if self.warmup < 0 or (self.warmup >= 1 and self.warmup != int(self.warmup)):
             raise ConfigError(
-                f"schedule.warmup is a number of steps or a share of the run below 1, and it is {self.warmup}"
+                f"schedule.warmup is a number of steps or a fraction of the run below 1, and it is {self.warmup}"
             )
-        made = _class_of(self.scheduler)
-        self.on_plateau = issubclass(made, lr_scheduler.ReduceLROnPlateau)
+        self.scheduler = copyable(self.scheduler)
+        cls = class_of(self.scheduler, LRScheduler)
+        self.on_plateau = issubclass(cls, lr_scheduler.ReduceLROnPlateau)
         if self.monitor is None and self.on_plateau:
             self.monitor = "val/loss"
-        if self.warmup and issubclass(made, lr_scheduler.OneCycleLR):
+        if self.warmup and issubclass(cls, lr_scheduler.OneCycleLR):
             raise ConfigError("OneCycleLR warms up by itself (pct_start); leave schedule.warmup out")
 
     def build(
@@ -69,25 +70,25 @@ class Schedule:
         direction: Literal["min", "max"],
         validation_every: int = 1,
     ) -> list[dict[str, Any]]:
-        """Lightning's ``lr_scheduler`` configurations.
+        """Builds Lightning's ``lr_scheduler`` configurations.
 
         Args:
             optimizer: The optimizer.
-            steps: Gives the optimizer steps of the whole run; asked only where the schedule depends on them.
-            epochs: The epochs of the whole run, -1 where there is no limit.
-            direction: Whether the monitored metric is best when low or high.
-            validation_every: Epochs from one validation to the next.
+            steps: Returns the optimizer steps of the whole run; called only if the schedule depends on them.
+            epochs: Epochs of the whole run, -1 for no limit.
+            direction: Whether the monitored metric is best at its minimum or maximum.
+            validation_every: Epochs between two validations.
         """
-        made = _class_of(self.scheduler)
-        parameters = inspect.signature(made).parameters
-        typed = _typed_arguments(self.scheduler)
-        open_lengths = [name for name in LENGTHS if name in parameters and typed.get(name) is None]
-        if typed.get("epochs") is not None:  # OneCycleLR's other way to say its length
+        cls = class_of(self.scheduler, LRScheduler)
+        parameters = inspect.signature(cls).parameters
+        bound = bound_arguments(self.scheduler)
+        open_lengths = [name for name in LENGTHS if name in parameters and bound.get(name) is None]
+        if bound.get("epochs") is not None:  # the other form of OneCycleLR's length
             open_lengths = []
         interval = self.interval or ("step" if open_lengths else "epoch")
         warmup = self._warmup_steps(steps)
         if interval == "step" and self.frequency > 1 and (open_lengths or warmup):
-            # Lightning starts counting anew in every epoch, and counts batches where gradients are accumulated.
+            # Lightning restarts its count in every epoch, and counts batches if gradients are accumulated.
             raise ConfigError(
                 f"a schedule by steps with the run's length or a warm-up steps every step; "
                 f"leave schedule.frequency {self.frequency} out, or set interval to epoch"
@@ -97,12 +98,12 @@ class Schedule:
             length = steps() - warmup if interval == "step" else epochs
             if length < 1:
                 raise ConfigError(
-                    f"{made.__name__} has no {interval}s left to go: {length} after {warmup} steps of warm-up; "
+                    f"{cls.__name__} has no {interval}s left to go: {length} after {warmup} steps of warm-up; "
                     "set --trainer.max_epochs or schedule.warmup"
                 )
             filled = dict.fromkeys(open_lengths, -(-length // self.frequency))
         if self.on_plateau:
-            if typed.get("mode") not in (None, direction) and made is ReduceLROnPlateau:
+            if bound.get("mode") not in (None, direction) and cls is ReduceLROnPlateau:
                 raise ConfigError(f"{self.monitor} is best at its {direction}imum; leave the scheduler's mode out")
             filled["mode"] = direction
         config: dict[str, Any] = {"interval": interval, "frequency": self.frequency, "name": "lr"}
@@ -116,10 +117,10 @@ class Schedule:
             ramp = _ramp(optimizer, warmup)
             main = self.scheduler(optimizer, **filled)
             return [config | {"scheduler": SequentialLR(optimizer, [ramp, main], milestones=[warmup])}]
-        if issubclass(made, SETTERS):
-            raise ConfigError(f"{made.__name__} would erase the warm-up at the first epoch's end; set interval to step")
-        # A schedule by epochs and a ramp by steps: both multiply the rate, each at its own pace. The ramp is made
-        # last, since it starts by multiplying what it finds.
+        if issubclass(cls, SETTERS):
+            raise ConfigError(f"{cls.__name__} would erase the warm-up at the first epoch's end; set interval to step")
+        # A schedule by epochs and a ramp by steps both multiply the rate. The ramp is created last, since it starts by
+        # multiplying the current rate.
         by_epoch = config | {"scheduler": self.scheduler(optimizer, **filled)}
         return [by_epoch, {"scheduler": _ramp(optimizer, warmup), "interval": "step", "name": "warmup"}]
 
@@ -127,20 +128,10 @@ class Schedule:
         if self.warmup >= 1 or not self.warmup:
             return int(self.warmup)
         run = steps()
-        # A share is at least one step, so that a run that is extended has the schedulers that it had before.
+        # At least one step, so that an extended run has the schedulers that it had before.
         return min(max(1, round(self.warmup * run)), run - 1)
 
 
 def _ramp(optimizer: Optimizer, steps: int) -> LinearLR:
-    """From 1 / (steps + 1) of the rate, so that the first step moves, to the whole rate after ``steps``."""
+    """Returns a rise from 1 / (steps + 1) of the rate, so that the first step moves, to all of it after ``steps``."""
     return LinearLR(optimizer, start_factor=1 / (steps + 1), total_iters=steps)
-
-
-def _class_of(factory: Callable[..., Any]) -> type:
-    """The scheduler class behind a class, or a partial of it as jsonargparse and ``functools`` make them."""
-    parts = (factory.func, *factory.args) if isinstance(factory, partial) else (factory,)
-    return next((part for part in parts if isinstance(part, type)), LRScheduler)
-
-
-def _typed_arguments(factory: Callable[..., Any]) -> dict[str, Any]:
-    return dict(factory.keywords) if isinstance(factory, partial) else {}

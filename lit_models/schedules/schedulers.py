@@ -1,4 +1,4 @@
-"""Three of torch's schedulers with what the run already knows left open: their length, their peak, their direction."""
+"""Three of torch's schedulers whose length, peak or direction the run fills in."""
 
 from typing import Literal
 
@@ -8,11 +8,11 @@ from lit_models.errors import ConfigError
 
 
 class CosineAnnealingLR(lr_scheduler.CosineAnnealingLR):
-    """torch's, over the whole run where ``T_max`` is left out (Loshchilov & Hutter 2017, without restarts).
+    """torch's cosine schedule, by default over the whole run (Loshchilov & Hutter 2017, without restarts).
 
     Args:
         optimizer: The optimizer.
-        T_max: Number of steps down to ``eta_min``; the run's where it is left out.
+        T_max: Number of steps down to ``eta_min``; the run's if it is left out.
         eta_min: The last learning rate.
     """
 
@@ -23,19 +23,19 @@ class CosineAnnealingLR(lr_scheduler.CosineAnnealingLR):
 
 
 class OneCycleLR(lr_scheduler.OneCycleLR):
-    """torch's, over the whole run, up to the optimizer's own rate where ``max_lr`` is left out (Smith & Topin 2018).
+    """torch's one-cycle schedule, over the run and up to the optimizer's rate by default (Smith & Topin 2018).
 
     Args:
         optimizer: The optimizer.
-        max_lr: The peak; the optimizer's ``lr`` where it is left out.
-        total_steps: Number of steps; the run's where it is left out.
-        pct_start: Share of the steps that go up, in [0, 1].
-        anneal_strategy: Shape of the way up and down.
-        cycle_momentum: Move momentum (or Adam's first beta) against the learning rate.
-        base_momentum: The momentum at the peak.
-        max_momentum: The momentum at both ends.
+        max_lr: Peak of the learning rate; the optimizer's ``lr`` if it is left out.
+        total_steps: Number of steps; the run's if it is left out.
+        pct_start: Fraction of the steps in which the rate rises, in [0, 1].
+        anneal_strategy: Shape of the rise and the fall.
+        cycle_momentum: Change momentum (or Adam's first beta) inversely to the learning rate.
+        base_momentum: Momentum at the peak.
+        max_momentum: Momentum at both ends.
         div_factor: The peak over the first rate.
-        final_div_factor: The first rate over the last.
+        final_div_factor: First rate divided by the last.
     """
 
     def __init__(
@@ -66,17 +66,17 @@ class OneCycleLR(lr_scheduler.OneCycleLR):
 
 
 class ReduceLROnPlateau(lr_scheduler.ReduceLROnPlateau):
-    """torch's, with the direction of the metric that ``Schedule.monitor`` names where ``mode`` is left out.
+    """torch's plateau schedule, whose direction is that of ``Schedule.monitor`` if ``mode`` is left out.
 
     Args:
         optimizer: The optimizer.
         mode: Whether the metric is best when low (min) or high (max).
-        factor: What the rate is multiplied with on a plateau, below 1.
-        patience: Checks without improvement that are let pass.
+        factor: Factor of the learning rate on a plateau, below 1.
+        patience: Checks without improvement that are tolerated.
         threshold: The smallest change that counts as improvement.
-        threshold_mode: Whether the threshold is a share of the best value or absolute.
+        threshold_mode: Whether the threshold is relative to the best value or absolute.
         cooldown: Checks to wait after a reduction.
-        min_lr: The lowest rate.
+        min_lr: Lowest learning rate.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Stems: from a modality to the vector, grid or sequence that a network takes."""
+"""Stems: modules that turn a modality's rows into the vector, grid or sequence that a network takes."""
 
 from lit_models.stems.stem import Modality, Stemmed, to_grid, to_sequence, to_vector
 

@@ -1,6 +1,6 @@
-"""Series (N, C, T) and texts (N, T) on their way into an architecture.
+"""Stems of series (N, C, T) and texts (N, T).
 
-Rows may be padded on the right; ``lengths`` (N,) int64, each at least 1, then says how many steps of each count.
+Rows may be padded on the right; ``lengths`` (N,) int64, each at least 1, is then the number of steps of each row.
 """
 
 import torch
@@ -11,18 +11,18 @@ from lit_models.networks.padding import is_padding, masked_mean
 
 
 class Transpose(nn.Module):
-    """(N, C, T) -> (N, T, C): a series as its steps, each with its channels; and back."""
+    """Turns a series (N, C, T) into its steps (N, T, C), or back."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Swap the last two axes."""
+        """Swaps the last two axes."""
         return x.transpose(1, 2)
 
 
 class FlatSeries(nn.Module):
-    """All steps of a series side by side, zeros where a row has ended.
+    """Flattens a series to a vector, with zeros after a row's end.
 
     Args:
-        steps: T of the vector, to which a batch of fewer steps is filled up.
+        steps: T of the vector, to which a batch of fewer steps is padded.
     """
 
     def __init__(self, steps: int) -> None:
@@ -38,7 +38,7 @@ class FlatSeries(nn.Module):
 
 
 class MeanOfTokens(nn.Module):
-    """The mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016).
+    """Computes the mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016).
 
     Args:
         vocab_size: Number of token ids.
@@ -58,10 +58,10 @@ class MeanOfTokens(nn.Module):
 
 
 def token_embedding(vocab_size: int, width: int) -> nn.Embedding:
-    """Embeddings of token ids, zero for the padding id 0, elsewhere normal with the scale of a table's tokens.
+    """Creates embeddings of token ids: zero for the padding id 0, else normal with the scale of a table's tokens.
 
-    That scale, ``width**-0.5``, is near what language models start from; torch's own of 1 would drown a transformer's
-    positions, and would make the random vectors of rare tokens the loudest.
+    That scale, ``width**-0.5``, is close to that of language models. torch's own of 1 would be far above that of a
+    transformer's positions, and would let the random vectors of rare tokens dominate.
     """
     embedding = nn.Embedding(vocab_size, width, padding_idx=0)
     with torch.no_grad():

@@ -1,9 +1,9 @@
-"""Stems: from what a modality's rows look like to what an architecture eats.
+"""Stems from each modality to each kind of network input.
 
-Three functions, one for each thing that architectures eat: a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), a
-``sequence`` (N, T, D). Each takes the data's facts and returns the module together with the shape of one row behind it.
-A new modality is a new case in each. A table with categorical columns comes as a pair, see ``columns.py``; series and
-texts may be padded, see ``sequences.py``.
+Three functions, one per kind: a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), a ``sequence`` (N, T, D).
+Each takes the arguments that describe the data and returns the module with the shape of its output row. A new modality
+is a new case in each. A table with categorical columns comes as a pair, see ``table.py``; series and texts may be
+padded, see ``sequence.py``.
 """
 
 from collections.abc import Sequence
@@ -17,31 +17,31 @@ from lit_models.stems.sequence import FlatSeries, MeanOfTokens, Transpose, token
 from lit_models.stems.table import ColumnTokens, ColumnVector
 
 Modality = Literal["table", "series", "image", "text"]
-"""table: rows of shape (F,), beside which there may be categories; series: (C, T); image: (C, H, W); text: (T,) ids."""
+"""table: rows of shape (F,), with or without categories; series: (C, T); image: (C, H, W); text: (T,) ids."""
 
 COLUMN_WIDTH = 32
-"""Size of a table column's token where an architecture has none of its own."""
+"""Size of a table column's token if the architecture sets none."""
 
 WORD_WIDTH = 64
-"""Size of a text token's embedding where an architecture has none of its own."""
+"""Size of a text token's embedding if the architecture sets none."""
 
 DIMS: dict[str, int] = {"table": 1, "series": 2, "image": 3, "text": 1}
 
 
 class Stem(NamedTuple):
-    """A module and the shape of one row behind it."""
+    """Module and the shape of one row of its output."""
 
     module: nn.Module
     shape: tuple[int, ...]
 
 
 class Stemmed(nn.Module):
-    """A network behind its stem, and the way of what comes beside the rows: categories and lengths.
+    """Stem and network in sequence.
 
-    Lengths go to whoever takes the steps together: the stem of a vector, else the network.
+    Categories go to the stem. Lengths go to the module that pools the steps: the stem of a vector, else the network.
 
     Args:
-        stem: From a modality to what the network eats.
+        stem: Turns rows into the network's inputs.
         body: The network.
     """
 
@@ -65,17 +65,17 @@ class Stemmed(nn.Module):
 
 
 class ImageRows(nn.Module):
-    """(N, C, H, W) -> (N, H, C * W): an image as its rows of pixels, from top to bottom."""
+    """Turns an image (N, C, H, W) into its rows of pixels from top to bottom (N, H, C * W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Put the channels beside the columns."""
+        """(N, C, H, W) -> (N, H, C * W)."""
         return x.transpose(1, 2).flatten(2)
 
 
 def to_vector(
     modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
 ) -> Stem:
-    """Every modality flattened to (N, F), the categories of a table embedded; a text as the mean of its tokens."""
+    """Returns a stem to (N, F): rows flattened, a table's categories embedded, a text's tokens averaged."""
     _check(modality, input_shape, cardinalities, vocab_size)
     if cardinalities:
         columns = ColumnVector(input_shape[0], cardinalities)
@@ -94,7 +94,7 @@ def to_vector(
 def to_grid(
     modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
 ) -> Stem:
-    """Series and images as they are; a table or a text as a series of its tokens."""
+    """Returns a stem to a grid: series and images unchanged, a table or text as a series of its tokens."""
     _check(modality, input_shape, cardinalities, vocab_size)
     match modality:
         case "table" | "text":
@@ -111,9 +111,9 @@ def to_sequence(
     vocab_size: int = 0,
     token_width: int | None = None,
 ) -> Stem:
-    """A series by its steps, an image by its rows, a table by its columns, a text by its tokens.
+    """Returns a stem to (N, T, D): a series by steps, an image by rows, a table by columns, a text by tokens.
 
-    A column and a token of text have ``token_width`` features, or their modality's usual number.
+    A column or a text token has ``token_width`` features, or the modality's default.
     """
     _check(modality, input_shape, cardinalities, vocab_size)
     match modality:

@@ -1,4 +1,4 @@
-"""The columns of a table on their way into an architecture: numbers (N, F) and category indices (N, C)."""
+"""Stems of tables: numbers (N, F) and category indices (N, C)."""
 
 import math
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ Row = Tensor | tuple[Tensor, Tensor]
 """Numbers (N, F) alone, or with category indices (N, C) int64."""
 
 RESERVED = 2
-"""The first indices of a column: a category that no train row has, and a missing value."""
+"""Number of first indices of a column: a category without train rows, and a missing value."""
 
 
 def embedding_width(cardinality: int) -> int:
-    """A width that grows slowly with the number of categories: fastai's rule of thumb."""
+    """Returns a width that grows slowly with the number of categories: fastai's rule of thumb."""
     return min(64, round(1.6 * math.pow(cardinality, 0.56)))
 
 
 class ColumnVector(nn.Module):
-    """Numbers as they are and an embedding of each category, side by side: a vector (N, features).
+    """Concatenates numbers and an embedding of each category to a vector (N, features).
 
     Args:
         num_numbers: Number of numeric columns, F.
@@ -39,7 +39,7 @@ class ColumnVector(nn.Module):
 
 
 class ColumnTokens(nn.Module):
-    """A token a column: the feature tokenizer of Gorishniy et al. 2021, "Revisiting deep learning for tabular data".
+    """Makes a token per column, as Gorishniy et al. 2021, "Revisiting deep learning for tabular data".
 
     A number is multiplied with its column's weight vector, a category looks up its embedding; each column adds a bias.
 
@@ -67,6 +67,6 @@ class ColumnTokens(nn.Module):
 
 def _embedding(size: int, width: int, scale: float) -> nn.Embedding:
     weight = torch.randn(size, width) * scale
-    weight[:RESERVED] = 0  # what no train row has is never learned, and is to say nothing instead of something random
+    weight[:RESERVED] = 0  # never trained, so that zero is better than a random vector
     embedding: nn.Embedding = nn.Embedding.from_pretrained(weight, freeze=False)
     return embedding

@@ -33,11 +33,11 @@ class Binary(Task):
         return outputs.double().sigmoid().squeeze(1)
 
     def metric_target(self, target: Tensor) -> Tensor:
-        """(N,) as it is."""
+        """(N,) -> (N,), unchanged."""
         return target
 
     def metrics(self) -> dict[str, Metric]:
-        """Precision, recall and F1 of class 1, as scikit-learn's ``average="binary"``."""
+        """Returns precision, recall and F1 of class 1, as scikit-learn's ``average="binary"``."""
         return {
             "accuracy": cls.BinaryAccuracy(),
             "precision_binary": cls.BinaryPrecision(),
@@ -47,9 +47,9 @@ class Binary(Task):
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
-        """Two classes."""
+        """Returns both classes."""
         return Classes(torch.stack([1 - prediction, prediction], dim=1), target.long())
 
     def example_target(self) -> Tensor:
-        """Both classes."""
+        """Returns targets of both classes."""
         return torch.tensor([0, 1, 1])

@@ -1,4 +1,4 @@
-"""One of several classes, from a logit a class."""
+"""One of several classes, from a logit per class."""
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,14 @@ from lit_models.tasks.prediction_types import Classes
 
 
 class Multiclass(Task):
-    """One of several classes: targets (N,) of class indices, a logit a class, probabilities that sum to 1."""
+    """One of several classes: targets (N,) of class indices, a logit per class, probabilities that sum to 1."""
 
     name = "multiclass"
     rank_by = "accuracy"
     losses = (nn.CrossEntropyLoss, FocalLoss, SoftTargetCrossEntropy, nn.MultiMarginLoss)
 
     def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(N,) class indices."""
+        """(N,) -> (N,) class indices, int64."""
         return target.long()
 
     def predict(self, outputs: Tensor) -> Tensor:
@@ -27,11 +27,11 @@ class Multiclass(Task):
         return outputs.double().softmax(dim=1)
 
     def metric_target(self, target: Tensor) -> Tensor:
-        """(N,) as it is."""
+        """(N,) -> (N,), unchanged."""
         return target
 
     def metrics(self) -> dict[str, Metric]:
-        """Accuracy over rows; the others a plain mean over classes."""
+        """Returns accuracy over rows, and the others as a plain mean over classes."""
         k = self.num_outputs
         return {
             "accuracy": cls.MulticlassAccuracy(k, average="micro"),
@@ -42,9 +42,9 @@ class Multiclass(Task):
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
-        """As many classes as there are outputs."""
+        """Returns a class per output."""
         return Classes(prediction, target.long())
 
     def example_target(self) -> Tensor:
-        """The first, the last and the first class."""
+        """Returns the first, the last and the first class."""
         return torch.tensor([0, self.num_outputs - 1, 0])

@@ -1,4 +1,4 @@
-"""Any number of labels a row, from a logit a label."""
+"""Any number of labels per row, from a logit per label."""
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,14 @@ from lit_models.tasks.prediction_types import Labels
 
 
 class Multilabel(Task):
-    """Any number of labels a row: targets (N, L) of 0 and 1, a logit a label, a probability a label."""
+    """Any number of labels per row: targets (N, L) of 0 and 1, a logit and a probability per label."""
 
     name = "multilabel"
     rank_by = "f1_macro"
     losses = (nn.BCEWithLogitsLoss, FocalLoss, nn.MultiLabelSoftMarginLoss)
 
     def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(N, L) floats."""
+        """(N, L) -> (N, L) floats."""
         return target.to(dtype)
 
     def predict(self, outputs: Tensor) -> Tensor:
@@ -27,11 +27,11 @@ class Multilabel(Task):
         return outputs.double().sigmoid()
 
     def metric_target(self, target: Tensor) -> Tensor:
-        """(N, L) integers."""
+        """(N, L) -> (N, L) int64."""
         return target.long()
 
     def metrics(self) -> dict[str, Metric]:
-        """``accuracy_micro`` counts every label of every row; the others are a plain mean over labels."""
+        """Returns ``accuracy_micro`` over every label of every row, and the others as a plain mean over labels."""
         labels = self.num_outputs
         return {
             "accuracy_micro": cls.MultilabelAccuracy(labels, average="micro"),
@@ -42,9 +42,9 @@ class Multilabel(Task):
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Labels:
-        """As many labels as there are outputs."""
+        """Returns a label per output."""
         return Labels(prediction, target.long())
 
     def example_target(self) -> Tensor:
-        """No label, all labels, no label."""
+        """Returns no label, all labels, no label."""
         return torch.tensor([[0], [1], [0]]).expand(3, self.num_outputs)

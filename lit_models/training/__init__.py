@@ -1,1 +1,1 @@
-"""Parts of training: optimizer, multi-step execution, mixup, class weights."""
+"""Parts of training: optimizer, multi-step execution, epoch monitor, mixup, class weights."""

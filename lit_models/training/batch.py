@@ -1,7 +1,7 @@
-"""The batch that every step takes."""
+"""The batch that every step gets."""
 
 from torch import Tensor
 
 Batch = dict[str, Tensor]
-"""``x``: inputs, ``y``: targets, ``row``: the rows' ids; where there are any, ``categories`` and ``lengths``; in a
-last training batch that does not divide evenly, ``share``, what its loss is multiplied with."""
+"""``x``: inputs, ``y``: targets, ``row``: row ids; ``categories`` and ``lengths`` if the data have them; ``share``:
+factor of the loss in a last training batch that does not divide evenly over devices."""

@@ -1,4 +1,4 @@
-"""Weights of classes in a loss, from how many train rows have each."""
+"""Class weights of a loss, computed from the number of train rows of each class."""
 
 import torch
 from torch import Tensor, nn
@@ -7,18 +7,18 @@ from lit_models.errors import ConfigError
 
 
 class ClassWeights:
-    """What makes every class count as much as any other, for the losses of torch that take weights.
+    """Makes all classes count equally in the losses of torch that take weights.
 
-    Cross entropy and the multi-class margin get n / (K * rows of the class), scikit-learn's "balanced"; binary cross
-    entropy gets rows without / rows with each label, as its ``pos_weight``. The mean weight over rows is 1 in the first
-    case, so that the learning rate keeps its meaning.
+    Cross entropy and the multi-class margin get n / (K * rows of the class), scikit-learn's "balanced". Binary cross
+    entropy gets rows without / rows with each label, as its ``pos_weight``. In the first case the mean weight over rows
+    is 1, so that the learning rate keeps its meaning.
 
     Args:
-        loss: Its weights become part of a checkpoint.
-        num_outputs: Classes or labels; 1 for binary.
+        loss: Loss whose weights become a buffer, and so part of a checkpoint.
+        num_outputs: Number of classes or labels; 1 for binary.
 
     Raises:
-        ConfigError: For a loss that takes no class weights, or has some already.
+        ConfigError: If the loss takes no class weights, or has some already.
     """
 
     def __init__(self, loss: nn.Module, num_outputs: int) -> None:
@@ -31,10 +31,10 @@ class ClassWeights:
             )
         if getattr(loss, self.name) is not None:
             raise ConfigError(f"the loss has its own {self.name}; leave that or class_weights out")
-        setattr(loss, self.name, torch.ones(num_outputs))  # a buffer of the loss, filled once the data are known
+        setattr(loss, self.name, torch.ones(num_outputs))  # filled by fit, once the data are loaded
 
-    def learn(self, counts: Tensor) -> None:
-        """Take over the train rows of each class (K,), or those without and with each label (L, 2)."""
+    def fit(self, counts: Tensor) -> None:
+        """Sets the weights from the train rows of each class (K,), or those without and with each label (L, 2)."""
         if self.name == "pos_weight":
             without, having = counts.double().view(-1, 2).T
             weights = without / having

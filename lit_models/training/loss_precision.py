@@ -1,22 +1,56 @@
-"""What keeps its bits where weights have half of them (``bf16-true``, ``16-true``): losses and what is in them."""
+"""Losses in full precision, also if the weights have half of it (``bf16-true``, ``16-true``)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from lit_models.internals.torch_private import KeepPrecision
+
+Loss = TypeVar("Loss", bound=nn.Module)
+
+
+def keep_precision(loss: Loss) -> Loss:
+    """Makes a loss keep at least float32, in place: it then moves to other devices, but not to fewer bits.
+
+    Class weights are measured from all rows. In bfloat16 they would keep three digits, and a loss of float32 outputs
+    would refuse them. As ``torch.nn.utils.parametrize`` does, the loss gets a subclass of its own class: its names in
+    checkpoints stay, and it stays an instance of its class.
+    """
+    if not isinstance(loss, KeepPrecision):
+        original: Any = type(loss)
+        loss.__class__ = _precise(original)
+    return loss
+
+
+@cache
+def _precise(loss: Any) -> Any:
+    names = {"__module__": loss.__module__, "__qualname__": loss.__qualname__, "__reduce__": _reduce}
+    return type(loss.__name__, (KeepPrecision, loss), names)
+
+
+def _reduce(loss: nn.Module) -> Any:
+    """Pickles by the original class, since a class that is made while running is found in no module."""
+    return _unpickled, (type(loss).__mro__[2],), loss.__dict__
+
+
+def _unpickled(original: Any) -> nn.Module:
+    loss: nn.Module = original.__new__(original)
+    loss.__class__ = _precise(original)
+    return loss
+
 
 def at_least_float32(outputs: Tensor) -> Tensor:
-    """Numbers for a loss or a metric: float64 as it is (``64-true``), anything narrower as float32."""
+    """Casts outputs for a loss or metric: float64 stays (``64-true``), anything narrower becomes float32."""
     return outputs if outputs.dtype == torch.float64 else outputs.float()
 
 
 def loss_of(loss: nn.Module, outputs: Tensor, target: Tensor) -> Tensor:
-    """The loss, with the outputs' dtype as torch's default, in which it makes tensors of its own.
+    """Computes a loss with the outputs' dtype as torch's default, in which losses create tensors.
 
-    Lightning's default within a step is the weights' dtype, and outside of one float32; the outputs have neither in
-    ``bf16-true`` and ``64-true``.
+    Lightning's default dtype is the weights' within a step, and float32 outside of one. In ``bf16-true`` and
+    ``64-true`` outputs have neither.
     """
     before = torch.get_default_dtype()
     if outputs.dtype == before:
@@ -28,22 +62,3 @@ def loss_of(loss: nn.Module, outputs: Tensor, target: Tensor) -> Tensor:
     finally:
         torch.set_default_dtype(before)
     return value
-
-
-@contextmanager
-def keep_bits(module: nn.Module, dtype: torch.dtype = torch.float32) -> Iterator[None]:
-    """Let a module follow to another device or ``dtype``, but its numbers not to fewer bits than this one has.
-
-    Class weights and statistics of targets are measured from all rows; in bfloat16 they would keep three digits, and a
-    loss of float32 outputs would refuse them, as it would parameters of its own.
-    """
-    before = [one.data for one in _tensors(module)]
-    yield
-    for now, kept in zip(_tensors(module), before, strict=True):
-        if kept.is_floating_point() and now.dtype.itemsize < min(kept.dtype.itemsize, dtype.itemsize):
-            now.data = kept.to(now.device)
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    named = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
-    return [one for _, one in named]

@@ -1,8 +1,7 @@
 """Mixup: a network is trained on mixtures of two rows (Zhang et al. 2018, "Beyond empirical risk minimization")."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,28 +9,24 @@ from torch.distributions import Beta
 
 from lit_models.errors import ConfigError
 from lit_models.networks.padding import is_padding
-from lit_models.training.loss_precision import at_least_float32, loss_of
-
-if TYPE_CHECKING:
-    from lit_models.base import LitModel
-    from lit_models.training.batch import Batch
+from lit_models.training.batch import Batch
 
 
 class Mixup:
-    """Mixes a batch with itself in another order, and its losses likewise.
+    """Mixes a batch with a permutation of itself, and its two losses by the same lambda.
 
-    As in the authors' code, a batch has one share, drawn from Beta(alpha, alpha), and the loss is the weighted sum of
-    those against either row's target. Cross entropy is then that against the mixed target, and the squared error has
-    its gradient; any other loss works too. A series that ends before the other is filled with zeros, the train rows'
-    mean where they are standardized. All draws are those of torch's own generator.
+    As in the authors' code, a batch has one lambda, drawn from Beta(alpha, alpha), and the loss is the weighted sum of
+    the losses against either row's target. For cross entropy that is the loss against the mixed target; the squared
+    error has its gradient; any other loss works too. A series that ends before the other is filled with zeros, the
+    train rows' mean if they are standardized. All numbers are drawn from torch's own generator.
 
     Args:
-        alpha: Above 0; 0.2 mixes little, 1 draws any share equally often.
-        cardinalities: As a ``LitModel`` has them.
-        vocab_size: The same.
+        alpha: Parameter of the distribution, above 0; 0.2 mixes little, 1 draws any lambda equally often.
+        cardinalities: Number of categories of each categorical column.
+        vocab_size: Number of a text's token ids.
 
     Raises:
-        ConfigError: For an alpha that no distribution has, and for rows that are no numbers.
+        ConfigError: If alpha is not above 0 and finite, or if rows are categories or tokens.
     """
 
     def __init__(self, alpha: float, cardinalities: Sequence[int], vocab_size: int) -> None:
@@ -40,18 +35,24 @@ class Mixup:
         if cardinalities or vocab_size:
             rows = "a text's tokens" if vocab_size else "a table with categorical columns"
             raise ConfigError(f"mixup mixes rows of numbers, and {rows} cannot be mixed; leave --model.mixup out")
-        one = torch.tensor(alpha, dtype=torch.float64)
-        self.shares = Beta(one, one)
+        parameter = torch.tensor(alpha, dtype=torch.float64)
+        self.lambdas = Beta(parameter, parameter)
 
-    def loss(self, model: "LitModel", batch: "Batch") -> Tensor:
-        """The loss of a mixed batch; what is in ``batch`` stays as it is."""
-        share = float(self.shares.sample())
+    def loss(self, batch: Batch, network: Callable[[Batch], Tensor], loss: Callable[[Tensor, Batch], Tensor]) -> Tensor:
+        """Computes the loss of a mixed batch; ``batch`` itself does not change.
+
+        Args:
+            batch: Batch (N rows).
+            network: Computes a batch's outputs (N, num_outputs).
+            loss: Computes the loss of outputs against a batch's targets.
+        """
+        weight = float(self.lambdas.sample())
         x, lengths = batch["x"], batch.get("lengths")
         order = torch.randperm(len(x), device=x.device)
+        mixed = dict(batch)
         if lengths is not None:
             x = x.masked_fill(is_padding(lengths, x.shape[2]).unsqueeze(1), 0.0)
-            lengths = torch.maximum(lengths, lengths[order])
-        outputs = at_least_float32(model(x.lerp(x.index_select(0, order), 1 - share), lengths=lengths))
-        target = model.task.loss_target(batch["y"], outputs.dtype)
-        first, second = (loss_of(model.loss, outputs, one) for one in (target, target[order]))
-        return share * first + (1 - share) * second
+            mixed["lengths"] = torch.maximum(lengths, lengths[order])
+        mixed["x"] = x.lerp(x.index_select(0, order), 1 - weight)
+        outputs = network(mixed)
+        return weight * loss(outputs, batch) + (1 - weight) * loss(outputs, {**batch, "y": batch["y"][order]})

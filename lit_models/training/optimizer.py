@@ -1,78 +1,105 @@
-"""From an optimizer's settings and a network to the optimizer."""
+"""The optimizer and its learning-rate schedule, built from a model's options."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from math import sqrt
 from typing import Any, Literal
 
 import torch
+from lightning.pytorch import Trainer
 from torch import nn
 from torch.optim import SGD, Optimizer
 
 from lit_models.errors import ConfigError
+from lit_models.internals.torch_private import FSDP_PREFIX, expect_unscaled_gradients
+from lit_models.schedules.schedule import Schedule
+from lit_models.schedules.total_steps import total_steps
 
 ScaleRate = Literal["none", "linear", "sqrt"]
 
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+"""An optimizer's class with all arguments but the parameters, as ``--model.optimizer`` makes it."""
 
-def scale_rate(optimizer: Optimizer, how: ScaleRate, world_size: int) -> None:
-    """Multiply the rate with the number of devices, or its root.
+
+def trainer_optimizer(
+    trainer: Trainer, module: nn.Module, factory: OptimizerFactory, scale_lr: ScaleRate, axes: Mapping[str, int]
+) -> Optimizer:
+    """Builds the optimizer that fits a trainer's precision and number of devices; see ``build_optimizer``."""
+    fused = trainer.precision != "16-mixed"  # fused steps unscale 16-bit gradients themselves, too late for clipping
+    optimizer = build_optimizer(factory, module, fused, axes)
+    if fused:
+        expect_unscaled_gradients(optimizer)
+    scale_rate(optimizer, scale_lr, trainer.world_size)
+    return optimizer
+
+
+def lr_schedulers(
+    trainer: Trainer, schedule: Schedule, optimizer: Optimizer, direction: Literal["min", "max"]
+) -> list[dict[str, Any]]:
+    """Builds Lightning's ``lr_scheduler`` configurations for a trainer's number of steps and epochs."""
+    epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
+    return schedule.build(
+        optimizer, partial(total_steps, trainer), epochs, direction, trainer.check_val_every_n_epoch or 1
+    )
+
+
+def scale_rate(optimizer: Optimizer, rule: ScaleRate, world_size: int) -> None:
+    """Multiplies the learning rate by the number of devices, or by its square root.
 
     ``linear`` is the rule of Goyal et al. 2017 for SGD, ``sqrt`` the usual one for Adam (Krizhevsky 2014).
 
     Args:
-        optimizer: Before anything was made of its rate.
-        how: The rule.
+        optimizer: Optimizer that no scheduler has read the learning rate of yet.
+        rule: Scaling rule.
         world_size: Number of devices.
     """
-    factor = {"none": 1.0, "linear": float(world_size), "sqrt": sqrt(world_size)}[how]
+    factor = {"none": 1.0, "linear": float(world_size), "sqrt": sqrt(world_size)}[rule]
     if factor == 1.0:
         return
-    for settings in (optimizer.defaults, *optimizer.param_groups):
-        rate = settings["lr"]
-        settings["lr"] = rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
-
-
-WRAPPED = "_fsdp_wrapped_module."
-"""What fully sharded training puts into parameters' names."""
-
-OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-"""An optimizer's class with everything but the parameters: what ``--model.optimizer`` makes."""
+    for group in (optimizer.defaults, *optimizer.param_groups):
+        rate = group["lr"]
+        group["lr"] = rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
 
 
 def dims(module: nn.Module) -> dict[str, int]:
-    """How many axes each parameter has, by its name; fully sharded ones are flat pieces of themselves later on."""
-    return {name.replace(WRAPPED, ""): parameter.dim() for name, parameter in module.named_parameters()}
+    """Returns each parameter's number of axes by name; taken before sharding, which flattens parameters."""
+    return {name.replace(FSDP_PREFIX, ""): parameter.dim() for name, parameter in module.named_parameters()}
 
 
 def build_optimizer(
     factory: OptimizerFactory, module: nn.Module, fused: bool = True, axes: Mapping[str, int] | None = None
 ) -> Optimizer:
-    """An optimizer over the module's trainable parameters.
+    """Builds an optimizer over a module's trainable parameters.
 
-    Biases and the scales of norms (everything with fewer than two axes) get no weight decay, as in nanoGPT's
+    Biases and the scales of norms (parameters with fewer than two axes) get no weight decay, as in nanoGPT's
     ``configure_optimizers``: pulling them to zero regularizes nothing.
 
     Args:
         factory: Makes the optimizer from parameters or parameter groups.
-        module: Whose parameters to optimize.
-        fused: Take the one-kernel step where the optimizer has one and nobody chose an implementation; on CPU
+        module: Module whose parameters are optimized.
+        fused: Choose the fused implementation if the optimizer has one and no implementation was chosen; on a CPU
             Adam's is three to four times as fast as the default, with the same arithmetic up to rounding.
-        axes: What ``dims`` said of the module ahead of any sharding.
+        axes: Numbers of axes from ``dims`` before any sharding.
 
     Raises:
-        ConfigError: For a fused SGD over weights of 16 bits on a CPU, most of which torch 2.13 leaves as they are.
+        ConfigError: For a fused SGD over weights of 16 bits on a CPU, most of which torch 2.13 does not update.
     """
     axes = axes or dims(module)
-    named = [(name.replace(WRAPPED, ""), one) for name, one in module.named_parameters() if one.requires_grad]
+    named = [
+        (name.replace(FSDP_PREFIX, ""), parameter)
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
+    ]
     parameters = [parameter for _, parameter in named]
     optimizer = factory(parameters)
     groups: list[Any] = parameters
     if "weight_decay" in optimizer.defaults:
         decayed = [parameter for name, parameter in named if axes[name] >= 2]
-        spared = [parameter for name, parameter in named if axes[name] < 2]
-        groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+        exempt = [parameter for name, parameter in named if axes[name] < 2]
+        groups = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
         groups = [group for group in groups if group["params"]]
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]
-    stuck = isinstance(optimizer, SGD) and any(one.itemsize < 4 and one.is_cpu for one in parameters)
+    stuck = isinstance(optimizer, SGD) and any(parameter.itemsize < 4 and parameter.is_cpu for parameter in parameters)
     if stuck and chosen[0]:
         raise ConfigError("torch's fused SGD does not move weights of 16 bits on a CPU; leave fused out")
     if fused and not stuck and chosen == [None, None]:

@@ -1,4 +1,4 @@
-"""Values that a checkpoint can hold without code being needed to load them."""
+"""Hyperparameters that a checkpoint holds without any code being needed to load them."""
 
 import warnings
 from typing import Any
@@ -8,9 +8,9 @@ from lightning.pytorch import LightningModule
 
 
 def save_plain_hyperparameters(module: LightningModule) -> None:
-    """Keep of the constructor's arguments what loads with ``weights_only``.
+    """Saves those constructor arguments as hyperparameters that load with ``weights_only``.
 
-    From Python, a loss or an optimizer is an object, and is left out.
+    A loss or an optimizer that was built in Python is an object, and is left out.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
@@ -20,7 +20,7 @@ def save_plain_hyperparameters(module: LightningModule) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Python's own numbers in place of NumPy's, which do not load with ``weights_only``."""
+    """Converts NumPy's numbers, which do not load with ``weights_only``, to Python's."""
     if isinstance(value, numpy.generic):
         return value.item()
     if isinstance(value, list | tuple):
@@ -29,7 +29,7 @@ def plain(value: Any) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is made of text, numbers, truth values, None, and lists, tuples and dictionaries of them."""
+    """Returns True for strings, numbers, booleans, None, and lists, tuples and dictionaries of them."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
     if isinstance(value, list | tuple):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
-from lit_models.distributed import shared_memory_gather
+from lit_models.cpu import shared_memory_gather
 from lit_models.distributed.sync_batch_norm import GlobalBatchNorm
 
 CASES = {

@@ -16,7 +16,8 @@ from experiments.__main__ import main
 from experiments.run import precision
 from experiments.run.precision import fast_precision
 from experiments.run.record import run_directory
-from lit_models.networks import cpu_features, rnn
+from lit_models.cpu import cpu_features
+from lit_models.networks import rnn
 
 WORDS = "--data Diabetes --model LitMLP --model.dropout 0 --trainer.max_epochs 3 --seed_everything 1"
 

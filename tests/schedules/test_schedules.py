@@ -169,8 +169,8 @@ def test_a_metric_that_nobody_logs_is_refused_and_the_known_ones_are_named() -> 
         ),
         (lambda: Schedule(CosineAnnealingLR, warmup=20), {"max_epochs": 2}, "no steps left to go: 0 after 20"),
         (lambda: Schedule(OneCycleLR, warmup=3), {}, "leave schedule.warmup out"),
-        (lambda: Schedule(CosineAnnealingLR, warmup=-1), {}, "schedule.warmup is a number of steps or a share"),
-        (lambda: Schedule(CosineAnnealingLR, warmup=1.5), {}, "schedule.warmup is a number of steps or a share"),
+        (lambda: Schedule(CosineAnnealingLR, warmup=-1), {}, "schedule.warmup is a number of steps or a fraction"),
+        (lambda: Schedule(CosineAnnealingLR, warmup=1.5), {}, "schedule.warmup is a number of steps or a fraction"),
         (lambda: Schedule(CosineAnnealingLR, frequency=0), {}, "schedule.frequency must be at least 1"),
         (lambda: Schedule(CosineAnnealingLR, frequency=2), {"max_epochs": 2}, "leave schedule.frequency 2 out"),
         (

@@ -19,8 +19,8 @@ from torch import nn
 from experiments.__main__ import main
 from lit_models import LitMLP
 from lit_models.errors import ConfigError
-from lit_models.training import multi_step
-from lit_models.training.multi_step import Pace
+from lit_models.training import multi_step, multi_step_size
+from lit_models.training.multi_step_size import MultiStepSize
 
 WORDS = (
     "fit --data Digits --data.batch_size 8 --model LitMLP --model.schedule.scheduler OneCycleLR --trainer.max_epochs 2"
@@ -72,7 +72,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return steps
 
     monkeypatch.setattr(multi_step, "take_ahead", counting)
-    monkeypatch.setattr(multi_step, "SHORT", math.inf)
+    monkeypatch.setattr(multi_step_size, "SHORT", math.inf)
     return counts
 
 
@@ -151,7 +151,7 @@ def test_a_block_lasts_about_a_fifth_of_a_second(
 ) -> None:
     now = 1.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
-    pace, steps = Pace(None), 1
+    pace, steps = MultiStepSize(None), 1
     pace.restart()
     for block in range(30):
         steps = pace.next(steps)
@@ -167,7 +167,7 @@ def test_blocks_that_something_ends_do_not_grow(monkeypatch: pytest.MonkeyPatch)
     """Doubled after each of them, the number left what a float can hold after a thousand."""
     now = 1.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
-    pace, steps = Pace(None), 1
+    pace, steps = MultiStepSize(None), 1
     for _ in range(3000):
         steps = pace.next(min(steps, 5))
         now += 0.001

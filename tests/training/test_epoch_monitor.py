@@ -1,14 +1,18 @@
 """Gradient norm and memory: logged once an epoch, and training is the same to the last bit without them."""
 
 import copy
+from typing import Any
 
 import numpy
 import pytest
 import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping
 from tiny_data import model_for, quiet_trainer, small_data
 
 from datamodules import InMemoryData
 from lit_models import LitMLP, LitModel
+from lit_models.training.epoch_monitor import EpochMonitor
 
 ROWS = 60
 
@@ -47,7 +51,7 @@ def test_the_norm_is_that_of_the_last_steps_gradients_ahead_of_clipping(batches:
 
 def test_training_is_the_same_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with_them = copy.deepcopy(trained(3, 10, max_epochs=3).state_dict())
-    monkeypatch.delattr(LitModel, "on_before_optimizer_step")
+    monkeypatch.delattr(EpochMonitor, "on_before_optimizer_step")
     without = trained(3, 10, max_epochs=3).state_dict()
     assert all(torch.equal(with_them[name], without[name]) for name in without)
 
@@ -58,3 +62,47 @@ def test_an_epoch_that_steps_end_early_has_no_norm() -> None:
     trainer.fit(model_for(rows), rows)
     assert "train/gradient_norm" not in trainer.callback_metrics
     assert float(trainer.callback_metrics["train/memory_mib"]) > 100
+
+
+def test_one_trainer_fits_twice_and_tests_with_one_monitor(caplog: pytest.LogCaptureFixture) -> None:
+    rows = data(10)
+    model, trainer = model_for(rows), quiet_trainer(max_epochs=1)
+    trainer.validate(model, rows, verbose=False)
+    assert not any(isinstance(callback, EpochMonitor) for callback in trainer.callbacks)
+    trainer.fit(model, rows)
+    first = dict(trainer.callback_metrics)
+    trainer.fit_loop.max_epochs = 2
+    trainer.fit(model, rows)
+    trainer.test(model, rows, verbose=False)
+    assert [callback for callback in trainer.callbacks if isinstance(callback, EpochMonitor)] == [model.epoch_monitor]
+    assert "train/loss" in first
+    assert "override existing callbacks" not in caplog.text
+
+
+def test_a_model_with_callbacks_of_its_own_is_still_monitored() -> None:
+    class Own(LitMLP):
+        def configure_callbacks(self) -> list[Callback]:
+            return [*super().configure_callbacks(), EarlyStopping("val/loss")]
+
+    rows = data(10)
+    trainer = quiet_trainer(max_epochs=1)
+    trainer.fit(model_for(rows, Own, hidden=(8,)), rows)
+    assert {"train/loss", "train/lr", "train/rows_per_second"} <= trainer.callback_metrics.keys()
+
+
+def test_an_interrupted_epoch_continues_its_sums() -> None:
+    """``epoch_so_far`` is the key under which earlier checkpoints have them."""
+    rows = data(10)
+    trainer = quiet_trainer(max_epochs=1)
+    model = model_for(rows, LitMLP, hidden=(8,))
+    trainer.fit(model, rows)
+    model.epoch_monitor.add(torch.tensor(3.0), 4)
+    saved: dict[str, Any] = {}
+    model.epoch_monitor.on_save_checkpoint(trainer, model, saved)
+    monitor = EpochMonitor()
+    monitor.on_load_checkpoint(trainer, model, saved)
+    again: dict[str, Any] = {}
+    monitor.on_save_checkpoint(trainer, model, again)
+    for name in ("loss_sum", "rows"):
+        assert torch.equal(saved["epoch_so_far"][name], again["epoch_so_far"][name])
+    assert saved["epoch_so_far"]["rows"].item() == 42 + 4

@@ -51,7 +51,7 @@ class Losses(pl.Callback):
         self.ends: list[int] = []
 
     def on_train_batch_end(self, trainer: Any, model: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.seen += [(float(one.loss), one.rows.tolist()) for one in model.ahead]
+        self.seen += [(float(one.loss), one.rows.tolist()) for one in model.multi_step.ahead]
         self.seen.append((float(outputs["loss"]), batch["row"].tolist()))
         self.ends.append(trainer.global_step)
         assert len(self.seen) == trainer.global_step

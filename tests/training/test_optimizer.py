@@ -1,15 +1,18 @@
 """Any torch optimizer trains with what was typed, spares biases and norms, and is fused where it can be."""
 
+import copy
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from jsonargparse import ArgumentParser
 from tiny_data import model_for, quiet_trainer, small_data
 from torch import nn, optim
 
 from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTransformer
-from lit_models.training.optimizer import build_optimizer
+from lit_models.training.factory import copyable
+from lit_models.training.optimizer import OptimizerFactory, build_optimizer
 
 ARCHITECTURES = [LitLinear, LitMLP, LitCNN, LitRNN, LitTransformer]
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
@@ -89,3 +92,20 @@ def test_lbfgs_solves_a_linear_problem() -> None:
     trainer = quiet_trainer(max_epochs=3)
     trainer.fit(model_for(data, optimizer=partial(optim.LBFGS, lr=1.0)), data)
     assert trainer.callback_metrics["val/r2"] > 0.99999
+
+
+def test_a_factory_of_the_command_line_is_copied_without_its_parser() -> None:
+    parser = ArgumentParser()
+    parser.add_argument("--optimizer", type=OptimizerFactory)
+    words = ["--optimizer=torch.optim.SGD", "--optimizer.momentum=0.5", "--optimizer.lr=0.25"]
+    factory = parser.instantiate(parser.parse_args(words)).optimizer
+    copied = copy.deepcopy(copyable(factory))
+    assert copied.func is optim.SGD
+    defaults = [make([nn.Parameter(torch.zeros(1))]).defaults for make in (factory, copied)]
+    assert defaults[0] == defaults[1]
+    assert defaults[0]["momentum"] == 0.5
+
+
+@pytest.mark.parametrize("factory", [optim.AdamW, partial(optim.SGD, lr=0.1), lambda parameters: None])
+def test_any_other_factory_stays(factory: Any) -> None:
+    assert copyable(factory) is factory

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules import DataModule
 from lit_models import ConfigError
-from lit_models.distributed.shared_memory_gather import gathered
+from lit_models.distributed.gather import gathered
 
 
 class Agreement(Callback):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lit_models import LitTransformer
-from lit_models.networks.dropout import WORTH, Dropout
+from lit_models.cpu.dropout import MIN_ELEMENTS, Dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -29,7 +29,7 @@ def test_the_share_and_the_mean(p: float, dtype: torch.dtype) -> None:
 
 
 def test_a_seed_repeats_it_and_gradients_go_through_what_is_kept() -> None:
-    x = torch.randn(7, WORTH // 7 + 1, requires_grad=True)
+    x = torch.randn(7, MIN_ELEMENTS // 7 + 1, requires_grad=True)
     results = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -42,7 +42,7 @@ def test_a_seed_repeats_it_and_gradients_go_through_what_is_kept() -> None:
 
 @pytest.mark.parametrize("p", [0.0, 1.0])
 def test_nothing_and_everything(p: float) -> None:
-    x = torch.randn(4, WORTH)
+    x = torch.randn(4, MIN_ELEMENTS)
     assert torch.equal(Dropout(p)(x), nn.Dropout(p)(x))
 
 
@@ -54,7 +54,7 @@ def test_almost_everything(p: float) -> None:
 
 
 def test_few_elements_are_dropped_as_torch_does() -> None:
-    x, results = torch.randn(WORTH - 1), []
+    x, results = torch.randn(MIN_ELEMENTS - 1), []
     for layer in (Dropout(0.3), nn.Dropout(0.3)):
         torch.manual_seed(0)
         results.append(layer(x))
@@ -62,7 +62,7 @@ def test_few_elements_are_dropped_as_torch_does() -> None:
 
 
 def test_evaluating_and_exported_it_is_the_identity() -> None:
-    x, layer = torch.randn(4, WORTH), Dropout(0.5).eval()
+    x, layer = torch.randn(4, MIN_ELEMENTS), Dropout(0.5).eval()
     assert layer(x) is x
     drawn = torch.export.export(layer.train(), (x,)).graph_module.code
     assert "dropout" in drawn

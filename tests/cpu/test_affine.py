@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lit_models.networks import affine, cpu_features
-from lit_models.networks.affine import Affine
+from lit_models.cpu import affine, cpu_features
+from lit_models.cpu.affine import Affine
+from lit_models.internals import torch_private
 
 ONEDNN = torch.backends.mkldnn.is_available()
 
@@ -24,11 +25,13 @@ def results(layer: nn.Module, x: Tensor) -> list[Tensor]:
 
 def go_to_onednn(monkeypatch: pytest.MonkeyPatch, bits: int) -> list[int]:
     """As on such a processor, whatever is multiplied; gives a list that grows with each product."""
-    asked: list[int] = []
-    monkeypatch.setattr(affine, "WORTH", 0)
+    calls: list[int] = []
+    monkeypatch.setattr(affine, "MIN_PRODUCTS", 0)
     monkeypatch.setattr(affine, "amd_avx512_bits", lambda: bits)
-    monkeypatch.setattr(affine, "_product", lambda *all_, real=affine._product: asked.append(1) or real(*all_))
-    return asked
+    monkeypatch.setattr(
+        torch_private, "linear", lambda *all_, real=torch_private.linear: calls.append(1) or real(*all_)
+    )
+    return calls
 
 
 def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[Affine, nn.Linear]:
@@ -43,11 +46,11 @@ def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[Affine, nn.Linea
 def test_outputs_and_gradients_are_those_of_linear(
     bits: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = go_to_onednn(monkeypatch, bits)
+    calls = go_to_onednn(monkeypatch, bits)
     layer, usual = pair(7, 11)
     x = torch.randn(*shape)
     torch.testing.assert_close(results(layer, x), results(usual, x), rtol=1e-5, atol=1e-5)
-    assert len(asked) == (3 if bits == 512 else 2)
+    assert len(calls) == (3 if bits == 512 else 2)
     layer, usual = pair(7, 11, bias=False)
     turned = torch.randn(7, 6, 5).transpose(0, 2)  # not contiguous
     torch.testing.assert_close(results(layer, turned), results(usual, turned), rtol=1e-5, atol=1e-4)
@@ -55,14 +58,14 @@ def test_outputs_and_gradients_are_those_of_linear(
 
 @pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
 def test_nothing_is_computed_for_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = go_to_onednn(monkeypatch, 512)
+    calls = go_to_onednn(monkeypatch, 512)
     layer, x = Affine(7, 11).requires_grad_(False), torch.randn(5, 7, requires_grad=True)
     layer(x).sum().backward()
     torch.testing.assert_close(x.grad, layer.weight.sum(dim=0).expand(5, 7))
-    assert len(asked) == 2
+    assert len(calls) == 2
     layer.requires_grad_(True)
     layer(x.detach()).sum().backward()
-    assert len(asked) == 4
+    assert len(calls) == 4
     with torch.no_grad():
         torch.testing.assert_close(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
 
@@ -72,7 +75,7 @@ def test_nothing_is_computed_for_what_is_frozen(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("power", [1, 2])
 def test_second_derivatives_are_those_of_linear(bits: int, power: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a gradient penalty takes them."""
-    asked = go_to_onednn(monkeypatch, bits)
+    calls = go_to_onednn(monkeypatch, bits)
     layer, usual = pair(7, 11)
     x = torch.randn(5, 7, requires_grad=True)
     for one in (layer, usual):
@@ -81,7 +84,7 @@ def test_second_derivatives_are_those_of_linear(bits: int, power: int, monkeypat
         (gradient.square().sum() + one(x).sum()).backward()
     torch.testing.assert_close(layer.weight.grad, usual.weight.grad)
     torch.testing.assert_close(layer.bias.grad, usual.bias.grad)
-    assert asked
+    assert calls
 
 
 @pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
@@ -109,11 +112,11 @@ def test_what_it_gives_may_be_written_into(shape: tuple[int, ...], monkeypatch: 
 
 @pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
 def test_functional_transforms_go_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = go_to_onednn(monkeypatch, 256)
+    calls = go_to_onednn(monkeypatch, 256)
     layer, _ = pair(7, 11)
     slope = torch.func.vmap(torch.func.grad(lambda row: layer(row).sum()))(torch.randn(5, 7))
     torch.testing.assert_close(slope, layer.weight.sum(dim=0).expand(5, 7))
-    assert not asked
+    assert not calls
 
 
 @pytest.mark.skipif(not ONEDNN, reason="this torch has no oneDNN")
@@ -142,7 +145,7 @@ def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytes
     for rows in (0, 32):
         x = torch.randn(rows, 64)
         assert all(torch.equal(a, b) for a, b in zip(results(layer, x), results(usual, x), strict=True))
-    monkeypatch.setattr(affine, "WORTH", 0)
+    monkeypatch.setattr(affine, "MIN_PRODUCTS", 0)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x), usual(x))
     exact, reference = copy.deepcopy(layer).double(), copy.deepcopy(usual).double()
@@ -150,16 +153,16 @@ def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytes
 
 
 def test_a_torch_without_the_operator_goes_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = go_to_onednn(monkeypatch, 512)
-    monkeypatch.setattr(affine, "HAS_OPERATOR", False)
+    calls = go_to_onednn(monkeypatch, 512)
+    monkeypatch.setattr(torch_private, "HAS_LINEAR", False)
     layer, usual = pair(7, 11)
     x = torch.randn(5, 7)
     assert torch.equal(layer(x), usual(x))
-    assert not asked
+    assert not calls
 
 
 def test_an_exported_graph_has_the_usual_operator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(affine, "WORTH", 0)
+    monkeypatch.setattr(affine, "MIN_PRODUCTS", 0)
     monkeypatch.setattr(affine, "amd_avx512_bits", lambda: 512)
     layer, usual = pair(7, 11)
     program = torch.export.export(layer, (torch.randn(4, 7),))

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, distributed, multiprocessing
 
-from lit_models.distributed import shared_memory_gather as shared_memory
-from lit_models.distributed.shared_memory_gather import Exchange, exchange
+from lit_models.cpu import shared_memory_gather as shared_memory
+from lit_models.cpu.shared_memory_gather import Exchange, exchange
 
 PROCESSES, MESSAGES = 3, 120
 HERE = shared_memory.usable()
