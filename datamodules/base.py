@@ -16,7 +16,8 @@ from datamodules.loading.device_placement import Place, placed
 from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.global_batch import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.loading.tensor_loader import TensorLoader
-from datamodules.preprocessing.inputs import ArrayInputs, Inputs
+from datamodules.preprocessing.array_inputs import ArrayInputs
+from datamodules.preprocessing.inputs import Inputs
 from datamodules.preprocessing.normalization import Method, Normalizer, Statistics, Unchanged, fit, learn, restore
 from datamodules.raw_data import Rows, digest, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, SplitSettings, Splittable, split_data
@@ -247,8 +248,8 @@ class DataModule(LightningDataModule):
         return {
             "fingerprints": self.fingerprints(),
             "split": self.split._asdict(),
-            "statistics": self.statistics._asdict(),
-            "target_statistics": self.target_statistics and self.target_statistics._asdict(),
+            "statistics": dict(self.statistics.state_dict()),
+            "target_statistics": self.target_statistics and dict(self.target_statistics.state_dict()),
             **self.for_prediction(),
         }
 

@@ -196,7 +196,7 @@ class LitModel(LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         statistics = getattr(data, "target_statistics", None)
         if statistics is not None:
-            self.task.set_target_statistics(*statistics)
+            self.task.set_target_statistics(statistics.center, statistics.scale)
         if self.class_weights is not None and data is not None and stage == "fit":
             self.class_weights.learn(data.class_counts())
         self._axes = dims(self)

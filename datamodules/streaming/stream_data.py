@@ -125,7 +125,7 @@ class StreamData(DataModule):
         """Rows as they are on disk -> what a model is given."""
         assert self.statistics is not None
         batch = self.encode(rows)
-        return {**batch, "x": self.statistics.apply(batch["x"])}
+        return {**batch, "x": self.statistics(batch["x"])}
 
     def part(self, name: str) -> Batch:
         """All rows of train, val or test in memory, for looking at small data."""
@@ -146,8 +146,8 @@ class StreamData(DataModule):
             return {}
         return {
             "fingerprints": self.fingerprints(),
-            "statistics": self.statistics._asdict(),
-            "target_statistics": self.target_statistics and self.target_statistics._asdict(),
+            "statistics": dict(self.statistics.state_dict()),
+            "target_statistics": self.target_statistics and dict(self.target_statistics.state_dict()),
             **self.for_prediction(),
         }
 
@@ -193,7 +193,7 @@ class StreamData(DataModule):
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Some rows ahead of their normalization, by their numbers."""
-        return {"x": Unchanged().apply(self.dealt.at(index)["x"])}
+        return {"x": Unchanged()(self.dealt.at(index)["x"])}
 
     def frame(self, rows: Batch) -> polars.DataFrame:
         """Columns of rows as they are on disk."""

@@ -1,31 +1,31 @@
-"""Stems: from what a modality's rows look like to what an architecture eats.
+"""Stems: from the rows of a modality to the input of an architecture.
 
-Three functions, one for each thing that architectures eat: a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), a
-``sequence`` (N, T, D). Each takes the data's facts and returns the module together with the shape of one row behind it.
-A new modality is a new case in each. A table with categorical columns comes as a pair, see ``columns.py``; series and
-texts may be padded, see ``sequences.py``.
+Architectures take a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), or a ``sequence`` (N, T, D). Each modality
+has a class that returns the module for each of them, together with the shape of a row behind it. A table with
+categorical columns comes as a pair, see ``table.py``; series and texts may be padded, see ``sequence.py``.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lit_models.errors import ConfigError
 from lit_models.stems.sequence import FlatSeries, MeanOfTokens, Transpose, token_embedding
 from lit_models.stems.table import ColumnTokens, ColumnVector
 
-Modality = Literal["table", "series", "image", "text"]
-"""table: rows of shape (F,), beside which there may be categories; series: (C, T); image: (C, H, W); text: (T,) ids."""
+Modality = str
+"""A key of ``STEMS``: table, rows of shape (F,), beside which there may be categories; series (C, T); image (C, H, W);
+text (T,) ids."""
 
 COLUMN_WIDTH = 32
 """Size of a table column's token where an architecture has none of its own."""
 
 WORD_WIDTH = 64
 """Size of a text token's embedding where an architecture has none of its own."""
-
-DIMS: dict[str, int] = {"table": 1, "series": 2, "image": 3, "text": 1}
 
 
 class Stem(NamedTuple):
@@ -72,36 +72,142 @@ class ImageRows(nn.Module):
         return x.transpose(1, 2).flatten(2)
 
 
+class Row(NamedTuple):
+    """Facts about a row.
+
+    Args:
+        shape: ``input_shape`` of the data.
+        cardinalities: Of a table's categorical columns.
+        vocab_size: Number of a text's token ids.
+        token_width: Features of a column's or text's token; None for the modality's usual number.
+    """
+
+    shape: tuple[int, ...]
+    cardinalities: tuple[int, ...] = ()
+    vocab_size: int = 0
+    token_width: int | None = None
+
+
+class ModalityStems(ABC):
+    """Stems of a modality: a vector, a grid and a sequence for the architectures.
+
+    Args:
+        dims: Sizes in the shape of a row.
+        has_categories: True if a row may have category indices.
+        has_tokens: True if a row is token ids.
+    """
+
+    dims: int
+    has_categories = has_tokens = False
+
+    @abstractmethod
+    def vector(self, row: Row) -> Stem:
+        """Returns a module to (N, F)."""
+
+    @abstractmethod
+    def sequence(self, row: Row) -> Stem:
+        """Returns a module to (N, T, D)."""
+
+    def grid(self, row: Row) -> Stem:
+        """Returns a module to (N, C, L) or (N, C, H, W): the tokens of the sequence unless a row is a grid itself."""
+        tokens, (length, channels) = self.sequence(row)
+        return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
+
+
+class TableStems(ModalityStems):
+    """Stems of tables: numbers beside embedded categories; a token a column."""
+
+    dims, has_categories = 1, True
+
+    @override
+    def vector(self, row: Row) -> Stem:
+        if not row.cardinalities:
+            return Stem(nn.Identity(), row.shape)
+        columns = ColumnVector(row.shape[0], row.cardinalities)
+        return Stem(columns, (columns.features,))
+
+    @override
+    def sequence(self, row: Row) -> Stem:
+        width = row.token_width or COLUMN_WIDTH
+        columns = ColumnTokens(row.shape[0], row.cardinalities, width)
+        return Stem(columns, (sum(row.shape) + len(row.cardinalities), width))
+
+
+class SeriesStems(ModalityStems):
+    """Stems of series (C, T): all steps side by side; a step a token."""
+
+    dims = 2
+
+    @override
+    def vector(self, row: Row) -> Stem:
+        return Stem(FlatSeries(row.shape[1]), (prod(row.shape),))
+
+    @override
+    def grid(self, row: Row) -> Stem:
+        return Stem(nn.Identity(), row.shape)
+
+    @override
+    def sequence(self, row: Row) -> Stem:
+        return Stem(Transpose(), row.shape[::-1])
+
+
+class ImageStems(ModalityStems):
+    """Stems of images (C, H, W): all pixels side by side; a row of pixels a token."""
+
+    dims = 3
+
+    @override
+    def vector(self, row: Row) -> Stem:
+        return Stem(nn.Flatten(), (prod(row.shape),))
+
+    @override
+    def grid(self, row: Row) -> Stem:
+        return Stem(nn.Identity(), row.shape)
+
+    @override
+    def sequence(self, row: Row) -> Stem:
+        channels, height, width = row.shape
+        return Stem(ImageRows(), (height, channels * width))
+
+
+class TextStems(ModalityStems):
+    """Stems of texts (T,): the mean of the tokens; a token a token."""
+
+    dims, has_tokens = 1, True
+
+    @override
+    def vector(self, row: Row) -> Stem:
+        return Stem(MeanOfTokens(row.vocab_size, WORD_WIDTH), (WORD_WIDTH,))
+
+    @override
+    def sequence(self, row: Row) -> Stem:
+        width = row.token_width or WORD_WIDTH
+        return Stem(token_embedding(row.vocab_size, width), (row.shape[0], width))
+
+
+STEMS: dict[str, ModalityStems] = {
+    "table": TableStems(),
+    "series": SeriesStems(),
+    "image": ImageStems(),
+    "text": TextStems(),
+}
+"""Stems by modality; a new one is a line here, and one in ``datamodules.preprocessing.restore_inputs``."""
+
+
 def to_vector(
     modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
 ) -> Stem:
-    """Every modality flattened to (N, F), the categories of a table embedded; a text as the mean of its tokens."""
-    _check(modality, input_shape, cardinalities, vocab_size)
-    if cardinalities:
-        columns = ColumnVector(input_shape[0], cardinalities)
-        return Stem(columns, (columns.features,))
-    match modality:
-        case "table":
-            return Stem(nn.Identity(), tuple(input_shape))
-        case "image":
-            return Stem(nn.Flatten(), (prod(input_shape),))
-        case "series":
-            return Stem(FlatSeries(input_shape[1]), (prod(input_shape),))
-        case "text":
-            return Stem(MeanOfTokens(vocab_size, WORD_WIDTH), (WORD_WIDTH,))
+    """Returns a module to a vector (N, F)."""
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    return stems.vector(row)
 
 
 def to_grid(
     modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
 ) -> Stem:
-    """Series and images as they are; a table or a text as a series of its tokens."""
-    _check(modality, input_shape, cardinalities, vocab_size)
-    match modality:
-        case "table" | "text":
-            tokens, (length, channels) = to_sequence(modality, input_shape, cardinalities, vocab_size)
-            return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
-        case "series" | "image":
-            return Stem(nn.Identity(), tuple(input_shape))
+    """Returns a module to a grid (N, C, L) or (N, C, H, W): of a table or a text the series of its tokens."""
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    return stems.grid(row)
 
 
 def to_sequence(
@@ -111,43 +217,34 @@ def to_sequence(
     vocab_size: int = 0,
     token_width: int | None = None,
 ) -> Stem:
-    """A series by its steps, an image by its rows, a table by its columns, a text by its tokens.
+    """Returns a module to a sequence (N, T, D): of steps, rows of pixels, columns or tokens.
 
     A column and a token of text have ``token_width`` features, or their modality's usual number.
     """
-    _check(modality, input_shape, cardinalities, vocab_size)
-    match modality:
-        case "table":
-            width = token_width or COLUMN_WIDTH
-            length = sum(input_shape) + len(cardinalities)
-            return Stem(ColumnTokens(input_shape[0], cardinalities, width), (length, width))
-        case "series":
-            channels, length = input_shape
-            return Stem(Transpose(), (length, channels))
-        case "image":
-            channels, height, width = input_shape
-            return Stem(ImageRows(), (height, channels * width))
-        case "text":
-            width = token_width or WORD_WIDTH
-            return Stem(token_embedding(vocab_size, width), (input_shape[0], width))
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    return stems.sequence(row._replace(token_width=token_width))
 
 
-def _check(modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int], vocab_size: int) -> None:
-    if modality not in DIMS:
-        raise ConfigError(f"modality {modality!r} is unknown; it is one of {', '.join(DIMS)}")
-    if cardinalities and (modality != "table" or min(cardinalities) < 1):
+def _checked(
+    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int], vocab_size: int
+) -> tuple[ModalityStems, Row]:
+    if modality not in STEMS:
+        raise ConfigError(f"modality {modality!r} is unknown; it is one of {', '.join(STEMS)}")
+    stems = STEMS[modality]
+    if cardinalities and (not stems.has_categories or min(cardinalities) < 1):
         raise ConfigError(
             f"cardinalities are those of a table's categorical columns, each at least 1, and they are "
             f"{tuple(cardinalities)} with modality {modality}"
         )
-    if vocab_size < 2 if modality == "text" else vocab_size:
+    if vocab_size < 2 if stems.has_tokens else vocab_size:
         raise ConfigError(
             f"vocab_size is the number of a text's token ids, at least 2 with padding and unknown, and 0 for other "
             f"modalities; it is {vocab_size} with modality {modality}"
         )
     smallest = 0 if cardinalities else 1
-    if len(input_shape) != DIMS[modality] or any(size < smallest for size in input_shape):
+    if len(input_shape) != stems.dims or any(size < smallest for size in input_shape):
         raise ConfigError(
-            f"a row of modality {modality} has {DIMS[modality]} sizes of at least {smallest}, "
+            f"a row of modality {modality} has {stems.dims} sizes of at least {smallest}, "
             f"and input_shape is {tuple(input_shape)}"
         )
+    return stems, Row(tuple(input_shape), tuple(cardinalities), vocab_size)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy
 import polars
 from digit_images import digits, write_npz
-from opinions import opinions
-from people import people
-from waves import waves
+from opinion_texts import opinions
+from people_table import people
+from wave_series import waves
 
 from experiments.__main__ import main
 

@@ -11,10 +11,10 @@ import polars
 import pytest
 from conftest import Fit
 from digit_images import CLASSES, digits, write_folder, write_index, write_npz
-from opinions import opinions
-from people import people
+from opinion_texts import opinions
+from people_table import people
 from PIL import Image
-from waves import waves
+from wave_series import waves
 
 from experiments.__main__ import main
 

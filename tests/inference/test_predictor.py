@@ -12,10 +12,10 @@ from conftest import Fit
 from digit_images import digits, write_npz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opinions import opinions
-from people import people
+from opinion_texts import opinions
+from people_table import people
 from tiny_data import QUICK
-from waves import waves
+from wave_series import waves
 
 from datamodules import DataError
 from experiments.inference.predict_file import predict_file

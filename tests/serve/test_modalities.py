@@ -9,11 +9,11 @@ import numpy
 import pytest
 import torch
 from digit_images import digits, write_npz
-from malformed import malformed
-from opinions import opinions
+from malformed_requests import malformed
+from opinion_texts import opinions
 from PIL import Image
 from server_process import same, serving, trained
-from waves import waves
+from wave_series import waves
 
 from experiments.__main__ import main
 from experiments.inference import load

@@ -9,13 +9,13 @@ from typing import Any
 import numpy
 import pytest
 from digit_images import digits, write_npz
-from opinions import opinions
-from people import people
+from opinion_texts import opinions
+from people_table import people
 from PIL import Image
-from serving import serving
-from test_serve import GOOD, trained
+from server_process import serving, trained
+from test_serve import GOOD
 from test_tensorboard import SCREENSHOTS, browser  # noqa: F401  # a fixture
-from waves import waves
+from wave_series import waves
 
 from experiments.inference import load
 

@@ -1,7 +1,6 @@
 """``evenhand serve`` through its own process: answers, refusals, many clients, and its end."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from typing import Any
 import numpy
 import polars
 import pytest
-from malformed import malformed
-from people import people
+from malformed_requests import malformed
+from people_table import people
 from server_process import Server, free_port, same, serving, trained
 
 from experiments.inference import load
@@ -200,7 +199,7 @@ def test_sixteen_clients_share_network_calls(server: Server, run: Path) -> None:
     assert clients(server, run, 4) > 100
     batches = [line for line in server.get("/metrics").splitlines() if line.startswith("evenhand_batch_rows_bucket")]
     counts = {line.partition('"')[2].partition('"')[0]: float(line.split()[-1]) for line in batches}
-    assert counts["+Inf"] > counts["8"], "no network call had more rows than a request"
+    assert counts["+Inf"] > counts["8.0"], "no network call had more rows than a request"
 
 
 @pytest.mark.slow
@@ -221,14 +220,6 @@ def test_what_was_asked_before_the_end_is_answered(run: Path, tmp_path: Path, nu
         for thread in asking:
             thread.join()
         assert answers == [200] * 6
-
-
-def test_a_process_that_dies_ends_the_server(run: Path, tmp_path: Path) -> None:
-    told = "error: a process of the server died, perhaps for lack of memory; start it again\n"
-    with serving(run, tmp_path, told=told) as server:
-        (other,) = (pid for pid in server.pids() if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text())
-        os.kill(other, signal.SIGKILL)
-        assert server.process.wait(60) == 2
 
 
 def refused(*words: str) -> str:
