@@ -1,6 +1,7 @@
 """The house: imports run one way, no circles, no long files, and no two files of one name."""
 
 import ast
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -82,3 +83,16 @@ def test_no_two_files_share_a_name() -> None:
     networks = {path.name for path in (REPOSITORY / "lit_models" / "networks").glob("*.py")}
     assert {name for name in twice if not (counts[name] == 2 and name in architectures & networks)} == set()
     assert [path for path in FILES.values() if path.name.startswith("test_")] == []
+
+
+def test_experiments_name_no_class_of_a_modality() -> None:
+    """Inputs answer for themselves, so that a new modality changes nothing in ``experiments``."""
+    named = re.compile(r"\b(Table|Image|Series|Text|Array)Inputs\b|\bmodality (==|!=|in \()")
+    lines = {
+        f"{module}:{number}": line
+        for module, path in FILES.items()
+        if module.startswith("experiments")
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if named.search(line)
+    }
+    assert lines == {}
