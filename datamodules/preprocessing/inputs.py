@@ -17,7 +17,7 @@ from datamodules.preprocessing.modules import Preprocessor
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
 
 ROW = "row"
-"""The column of row numbers, counted from 0."""
+"""Column of row numbers, counted from 0."""
 
 JSON = "application/json"
 
@@ -82,7 +82,7 @@ class Inputs(ABC):
     @classmethod
     @abstractmethod
     def restored(cls, state: Mapping[str, Any]) -> Self:
-        """Builds the inputs from the state of a data module, whose ``inputs`` are ``state_dict()``."""
+        """Builds the inputs from the state of a data module, or of an artefact, see ``restore_inputs``."""
 
     @abstractmethod
     def chunks(self, source: Any) -> Iterator[Chunk]:
@@ -120,25 +120,12 @@ class Inputs(ABC):
         return {f"statistics.{name}": value for name, value in self.normalizer.state_dict().items()}
 
     def exported_state(self) -> dict[str, Any]:
-        """Returns the JSON values that an artefact stores for ``imported``."""
+        """Returns the JSON values that an artefact stores for ``restored``."""
         return {"inputs": self.state_dict()}
 
     def exported_files(self) -> dict[str, str]:
-        """Returns further text files of an artefact, by name."""
+        """Returns further JSON files of an artefact, by name."""
         return {}
-
-    @classmethod
-    def imported(cls, state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]) -> Self:
-        """Builds the inputs of an artefact; without statistics they are ``unprepared()``.
-
-        Args:
-            state: Of ``exported_state()``.
-            statistics: Of ``statistics()``, or none.
-            files: Of ``exported_files()``.
-        """
-        prefix = "statistics."
-        own = {name.removeprefix(prefix): value for name, value in statistics.items() if name.startswith(prefix)}
-        return cls.restored({**state, "statistics": own})
 
     def body_readers(self) -> dict[str, Callable[[bytes], Source]]:
         """Returns the readers of request bodies other than JSON, by content type such as ``image/*``."""

@@ -25,22 +25,25 @@ def restore_inputs(state: Mapping[str, Any]) -> Inputs:
     Raises:
         DataError: For a state that has no inputs, such as that of an older checkpoint.
     """
-    return _class_of(state).restored(state)
-
-
-def import_inputs(state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]) -> Inputs:
-    """Builds the inputs of an artefact, see ``Inputs.imported``.
-
-    Raises:
-        DataError: For a state that has no inputs.
-    """
-    return _class_of(state).imported(state, statistics, files)
-
-
-def _class_of(state: Mapping[str, Any]) -> type[Inputs]:
     kind = state.get("inputs", {}).get("kind")
     if kind not in INPUTS:
         raise DataError("the checkpoint does not say what its inputs look like; train it again")
     module, _, name = INPUTS[kind].rpartition(".")
-    found: type[Inputs] = getattr(import_module(module), name)
-    return found
+    cls: type[Inputs] = getattr(import_module(module), name)
+    return cls.restored(state)
+
+
+def import_inputs(state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]) -> Inputs:
+    """Builds the inputs of an artefact.
+
+    Args:
+        state: Of ``Inputs.exported_state()``.
+        statistics: Of ``Inputs.statistics()``; none for the tensors of an exported graph, see ``Inputs.unprepared``.
+        files: Of ``Inputs.exported_files()``.
+
+    Raises:
+        DataError: For a state that has no inputs.
+    """
+    prefix = "statistics."
+    own = {name.removeprefix(prefix): value for name, value in statistics.items() if name.startswith(prefix)}
+    return restore_inputs({**state, **files, **statistics, "statistics": own})

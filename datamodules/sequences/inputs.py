@@ -81,7 +81,8 @@ class SeriesInputs(Inputs):
     @override
     def restored(cls, state: Mapping[str, Any]) -> "SeriesInputs":
         inputs = {name: value for name, value in state["inputs"].items() if name != "kind"}
-        return cls(restore(state["statistics"]), state["fill"], state["steps"], **inputs)
+        in_graph = torch.full((len(inputs["channels"]),), torch.nan, dtype=torch.float64)
+        return cls(restore(state["statistics"]), state.get("fill", in_graph), state["steps"], **inputs)
 
     @override
     def statistics(self) -> dict[str, Tensor]:
@@ -90,14 +91,6 @@ class SeriesInputs(Inputs):
     @override
     def exported_state(self) -> dict[str, Any]:
         return {**super().exported_state(), "steps": self.steps}
-
-    @classmethod
-    @override
-    def imported(
-        cls, state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]
-    ) -> "SeriesInputs":
-        nothing = torch.full((len(state["inputs"]["channels"]),), torch.nan, dtype=torch.float64)
-        return super().imported({**state, "fill": statistics.get("fill", nothing)}, statistics, files)
 
     @override
     def signature(self) -> list[dict[str, Any]]:

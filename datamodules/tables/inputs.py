@@ -70,6 +70,10 @@ class TableInputs(Inputs):
     def restored(cls, state: Mapping[str, Any]) -> "TableInputs":
         kinds = {name: tuple(kind) for name, kind in state["inputs"]["columns"].items()}
         encoding = Encoding(**state["encoding"])
+        if isinstance(encoding.medians, list):  # of an artefact, whose medians are beside it or in its graph
+            names = encoding.medians
+            medians = state.get("medians", torch.full((len(names),), torch.nan)).tolist()
+            encoding.medians = dict(zip(names, medians, strict=True))
         return cls(restore(state["statistics"]), encoding, kinds, state["inputs"]["missing"])
 
     @override
@@ -81,16 +85,6 @@ class TableInputs(Inputs):
     def exported_state(self) -> dict[str, Any]:
         encoding = {"medians": list(self.encoding.medians), "categories": self.encoding.categories}
         return {**super().exported_state(), "encoding": encoding}
-
-    @classmethod
-    @override
-    def imported(
-        cls, state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]
-    ) -> "TableInputs":
-        names = state["encoding"]["medians"]
-        medians = statistics.get("medians", torch.full((len(names),), torch.nan)).tolist()
-        encoding = {**state["encoding"], "medians": dict(zip(names, medians, strict=True))}
-        return super().imported({**state, "encoding": encoding}, statistics, files)
 
     @override
     def signature(self) -> list[dict[str, Any]]:

@@ -74,7 +74,8 @@ class TextInputs(Inputs):
     @override
     def restored(cls, state: Mapping[str, Any]) -> "TextInputs":
         inputs = state["inputs"]
-        return cls(Vocabulary(state["vocabulary"]), state["input_shape"][0], inputs["columns"], inputs["missing"])
+        vocabulary = state[VOCABULARY] if VOCABULARY in state else state["vocabulary"]
+        return cls(Vocabulary(vocabulary), state["input_shape"][0], inputs["columns"], inputs["missing"])
 
     @override
     def exported_state(self) -> dict[str, Any]:
@@ -83,13 +84,6 @@ class TextInputs(Inputs):
     @override
     def exported_files(self) -> dict[str, str]:
         return {VOCABULARY: self.vocabulary.to_json()}
-
-    @classmethod
-    @override
-    def imported(
-        cls, state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]
-    ) -> "TextInputs":
-        return super().imported({**state, "vocabulary": files[VOCABULARY]}, statistics, files)
 
     @override
     def signature(self) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw)
         digest = content.pop("digest")
-        # The text is checked too: what JSON reads alike, such as another blank, is no byte of ours.
+        # The text is checked too: another blank changes a byte, and not the JSON value.
         whole = digest == _digest(content) and raw == _text({**content, "digest": digest}).encode()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(f"{folder / FILE} was changed and is none of ours any more; export the run again") from error

@@ -12,7 +12,7 @@ from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.inputs import Chunk, Inputs
 from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments.export import artifact
-from experiments.export.base import Graph, export_format
+from experiments.export.formats import Graph, export_format
 from experiments.inference.base import Answering
 
 

@@ -11,9 +11,9 @@ import torch
 from datamodules import DataError
 from datamodules.preprocessing.inputs import TIME
 from experiments.export import artifact
-from experiments.export.base import export_format
 from experiments.export.check_rows import CheckRows, check_rows, eager
 from experiments.export.exported_predictor import load_export
+from experiments.export.formats import export_format
 from experiments.export.model_card import CARD, card
 from experiments.export.provenance import about_run, run_of
 from experiments.export.verification import check, metrics, summary, write_rows

@@ -13,7 +13,7 @@ from torch.export import ExportedProgram
 from typing_extensions import override
 
 from datamodules.errors import DataError
-from experiments.export.base import ExportFormat, Graph
+from experiments.export.formats import ExportFormat, Graph
 from experiments.export.onnx_conv1d_to_conv2d import widen
 
 if TYPE_CHECKING:

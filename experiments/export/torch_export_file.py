@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from typing_extensions import override
 
 from datamodules.errors import DataError
-from experiments.export.base import ExportFormat, Graph
+from experiments.export.formats import ExportFormat, Graph
 
 if TYPE_CHECKING:
     from experiments.inference.predictor import Predictor

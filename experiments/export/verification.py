@@ -126,8 +126,8 @@ def _whole(raw: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
         yield _cut({name: tensor[first : first + 256] for name, tensor in raw.items()})
 
 
-def _difference(one: Tensor, other: Tensor, scale: Tensor) -> float:
-    if one.shape != other.shape:
+def _difference(found: Tensor, expected: Tensor, scale: Tensor) -> float:
+    if found.shape != expected.shape:
         return math.inf
-    far = ((one - other) / scale).abs()
-    return float(far.max()) if far.isfinite().all() else math.inf
+    gap = ((found - expected) / scale).abs()
+    return float(gap.max()) if gap.isfinite().all() else math.inf

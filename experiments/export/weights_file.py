@@ -1,6 +1,5 @@
 """Export formats safetensors and state-dict: weights alone, for the network that the training code builds again."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing_extensions import override
 from datamodules.errors import DataError
 from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments import import_allowlist
-from experiments.export.base import ExportFormat, Graph
 from experiments.export.check_rows import eager
+from experiments.export.formats import ExportFormat, Graph
 from experiments.inference.predictor import Predictor, build_model, of_network
 from experiments.run.record.export_samples import save_tensors
 from lit_models import LitModel
@@ -23,16 +22,16 @@ STATISTICS = "preparation.safetensors"
 """File of the train rows' statistics."""
 
 
-class Weights(ExportFormat):
-    """Weights of a network, and beside them the statistics of its inputs."""
+class Safetensors(ExportFormat):
+    """Weights as safetensors, and beside them the statistics of the inputs."""
 
-    @abstractmethod
     def write(self, state: dict[str, Tensor], folder: Path) -> None:
         """Writes a state dict."""
+        save_tensors(folder / "model.safetensors", state)
 
-    @abstractmethod
     def read(self, folder: Path) -> dict[str, Tensor]:
         """Reads a state dict."""
+        return load_file(folder / "model.safetensors")
 
     @override
     def save(self, predictor: Predictor, raw: dict[str, Tensor], folder: Path) -> bool:
@@ -54,19 +53,7 @@ class Weights(ExportFormat):
         return lambda raw: eager(predictor, raw)
 
 
-class Safetensors(Weights):
-    """Weights as safetensors."""
-
-    @override
-    def write(self, state: dict[str, Tensor], folder: Path) -> None:
-        save_tensors(folder / "model.safetensors", state)
-
-    @override
-    def read(self, folder: Path) -> dict[str, Tensor]:
-        return load_file(folder / "model.safetensors")
-
-
-class StateDict(Weights):
+class StateDict(Safetensors):
     """Weights by ``torch.save``."""
 
     @override

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -45,31 +45,26 @@ def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body:
     """
     metrics = RequestMetrics()
     facts = JSONResponse({**about, "limits": {"body_bytes": max_body, "rows": max_rows}})
-    page = read_page()
 
     async def predict(request: Request) -> Response:
         reply = await queue.reply(await read_request(request, max_body))
         metrics.add_rows(reply.rows, reply.batch)
         return JSONResponse(reply.content, reply.status)
 
-    async def show_page(request: Request) -> Response:
-        return page
-
-    async def info(request: Request) -> Response:
-        return facts
-
-    async def health(request: Request) -> Response:
-        return PlainTextResponse("ok")
-
     async def show_metrics(request: Request) -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    own = {"/": show_page, "/info": info, "/health": health, "/metrics": show_metrics}
-    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in own.items()]
+    # A response is an application itself.
     return Starlette(
-        routes=[Route("/predict", predict, methods=["POST"]), *routes],
+        routes=[
+            Route("/", read_page(), methods=["GET"]),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/info", facts, methods=["GET"]),
+            Route("/health", PlainTextResponse("ok"), methods=["GET"]),
+            Route("/metrics", show_metrics, methods=["GET"]),
+        ],
         middleware=[Middleware(Guard, metrics=metrics, loopback=host in LOOPBACK)],
-        exception_handlers={HTTPException: as_sentence},
+        exception_handlers={HTTPException: as_sentence, ClientDisconnect: nobody_there},
         lifespan=lambda app: queue.running(),
     )
 
@@ -156,6 +151,11 @@ class Guard:
 
 def _name(host: str) -> str:
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+async def nobody_there(request: Request, error: Exception) -> Response:
+    """Returns a response to a client that closed its connection, in place of a trace on stderr."""
+    return Response(status_code=400)
 
 
 async def as_sentence(request: Request, error: Exception) -> Response:

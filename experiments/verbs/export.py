@@ -24,7 +24,7 @@ Beside the file: signature.json (inputs, output, classes, versions, metrics, has
 the network's answers, on which the artefact was checked at batch 1, 2 and 64 before the folder is there.
 
 Exit codes: 0 written, or as it was written; 2 cannot be exported, or was changed, and a sentence says why.""".format(
-    formats=f"\n{' ' * 20}".join(f"{name:<16}{entry.help}" for name, entry in FORMATS.items())
+    formats=f"\n{' ' * 20}".join(f"{name:<16}{meaning}" for name, (_, meaning) in FORMATS.items())
 )
 
 

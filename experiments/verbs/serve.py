@@ -22,8 +22,8 @@ is also a page to try it on.
   --trust PACKAGE     a package of yours that the run names classes of
 
   POST /predict   {"rows": [...]} in JSON: objects by column names, texts, arrays, image files in base64; text/csv for
-                  what is a table; one image as the body. A row that cannot be predicted makes 4xx and a sentence.
-  GET /info /health /metrics   what goes in and comes out; whether it answers; counts for Prometheus
+                  tables; one image as the body. A row that cannot be predicted makes 4xx and a sentence.
+  GET /info /health /metrics   inputs and output; ok; counts for Prometheus
 
 for example
 

@@ -5,13 +5,11 @@ has a class that returns the module for each of them, together with the shape of
 categorical columns comes as a pair, see ``table.py``; series and texts may be padded, see ``sequence.py``.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from typing_extensions import override
 
 from lit_models.errors import ConfigError
 from lit_models.stems.sequence import FlatSeries, MeanOfTokens, Transpose, token_embedding
@@ -88,108 +86,74 @@ class Row(NamedTuple):
     token_width: int | None = None
 
 
-class ModalityStems(ABC):
-    """Stems of a modality: a vector, a grid and a sequence for the architectures.
+class ModalityStems(NamedTuple):
+    """Stems of a modality.
 
     Args:
         dims: Sizes in the shape of a row.
+        vector: Returns a module to (N, F).
+        sequence: Returns a module to (N, T, D).
+        grid: Returns a module to (N, C, L) or (N, C, H, W); None for the tokens of the sequence.
         has_categories: True if a row may have category indices.
         has_tokens: True if a row is token ids.
     """
 
     dims: int
-    has_categories = has_tokens = False
-
-    @abstractmethod
-    def vector(self, row: Row) -> Stem:
-        """Returns a module to (N, F)."""
-
-    @abstractmethod
-    def sequence(self, row: Row) -> Stem:
-        """Returns a module to (N, T, D)."""
-
-    def grid(self, row: Row) -> Stem:
-        """Returns a module to (N, C, L) or (N, C, H, W): the tokens of the sequence unless a row is a grid itself."""
-        tokens, (length, channels) = self.sequence(row)
-        return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
+    vector: Callable[[Row], Stem]
+    sequence: Callable[[Row], Stem]
+    grid: Callable[[Row], Stem] | None = None
+    has_categories: bool = False
+    has_tokens: bool = False
 
 
-class TableStems(ModalityStems):
-    """Stems of tables: numbers beside embedded categories; a token a column."""
-
-    dims, has_categories = 1, True
-
-    @override
-    def vector(self, row: Row) -> Stem:
-        if not row.cardinalities:
-            return Stem(nn.Identity(), row.shape)
-        columns = ColumnVector(row.shape[0], row.cardinalities)
-        return Stem(columns, (columns.features,))
-
-    @override
-    def sequence(self, row: Row) -> Stem:
-        width = row.token_width or COLUMN_WIDTH
-        columns = ColumnTokens(row.shape[0], row.cardinalities, width)
-        return Stem(columns, (sum(row.shape) + len(row.cardinalities), width))
-
-
-class SeriesStems(ModalityStems):
-    """Stems of series (C, T): all steps side by side; a step a token."""
-
-    dims = 2
-
-    @override
-    def vector(self, row: Row) -> Stem:
-        return Stem(FlatSeries(row.shape[1]), (prod(row.shape),))
-
-    @override
-    def grid(self, row: Row) -> Stem:
+def _table_vector(row: Row) -> Stem:
+    if not row.cardinalities:
         return Stem(nn.Identity(), row.shape)
-
-    @override
-    def sequence(self, row: Row) -> Stem:
-        return Stem(Transpose(), row.shape[::-1])
+    columns = ColumnVector(row.shape[0], row.cardinalities)
+    return Stem(columns, (columns.features,))
 
 
-class ImageStems(ModalityStems):
-    """Stems of images (C, H, W): all pixels side by side; a row of pixels a token."""
-
-    dims = 3
-
-    @override
-    def vector(self, row: Row) -> Stem:
-        return Stem(nn.Flatten(), (prod(row.shape),))
-
-    @override
-    def grid(self, row: Row) -> Stem:
-        return Stem(nn.Identity(), row.shape)
-
-    @override
-    def sequence(self, row: Row) -> Stem:
-        channels, height, width = row.shape
-        return Stem(ImageRows(), (height, channels * width))
+def _table_tokens(row: Row) -> Stem:
+    width = row.token_width or COLUMN_WIDTH
+    columns = ColumnTokens(row.shape[0], row.cardinalities, width)
+    return Stem(columns, (sum(row.shape) + len(row.cardinalities), width))
 
 
-class TextStems(ModalityStems):
-    """Stems of texts (T,): the mean of the tokens; a token a token."""
-
-    dims, has_tokens = 1, True
-
-    @override
-    def vector(self, row: Row) -> Stem:
-        return Stem(MeanOfTokens(row.vocab_size, WORD_WIDTH), (WORD_WIDTH,))
-
-    @override
-    def sequence(self, row: Row) -> Stem:
-        width = row.token_width or WORD_WIDTH
-        return Stem(token_embedding(row.vocab_size, width), (row.shape[0], width))
+def _text_tokens(row: Row) -> Stem:
+    width = row.token_width or WORD_WIDTH
+    return Stem(token_embedding(row.vocab_size, width), (row.shape[0], width))
 
 
-STEMS: dict[str, ModalityStems] = {
-    "table": TableStems(),
-    "series": SeriesStems(),
-    "image": ImageStems(),
-    "text": TextStems(),
+def _text_vector(row: Row) -> Stem:
+    return Stem(MeanOfTokens(row.vocab_size, WORD_WIDTH), (WORD_WIDTH,))
+
+
+def _series_vector(row: Row) -> Stem:
+    return Stem(FlatSeries(row.shape[1]), (prod(row.shape),))
+
+
+def _series_steps(row: Row) -> Stem:
+    return Stem(Transpose(), row.shape[::-1])
+
+
+def _image_vector(row: Row) -> Stem:
+    return Stem(nn.Flatten(), (prod(row.shape),))
+
+
+def _image_rows(row: Row) -> Stem:
+    channels, height, width = row.shape
+    return Stem(ImageRows(), (height, channels * width))
+
+
+def _unchanged(row: Row) -> Stem:
+    return Stem(nn.Identity(), row.shape)
+
+
+STEMS = {
+    "table": ModalityStems(1, _table_vector, _table_tokens, has_categories=True),
+    "series": ModalityStems(2, _series_vector, _series_steps, _unchanged),
+    "image": ModalityStems(3, _image_vector, _image_rows, _unchanged),
+    "text": ModalityStems(1, _text_vector, _text_tokens, has_tokens=True),
 }
 """Stems by modality; a new one is a line here, and one in ``datamodules.preprocessing.restore_inputs``."""
 
@@ -207,7 +171,10 @@ def to_grid(
 ) -> Stem:
     """Returns a module to a grid (N, C, L) or (N, C, H, W): of a table or a text the series of its tokens."""
     stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
-    return stems.grid(row)
+    if stems.grid is not None:
+        return stems.grid(row)
+    tokens, (length, channels) = stems.sequence(row)
+    return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
 
 
 def to_sequence(

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from experiments.__main__ import main
 from experiments.export import load_export
-from experiments.export.base import ExportFormat, Graph
-from experiments.export.formats import FORMATS, Entry
+from experiments.export.formats import FORMATS, ExportFormat, Graph
 from experiments.inference.predictor import Predictor
 
 
@@ -38,7 +37,7 @@ class JSONWeights(ExportFormat):
 def test_a_format_is_a_class_and_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(FORMATS, "json", Entry(f"{__name__}.JSONWeights", "the weights of a linear model as JSON"))
+    monkeypatch.setitem(FORMATS, "json", (f"{__name__}.JSONWeights", "the weights of a linear model as JSON"))
     run = finished(tmp_path / "run", "table", "LitLinear", "--data.drop", "[city,member]")
     output = tmp_path / "out"
     assert main(["export", "--ckpt_path", str(run.path), "--format", "json", "--output", str(output)]) == 0

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -145,6 +146,17 @@ def test_malformed_bodies(server: Server) -> None:
     for kind, body in malformed(400, GOOD, seed=0):
         assert server.ask(body, kind)[0] < 500, (kind, body)
     server.rows([GOOD])
+
+
+def test_a_client_that_leaves_early_disturbs_nobody(server: Server) -> None:
+    body = json.dumps({"rows": [GOOD]}).encode()
+    lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
+    for content in (body[:5], body):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head.encode() + content)
+            time.sleep(0.2 if content != body else 0)
+    assert len(server.rows([GOOD])["predictions"]) == 1
 
 
 @pytest.mark.slow

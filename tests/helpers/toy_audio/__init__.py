@@ -2,10 +2,10 @@
 
 from datamodules.preprocessing.restore_inputs import INPUTS
 from lit_models.stems import STEMS
-from toy_audio.stem import AudioStems
+from toy_audio.stem import AUDIO_STEMS
 from toy_audio.tone_data import ToneData
 
 INPUTS["audio"] = "toy_audio.inputs.AudioInputs"
-STEMS["audio"] = AudioStems()
+STEMS["audio"] = AUDIO_STEMS
 
 __all__ = ["ToneData"]

@@ -1,4 +1,4 @@
-"""Stems of waveforms (1, T)."""
+"""Stems of waveforms (1, T): all samples side by side, or a frame of them a token."""
 
 from torch import Tensor, nn
 
@@ -14,13 +14,12 @@ class Frames(nn.Module):
         return x.reshape(x.shape[0], x.shape[2] // FRAME, FRAME)
 
 
-class AudioStems(ModalityStems):
-    """All samples side by side, or a frame of them a token."""
+def samples(row: Row) -> Stem:
+    return Stem(nn.Flatten(), (row.shape[1],))
 
-    dims = 2
 
-    def vector(self, row: Row) -> Stem:
-        return Stem(nn.Flatten(), (row.shape[1],))
+def frames(row: Row) -> Stem:
+    return Stem(Frames(), (row.shape[1] // FRAME, FRAME))
 
-    def sequence(self, row: Row) -> Stem:
-        return Stem(Frames(), (row.shape[1] // FRAME, FRAME))
+
+AUDIO_STEMS = ModalityStems(2, samples, frames)
