@@ -12,7 +12,7 @@ import numpy
 import polars
 import pytest
 import torch
-from exported_runs import FORMATS, Finished, finished, numbers
+from exported_runs import FORMATS, Finished, finished, numbers, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paths import REPOSITORY
@@ -54,14 +54,6 @@ def fails(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
         return said
 
     return run
-
-
-def test_help_imports_no_torch() -> None:
-    asked = "import sys; from experiments.__main__ import main; main(['export', '--help']); assert 'torch' not in "
-    asked += "sys.modules"
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert "evenhand export --ckpt_path runs/tabledata/a --format onnx --output" in done.stdout
 
 
 def test_the_signature_and_the_card_say_what_is_known(artefacts: dict[str, Path], run: Finished) -> None:
@@ -225,10 +217,6 @@ def test_an_artefact_that_answers_otherwise_is_not_written(
     output = tmp_path / "deep" / "out"
     assert "2.0e-05 off the run" in fails(*words(run.path, output))
     assert not [*output.parent.iterdir()]
-
-
-def words(run: Path, output: Path, format: str = "safetensors") -> list[str]:
-    return ["--ckpt_path", str(run), "--format", format, "--output", str(output)]
 
 
 def test_a_checkpoint_alone_is_checked_on_made_up_rows(

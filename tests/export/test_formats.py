@@ -1,6 +1,8 @@
 """A new export format is a file with a class, and a line in ``FORMATS``."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,3 +53,11 @@ def test_a_format_is_a_class_and_a_line(
     with pytest.raises(SystemExit):
         main(["export", "--ckpt_path", str(run.path), "--format", "json", "--output", str(tmp_path / "other")])
     assert "invalid choice: 'json'" in capsys.readouterr().err
+
+
+def test_help_imports_no_torch() -> None:
+    asked = "import sys; from experiments.__main__ import main; main(['export', '--help']); assert 'torch' not in "
+    asked += "sys.modules"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "evenhand export --ckpt_path runs/tabledata/a --format onnx --output" in done.stdout

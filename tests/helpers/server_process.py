@@ -148,6 +148,15 @@ def serving(run: Path, folder: Path, *words: str) -> Iterator[Server]:
     assert (folder / "stderr.txt").read_text() == ""
 
 
+def refused(*words: str) -> str:
+    """Starts a server that must end with exit code 2, and returns its error message."""
+    command = [sys.executable, "-m", "experiments", "serve", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    return done.stderr
+
+
 def trained(root: Path, *words: str) -> Path:
     """A run, of which the best checkpoint alone is left, elsewhere."""
     own = ("--figures", "false", "--trainer.default_root_dir", str(root), "--experiment", "e", "--run", "a")

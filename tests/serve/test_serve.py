@@ -3,8 +3,6 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ import polars
 import pytest
 from malformed_requests import malformed
 from people_table import people
-from server_process import Server, free_port, same, serving, trained
+from server_process import Server, refused, same, serving, trained
 
 from experiments.inference import load
 
@@ -234,32 +232,7 @@ def test_what_was_asked_before_the_end_is_answered(run: Path, tmp_path: Path, nu
         assert answers == [200] * 6
 
 
-def refused(*words: str) -> str:
-    command = [sys.executable, "-m", "experiments", "serve", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 2, done
-    assert done.stdout == ""
-    return done.stderr
-
-
-def test_what_cannot_be_served_is_one_sentence(run: Path, tmp_path: Path) -> None:
-    port = str(free_port())
-    said = refused("--ckpt_path", str(tmp_path), "--port", port)
-    assert said.startswith("error: ")
-    assert "without checkpoints/best.ckpt" in said
-    assert len(said.splitlines()) == 1
-    assert "not between 1024 and 65535" in refused("--ckpt_path", str(run), "--port", "80")
-
-
 def test_a_port_that_is_taken(server: Server, run: Path) -> None:
     assert f"--port {server.port} of 127.0.0.1 cannot be had" in refused(
         "--ckpt_path", str(run), "--port", str(server.port)
     )
-
-
-def test_help_needs_no_torch() -> None:
-    program = (
-        "import sys; from experiments.__main__ import main; main(['serve', '-h']); assert 'torch' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert "curl localhost:8000/predict" in done.stdout
