@@ -12,7 +12,8 @@ from datamodules.inspection.summary_columns import InspectionSample
 from datamodules.loading.base_loader import Batch, Batches, Transform
 from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.global_batch import accumulated_by, check_batch, check_processes, device_of, process_of
-from datamodules.preprocessing.inputs import ArrayInputs, Inputs
+from datamodules.preprocessing.array_inputs import ArrayInputs
+from datamodules.preprocessing.inputs import Inputs
 from datamodules.preprocessing.normalization import Method, Normalizer, Statistics, restore
 from datamodules.splitting.split_options import SplitSettings
 from datamodules.splitting.splits import Split, check_ratios
@@ -159,8 +160,8 @@ class DataModule(LightningDataModule):
         """Returns fingerprints, statistics and the state of ``inputs`` as plain values and tensors."""
         if self.statistics is None:
             return {}
-        target_statistics = self.target_statistics and self.target_statistics._asdict()
-        learned = {"statistics": self.statistics._asdict(), "target_statistics": target_statistics}
+        target_statistics = self.target_statistics and dict(self.target_statistics.state_dict())
+        learned = {"statistics": dict(self.statistics.state_dict()), "target_statistics": target_statistics}
         names = {"class_names": list(self.class_names), "target_names": list(self.target_names)}
         return {"fingerprints": self.fingerprints(), **learned, "inputs": self.inputs.state_dict(), **names}
 

@@ -16,7 +16,7 @@ from datamodules.loading.base_loader import Batch, Batches
 from datamodules.loading.device_placement import DeviceOption, placed
 from datamodules.loading.global_batch import device_of, order_options
 from datamodules.loading.tensor_loader import TensorLoader
-from datamodules.preprocessing.inputs import ArrayInputs
+from datamodules.preprocessing.array_inputs import ArrayInputs
 from datamodules.preprocessing.normalization import Normalizer, Unchanged, fit, learn
 from datamodules.raw_data import Rows, digest, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data

@@ -3,5 +3,6 @@
 from typing import Literal
 
 TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
-Modality = Literal["table", "series", "image", "text"]
+Modality = str
+"""table, series, image or text; another one has a line in ``lit_models.stems`` too."""
 Sampler = Literal["shuffle", "balanced"]

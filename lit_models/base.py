@@ -117,7 +117,7 @@ class LitModel(LightningModule):
     def setup(self, stage: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
         if (statistics := getattr(data, "target_statistics", None)) is not None:
-            self.task.set_target_statistics(*statistics)
+            self.task.set_target_statistics(statistics.center, statistics.scale)
         if self.class_weights is not None and data is not None and stage == "fit":
             self.class_weights.fit(data.class_counts())
         self._axes = dims(self)

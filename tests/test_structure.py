@@ -108,3 +108,16 @@ def test_behaviours_are_in_the_files_that_contributing_names() -> None:
 def test_private_names_of_libraries_stand_in_internals_and_cpu(package: str) -> None:
     paths = [path for path in (REPOSITORY / package).rglob("*.py") if not {"internals", "cpu"} & {*path.parts}]
     assert [name for path in paths for name in private_names(path)] == []
+
+
+def test_experiments_name_no_class_of_a_modality() -> None:
+    """Inputs answer for themselves, so that a new modality changes nothing in ``experiments``."""
+    named = re.compile(r"\b(Table|Image|Series|Text|Array)Inputs\b|\bmodality (==|!=|in \()")
+    lines = {
+        f"{module}:{number}": line
+        for module, path in FILES.items()
+        if module.startswith("experiments")
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if named.search(line)
+    }
+    assert lines == {}

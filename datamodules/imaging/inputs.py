@@ -1,6 +1,9 @@
-"""From images to normalized pixels of one size, with the statistics of the train rows."""
+"""Inputs of images: from images to normalized pixels of one size, with statistics of the train rows."""
 
-from collections.abc import Iterator
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +12,16 @@ import numpy
 import polars
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
 from datamodules.imaging.image_sources import TABLES, walk
 from datamodules.imaging.read_images import Images, Wanted, read_each
-from datamodules.preprocessing.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
+from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
+from datamodules.preprocessing.json_rows import Source, read_arrays
+from datamodules.preprocessing.normalization import Normalizer, restore
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.read_table import MISSING
 from datamodules.tables.table_source import Table
@@ -26,15 +31,15 @@ PIECE = 2**28
 
 
 @dataclass
-class ImageInputs:
-    """What a model of images is given.
+class ImageInputs(Inputs):
+    """Inputs of a model of images.
 
     Args:
-        normalizer: Of the channels.
+        normalizer: Statistics of the channels.
         channels: Grey or colour.
         size: Height and width.
-        resize: Whether images of another size are resized; else they are bad.
-        column: The column of an index file with the images' paths.
+        resize: Resize images of another size; else they are bad.
+        column: Column of an index file with the images' paths.
     """
 
     normalizer: Normalizer
@@ -44,15 +49,15 @@ class ImageInputs:
     column: str
 
     def tensors(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Of bytes (N, C, H, W), or numbers in [0, 255], ``x`` float32 of the same shape."""
-        return {"x": self.normalizer.apply(pixels)}
+        """Returns ``x`` float32 of bytes (N, C, H, W), or of numbers in [0, 255]."""
+        return {"x": self.normalizer(pixels)}
 
     def on(self, device: torch.device) -> "ImageInputs":
-        """The same, its statistics where the pixels are."""
-        return replace(self, normalizer=type(self.normalizer)(*(one.to(device) for one in self.normalizer)))
+        """Returns inputs with the statistics on the device of the pixels."""
+        return replace(self, normalizer=deepcopy(self.normalizer).to(device))
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """Channels, size and the index file's column."""
         return {
             "kind": "image",
             "channels": self.channels,
@@ -61,39 +66,58 @@ class ImageInputs:
             "column": self.column,
         }
 
-    def unprepared(self) -> "ImageInputs":
-        """Pixels as bytes."""
-        return replace(self, normalizer=Unchanged())
-
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> "ImageInputs":
-        """From the state of a data module."""
+    @override
+    def restored(cls, state: Mapping[str, Any]) -> "ImageInputs":
         inputs = state["inputs"]
         size = (inputs["size"][0], inputs["size"][1])
         return cls(restore(state["statistics"]), inputs["channels"], size, inputs["resize"], inputs["column"])
 
-    def chunks(self, source: Any) -> Iterator[Chunk]:
-        """An image, a folder of them, an index file, arrays; in Python paths, files' contents, a frame or an array.
+    @override
+    def signature(self) -> list[dict[str, Any]]:
+        names = ["grey"] if self.channels == 1 else ["red", "green", "blue"]
+        return [tensor_spec("x", "uint8", self.channels, *self.size, features=names)]
 
-        Bad is what is no image, or has another size where the train rows had one size without being resized.
+    @override
+    def example_rows(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
+        return {"x": torch.randint(0, 256, (count, self.channels, *self.size), generator=draw, dtype=torch.uint8)}
+
+    @override
+    def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:
+        return {"texts": read_base64, "arrays": read_arrays}
+
+    @override
+    def body_readers(self) -> dict[str, Callable[[bytes], Source]]:
+        return {"image/*": lambda content: Source([content], 1, ("list",))}
+
+    @override
+    def request_schema(self) -> dict[str, Any]:
+        own = {"channels": self.channels, "size": [*self.size], "resize": self.resize}
+        return {**super().request_schema(), "kinds": ["base64", "arrays"], **own}
+
+    @override
+    def chunks(self, source: Any) -> Iterator[Chunk]:
+        """Yields an image, a folder of them, an index file or arrays; or paths, files' bytes, a frame or an array.
+
+        A row is bad if it is no image, or has another size while images are not resized.
         """
         if isinstance(source, str | Path):
-            place = Path(source)
-            if place.is_dir():
-                yield from self._paths(*_folder(place), place)
-            elif place.suffix.lower() in TABLES:
-                yield from self._index(Table(place, MISSING), place.parent)
-            elif not place.exists():
-                raise DataError(f"there is no {place}; name an image, a folder, an index file or a file of arrays")
-            elif (images := read_images_alone(place)) is not None:
-                yield from self._array(images, str(place))
+            path = Path(source)
+            if path.is_dir():
+                yield from self._paths(*_folder(path), path)
+            elif path.suffix.lower() in TABLES:
+                yield from self._index(Table(path, MISSING), path.parent)
+            elif not path.exists():
+                raise DataError(f"there is no {path}; name an image, a folder, an index file or a file of arrays")
+            elif (images := read_images_alone(path)) is not None:
+                yield from self._array(images, str(path))
             else:
-                yield from self._paths([place], [place.name], place.parent)
+                yield from self._paths([path], [path.name], path.parent)
         elif isinstance(frame := as_frame(source), polars.DataFrame):
             yield from self._index(Table(frame, MISSING), Path())
-        elif isinstance(source, list | tuple) and all(isinstance(one, str | Path) for one in source):
-            yield from self._paths([Path(one) for one in source], [str(one) for one in source], Path())
-        elif isinstance(source, list | tuple) and all(isinstance(one, bytes) for one in source):
+        elif isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
+            yield from self._paths([Path(item) for item in source], [str(item) for item in source], Path())
+        elif isinstance(source, list | tuple) and all(isinstance(item, bytes) for item in source):
             yield from self._pieces(list(source), numbered(len(source)))
         else:
             yield from self._array(numpy.asarray(source), "the array")
@@ -119,28 +143,43 @@ class ImageInputs:
     def _array(self, images: Any, name: str) -> Iterator[Chunk]:
         ordered = arrange(images, name)
         for first in range(0, len(ordered), self._piece):
-            some = ordered[first : first + self._piece]
-            good = in_range(some, name)
+            piece = ordered[first : first + self._piece]
+            good = in_range(piece, name)
             reasons = dict.fromkeys(numpy.flatnonzero(~good).tolist(), "pixels are not in [0, 1]")
-            pixels = as_bytes(numpy.where(good.reshape(-1, 1, 1, 1), some, numpy.zeros((), some.dtype)))
-            done = (first + len(some)) / len(ordered)
-            yield self._chunk(pixels, numbered(len(some), first), reasons, (), done)
+            pixels = as_bytes(numpy.where(good.reshape(-1, 1, 1, 1), piece, numpy.zeros((), piece.dtype)))
+            done = (first + len(piece)) / len(ordered)
+            yield self._chunk(pixels, numbered(len(piece), first), reasons, (), done)
 
     def _pieces(
         self, paths: list[Path] | list[bytes], ids: polars.DataFrame, reasons: Reasons | None = None,
         notes: tuple[str, ...] = (), done: float = 0.0,
     ) -> Iterator[Chunk]:  # fmt: skip
         for first in range(0, len(paths), self._piece):
-            some = slice(first, first + self._piece)
-            here = {place - first: why for place, why in (reasons or {}).items() if some.start <= place < some.stop}
-            yield self._chunk(paths[some], ids[some], here, notes, done or min(1.0, some.stop / len(paths)))
+            stop = first + self._piece
+            here = {index - first: reason for index, reason in (reasons or {}).items() if first <= index < stop}
+            yield self._chunk(paths[first:stop], ids[first:stop], here, notes, done or min(1.0, stop / len(paths)))
 
     def _chunk(
         self, images: Images, ids: polars.DataFrame, reasons: Reasons, notes: tuple[str, ...], done: float
     ) -> Chunk:
         pixels, unreadable = read_each(images, Wanted(self.channels, self.size), self.resize)
-        places, good, bad = sort_out(ids, unreadable | reasons)
-        return Chunk(good, self.tensors(torch.from_numpy(pixels)[places]), bad, {}, notes, done)
+        index, good, bad = partition(ids, unreadable | reasons)
+        return Chunk(good, self.tensors(torch.from_numpy(pixels)[index]), bad, {}, notes, done)
+
+
+def read_base64(rows: list[Any]) -> Source:
+    """Reads image files in base64, with or without a prefix such as ``data:image/png;base64,``.
+
+    Raises:
+        DataError: For other texts.
+    """
+    images = []
+    for index, row in enumerate(rows):
+        try:
+            images.append(base64.b64decode(row.rpartition(",")[2] if row.startswith("data:") else row, validate=True))
+        except (binascii.Error, ValueError) as error:
+            raise DataError(f"row {index} is no base64; send an image file's bytes in base64") from error
+    return Source(images, len(images), ("list",))
 
 
 def _folder(root: Path) -> tuple[list[Path], list[str]]:

@@ -1,24 +1,31 @@
-"""From raw rows to what a model is given, in training and long after it: the contract, and rows that are arrays."""
+"""Contract of the inputs of a modality: from raw rows to the tensors of a model, in training and long after it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy
 import polars
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from datamodules.errors import DataError
-from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
-from datamodules.raw_data import valid
+from datamodules.loading.evaluation_batch_size import rows_at_once
+from datamodules.preprocessing.json_rows import Source
+from datamodules.preprocessing.modules import Preprocessor
+from datamodules.preprocessing.normalization import Normalizer, Unchanged
 
 ROW = "row"
-"""The column of row numbers, counted from 0."""
+"""Column of row numbers, counted from 0."""
+
+JSON = "application/json"
+
+TIME = "time"
+"""Size of a tensor's axis that has any number of steps, in a signature."""
 
 Reasons = dict[int, str]
-"""Why rows cannot be predicted, by their places."""
+"""Why rows cannot be predicted, by their index."""
 
 
 @dataclass
@@ -27,11 +34,11 @@ class Chunk:
 
     Args:
         ids: Of the N rows that can be predicted, the column ``row`` first.
-        tensors: What the model is given of them: ``x``, and where there are any ``categories`` and ``lengths``.
-        bad: The ids of the other rows, and a column ``reason``.
-        counts: What of the rows is worth knowing, and how many of them it is said of.
+        tensors: Inputs of the model: ``x``, and where there are any ``categories`` and ``lengths``.
+        bad: Ids of the other rows, and a column ``reason``.
+        counts: Number of rows by the note that holds for them.
         notes: Sentences about the whole source.
-        done: Share of the source that has been read, in [0, 1].
+        done: Fraction of the source that has been read, in [0, 1].
     """
 
     ids: polars.DataFrame
@@ -44,13 +51,13 @@ class Chunk:
 
 @dataclass
 class Piece:
-    """Rows of a table that follow each other.
+    """Consecutive rows of a table.
 
     Args:
         first: Number of the first row.
         frame: The wanted columns; those of bad rows are null.
-        reasons: Why rows cannot be read, by their places in the frame.
-        done: Share of the source that has been read.
+        reasons: Why rows cannot be read, by their index in the frame.
+        done: Fraction of the source that has been read.
     """
 
     first: int
@@ -59,132 +66,127 @@ class Piece:
     done: float = 1.0
 
 
-class Inputs(Protocol):
-    """What a kind of raw rows is turned into a model's inputs by; a data module and a prediction use the same one."""
+class Inputs(ABC):
+    """Inputs of a modality, which a data module and every later prediction share.
 
+    A subclass is a dataclass in its modality's ``inputs.py`` with a line in ``restore_inputs.INPUTS``; it answers
+    everything that predict, export and serve need of a modality.
+    """
+
+    normalizer: Normalizer
+
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values from which ``restore_inputs`` builds it again, besides those of the data module."""
-        ...
+        """Returns JSON values that ``restored`` needs, among them ``kind``, the key in ``restore_inputs.INPUTS``."""
 
-    def unprepared(self) -> Self:
-        """The same with tensors ahead of what was learned of numbers: NaN where missing, and not normalized."""
-        ...
+    @classmethod
+    @abstractmethod
+    def restored(cls, state: Mapping[str, Any]) -> Self:
+        """Builds the inputs from the state of a data module, or of an artefact, see ``restore_inputs``."""
 
+    @abstractmethod
     def chunks(self, source: Any) -> Iterator[Chunk]:
-        """The rows of a source, in its order.
+        """Yields the rows of a source in its order.
 
         Args:
-            source: The path of a file or folder; or what Python holds: a frame, an array, texts.
+            source: Path of a file or folder, or an object in memory: a frame, an array, texts.
 
         Raises:
-            DataError: For a source that cannot be read as what the model was trained with.
+            DataError: For a source that does not fit the train rows.
         """
-        ...
+
+    @abstractmethod
+    def signature(self) -> list[dict[str, Any]]:
+        """Describes the tensors of an exported graph: name, type, shape and meaning of each, ``x`` first."""
+
+    @abstractmethod
+    def example_rows(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
+        """Draws rows for an exported graph that resemble the train rows in each number alone."""
+
+    @abstractmethod
+    def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:
+        """Returns the readers of the rows of a JSON request: of objects, texts or arrays."""
+
+    def unprepared(self) -> Self:
+        """Returns inputs whose tensors are those of an exported graph: NaN where missing, and not normalized."""
+        return replace(self, normalizer=Unchanged())  # type: ignore[type-var]  # a dataclass
+
+    def preprocessor(self) -> nn.Module:
+        """Returns the module between the tensors of ``unprepared()`` and the network: ``x``, ``lengths`` -> ``x``."""
+        return Preprocessor(self.normalizer)
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Returns the statistics of train rows, by name, which weights alone are stored with."""
+        return {f"statistics.{name}": value for name, value in self.normalizer.state_dict().items()}
+
+    def exported_state(self) -> dict[str, Any]:
+        """Returns the JSON values that an artefact stores for ``restored``."""
+        return {"inputs": self.state_dict()}
+
+    def exported_files(self) -> dict[str, str]:
+        """Returns further JSON files of an artefact, by name."""
+        return {}
+
+    def body_readers(self) -> dict[str, Callable[[bytes], Source]]:
+        """Returns the readers of request bodies other than JSON, by content type such as ``image/*``."""
+        return {}
+
+    def request_schema(self) -> dict[str, Any]:
+        """Describes a request in JSON values: its content types, kinds of rows, names, types and shapes."""
+        return {"content_types": [JSON, *self.body_readers()], "kinds": [*self.row_readers()]}
+
+    def rows_at_once(self, x: Tensor) -> int:
+        """Returns how many rows like ``x`` (N, ...) a network evaluates at a time."""
+        has_steps = self.signature()[0]["shape"][-1] == TIME or x.dim() == 3
+        return rows_at_once(x.shape[1:], "series" if has_steps else "table", x.device)
 
 
-class Sorted(NamedTuple):
-    """Rows parted into good and bad ones: the places (N,) of the good ones, and both ids."""
+class Partition(NamedTuple):
+    """Good and bad rows: the indices (N,) of the good ones, and the ids of both."""
 
-    places: Tensor
+    good: Tensor
     ids: polars.DataFrame
     bad: polars.DataFrame
 
 
-def sort_out(ids: polars.DataFrame, reasons: Mapping[int, str]) -> Sorted:
-    """Part rows into those that can be predicted and those that cannot.
+def partition(ids: polars.DataFrame, reasons: Mapping[int, str]) -> Partition:
+    """Separates the rows that can be predicted from the others.
 
     Args:
         ids: Of all rows.
-        reasons: By the places of those that cannot.
+        reasons: Why rows cannot be predicted, by their index.
     """
     if not reasons:
-        return Sorted(torch.arange(len(ids)), ids, ids.clear().with_columns(reason=polars.lit("")))
+        return Partition(torch.arange(len(ids)), ids, ids.clear().with_columns(reason=polars.lit("")))
     bad = sorted(reasons)
     good = numpy.delete(numpy.arange(len(ids)), bad)
-    told = ids[bad].with_columns(reason=polars.Series([reasons[place] for place in bad], dtype=polars.String))
-    return Sorted(torch.from_numpy(good), ids[good], told)
+    reason = polars.Series([reasons[index] for index in bad], dtype=polars.String)
+    return Partition(torch.from_numpy(good), ids[good], ids[bad].with_columns(reason=reason))
 
 
 def numbered(count: int, first: int = 0, **columns: Iterable[Any]) -> polars.DataFrame:
-    """Ids of rows in one go: their numbers, and other columns beside."""
+    """Builds the ids of consecutive rows: their numbers, and other columns."""
     rows = polars.int_range(first, first + count, eager=True, dtype=polars.Int64).alias(ROW)
     return polars.DataFrame([rows, *(polars.Series(name, list(values)) for name, values in columns.items())])
 
 
 def infinite_rows(x: Tensor, nan_too: bool = False) -> Reasons:
-    """Why rows (N, ...) with infinite values, or NaN where that is no missing value, are bad."""
+    """Finds rows (N, ...) with infinite values, or NaN where that is no missing value."""
     if not x.is_floating_point():
         return {}
     bad = (~x.isfinite() if nan_too else x.isinf()).reshape(len(x), -1).any(dim=1)
-    what = "NaN or infinite" if nan_too else "infinite"
-    return dict.fromkeys(bad.nonzero().flatten().tolist(), f"a value is {what}; correct it")
+    value = "NaN or infinite" if nan_too else "infinite"
+    return dict.fromkeys(bad.nonzero().flatten().tolist(), f"a value is {value}; correct it")
 
 
 def as_array(source: Any, read: Callable[[Path], Any]) -> Any:
-    """An array as it is, or the one that ``read`` finds in a file."""
+    """Returns the array of a file, read by ``read``, or an object in memory as an array."""
     return read(Path(source)) if isinstance(source, str | Path) else numpy.asarray(source)
 
 
-@dataclass
-class ArrayInputs:
-    """Rows that are arrays of one shape, of a data module that gives nothing but tensors.
-
-    Args:
-        normalizer: What was learned of the train rows.
-        shape: Of a row.
-    """
-
-    normalizer: Normalizer
-    shape: tuple[int, ...]
-
-    def tensors(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
-        """Normalized rows ``x`` (N, *shape) float32, 0 where they are padded, with their ``lengths``."""
-        normal = self.normalizer.apply(x)
-        if lengths is None:
-            return {"x": normal}
-        return {"x": normal * valid(lengths, x.shape[-1]).unsqueeze(1), "lengths": lengths}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The shape."""
-        return {"kind": "array", "shape": list(self.shape)}
-
-    def unprepared(self) -> "ArrayInputs":
-        """Rows as they come."""
-        return replace(self, normalizer=Unchanged())
-
-    @classmethod
-    def restored(cls, state: dict[str, Any]) -> "ArrayInputs":
-        """From the state of a data module."""
-        return cls(restore(state["statistics"]), tuple(state["inputs"]["shape"]))
-
-    def chunks(self, source: Any) -> Iterator[Chunk]:
-        """The rows of an array (N, *shape), or of an .npy or .npz file that holds one, as ``x``."""
-        name = str(source) if isinstance(source, str | Path) else "the array"
-        x = as_array(source, read_array)
-        if x.dtype.kind not in "biuf" or x.size == 0:
-            raise DataError(f"{name} is {x.dtype} of shape {x.shape}, and rows of numbers are needed")
-        if x.shape[1:] != self.shape and x.shape[1:] != self.shape[1:]:
-            shape = ", ".join(map(str, self.shape))
-            raise DataError(f"{name} has the shape {x.shape}, and the model was trained on rows of shape (N, {shape})")
-        rows = torch.from_numpy(numpy.ascontiguousarray(x)).view(-1, *self.shape)
-        places, ids, bad = sort_out(numbered(len(rows)), infinite_rows(rows, nan_too=True))
-        yield Chunk(ids, self.tensors(rows[places]), bad)
+def tensor_spec(name: str, dtype: str, *shape: int | str, **more: Any) -> dict[str, Any]:
+    """Returns the description of a tensor in a signature."""
+    return {"name": name, "dtype": dtype, "shape": ["batch", *shape], **more}
 
 
-def read_array(path: Path) -> Any:
-    """The array of an .npy file, or ``x`` (or the only one) of an .npz file; nothing is unpickled.
-
-    Raises:
-        DataError: For another file.
-    """
-    try:
-        loaded = numpy.load(path, allow_pickle=False)
-        if isinstance(loaded, numpy.ndarray):
-            return loaded
-        with loaded as archive:
-            return archive["x" if "x" in archive.files or len(archive.files) != 1 else archive.files[0]]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except Exception as error:  # numpy parses a header as Python, which fails in every way there is
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise DataError(f"{path} cannot be read as an array: {reason[:200]}; save it with numpy.save") from error
+LENGTHS = tensor_spec("lengths", "int64", meaning="steps of each row, at least 1")

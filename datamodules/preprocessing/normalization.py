@@ -1,11 +1,14 @@
-"""Normalization: statistics of train rows, applied to all rows."""
+"""Normalization as torch modules with statistics of train rows, which training, prediction and export share."""
 
-from typing import Literal, NamedTuple
+from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
+from datamodules.preprocessing.quantile_map import normal_quantile, ranks
 from datamodules.raw_data import valid
 
 Method = Literal["standard", "minmax", "robust", "quantile", "none"]
@@ -14,58 +17,101 @@ to a standard normal distribution, which tames outliers; none."""
 
 MAX_QUANTILES = 1000
 
+CELLS = 2**16
+"""Numbers that the quantile map takes at a time, small enough that its copies stay in a processor's cache."""
 
-class Statistics(NamedTuple):
-    """What is taken off and what is divided by, float64, of one size per feature."""
+
+class Normalizer(nn.Module, ABC):
+    """Base of the normalizations: their buffers are statistics of train rows, float64, and stand in checkpoints."""
+
+    @abstractmethod
+    def inverse(self, x: Tensor) -> Tensor:
+        """Returns float64 rows whose normalization is, or resembles, ``x``."""
+
+
+class Statistics(Normalizer):
+    """Linear normalization: subtracts a center from each feature and divides by a scale.
+
+    Args:
+        center: Of each feature (F,), float64.
+        scale: Of each feature (F,), float64.
+    """
 
     center: Tensor
     scale: Tensor
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Normalized float32 rows (N, F) or (N, C, ...)."""
-        shape = (1, -1) + (1,) * (x.dim() - 2)
+    def __init__(self, center: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("center", center)
+        self.register_buffer("scale", scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalizes rows (N, F) or (N, C, ...) of any number type to float32."""
+        shape = per_feature(x)
         return ((x.double() - self.center.view(shape)) / self.scale.view(shape)).float()
 
+    @override
+    def inverse(self, x: Tensor) -> Tensor:
+        shape = per_feature(x)
+        return x * self.scale.view(shape) + self.center.view(shape)
 
-class Quantiles(NamedTuple):
-    """Values (features, Q) at Q equal steps of probability from the smallest to the largest, float64."""
+
+class Quantiles(Normalizer):
+    """Quantile normalization: maps each value to its rank in a standard normal distribution.
+
+    A value that is repeated gets the middle of its ranks; values beyond the outermost quantiles get theirs.
+
+    Args:
+        values: Quantiles (F, Q) of each feature at Q equal steps of probability, float64, ascending.
+    """
 
     values: Tensor
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows (N, F) or (N, C, ...) as float32, each value where its rank is in a standard normal distribution.
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("values", values.contiguous())
 
-        A value that is repeated gets the middle of its ranks; what is beyond the outermost values gets theirs.
-        """
-        columns = _columns(x)
-        steps = numpy.linspace(0, 1, self.values.shape[1])
-        mapped = torch.empty(columns.shape)
-        for index, (column, quantiles) in enumerate(zip(columns.numpy(), self.values.numpy(), strict=True)):
-            upper = numpy.interp(column, quantiles, steps)
-            lower = -numpy.interp(-column, -quantiles[::-1], -steps[::-1])
-            edge = 0.5 / len(steps)  # the outermost values are not infinitely far out
-            rank = torch.from_numpy(((lower + upper) / 2).clip(edge, 1 - edge))
-            mapped[index] = torch.special.ndtri(rank)
-        return mapped.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1).contiguous()
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalizes rows (N, F) or (N, C, ...) of any number type to float32."""
+        if torch.compiler.is_exporting():
+            return self._mapped(x.double())
+        size = max(1, CELLS // max(1, x[:1].numel()))  # the map makes about twenty float64 copies of its rows
+        return torch.cat([self._mapped(rows.double()) for rows in x.split(size)])
+
+    @override
+    def inverse(self, x: Tensor) -> Tensor:
+        low, high = (self.values[:, edge].view(per_feature(x)) for edge in (0, -1))
+        between: Tensor = low + torch.special.ndtr(x) * (high - low)
+        return between
+
+    def _mapped(self, x: Tensor) -> Tensor:
+        edge = 0.5 / self.values.shape[1]  # the outermost values are not infinitely far out
+        return normal_quantile(ranks(x, self.values).clamp(edge, 1 - edge)).float().contiguous()
 
 
-class Unchanged(NamedTuple):
-    """Nothing is done: whoever gets the rows normalizes them."""
+class Unchanged(Normalizer):
+    """No normalization: the exported graph that receives the rows normalizes them."""
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Bytes as they are, other numbers as float64: not a digit is lost ahead of the normalization."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns bytes unchanged, and other numbers as float64, so that no digit is lost."""
         return x if x.dtype == torch.uint8 else x.double()
 
+    @override
+    def inverse(self, x: Tensor) -> Tensor:
+        return x
 
-Normalizer = Statistics | Quantiles | Unchanged
+
+def per_feature(x: Tensor) -> tuple[int, ...]:
+    """Returns the shape by which values of each feature (F,) broadcast over rows (N, F) or (N, C, ...)."""
+    return (1, -1) + (1,) * (x.dim() - 2)
 
 
 def learn(x: Tensor, method: Method, lengths: Tensor | None = None) -> Normalizer:
-    """What normalizes rows like these (N, F) or (N, C, ...) by a method.
+    """Fits the normalization of rows (N, F) or (N, C, ...).
 
     Args:
-        x: The rows.
-        method: How.
+        x: Train rows.
+        method: Kind of normalization.
         lengths: Steps of each row (N,) that are no padding, where rows are (N, C, T).
 
     Raises:
@@ -80,14 +126,14 @@ def learn(x: Tensor, method: Method, lengths: Tensor | None = None) -> Normalize
 
 
 def restore(state: dict[str, Tensor]) -> Normalizer:
-    """What ``_asdict()`` was taken of."""
+    """Returns the normalization with a ``state_dict()``."""
     if not state:
         return Unchanged()
     return Quantiles(**state) if "values" in state else Statistics(**state)
 
 
 def fit(x: Tensor, method: Method, lengths: Tensor | None = None) -> Statistics:
-    """Statistics of rows (N, F), per column, or of (N, C, ...), per channel over all positions that are no padding.
+    """Computes statistics of rows (N, F) per column, or of (N, C, ...) per channel over all positions but padding.
 
     Computed in float64. A feature that never varies gets scale 1, so that it becomes 0 and not NaN.
 

@@ -1,30 +1,49 @@
-"""From the state of a data module, as a checkpoint has it, to what turns raw rows into a model's inputs."""
+"""Registry of the modalities' inputs, and their restoration from a checkpoint or an artefact."""
 
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
+from torch import Tensor
+
 from datamodules.errors import DataError
-from datamodules.imaging.inputs import ImageInputs
-from datamodules.preprocessing.inputs import ArrayInputs, Inputs
-from datamodules.sequences.inputs import SeriesInputs
-from datamodules.tables.inputs import TableInputs
-from datamodules.texts.inputs import TextInputs
+from datamodules.preprocessing.inputs import Inputs
+
+INPUTS = {
+    "array": "datamodules.preprocessing.array_inputs.ArrayInputs",
+    "table": "datamodules.tables.inputs.TableInputs",
+    "image": "datamodules.imaging.inputs.ImageInputs",
+    "series": "datamodules.sequences.inputs.SeriesInputs",
+    "text": "datamodules.texts.inputs.TextInputs",
+}
+"""Class of inputs by the ``kind`` in its state; a new modality is one line here, and one in ``lit_models.stems``."""
 
 
-def restore_inputs(state: dict[str, Any]) -> Inputs:
-    """What ``state_dict`` of any data module was taken of.
+def restore_inputs(state: Mapping[str, Any]) -> Inputs:
+    """Builds the inputs that the ``state_dict`` of a data module describes.
 
     Raises:
         DataError: For a state that has no inputs, such as that of an older checkpoint.
     """
-    match state.get("inputs", {}).get("kind"):
-        case "array":
-            return ArrayInputs.restored(state)
-        case "table":
-            return TableInputs.restored(state)
-        case "image":
-            return ImageInputs.restored(state)
-        case "series":
-            return SeriesInputs.restored(state)
-        case "text":
-            return TextInputs.restored(state)
-    raise DataError("the checkpoint does not say what its inputs look like; train it again")
+    kind = state.get("inputs", {}).get("kind")
+    if kind not in INPUTS:
+        raise DataError("the checkpoint does not say what its inputs look like; train it again")
+    module, _, name = INPUTS[kind].rpartition(".")
+    cls: type[Inputs] = getattr(import_module(module), name)
+    return cls.restored(state)
+
+
+def import_inputs(state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]) -> Inputs:
+    """Builds the inputs of an artefact.
+
+    Args:
+        state: Of ``Inputs.exported_state()``.
+        statistics: Of ``Inputs.statistics()``; none for the tensors of an exported graph, see ``Inputs.unprepared``.
+        files: Of ``Inputs.exported_files()``.
+
+    Raises:
+        DataError: For a state that has no inputs.
+    """
+    prefix = "statistics."
+    own = {name.removeprefix(prefix): value for name, value in statistics.items() if name.startswith(prefix)}
+    return restore_inputs({**state, **files, **statistics, "statistics": own})

@@ -1,22 +1,22 @@
-"""Mean, spread and range of features in one pass over rows that never are in memory together."""
+"""Moments of features in one pass over rows that are never in memory together."""
 
 import torch
 from torch import Tensor
 
 CHUNK_BYTES = 1 << 19
-"""Rows are summed up in chunks of about this size, small enough to stay in a processor's cache between two sums."""
+"""Size of the chunks that rows are summed in, small enough to stay in a processor's cache between two sums."""
 
 
 class Moments:
     """Count, mean, sum of squared deviations, minimum and maximum of each feature, in float64.
 
-    A chunk's deviations from a value near its mean are summed up in the rows' own precision, which over so few rows
-    costs nothing that can be measured; chunks are merged in float64 (Chan, Golub & LeVeque 1983, "Algorithms for
-    computing the sample variance"). A chunk that lies elsewhere than those before is summed up again from its own mean,
-    so that a mean far from 0 or a jump in the data costs no digits. NaN is a missing value and does not count.
+    A chunk's deviations from a value near its mean are summed in the rows' own precision, which over so few rows
+    costs no measurable accuracy; chunks are merged in float64 (Chan, Golub & LeVeque 1983, "Algorithms for
+    computing the sample variance"). A chunk far from the mean so far is summed again from its own mean, so that a mean
+    far from 0 or a jump in the data costs no digits. NaN is a missing value and does not count.
 
     Args:
-        features: How many there are, F.
+        features: Number of features, F.
     """
 
     def __init__(self, features: int) -> None:
@@ -29,11 +29,11 @@ class Moments:
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation (F,) of all the values, without a correction for a sample."""
+        """Population standard deviation (F,) of all values."""
         return (self.squares / self.count).sqrt()
 
     def update(self, x: Tensor) -> None:
-        """Add rows (n, F), float32 or float64. An infinite value makes ``low`` or ``high`` of its feature infinite."""
+        """Adds rows (n, F), float32 or float64. An infinite value makes ``low`` or ``high`` of its feature infinite."""
         if not len(x):
             return
         chunks = x.split(max(1, CHUNK_BYTES // max(1, x[:1].nbytes)))
@@ -53,7 +53,7 @@ class Moments:
             self._add_odd(chunks[index])
 
     def merge(self, count: Tensor, mean: Tensor, squares: Tensor, low: Tensor, high: Tensor) -> None:
-        """Add values of which as much is known, (F,) each; where the count is 0 the rest does not matter."""
+        """Merges the moments of other values, (F,) each; those with a count of 0 are ignored."""
         total = (self.count + count).clamp(min=1)
         apart = torch.where(count > 0, mean - self.mean, 0.0)
         self.squares += torch.where(count > 0, squares, 0.0) + apart.square() * (self.count * count / total)
@@ -63,14 +63,14 @@ class Moments:
         self.high = torch.where(count > 0, torch.maximum(self.high, high.double()), self.high)
 
     def over(self, channels: int) -> "Moments":
-        """The same of F / positions channels, where the features are (channels, positions) one after another."""
+        """Returns the moments of channels, where the features are (channels, positions) flattened."""
         merged = Moments(channels)
-        known = (self.count, self.mean, self.squares, self.low, self.high)
-        merged._merge_all(*(value.view(channels, -1).T for value in known))
+        moments = (self.count, self.mean, self.squares, self.low, self.high)
+        merged._merge_all(*(value.view(channels, -1).T for value in moments))
         return merged
 
     def _merge_all(self, count: Tensor, mean: Tensor, squares: Tensor, low: Tensor, high: Tensor) -> None:
-        """Merge k of them, (k, F) each."""
+        """Merges k moments, (k, F) each."""
         if len(count):
             total = count.sum(dim=0)
             center = (count * mean).sum(dim=0) / total.clamp(min=1)
@@ -78,7 +78,7 @@ class Moments:
             self.merge(total, center, within, low.amin(dim=0), high.amax(dim=0))
 
     def _add_odd(self, x: Tensor) -> None:
-        """Merge a chunk that has NaN or lies elsewhere, from its own mean."""
+        """Merges a chunk that has NaN or is far from the mean, from its own mean."""
         missing = x.isnan()
         count = (~missing).sum(dim=0).double()
         near = x.nanmean(dim=0).nan_to_num(nan=0.0)
@@ -95,7 +95,7 @@ class Moments:
 
 
 def _sums(x: Tensor, near: Tensor, room: Tensor, shift: Tensor, squares: Tensor) -> None:
-    """Sums of deviations from a value, and of their squares."""
+    """Computes the sums of deviations from a value, and of their squares."""
     torch.sub(x, near, out=room)
     torch.sum(room, dim=0, out=shift)
     torch.sum(room.square_(), dim=0, out=squares)

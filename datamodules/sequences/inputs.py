@@ -1,35 +1,40 @@
-"""From series to normalized rows of one length, with what was learned of the train rows."""
+"""Inputs of series: from series to normalized rows of one length, with statistics of the train rows."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from datamodules.preprocessing.inputs import Chunk, numbered, sort_out
+from datamodules.errors import DataError
+from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, numbered, partition, tensor_spec
+from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, reason_of
+from datamodules.preprocessing.modules import FillMissing, Interpolate, Preprocessor
 from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
-from datamodules.raw_data import valid
 from datamodules.sequences.padded_series import fill_gaps, window_starts, windows
 from datamodules.sequences.read_series import read_series
+from datamodules.tables.inputs import CSV, parse_csv
 
 PIECE = 4096
 """Rows that are made at a time."""
 
 
 @dataclass
-class SeriesInputs:
-    """What a model of series is given.
+class SeriesInputs(Inputs):
+    """Inputs of a model of series.
 
     Args:
-        normalizer: Of the channels.
-        fill: What stands in for a channel (C,) without a value.
-        steps: Of a row at most.
-        channels: Their names.
+        normalizer: Statistics of the channels.
+        fill: Value of each channel (C,) in series that have none of it, float64.
+        steps: Most steps of a row.
+        channels: Names.
         window: Steps of the windows that series are cut into; None for whole series.
-        stride: From one window to the next.
-        id: Column of a table in long form that says to which series a row belongs; None where it came otherwise.
+        stride: Steps from one window to the next.
+        id: Column of a table in long form with the series of a row; None for series in another form.
         step: Column by which its steps are ordered.
     """
 
@@ -43,19 +48,18 @@ class SeriesInputs:
     step: str | None
 
     def tensors(self, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
-        """Rows ``x`` (N, C, T) float32, 0 where they are padded; ``lengths`` unless all have ``steps`` steps.
+        """Returns rows ``x`` (N, C, T) float32, 0 where they are padded; ``lengths`` unless all have ``steps`` steps.
 
         Args:
             x: Values (N, C, T), NaN where a channel has none in the whole series.
-            lengths: Of the rows (N,); what is behind ``steps`` is cut.
+            lengths: Of the rows (N,); steps behind ``steps`` are cut.
         """
         lengths = lengths.clamp(max=self.steps)
-        normal = self.normalizer.apply(filled(x, self.fill, self.steps))
-        normal = normal * valid(lengths, normal.shape[2]).unsqueeze(1)
+        normal = self.preprocessor()(x[..., : self.steps], lengths)
         return {"x": normal} if (lengths == self.steps).all() else {"x": normal, "lengths": lengths}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The channels, the windows, and the columns of a table in long form."""
         return {
             "kind": "series",
             "channels": list(self.channels),
@@ -65,42 +69,86 @@ class SeriesInputs:
             "step": self.step,
         }
 
+    @override
+    def preprocessor(self) -> Preprocessor:
+        return Preprocessor(self.normalizer, FillMissing(self.fill.double()), Interpolate(self.steps))
+
+    @override
     def unprepared(self) -> "SeriesInputs":
-        """Values as they come, NaN in a channel that has none in a whole series."""
         return replace(self, normalizer=Unchanged(), fill=torch.full_like(self.fill, torch.nan))
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> "SeriesInputs":
-        """From the state of a data module."""
+    @override
+    def restored(cls, state: Mapping[str, Any]) -> "SeriesInputs":
         inputs = {name: value for name, value in state["inputs"].items() if name != "kind"}
-        return cls(restore(state["statistics"]), state["fill"], state["steps"], **inputs)
+        in_graph = torch.full((len(inputs["channels"]),), torch.nan, dtype=torch.float64)
+        return cls(restore(state["statistics"]), state.get("fill", in_graph), state["steps"], **inputs)
 
+    @override
+    def statistics(self) -> dict[str, Tensor]:
+        return {**super().statistics(), "fill": self.fill}
+
+    @override
+    def exported_state(self) -> dict[str, Any]:
+        return {**super().exported_state(), "steps": self.steps}
+
+    @override
+    def signature(self) -> list[dict[str, Any]]:
+        names = list(self.channels)
+        x = tensor_spec("x", "float64", len(names), TIME, features=names, missing="NaN", most_steps=self.steps)
+        return [x, dict(LENGTHS)]
+
+    @override
+    def example_rows(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
+        lengths = torch.randint(max(1, self.steps // 2), self.steps + 1, (count,), generator=draw)
+        normal = torch.randn(count, len(self.channels), self.steps, generator=draw, dtype=torch.float64)
+        return {"x": self.normalizer.inverse(normal), "lengths": lengths}
+
+    @override
+    def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:
+        objects = {} if self.id is None else {"objects": lambda rows: read_objects(rows, None)}
+        return {"arrays": self._read_arrays, **objects}
+
+    @override
+    def body_readers(self) -> dict[str, Callable[[bytes], Source]]:
+        # Series have ids of their own, and go alone.
+        return {} if self.id is None else {CSV: lambda content: frame_source(parse_csv(content), alone=True)}
+
+    @override
+    def request_schema(self) -> dict[str, Any]:
+        table = {"id": self.id, "step": self.step} if self.id is not None else {}
+        window = {"window": self.window, "stride": self.stride} if self.window is not None else {}
+        return {**super().request_schema(), "channels": [*self.channels], "steps": self.steps, **table, **window}
+
+    def _read_arrays(self, rows: list[Any]) -> Source:
+        """Reads series (T,) or (C, T) each, null where missing; windows have several answers, and go alone."""
+        try:
+            arrays = [numpy.atleast_2d(numpy.asarray(row, dtype=numpy.float64)) for row in rows]
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise DataError(f"the arrays are no series: {reason_of(error)}") from error
+        return Source(arrays, len(rows), ("list",) if self.window is None else None)
+
+    @override
     def chunks(self, source: Any) -> Iterator[Chunk]:
-        """The series, or their windows, of an .npz, .npy or .ts file, a table in long form, an array, or arrays.
+        """Yields the series, or their windows, of an .npz, .npy or .ts file, a table in long form, an array, or arrays.
 
-        Bad is a series with an infinite value, without a value, or with steps that cannot be put in order.
+        A series is bad if it has an infinite value, no value, or steps that cannot be put in order.
         """
         raw = read_series(source, self.channels, self.id, self.step)
-        places, ids, bad = sort_out(raw.ids, raw.reasons)
-        x, lengths = fill_gaps(raw.x[places], raw.lengths[places]), raw.lengths[places]
+        index, ids, bad = partition(raw.ids, raw.reasons)
+        x, lengths = fill_gaps(raw.x[index], raw.lengths[index]), raw.lengths[index]
         if self.window is not None:
             series, starts = window_starts(lengths, self.window, self.stride)
             x = windows(x, series, starts, self.window)
             lengths = (lengths[series] - starts).clamp(max=self.window)
-            of_series = ids[series.numpy()]
-            named = of_series if "series" in ids.columns else of_series.rename({"row": "series"})
+            ids_of_series = ids[series.numpy()]
+            named = ids_of_series if "series" in ids.columns else ids_of_series.rename({"row": "series"})
             rows = numbered(len(series), start=starts.tolist())
             ids = rows.hstack(named.select("series")).select("row", "series", "start")
         note = f"steps behind the {self.steps:,} of the longest train row, cut in so many rows"
         for first in range(0, max(1, len(ids)), PIECE):
-            some = slice(first, first + PIECE)
-            counts = Counter({note: int((lengths[some] > self.steps).sum())})
-            tensors = self.tensors(x[some], lengths[some])
+            piece = slice(first, first + PIECE)
+            counts = Counter({note: int((lengths[piece] > self.steps).sum())})
+            tensors = self.tensors(x[piece], lengths[piece])
             done = min(1.0, (first + PIECE) / max(1, len(ids)))
-            yield Chunk(ids[some], tensors, bad if not first else bad.clear(), +counts, raw.notes, done)
-
-
-def filled(x: Tensor, fill: Tensor, steps: int) -> Tensor:
-    """The first steps of series (N, C, T), the channel's fill (C,) where it has no value."""
-    x = x[..., :steps]
-    return x.where(~x.isnan(), fill.to(x.dtype).unsqueeze(1))
+            yield Chunk(ids[piece], tensors, bad if not first else bad.clear(), +counts, raw.notes, done)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy
 import polars
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from datamodules.errors import DataError
+from datamodules.preprocessing.modules import Interpolate
 from datamodules.raw_data import valid
 from datamodules.types import TaskName
 
@@ -59,19 +61,8 @@ def cut(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:
-    """Interpolates missing values of series (N, C, T) linearly; at the ends the nearest value is used.
-
-    A channel without a value in a series stays NaN there.
-    """
-    gaps = x.isnan().any(dim=2).nonzero().tolist()
-    filled = x.clone() if gaps else x
-    for row, channel in gaps:
-        values = filled[row, channel, : lengths[row]].numpy()  # shares its memory
-        missing = numpy.isnan(values)
-        if not missing.all():
-            positions = numpy.flatnonzero(~missing)
-            values[missing] = numpy.interp(numpy.flatnonzero(missing), positions, values[positions])
-    return filled
+    """Interpolates the missing values of series (N, C, T), see ``Interpolate``."""
+    return cast(Tensor, Interpolate(x.shape[2])(x, lengths))
 
 
 def window_starts(lengths: Tensor, window: int, stride: int) -> tuple[Tensor, Tensor]:

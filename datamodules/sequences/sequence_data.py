@@ -9,8 +9,9 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
+from datamodules.preprocessing.modules import FillMissing
 from datamodules.raw_data import Rows, first_copies, valid
-from datamodules.sequences.inputs import SeriesInputs, filled
+from datamodules.sequences.inputs import SeriesInputs
 from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
 from datamodules.splitting.split_options import Labels, Splittable
 from datamodules.splitting.splits import Split
@@ -144,7 +145,8 @@ class SequenceData(InMemoryData):
         return x.where(present, 0).sum(dim=2, dtype=torch.float64), present.sum(dim=2)
 
     def _inputs(self, index: Tensor) -> Tensor:
-        return filled(self.rows.x.index_select(0, index), self.fill, self.input_shape[1])
+        filled: Tensor = FillMissing(self.fill)(self.rows.x.index_select(0, index)[..., : self.input_shape[1]])
+        return filled
 
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
         return self.inputs.tensors(self.rows.x.index_select(0, index), self._lengths()[index])

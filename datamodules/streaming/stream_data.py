@@ -116,7 +116,7 @@ class StreamData(DataModule):
         """Converts rows as they are on disk into a batch of the model's inputs."""
         assert self.statistics is not None
         batch = self.encode(rows)
-        return {**batch, "x": self.statistics.apply(batch["x"])}
+        return {**batch, "x": self.statistics(batch["x"])}
 
     def part(self, name: str) -> Batch:
         """Returns all rows of a split in memory, for small data."""
@@ -145,7 +145,7 @@ class StreamData(DataModule):
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns the input tensors of rows, by their ids, before normalization."""
-        return {"x": Unchanged().apply(self.partitioned.at(index)["x"])}
+        return {"x": Unchanged()(self.partitioned.at(index)["x"])}
 
     def frame(self, rows: Batch) -> polars.DataFrame:
         """Returns summary columns of rows as they are on disk."""

@@ -101,4 +101,5 @@ def learn_numbers(columns: Columns, encoding: Encoding, train: Tensor, method: M
     ends = torch.arange(count).tensor_split(max(1, count // AT_ONCE))
     groups = [slice(int(end[0]), int(end[-1]) + 1) if count else slice(0) for end in ends]
     parts = [normalization.learn(encoding.numbers(columns, train, group), method) for group in groups]
-    return type(parts[0])(*(torch.cat(values) for values in zip(*parts, strict=True)))
+    states = [part.state_dict() for part in parts]
+    return normalization.restore({name: torch.cat([state[name] for state in states]) for name in states[0]})

@@ -1,18 +1,21 @@
-"""From texts to the ids of their tokens, with the vocabulary of the train rows."""
+"""Inputs of texts: from texts to the ids of their tokens, with the vocabulary of the train rows."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
 from datamodules.errors import DataError
-from datamodules.preprocessing.inputs import Chunk, Reasons, numbered, sort_out
-from datamodules.tables.inputs import as_frame
+from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reasons, numbered, partition, tensor_spec
+from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
+from datamodules.preprocessing.normalization import Normalizer, Unchanged
+from datamodules.tables.inputs import CSV, as_frame, parse_csv
 from datamodules.tables.table_source import Table
 from datamodules.texts.read_texts import joined, read_text
 from datamodules.texts.token_ids import TokenIds, encode
@@ -21,14 +24,25 @@ from datamodules.texts.vocabulary import Vocabulary
 PIECE = 4096
 """Texts that are encoded at a time."""
 
+VOCABULARY = "tokenizer.json"
+"""File of the vocabulary in an artefact."""
+
+
+class Tokens(nn.Module):
+    """Identity of token ids (N, T) int64, which need no preprocessing."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Returns the ids unchanged."""
+        return x
+
 
 @dataclass
-class TextInputs:
-    """What a model of texts is given.
+class TextInputs(Inputs):
+    """Inputs of a model of texts.
 
     Args:
         vocabulary: Of the train rows.
-        steps: Tokens of a row.
+        steps: Most tokens of a row.
         columns: Names of the columns of texts.
         missing: Texts in a file that stand for a missing value.
     """
@@ -37,38 +51,77 @@ class TextInputs:
     steps: int
     columns: Sequence[str]
     missing: Sequence[str]
+    normalizer: Normalizer = field(default_factory=Unchanged, init=False)
 
     @staticmethod
     def tensors(encoded: TokenIds, rows: Tensor) -> dict[str, Tensor]:
-        """Of some rows the ids ``x`` (N, T) int64 and their ``lengths`` (N,)."""
+        """Returns the ids ``x`` (N, T) int64 of some rows, and their ``lengths`` (N,)."""
         return {"x": encoded.ids.index_select(0, rows).long(), "lengths": encoded.lengths[rows]}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """The columns and the missing texts."""
         return {"kind": "text", "columns": list(self.columns), "missing": list(self.missing)}
 
+    @override
     def unprepared(self) -> "TextInputs":
-        """Itself: nothing is done to ids."""
         return self
 
+    @override
+    def preprocessor(self) -> nn.Module:
+        return Tokens()
+
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> "TextInputs":
-        """From the state of a data module."""
+    @override
+    def restored(cls, state: Mapping[str, Any]) -> "TextInputs":
         inputs = state["inputs"]
-        return cls(Vocabulary(state["vocabulary"]), state["input_shape"][0], inputs["columns"], inputs["missing"])
+        vocabulary = state[VOCABULARY] if VOCABULARY in state else state["vocabulary"]
+        return cls(Vocabulary(vocabulary), state["input_shape"][0], inputs["columns"], inputs["missing"])
 
+    @override
+    def exported_state(self) -> dict[str, Any]:
+        return {**super().exported_state(), "input_shape": [self.steps]}
+
+    @override
+    def exported_files(self) -> dict[str, str]:
+        return {VOCABULARY: self.vocabulary.to_json()}
+
+    @override
+    def signature(self) -> list[dict[str, Any]]:
+        meaning = f"ids of {VOCABULARY}, 0 behind a text's end"
+        return [tensor_spec("x", "int64", TIME, meaning=meaning, most_steps=self.steps), dict(LENGTHS)]
+
+    @override
+    def example_rows(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
+        lengths = torch.randint(max(1, self.steps // 2), self.steps + 1, (count,), generator=draw)
+        ids = torch.randint(2, max(3, len(self.vocabulary)), (count, self.steps), generator=draw)
+        return {"x": ids, "lengths": lengths}
+
+    @override
+    def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:
+        return {"texts": read_texts, "objects": lambda rows: read_objects(rows, {})}
+
+    @override
+    def body_readers(self) -> dict[str, Callable[[bytes], Source]]:
+        return {CSV: lambda content: frame_source(parse_csv(content, self.missing), alone=False)}
+
+    @override
+    def request_schema(self) -> dict[str, Any]:
+        columns = [{"name": name, "type": "text"} for name in self.columns]
+        return {**super().request_schema(), "columns": columns, "tokens": self.steps}
+
+    @override
     def chunks(self, source: Any) -> Iterator[Chunk]:
-        """The rows of a CSV or Parquet file, a .txt file, a folder of .txt files, a frame, or texts in a sequence.
+        """Yields the rows of a CSV or Parquet file, a .txt file, a folder of them, a frame, or texts in a sequence.
 
-        A file that is not UTF-8 is bad. Texts without a token, and cut ones, are counted.
+        A file is bad if it is not UTF-8. Texts without a token, and texts that are cut, are counted.
         """
         if isinstance(source, str | Path) and (Path(source).is_dir() or str(source).lower().endswith(".txt")):
             yield from self._files(Path(source))
         elif isinstance(source, list | tuple):
             for first in range(0, len(source), PIECE):
                 texts = list(source[first : first + PIECE])
-                reasons = {place: "not a text" for place, one in enumerate(texts) if not isinstance(one, str)}
-                column = polars.Series([one if isinstance(one, str) else "" for one in texts]).str.strip_chars()
+                reasons = {index: "not a text" for index, text in enumerate(texts) if not isinstance(text, str)}
+                column = polars.Series([text if isinstance(text, str) else "" for text in texts]).str.strip_chars()
                 done = (first + len(texts)) / len(source)
                 yield self._chunk(numbered(len(texts), first), column, reasons, done)
         else:
@@ -80,35 +133,35 @@ class TextInputs:
             for start in range(0, len(piece.frame), PIECE):
                 frame = piece.frame[start : start + PIECE]
                 here = range(start, start + len(frame))
-                reasons = {place - start: why for place, why in piece.reasons.items() if place in here}
+                reasons = {index - start: reason for index, reason in piece.reasons.items() if index in here}
                 ids = numbered(len(frame), piece.first + start)
                 yield self._chunk(ids, joined(frame, self.columns), reasons, piece.done, notes)
 
     def _files(self, root: Path) -> Iterator[Chunk]:
         files = [root]
         if root.is_dir():
-            files = sorted(one for one in root.rglob("*.txt") if not one.is_dir() and not one.name.startswith("."))
+            files = sorted(file for file in root.rglob("*.txt") if not file.is_dir() and not file.name.startswith("."))
         if not files:
             raise DataError(f"the folder {root} has no .txt file; add some")
         for first in range(0, len(files), PIECE):
-            some = files[first : first + PIECE]
+            piece = files[first : first + PIECE]
             texts, reasons = [], Reasons()
-            for place, file in enumerate(some):
+            for index, file in enumerate(piece):
                 try:
                     texts.append(read_text(file))
                 except (DataError, OSError) as error:
                     texts.append("")
-                    reasons[place] = str(getattr(error, "strerror", None) or error)
-            names = (str(one.relative_to(root)) if one != root else one.name for one in some)
-            ids = numbered(len(some), first, file=(name.encode(errors="replace").decode() for name in names))
+                    reasons[index] = str(getattr(error, "strerror", None) or error)
+            names = (str(file.relative_to(root)) if file != root else file.name for file in piece)
+            ids = numbered(len(piece), first, file=(name.encode(errors="replace").decode() for name in names))
             column = polars.Series(texts, dtype=polars.String).str.strip_chars()
-            yield self._chunk(ids, column, reasons, (first + len(some)) / len(files))
+            yield self._chunk(ids, column, reasons, (first + len(piece)) / len(files))
 
     def _chunk(
         self, ids: polars.DataFrame, texts: polars.Series, reasons: Reasons, done: float, notes: tuple[str, ...] = ()
     ) -> Chunk:
-        places, good, bad = sort_out(ids, reasons)
-        encoded = encode(texts.gather(places.numpy()).to_list(), self.vocabulary, self.steps)
+        index, good, bad = partition(ids, reasons)
+        encoded = encode(texts.gather(index.numpy()).to_list(), self.vocabulary, self.steps)
         counts = Counter({
             f"texts cut behind {self.steps:,} tokens": int((encoded.whole > self.steps).sum()),
             "missing or empty texts, taken for one unknown token": int((encoded.whole == 0).sum()),

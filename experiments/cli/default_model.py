@@ -14,8 +14,11 @@ CONFIGS = Path(__file__).parents[1] / "configs" / "defaults"
 ARCHITECTURES = {"table": "res_mlp", "image": "cnn", "series": "cnn", "text": "linear"}
 """For each modality the file of the architecture that is chosen."""
 
-SMALL_TABLE = 500
-"""A table with fewer train rows gets the linear model, which is ahead of an MLP on those of the README's table."""
+SMALL = {"table": 500}
+"""By modality: with fewer train rows it gets the linear model, which is ahead of an MLP in the README's table."""
+
+BY_QUANTILE = ("table",)
+"""Modalities that are quantile-normalized, as Gorishniy et al. (2021) do: tables have long tails."""
 
 STEPS = 3000
 """Optimizer steps that a run aims at, within 20 to 300 epochs."""
@@ -52,8 +55,8 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     batch_size = min(256, max(16, 2 ** round(rows["train"] / 40).bit_length() // 2))
     epochs = min(300, max(20, round(STEPS * batch_size / max(1, rows["train"]))))
     patience = max(5, round(0.3 * epochs))
-    small = data.modality == "table" and rows["train"] < SMALL_TABLE
-    architecture = "linear" if small else ARCHITECTURES[data.modality]
+    small = rows["train"] < SMALL.get(data.modality, 0)
+    architecture = "linear" if small else ARCHITECTURES.get(data.modality, "linear")
     config: dict[str, Any] = yaml.safe_load((CONFIGS / f"{architecture}.yaml").read_text())
     callbacks = [_callback("EarlyStopping", monitor="val/loss", patience=patience)] if data.has_val else []
     if data.has_val and rows["val"] < FEW:
@@ -63,8 +66,8 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     config["trainer"] = {"max_epochs": epochs, "callbacks": callbacks}
     # A class that another one replaces loses its arguments, so it is named.
     settings: dict[str, Any] = {"batch_size": batch_size}
-    if by_quantile := data.modality == "table" and not small:
-        settings["normalize"] = "quantile"  # as Gorishniy et al. (2021) do: tables have long tails
+    if by_quantile := data.modality in BY_QUANTILE and not small:
+        settings["normalize"] = "quantile"
     config["data"] = {"class_path": class_path, "init_args": settings}
     sentence = (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "

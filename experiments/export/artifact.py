@@ -1,123 +1,50 @@
-"""``signature.json``: what goes in, what comes out, and what the files of an artefact are."""
+"""Signature of an artefact, ``signature.json``: its inputs and output, and the hashes of its files."""
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from datamodules.errors import DataError
-from datamodules.imaging.inputs import ImageInputs
-from datamodules.preprocessing.inputs import ArrayInputs, Inputs
-from datamodules.preprocessing.restore_inputs import restore_inputs
 from datamodules.regular_file import check_regular
-from datamodules.sequences.inputs import SeriesInputs
-from datamodules.tables.inputs import TableInputs
-from datamodules.texts.inputs import TextInputs
 from experiments.inference.base import Answering
-
-Graph = Callable[[dict[str, Tensor]], Tensor]
-"""Raw rows in, what the task predicts out, (N, ...) float64."""
-
-
-FILES = {
-    "onnx": "model.onnx",
-    "torch-export": "model.pt2",
-    "safetensors": "model.safetensors",
-    "state-dict": "model.pt",
-}
-
-
-LEARNED = "preparation.safetensors"
-"""Beside weights alone: what was learned of the train rows' numbers."""
-
 
 FILE = "signature.json"
 MOST_BYTES = 64 << 20
-"""Of the signature; a table of 100,000 columns and categories has a tenth of it."""
+"""Size limit of the signature; a table of 100,000 columns and categories needs a tenth of it."""
 MOST_FILES = 16
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-"""A file beside the signature."""
-VOCABULARY = "tokenizer.json"
+"""Name of a file beside the signature."""
 PACKAGES = ("evenhand", "torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "numpy", "polars", "tokenizers")
 
 
 def describe(predictor: Answering) -> dict[str, Any]:
-    """What a model is given and what it answers, as plain values.
+    """Describes the inputs and the output of a model in JSON values.
 
     Args:
         predictor: Of a run, or an artefact.
     """
-    task, classes = predictor.task, list(predictor.class_names)
     return {
-        "task": task,
-        "inputs": _inputs(predictor.inputs),
-        "output": _output(task),
-        "classes": classes,
+        "task": predictor.task,
+        "inputs": predictor.inputs.signature(),
+        "output": _output(predictor.task),
+        "classes": list(predictor.class_names),
         "targets": list(predictor.target_names),
         "versions": {name: _version(name) for name in PACKAGES},
     }
 
 
-def state_of(inputs: Inputs) -> dict[str, Any]:
-    """What ``inputs_of`` makes inputs of again, but for a vocabulary, as values that JSON has."""
-    state: dict[str, Any] = {"inputs": inputs.state_dict()}
-    if isinstance(inputs, TableInputs):
-        state["encoding"] = {"medians": list(inputs.encoding.medians), "categories": inputs.encoding.categories}
-    if isinstance(inputs, SeriesInputs):
-        state["steps"] = inputs.steps
-    if isinstance(inputs, TextInputs):
-        state["input_shape"] = [inputs.steps]
-    return state
-
-
-def learned(inputs: Inputs) -> dict[str, Tensor]:
-    """What else ``inputs_of`` needs for inputs that fill and normalize: what was learned of the train rows' numbers."""
-    if isinstance(inputs, TextInputs):
-        return {}
-    assert isinstance(inputs, TableInputs | SeriesInputs | ImageInputs | ArrayInputs)
-    found = {f"statistics.{name}": value for name, value in inputs.normalizer._asdict().items()}
-    if isinstance(inputs, TableInputs):
-        found["medians"] = torch.tensor(list(inputs.encoding.medians.values()), dtype=torch.float64)
-    if isinstance(inputs, SeriesInputs):
-        found["fill"] = inputs.fill
-    return found
-
-
-def inputs_of(state: dict[str, Any], vocabulary: str | None, numbers: dict[str, Tensor] | None = None) -> Inputs:
-    """Inputs again.
-
-    Args:
-        state: ``state_of`` them.
-        vocabulary: JSON text of a text's tokens.
-        numbers: What was ``learned``; where it is left out, tensors are what a graph takes, see ``Inputs.unprepared``.
-    """
-    known = numbers or {}
-    statistics = {name[11:]: value for name, value in known.items() if name.startswith("statistics.")}
-    whole = {**state, "statistics": statistics, "vocabulary": vocabulary}
-    if "encoding" in state:
-        names = state["encoding"]["medians"]
-        medians = known.get("medians", torch.full((len(names),), torch.nan)).tolist()
-        whole["encoding"] = {**state["encoding"], "medians": dict(zip(names, medians, strict=True))}
-    if "steps" in state:
-        nothing = torch.full((len(state["inputs"]["channels"]),), torch.nan, dtype=torch.float64)
-        whole["fill"] = known.get("fill", nothing)
-    return restore_inputs(whole)
-
-
-def write(folder: Path, content: dict[str, Any], files: Iterable[str]) -> None:
-    """Write the signature, with the SHA-256 of the other files and of itself."""
-    content = {**content, "files": {name: sha256(folder / name) for name in sorted(files)}}
+def write(folder: Path, content: dict[str, Any]) -> None:
+    """Writes the signature with the SHA-256 of all other files of the folder and of itself."""
+    files = sorted(path.name for path in folder.iterdir() if path.name != FILE)
+    content = {**content, "files": {name: sha256(folder / name) for name in files}}
     (folder / FILE).write_text(_text({**content, "digest": _digest(content)}), encoding="utf-8", newline="\n")
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The signature of an artefact, all of whose files are as they were written.
+    """Reads the signature of an artefact and checks the hashes of its files.
 
     Raises:
         DataError: For a folder that is no artefact, or one of which a byte was changed.
@@ -134,7 +61,7 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw)
         digest = content.pop("digest")
-        # The text is checked too: what JSON reads alike, such as another blank, is no byte of ours.
+        # The text is checked too: another blank changes a byte, and not the JSON value.
         whole = digest == _digest(content) and raw == _text({**content, "digest": digest}).encode()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(f"{folder / FILE} was changed and is none of ours any more; export the run again") from error
@@ -143,10 +70,10 @@ def read(folder: Path) -> dict[str, Any]:
     _check_names(folder, content)
     for name, expected in content["files"].items():
         try:
-            there = sha256(folder / name)
+            found = sha256(folder / name)
         except OSError as error:
             raise DataError(f"{folder} lacks {name}; export the run again") from error
-        if there != expected:
+        if found != expected:
             raise DataError(f"{folder / name} was changed after it was written; export the run again")
     signature: dict[str, Any] = content
     return signature
@@ -173,7 +100,7 @@ def _check_names(folder: Path, content: dict[str, Any]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content."""
+    """Computes the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -184,40 +111,6 @@ def _text(content: dict[str, Any]) -> str:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _inputs(inputs: Inputs) -> list[dict[str, Any]]:
-    """Each tensor's name, type and shape, and what is in it."""
-    lengths = {"name": "lengths", "dtype": "int64", "shape": ["batch"], "meaning": "steps of each row, at least 1"}
-    match inputs:
-        case TableInputs():
-            names = list(inputs.encoding.medians)
-            dates = [name for name in names if inputs.kinds[name][0] == "date"]
-            numbers = {**_tensor("x", "float64", len(names)), "features": names, "missing": "NaN"}
-            if dates:
-                numbers["units"] = dict.fromkeys(dates, "days since 1970-01-01")
-            known = inputs.encoding.categories
-            indices = {**_tensor("categories", "int64", len(known)), "features": list(known)}
-            indices["meaning"] = (
-                "0 a category that no train row has, 1 missing, from 2 on the categories in their order"
-            )
-            return [numbers, {**indices, "categories": known}] if known else [numbers]
-        case SeriesInputs():
-            x = {**_tensor("x", "float64", len(inputs.channels), "time"), "features": list(inputs.channels)}
-            return [{**x, "missing": "NaN", "most_steps": inputs.steps}, lengths]
-        case ImageInputs():
-            pixels = _tensor("x", "uint8", inputs.channels, *inputs.size)
-            return [{**pixels, "features": ["grey"] if inputs.channels == 1 else ["red", "green", "blue"]}]
-        case TextInputs():
-            ids = {**_tensor("x", "int64", "time"), "meaning": f"ids of {VOCABULARY}, 0 behind a text's end"}
-            return [{**ids, "most_steps": inputs.steps}, lengths]
-        case ArrayInputs():
-            return [_tensor("x", "float64", *inputs.shape)]
-    raise DataError(f"{type(inputs).__name__} is no kind of inputs that a signature can describe")
-
-
-def _tensor(name: str, dtype: str, *shape: int | str) -> dict[str, Any]:
-    return {"name": name, "dtype": dtype, "shape": ["batch", *shape]}
 
 
 def _output(task: str) -> dict[str, Any]:

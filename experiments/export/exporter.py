@@ -1,40 +1,38 @@
-"""``export``: one folder with all that answers as a run does, checked before it is there."""
+"""Export of a run into one folder, which is checked before it is there."""
 
 import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from datamodules import DataError
-from datamodules.texts.inputs import TextInputs
-from experiments.export import artifact, onnx_file, torch_export_file, weights_file
-from experiments.export.artifact import FILES, LEARNED
+from datamodules.preprocessing.inputs import TIME
+from experiments.export import artifact
 from experiments.export.check_rows import CheckRows, check_rows, eager
 from experiments.export.exported_predictor import load_export
-from experiments.export.graph import graph_of, trace
+from experiments.export.formats import export_format
 from experiments.export.model_card import CARD, card
 from experiments.export.provenance import about_run, run_of
-from experiments.export.verification import ROWS, check, metrics, said, write_rows
+from experiments.export.verification import check, metrics, summary, write_rows
+from experiments.export.weights_file import describe_model
 from experiments.inference.predictor import Predictor, load
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 
-Format = Literal["safetensors", "onnx", "torch-export", "state-dict"]
 
-
-def export(path: str | Path, format: Format, output: Path, packages: list[str] | None = None) -> str:
-    """Write a run's artefact, or nothing.
+def export(path: str | Path, format: str, output: Path, packages: list[str] | None = None) -> str:
+    """Writes a run's artefact, or nothing.
 
     Args:
         path: The run's folder, or one of its checkpoints.
-        format: Of the weights or the graph.
-        output: The folder to make.
-        packages: Packages of one's own that the run names classes of, and that are to be trusted.
+        format: Name in ``formats.FORMATS``.
+        output: Folder to create.
+        packages: Trusted packages of the user, whose classes the run names.
 
     Returns:
-        What was written, in lines for a person.
+        Lines for the terminal: the files, the differences and notes.
 
     Raises:
         ConfigError: For a path that is no run, or a network that cannot be traced.
@@ -50,56 +48,37 @@ def export(path: str | Path, format: Format, output: Path, packages: list[str] |
         folder.mkdir()
         lines = _write(predictor, run, checkpoint_of(path), format, folder, packages or [])
         os.replace(folder, output)
-    return "\n".join([f"{output}: {', '.join(sorted(one.name for one in output.iterdir()))}", *lines])
+    return "\n".join([f"{output}: {', '.join(sorted(file.name for file in output.iterdir()))}", *lines])
 
 
 def _write(
-    predictor: Predictor, run: Path | None, checkpoint: Path, format: Format, folder: Path, packages: list[str]
+    predictor: Predictor, run: Path | None, checkpoint: Path, format: str, folder: Path, packages: list[str]
 ) -> list[str]:
     rows = check_rows(predictor, run)
     expected = eager(predictor, rows.raw)
-    any_steps = True
-    if format in ("onnx", "torch-export"):
-        any_steps = _write_graph(predictor, rows, format, folder)
-    else:
-        weights_file.save(predictor, format == "state-dict", folder)
+    any_steps = export_format(format).save(predictor, rows.raw, folder)
     write_rows(folder, rows, expected)
-    files = [FILES[format], ROWS, *([LEARNED] if (folder / LEARNED).exists() else [])]
-    if isinstance(predictor.inputs, TextInputs):
-        (folder / artifact.VOCABULARY).write_text(predictor.inputs.vocabulary.to_json(), encoding="utf-8")
-        files.append(artifact.VOCABULARY)
+    for name, text in predictor.inputs.exported_files().items():
+        (folder / name).write_text(text, encoding="utf-8")
     content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(run, checkpoint)}
-    artifact.write(folder, content, files)  # for the check, which reads it like everybody else
+    artifact.write(folder, content)  # for the check, which reads the folder as every user does
     found = check(load_export(folder, packages), folder)
     content["checked"] |= {"differences": found.differences, "metrics": found.metrics}
     (folder / CARD).write_text(card(content), encoding="utf-8")
-    artifact.write(folder, content, [*files, CARD])
-    notes = [*content["notes"], *_told(content["checked"])]
-    return [said(content["checked"]), *(f"note: {note}" for note in notes)]
-
-
-def _write_graph(predictor: Predictor, rows: CheckRows, format: Format, folder: Path) -> bool:
-    """Whether rows may have any number of steps."""
-    # A batch of one would be a batch of one for ever.
-    example = {name: tensor[torch.arange(2) % len(tensor)].clone() for name, tensor in rows.raw.items()}
-    traced = trace(graph_of(predictor), example)
-    if format == "onnx":
-        onnx_file.save(traced.program, example, traced.any_steps, folder / FILES[format])
-    else:
-        torch_export_file.save(traced.program, folder / FILES[format])
-    return traced.any_steps
+    artifact.write(folder, content)
+    notes = [*content["notes"], *_metric_notes(content["checked"])]
+    return [summary(content["checked"]), *(f"note: {note}" for note in notes)]
 
 
 def _content(
-    predictor: Predictor, rows: CheckRows, expected: torch.Tensor, format: Format, any_steps: bool
+    predictor: Predictor, rows: CheckRows, expected: torch.Tensor, format: str, any_steps: bool
 ) -> dict[str, Any]:
-    described = artifact.describe(predictor)
-    notes = []
-    inputs = [one for one in described["inputs"] if one["name"] in rows.raw]
-    steps = rows.raw["x"].shape[-1]
-    if predictor.model.modality in ("series", "text") and not (any_steps and "lengths" in rows.raw):
-        inputs[0]["shape"][-1] = steps
-        if "lengths" in rows.raw:
+    described, notes = artifact.describe(predictor), []
+    inputs = [spec for spec in described["inputs"] if spec["name"] in rows.raw]
+    has_lengths, steps = "lengths" in rows.raw, rows.raw["x"].shape[-1]
+    if not (any_steps and has_lengths):
+        inputs[0]["shape"] = [steps if size == TIME else size for size in inputs[0]["shape"]]
+        if has_lengths:
             notes.append(
                 f"{type(predictor.model).__name__} has no graph for any number of steps: every row is given padded to "
                 f"{steps:,}, with its own number in lengths, and load_export pads"
@@ -113,8 +92,8 @@ def _content(
         **described,
         "inputs": inputs,
         "output": {**described["output"], "sizes": list(expected.shape[1:])},
-        "model": json.loads(json.dumps(weights_file.about_model(predictor.model))),
-        "raw": artifact.state_of(predictor.inputs),
+        "model": json.loads(json.dumps(describe_model(predictor.model))),
+        "raw": predictor.inputs.exported_state(),
         "notes": notes,
         "checked": {
             "rows": len(rows.row),
@@ -127,8 +106,8 @@ def _content(
     }
 
 
-def _told(checked: dict[str, Any]) -> list[str]:
-    """Metrics that the run has otherwise, as one in less than single precision may."""
+def _metric_notes(checked: dict[str, Any]) -> list[str]:
+    """Returns a note on metrics that differ from the run's, as those of a run in low precision may."""
     ours, theirs = checked["metrics"], checked["metrics_of_run"]
     off = [
         f"{name} {value:.6g} here and {theirs[name]:.6g} as the run predicted these rows"

@@ -1,4 +1,4 @@
-"""A trained model as one graph: raw numbers in, probabilities or values out."""
+"""Graph of a trained model: raw numbers in, probabilities or values out."""
 
 import warnings
 from typing import NamedTuple
@@ -7,16 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from datamodules.preprocessing.modules import preparation
 from experiments.inference.predictor import Predictor
 from lit_models import ConfigError, LitModel
 
 
 class Graph(nn.Module):
-    """Preparation, network and the task's prediction.
+    """Preprocessing, network and the task's prediction.
 
     Args:
-        prepare: What is done to raw numbers.
+        prepare: Preprocessing of raw numbers.
         model: Trained.
     """
 
@@ -26,44 +25,49 @@ class Graph(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
-        """Raw rows, category indices (N, C) and lengths (N,) -> what the task predicts, float64."""
+        """Predicts raw rows with category indices (N, C) and lengths (N,), float64."""
         outputs = self.model(self.prepare(x, lengths), categories, lengths)
         prediction: Tensor = self.model.task.predict(outputs.float())
         return prediction
 
 
 class Traced(NamedTuple):
-    """A graph without Python in it, and whether rows may have any number of steps."""
+    """Graph without Python in it.
+
+    Args:
+        program: The graph.
+        example: Raw rows that it was traced with.
+        any_steps: True if rows may have any number of steps.
+    """
 
     program: ExportedProgram
+    example: dict[str, Tensor]
     any_steps: bool
 
 
-def graph_of(predictor: Predictor) -> Graph:
-    """The graph of a trained model, on the CPU."""
-    return Graph(preparation(predictor.inputs), predictor.model).cpu().eval()
-
-
-def trace(graph: Graph, example: dict[str, Tensor]) -> Traced:
-    """Trace a graph with a batch of any size; any number of steps where the network allows it.
+def trace(predictor: Predictor, raw: dict[str, Tensor]) -> Traced:
+    """Traces a trained model with a batch of any size, and with any number of steps if the network allows it.
 
     Args:
-        graph: Of a trained model.
-        example: Raw rows, at least two of them, padded to as many steps as a row has at most.
+        predictor: Trained model.
+        raw: Raw rows, padded to the most steps that a row has.
 
     Raises:
         ConfigError: For a network that cannot be traced.
     """
+    graph = Graph(predictor.inputs.preprocessor(), predictor.model).cpu().eval()
+    # A batch of one would stay a batch of one.
+    example = {name: tensor[torch.arange(2) % len(tensor)].clone() for name, tensor in raw.items()}
     padded = "lengths" in example
     shapes: dict[str, dict[int, object]] = {name: {0: Dim.DYNAMIC} for name in example}
     last = example["x"].dim() - 1
     if padded:
-        shapes["x"][last] = Dim.AUTO  # an LSTM makes it a constant, and says nothing
+        shapes["x"][last] = Dim.AUTO  # an LSTM makes it a constant without a warning
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what an LSTM keeps beside its weights
+            warnings.simplefilter("ignore")  # about buffers that an LSTM keeps beside its weights
             program = torch.export.export(graph, (), kwargs=example, dynamic_shapes=shapes)
-    except Exception as error:  # a network of a person's own fails in every way there is
+    except Exception as error:  # a user's network raises errors of every kind
         reason = " ".join(str(error).split())[:200]
         name = type(graph.model).__name__
         raise ConfigError(
@@ -71,4 +75,4 @@ def trace(graph: Graph, example: dict[str, Tensor]) -> Traced:
             "or take --format safetensors"
         ) from error
     x = next(node for node in program.graph.nodes if node.op == "placeholder" and node.name == "x")
-    return Traced(program, padded and not str(x.meta["val"].shape[last]).isdecimal())
+    return Traced(program, example, padded and not str(x.meta["val"].shape[last]).isdecimal())

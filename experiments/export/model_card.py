@@ -1,8 +1,8 @@
-"""The model card: what a person should know before they use an artefact."""
+"""Model card of an artefact: its data, metrics, interface and limits."""
 
 from typing import Any
 
-from experiments.export.verification import said
+from experiments.export.verification import summary
 
 CARD = "MODEL_CARD.md"
 
@@ -10,7 +10,7 @@ UNKNOWN = "unknown"
 
 
 def card(content: dict[str, Any]) -> str:
-    """Markdown.
+    """Writes the card in Markdown.
 
     Args:
         content: Of the signature.
@@ -27,7 +27,7 @@ def card(content: dict[str, Any]) -> str:
         "## Inputs and output",
         "\n".join(_interface(content)),
         "## Checked",
-        f"The artefact against the network it was made of: {said(content['checked'])} "
+        f"The artefact against the network it was made of: {summary(content['checked'])} "
         "(of a probability; of values in standard deviations of the train rows' target).",
         "## Limits",
         "\n".join(_limits(content)),
@@ -37,7 +37,7 @@ def card(content: dict[str, Any]) -> str:
 
 def _data(run: dict[str, Any]) -> list[str]:
     rows = run.get("rows")
-    counts = ", ".join(f"{count:,} {part}" for part, count in rows.items()) if rows else UNKNOWN
+    counts = ", ".join(f"{count:,} {split}" for split, count in rows.items()) if rows else UNKNOWN
     prints = run.get("fingerprints", {})
     return [
         f"- Data: {run['data']}",
@@ -66,11 +66,11 @@ def _metrics(run: dict[str, Any]) -> list[str]:
 
 def _interface(content: dict[str, Any]) -> list[str]:
     lines = []
-    for one in [*content["inputs"], content["output"]]:
-        about = f": {one['meaning']}" if "meaning" in one else ""
-        names = one.get("features", [])
+    for tensor in [*content["inputs"], content["output"]]:
+        about = f": {tensor['meaning']}" if "meaning" in tensor else ""
+        names = tensor.get("features", [])
         of = f" of {', '.join(names[:20])}{' ...' * (len(names) > 20)}" if names else ""
-        lines.append(f"- `{one['name']}`, {one['dtype']} ({', '.join(map(str, one['shape']))}){of}{about}")
+        lines.append(f"- `{tensor['name']}`, {tensor['dtype']} ({', '.join(map(str, tensor['shape']))}){of}{about}")
     names = content["classes"] or content["targets"]
     if names:
         lines.append(f"- {'classes' if content['classes'] else 'targets'}: {', '.join(names)}")

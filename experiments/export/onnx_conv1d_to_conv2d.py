@@ -1,4 +1,4 @@
-"""Convolutions over series as convolutions over images one pixel high, which ONNX Runtime has faster kernels for.
+"""Rewrites convolutions over series as convolutions over images, for which ONNX Runtime has faster kernels.
 
 Measured on one core on the CNN of MNIST-1D: 1.6 times as fast at batch 1, 2.1 times at batch 1,024.
 """
@@ -6,16 +6,15 @@ Measured on one core on the CNN of MNIST-1D: 1.6 times as fast at batch 1, 2.1 t
 from typing import Any
 
 AXIS = "one_pixel_high"
-"""The initializer with the number of the axis that is put in and taken out."""
+"""Initializer with the number of the axis that is inserted and removed."""
 
 ELEMENTWISE = ("Relu",)
 
 
 def widen(model: Any) -> None:
-    """Rewrite the 1-D ``Conv``, ``MaxPool`` and what is elementwise between them, in place.
+    """Rewrites the 1-D ``Conv``, ``MaxPool`` and elementwise nodes between them, in place.
 
-    Each gets an axis of one element on the way in and loses it on the way out; where two of them follow each other, the
-    rows keep it in between.
+    Their inputs get an axis of one element, and their outputs lose it; between two of them the rows keep it.
 
     Args:
         model: An ``onnx.ModelProto`` whose graph is sorted.
@@ -23,8 +22,8 @@ def widen(model: Any) -> None:
     from onnx import TensorProto, helper
 
     graph = model.graph
-    weights = {one.name: one for one in graph.initializer if len(one.dims) == 3}
-    wide: dict[str, str] = {}  # the widened tensor of a name, where there is one
+    weights = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) == 3}
+    wide: dict[str, str] = {}  # name of the widened tensor, if there is one
     nodes = []
     for node in graph.node:
         first = node.input[0] if node.input else ""
@@ -44,27 +43,27 @@ def widen(model: Any) -> None:
     if not wide:
         return
     graph.initializer.append(helper.make_tensor(AXIS, TensorProto.INT64, [1], [2]))
-    used = {name for node in nodes for name in node.input} | {one.name for one in graph.output}
+    used = {name for node in nodes for name in node.input} | {tensor.name for tensor in graph.output}
     del graph.node[:]
     graph.node.extend(node for node in nodes if node.op_type != "Squeeze" or node.output[0] in used)
-    del graph.value_info[:]  # shapes of what has another one now
+    del graph.value_info[:]  # some shapes have changed
 
 
 def _is_over_series(node: Any, weights: dict[str, Any]) -> bool:
     if node.op_type == "Conv":
         return node.input[1] in weights
-    sizes = [one for one in node.attribute if one.name == "kernel_shape"]
+    sizes = [attribute for attribute in node.attribute if attribute.name == "kernel_shape"]
     return node.op_type == "MaxPool" and len(node.output) == 1 and bool(sizes) and len(sizes[0].ints) == 1
 
 
 def _over_images(node: Any, weights: dict[str, Any]) -> None:
-    """One more dimension of size 1 in a node's attributes and weights."""
-    for one in node.attribute:
-        if one.name in ("kernel_shape", "strides", "dilations"):
-            one.ints.insert(0, 1)
-        elif one.name == "pads":
-            start, end = one.ints
-            del one.ints[:]
-            one.ints.extend([0, start, 0, end])
+    """Inserts a dimension of size 1 into a node's attributes and weights."""
+    for attribute in node.attribute:
+        if attribute.name in ("kernel_shape", "strides", "dilations"):
+            attribute.ints.insert(0, 1)
+        elif attribute.name == "pads":
+            start, end = attribute.ints
+            del attribute.ints[:]
+            attribute.ints.extend([0, start, 0, end])
     if node.op_type == "Conv" and len(weights[node.input[1]].dims) == 3:  # two nodes may share it
         weights[node.input[1]].dims.insert(2, 1)

@@ -1,36 +1,51 @@
-"""A graph as an ONNX file, and ONNX Runtime to answer with it."""
+"""Export format onnx: a graph as an ONNX file, and predictions by ONNX Runtime."""
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.export import ExportedProgram
+from typing_extensions import override
 
 from datamodules.errors import DataError
+from experiments.export.formats import ExportFormat, Graph
 from experiments.export.onnx_conv1d_to_conv2d import widen
+
+if TYPE_CHECKING:
+    from experiments.inference.predictor import Predictor
 
 EXTRA = "ONNX is an extra; install it with pip install 'evenhand[export]'"
 
 
-def save(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool, path: Path) -> None:
-    """Write a traced graph, without the paths of its source.
+FILE = "model.onnx"
 
-    Args:
-        program: The graph.
-        example: What it was traced with.
-        any_steps: Whether rows have any number of steps.
-        path: The file.
 
-    Raises:
-        DataError: Where the extra is not installed, or an operation has no counterpart in ONNX.
-    """
+class Onnx(ExportFormat):
+    """Graph for ONNX Runtime."""
+
+    @override
+    def save(self, predictor: "Predictor", raw: dict[str, Tensor], folder: Path) -> bool:
+        from experiments.export.graph import trace  # needs the training code, and reading does not
+
+        traced = trace(predictor, raw)
+        _write(traced.program, traced.example, traced.any_steps, folder / FILE)
+        return traced.any_steps
+
+    @override
+    def load(self, folder: Path, about: dict[str, Any], files: Mapping[str, str], packages: list[str]) -> Graph:
+        return OnnxGraph(folder / FILE)
+
+
+def _write(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool, path: Path) -> None:
+    """Writes a traced graph without the paths of its source."""
     try:
         import onnx
-        import onnxscript  # noqa: F401, torch.onnx needs it and says so late
+        import onnxscript  # noqa: F401, torch.onnx needs it and fails late without it
     except ImportError as error:
         raise DataError(EXTRA) from error
     try:
@@ -38,12 +53,12 @@ def save(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool, 
             made = torch.onnx.export(
                 program, (), kwargs=example, dynamo=True, verbose=False, output_names=["prediction"]
             )
-    except Exception as error:  # torch.onnx fails in every way there is
+    except Exception as error:  # torch.onnx raises errors of every kind
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"the graph has no counterpart in ONNX: {reason}; take --format torch-export") from error
     assert made is not None
     model = made.model_proto
-    for node in (*model.graph.node, *(one for function in model.functions for one in function.node)):
+    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
         del node.metadata_props[:]
     widen(model)
     for value in model.graph.input:
@@ -55,13 +70,13 @@ def save(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool, 
 
 
 class OnnxGraph:
-    """A graph in ONNX Runtime, on as many threads as torch has.
+    """Graph in ONNX Runtime, on as many threads as torch has.
 
     Args:
-        path: The file.
+        path: ONNX file.
 
     Raises:
-        DataError: Where the extra is not installed, or the file is none.
+        DataError: If the extra is not installed, or ONNX Runtime refuses the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,17 +93,17 @@ class OnnxGraph:
             raise DataError(
                 f"{path} is no graph that ONNX Runtime takes: {str(error).splitlines()[0][:200]}"
             ) from error
-        self.names = [one.name for one in self.session.get_inputs()]
+        self.names = [tensor.name for tensor in self.session.get_inputs()]
 
     def __call__(self, raw: dict[str, Tensor]) -> Tensor:
-        """Raw rows -> what the task predicts (N, ...), float64."""
+        """Predicts raw rows (N, ...), float64."""
         (prediction,) = self.session.run(None, {name: raw[name].numpy() for name in self.names})
         return torch.from_numpy(prediction)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of operators that nobody uses."""
+    """Silences the exporter's warnings of operators that the graph does not use."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

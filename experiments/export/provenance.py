@@ -1,4 +1,4 @@
-"""What is known of the run that an artefact comes from."""
+"""Provenance of an artefact: the run that it was exported from."""
 
 import math
 from pathlib import Path
@@ -17,22 +17,23 @@ from experiments.run.checkpoints.checkpoint_io import read
 from experiments.run.record.record_io import read_record
 from lit_models.errors import ConfigError
 
-KNOWN = ("data", "task", "seed", "rank_by", "parameters", "rows", "fingerprints", "git", "precision", "started",
-         "notes")  # fmt: skip
+RECORDED = ("data", "task", "seed", "rank_by", "parameters", "rows", "fingerprints", "git", "precision", "started",
+            "notes")  # fmt: skip
+"""Fields of the run's record that the signature repeats."""
 
 
 def run_of(checkpoint: Path) -> Path | None:
-    """The folder of the run that a checkpoint is in; None for a checkpoint that stands alone."""
+    """Returns the run folder of a checkpoint, or None for a checkpoint that stands alone."""
     folder = checkpoint.resolve().parent.parent
     return folder if (folder / "record.json").is_file() else None
 
 
 def about_run(run: Path | None, checkpoint: Path) -> dict[str, Any]:
-    """Plain values: the run's names, data, split, versions, and its test metrics with their intervals.
+    """Describes a run in JSON values: names, data, split, versions, and test metrics with their intervals.
 
     Args:
-        run: Its folder; without one, what the checkpoint itself says.
-        checkpoint: The one that is exported.
+        run: Its folder; None to describe the checkpoint alone.
+        checkpoint: The checkpoint that is exported.
 
     Raises:
         ConfigError: For a record that is damaged.
@@ -45,18 +46,18 @@ def about_run(run: Path | None, checkpoint: Path) -> dict[str, Any]:
 
 
 def _about(run: Path | None, checkpoint: Path) -> dict[str, Any]:
-    ours = read(checkpoint)
-    config = safe_yaml.load(ours[CONFIG])
+    content = read(checkpoint)
+    config = safe_yaml.load(content[CONFIG])
     about = {
         "id": None,
-        "checkpoint": {"name": checkpoint.name, "epoch": ours.get("epoch"), "sha256": sha256(checkpoint)},
+        "checkpoint": {"name": checkpoint.name, "epoch": content.get("epoch"), "sha256": sha256(checkpoint)},
         "data": config["data"]["class_path"],
         "seed": config.get("seed_everything"),
     }
     if run is None:
         return {**about, "unknown": "the checkpoint stands alone; metrics, rows and versions are in its run's folder"}
     record = read_record(run)
-    about |= {name: record[name] for name in KNOWN if name in record}
+    about |= {name: record[name] for name in RECORDED if name in record}
     about["id"] = f"{record.get('experiment')}/{record.get('run')}"
     about["trained_with"] = record.get("versions", {})
     metrics = record.get("metrics", {})
@@ -68,7 +69,7 @@ def _about(run: Path | None, checkpoint: Path) -> dict[str, Any]:
 
 
 def _intervals(run: Path, task: str) -> dict[str, list[float]]:
-    """95 % intervals over test rows: each metric and 1.96 standard deviations of it on resampled rows."""
+    """Computes 95 % intervals over test rows: each metric and 1.96 standard deviations of it on resampled rows."""
     try:
         tested = read_predictions(run, task)
     except Unusable:

@@ -1,4 +1,4 @@
-"""What ``torch.export.save`` writes, read without running anything that stands in it.
+"""Export format torch-export: a graph by ``torch.export.save``, read without running any code in the file.
 
 ``torch.export.load`` unpickles the example inputs and every tensor that says it is pickled, evaluates the sizes of
 dynamic dimensions as Python, and looks operators up by any dotted name under ``torch``. A file of ours has no pickle,
@@ -8,15 +8,21 @@ no file, only an archive that is written anew in memory from the checked members
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.export import ExportedProgram
+from typing_extensions import override
 
 from datamodules.errors import DataError
 from experiments.checked_zip import rewritten
+from experiments.export.formats import ExportFormat, Graph
+
+if TYPE_CHECKING:
+    from experiments.inference.predictor import Predictor
 
 MEMBERS = re.compile(
     r"(archive_format|archive_version|byteorder|\.data/(serialization_id|version)|models/model\.json|"
@@ -29,7 +35,7 @@ SIZE = re.compile(
     r"(?:'[su][0-9]+'|\b(?:Symbol|Integer|Add|Mul|Pow|Max|Min|Mod|FloorDiv|CeilToInt|TruncToInt|PythonMod|CleanDiv|"
     r"positive|nonnegative|integer|True)\b|\b[su]?[0-9]+\b|[\s+*/(),<>=-])*"
 )
-"""An expression of sizes: symbols, whole numbers, and what is made of them."""
+"""Expression of sizes: symbols, whole numbers, and their sums and products."""
 
 OPERATOR = re.compile(
     r"torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|_operator\.(add|sub|mul|floordiv|mod|neg|eq|ne|ge|gt|le|lt|getitem)|"
@@ -38,8 +44,28 @@ OPERATOR = re.compile(
 )
 
 
+FILE = "model.pt2"
+
+
+class TorchExport(ExportFormat):
+    """Graph for ``torch.export.load``."""
+
+    @override
+    def save(self, predictor: "Predictor", raw: dict[str, Tensor], folder: Path) -> bool:
+        from experiments.export.graph import trace  # needs the training code, and reading does not
+
+        traced = trace(predictor, raw)
+        save(traced.program, folder / FILE)
+        return traced.any_steps
+
+    @override
+    def load(self, folder: Path, about: dict[str, Any], files: Mapping[str, str], packages: list[str]) -> Graph:
+        module = load(folder / FILE).module()
+        return lambda raw: module(**raw)
+
+
 def save(program: ExportedProgram, path: Path) -> None:
-    """Write a program without its example inputs, which would be pickled, and without the paths of its source."""
+    """Writes a program without its example inputs, which would be pickled, and without the paths of its source."""
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     program._example_inputs = None
@@ -47,7 +73,7 @@ def save(program: ExportedProgram, path: Path) -> None:
 
 
 def load(path: Path) -> ExportedProgram:
-    """A program that ``save`` wrote.
+    """Loads a program that ``save`` wrote.
 
     Raises:
         DataError: For any other file, of which nothing is loaded.
@@ -56,7 +82,7 @@ def load(path: Path) -> ExportedProgram:
         return torch.export.load(rewritten(path, "model", lambda name, content: _checked(name, content, path)))
     except DataError:
         raise
-    except Exception as error:  # torch's reader fails in every way there is
+    except Exception as error:  # torch's reader raises errors of every kind
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
             f"{path} cannot be loaded: {reason}; export the run again with this version of torch"
@@ -70,11 +96,11 @@ def _checked(name: str, content: bytes, path: Path) -> bytes:
     if not name.endswith(".json"):
         return content
     value = json.loads(content)
-    for dictionary in _dictionaries(value):
-        if dictionary.get("use_pickle", False) is not False:
+    for entry in _dictionaries(value):
+        if entry.get("use_pickle", False) is not False:
             raise DataError(f"{path} holds pickled values, which may run code; nothing of it was loaded")
-        size = dictionary.get("expr_str", "")
-        operator = dictionary["target"] if {"target", "outputs"} <= dictionary.keys() else "torch.sym_max"
+        size = entry.get("expr_str", "")
+        operator = entry["target"] if {"target", "outputs"} <= entry.keys() else "torch.sym_max"
         if not (isinstance(size, str) and SIZE.fullmatch(size)):
             raise DataError(f"{path} has {str(size)[:60]!r} for a size; nothing of it was loaded")
         if not (isinstance(operator, str) and OPERATOR.fullmatch(operator)):
@@ -83,8 +109,8 @@ def _checked(name: str, content: bytes, path: Path) -> bytes:
 
 
 def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
-    """Every one, however deep."""
+    """Yields every dictionary of a JSON value, however deep."""
     if isinstance(value, dict):
         yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _dictionaries(one)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _dictionaries(item)

@@ -1,4 +1,4 @@
-"""Whether an artefact answers as the run does: differences by batch size and by steps, and the metrics of its rows."""
+"""Verification of an artefact against its run: differences by batch size and steps, and metrics of its rows."""
 
 import math
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from experiments.run.record.export_samples import save_tensors
 ROWS = "rows.safetensors"
 BATCHES = (1, 2, 64)
 AT_MOST = 1e-5
-"""Of a probability; of a value in standard deviations of the train rows' target."""
+"""Largest difference of a probability, or of a value in standard deviations of the train rows' target."""
 
 
 class Checked(NamedTuple):
-    """What was found: the largest difference by batch size and steps, and each metric of the artefact's own answers."""
+    """Largest difference by batch size and steps, and each metric of the artefact's own predictions."""
 
     differences: dict[str, float]
     metrics: dict[str, float | None]
 
 
 def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
-    """Write the rows, what the run's network predicts of them, and their targets where they are known."""
+    """Writes the rows, the predictions of the run's network, and the targets of test rows."""
     tensors = {**rows.raw, "expected": expected, "row": rows.row}
     if rows.target is not None:
         tensors["target"] = rows.target
@@ -39,10 +39,10 @@ def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
 
 
 def check(exported: Exported, folder: Path) -> Checked:
-    """Answer the rows of an artefact again.
+    """Predicts the rows of an artefact again.
 
     Raises:
-        DataError: For an answer that is further off than ``AT_MOST``.
+        DataError: For a prediction that is further off than ``AT_MOST``.
     """
     try:
         raw = load_file(folder / ROWS)
@@ -52,11 +52,11 @@ def check(exported: Exported, folder: Path) -> Checked:
     del raw["row"]
     scale = torch.tensor(exported.signature["checked"]["scale"], dtype=torch.float64)
     differences: dict[str, float] = {}
-    for name, places in _batches(exported, raw):
-        batch = _cut({key: tensor[places] for key, tensor in raw.items()}, exported)
-        found = _difference(exported.run(batch), expected[places], scale)
+    for name, index in _batches(raw):
+        batch = _cut({key: tensor[index] for key, tensor in raw.items()})
+        found = _difference(exported.run(batch), expected[index], scale)
         differences[name] = max(found, differences.get(name, 0.0))
-    whole = torch.cat([exported.run(batch) for batch in _whole(raw, exported)])
+    whole = torch.cat([exported.run(batch) for batch in _whole(raw)])
     differences["all"] = _difference(whole, expected, scale)
     for name, found in differences.items():
         if not found <= AT_MOST:
@@ -67,7 +67,7 @@ def check(exported: Exported, folder: Path) -> Checked:
 
 
 def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | None]:
-    """Every metric of a task, by name; None where it is undefined."""
+    """Computes every metric of a task, by name; None if it is undefined."""
     weights = numpy.ones((1, len(target)))
     arrays = target.double().numpy(), prediction.double().numpy()
     values = {name: float(measure(*arrays, weights)[0]) for name, measure in MEASURES[task].items()}
@@ -75,13 +75,13 @@ def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | 
 
 
 def verify(folder: Path, packages: list[str]) -> str:
-    """Check an artefact anywhere, with nothing but its own files.
+    """Verifies an artefact by its own files alone.
 
     Returns:
-        What was found, for a person.
+        A sentence for the terminal.
 
     Raises:
-        DataError: Where a byte was changed after it was written, or it answers otherwise than it did.
+        DataError: If a byte was changed after it was written, or predictions differ from those at the export.
     """
     exported = load_export(folder, packages)
     about = exported.signature["checked"]
@@ -98,19 +98,19 @@ def verify(folder: Path, packages: list[str]) -> str:
         if not same:
             raise DataError(f"{name} of the rows of {folder} is {now}, and it was {value} when it was exported")
     worst = max(found.differences.values())
-    return f"{folder}: {len(exported.signature['files'])} files as they were written, {said(about)}, now {worst:.1e}"
+    return f"{folder}: {len(exported.signature['files'])} files as they were written, {summary(about)}, now {worst:.1e}"
 
 
-def said(about: dict[str, Any]) -> str:
-    """What an artefact was checked on, in words."""
+def summary(about: dict[str, Any]) -> str:
+    """Describes the rows that an artefact was checked on and the largest difference."""
     rows = f"{about['rows']:,} of {about['test_rows']:,} test rows" if about["test_rows"] else (
         f"{about['rows']:,} made up rows, since the run's test rows are not beside the checkpoint"
     )  # fmt: skip
     return f"largest difference {max(about['differences'].values()):.1e} on {rows}"
 
 
-def _batches(exported: Exported, raw: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Places of rows: the first ones, and those with the fewest steps, over again where there are not enough."""
+def _batches(raw: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yields indices of rows: the first ones, or the longest and the shortest; repeated if there are too few."""
     count = len(raw["x"])
     orders = {"": torch.arange(count)}
     if "lengths" in raw:
@@ -120,20 +120,20 @@ def _batches(exported: Exported, raw: dict[str, Tensor]) -> Iterator[tuple[str, 
             yield f"{size}{name}", order[torch.arange(size) % count]
 
 
-def _cut(raw: dict[str, Tensor], exported: Exported) -> dict[str, Tensor]:
-    """As many steps as the longest row has."""
+def _cut(raw: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Cuts rows to the steps of the longest."""
     if "lengths" not in raw:
         return raw
     return {**raw, "x": raw["x"][..., : int(raw["lengths"].max())]}
 
 
-def _whole(raw: dict[str, Tensor], exported: Exported) -> Iterator[dict[str, Tensor]]:
+def _whole(raw: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     for first in range(0, len(raw["x"]), 256):
-        yield _cut({name: tensor[first : first + 256] for name, tensor in raw.items()}, exported)
+        yield _cut({name: tensor[first : first + 256] for name, tensor in raw.items()})
 
 
-def _difference(one: Tensor, other: Tensor, scale: Tensor) -> float:
-    if one.shape != other.shape:
+def _difference(found: Tensor, expected: Tensor, scale: Tensor) -> float:
+    if found.shape != expected.shape:
         return math.inf
-    far = ((one - other) / scale).abs()
-    return float(far.max()) if far.isfinite().all() else math.inf
+    gap = ((found - expected) / scale).abs()
+    return float(gap.max()) if gap.isfinite().all() else math.inf

@@ -1,4 +1,4 @@
-"""From raw rows to a person's answers, whatever computes them: a checkpoint's network or an exported graph."""
+"""Prediction of raw rows, by a checkpoint's network or an exported graph."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -19,17 +19,17 @@ from datamodules.types import TaskName
 def answers(
     task: TaskName, prediction: Tensor, class_names: Sequence[str] = (), target_names: Sequence[str] = ()
 ) -> polars.DataFrame:
-    """What was predicted, in words that a person reads.
+    """Builds the columns of predictions.
 
     Args:
-        task: What was asked.
+        task: Of the model.
         prediction: Probabilities of class 1 (N,), of each class (N, K) or label (N, L), or values (N, R).
-        class_names: The classes' or labels'; numbers where they are left out.
-        target_names: The targets'; numbers where they are left out.
+        class_names: Of the classes or labels; empty for numbers.
+        target_names: Of the targets; empty for numbers.
 
     Returns:
-        The class as ``prediction`` with ``probability_<class>`` of each; of labels 0 or 1 as ``prediction_<label>``
-        with their ``probability_<label>``; of one target ``prediction``, of several ``prediction_<target>``.
+        The class as ``prediction`` with ``probability_<class>`` of each; for labels 0 or 1 as ``prediction_<label>``
+        with their ``probability_<label>``; for one target ``prediction``, for several ``prediction_<target>``.
     """
     values = prediction.double().numpy()
     if task == "binary":
@@ -45,7 +45,7 @@ def answers(
         labels = {f"prediction_{name}": polars.Series((column > 0.5).astype(numpy.int8))
                   for name, column in zip(names, columns, strict=True)}  # fmt: skip
         return polars.DataFrame({**labels, **probabilities})
-    # Of two equal ones the first, as in torch; a half is class 0, as in torchmetrics.
+    # The first of two equal probabilities, as in torch; a half is class 0, as in torchmetrics.
     best = polars.Series("prediction", values.argmax(axis=1).astype(numpy.uint32))
     return polars.DataFrame({"prediction": polars.Series(names).gather(best), **probabilities})
 
@@ -60,9 +60,9 @@ class Predicted:
     Args:
         rows: Ids and predictions.
         bad: Ids of the rows that cannot be predicted, and a ``reason`` for each.
-        counts: What of the rows is worth knowing, and how many of them it is said of.
+        counts: Number of rows by the note that holds for them.
         notes: Sentences about the whole source.
-        done: Share of the source that has been read, in [0, 1].
+        done: Fraction of the source that has been read, in [0, 1].
     """
 
     rows: polars.DataFrame
@@ -73,12 +73,12 @@ class Predicted:
 
 
 class Answering(ABC):
-    """What turns raw rows into predictions; a subclass computes them.
+    """Base of what predicts raw rows; a subclass computes the predictions.
 
     Args:
-        task: What is asked.
-        inputs: What raw rows are turned into tensors by.
-        class_names: Of the classes or labels; numbers where there are none.
+        task: Of the model.
+        inputs: From raw rows to tensors.
+        class_names: Of the classes or labels; empty for numbers.
         target_names: Of the targets, in the order of the outputs.
     """
 
@@ -91,15 +91,15 @@ class Answering(ABC):
 
     @abstractmethod
     def compute(self, chunk: Chunk) -> Tensor:
-        """What the task predicts of the rows that can be predicted (N, ...), float64."""
+        """Computes the predictions of the rows of a chunk (N, ...), float64."""
 
     def predict(self, source: Any) -> polars.DataFrame:
-        """Predictions, one row for each row of the source, in its order.
+        """Predicts the rows of a source in its order.
 
         Args:
             source: A frame of polars or pandas, or a dictionary of columns, for tables, texts, series in long form and
-                paths of images; an array for images, series and rows of numbers; texts, arrays or paths of images in a
-                list; or the path of a file or folder that ``evenhand predict --input`` takes.
+                paths of images; an array for images, series and rows of numbers; a list of texts, arrays or paths of
+                images; or the path of a file or folder that ``evenhand predict --input`` takes.
 
         Returns:
             ``row``, counted from 0; the predicted class as ``prediction`` and each one's probability as
@@ -120,7 +120,7 @@ class Answering(ABC):
         return polars.concat(frames)
 
     def chunks(self, source: Any) -> Iterator[Predicted]:
-        """The same a part at a time, for sources larger than memory, bad rows with their reasons.
+        """Yields predictions of sources larger than memory, and bad rows with their reasons.
 
         Raises:
             DataError: For a source that does not fit.
@@ -132,7 +132,7 @@ class Answering(ABC):
 
 
 def _ahead(values: Iterator[T]) -> Iterator[T]:
-    """The same values, the next one already being made, in another thread, while one is worked with."""
+    """Yields values while another thread computes the next one."""
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, values, None)
         while (value := following.result()) is not None:

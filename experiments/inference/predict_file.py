@@ -1,4 +1,4 @@
-"""A file of any size, predicted into another one."""
+"""Prediction of a file of any size into another file."""
 
 import sys
 import time
@@ -13,15 +13,15 @@ from experiments.inference.table_writer import PartFile, check_output
 
 
 def predict_file(predictor: Predictor, source: str, output: Path) -> str:
-    """Predict, and write what came of it; nothing is written after an error.
+    """Writes the predictions of a file; after an error nothing is written.
 
     Args:
-        predictor: A trained run.
-        source: The path of a file or folder.
+        predictor: Of a trained run.
+        source: Path of a file or folder.
         output: A .parquet or .csv file. Rows that cannot be predicted are written beside it, ``.bad`` in its name.
 
     Returns:
-        What happened, in lines for a person.
+        Lines for the terminal.
 
     Raises:
         DataError: For a source that does not fit, or of which no row can be predicted.
@@ -49,11 +49,11 @@ def predict_file(predictor: Predictor, source: str, output: Path) -> str:
         if bad.rows:
             bad.commit()
         else:
-            beside.unlink(missing_ok=True)  # of an earlier prediction, and said of other rows
+            beside.unlink(missing_ok=True)  # of an earlier prediction of other rows
         if not good.rows:
             raise DataError(f"none of the {bad.rows:,} rows of {source} can be predicted; {beside} says why")
         good.commit()
-    said = [f"note: {note}" for note in notes]
-    said += [f"note: {what}: {count:,} of {good.rows:,} rows" for what, count in counts.items()]
+    lines = [f"note: {note}" for note in notes]
+    lines += [f"note: {note}: {count:,} of {good.rows:,} rows" for note, count in counts.items()]
     left_out = f"; {bad.rows:,} more could not be, see {beside}" if bad.rows else ""
-    return "\n".join([*said, f"{good.rows:,} rows predicted: {output}{left_out}"])
+    return "\n".join([*lines, f"{good.rows:,} rows predicted: {output}{left_out}"])

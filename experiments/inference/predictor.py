@@ -1,4 +1,4 @@
-"""A trained run in Python: ``load("runs/...").predict(rows)``, from its checkpoint alone."""
+"""Predictions of a trained run from its checkpoint alone: ``load("runs/...").predict(rows)``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules import DataError
 from datamodules.loading.evaluation_batch_size import rows_at_once
@@ -24,18 +25,18 @@ from lit_models import ConfigError, LitModel
 Device = Literal["auto", "cpu", "cuda"]
 
 OF_TRAINING = ("loss", "class_weights", "optimizer", "schedule", "metrics")
-"""What a model is told that makes no difference to its predictions."""
+"""Hyper-parameters that do not change predictions."""
 
 
 class Predictor(Answering):
-    """A trained model, and what turns raw rows into its inputs.
+    """Predictor of a trained model.
 
     Args:
         model: With its weights.
-        inputs: What the data module of its training had.
-        class_names: Of the classes or labels; numbers where there are none.
+        inputs: Of the data module of its training.
+        class_names: Of the classes or labels; empty for numbers.
         target_names: Of the targets, in the order of the model's outputs.
-        device: Where to predict.
+        device: Device of the network.
     """
 
     def __init__(
@@ -50,28 +51,28 @@ class Predictor(Answering):
         self.device = device or torch.device("cpu")
         self.model = model.eval().requires_grad_(False).to(self.device)
 
+    @override
     @torch.inference_mode()
     def compute(self, chunk: Chunk) -> Tensor:
-        """What the task predicts of the rows that can be predicted (N, ...), float64."""
         size = rows_at_once(self.model.input_shape, self.model.modality, self.device)
         outputs = [torch.empty(0, self.model.num_outputs, device=self.device)]
         for batch in TensorLoader(chunk.tensors, size) if len(chunk.ids) else ():
-            there = {name: column.to(self.device) for name, column in batch.items()}
-            outputs.append(self.model(there["x"], there.get("categories"), there.get("lengths")).float())
+            on_device = {name: column.to(self.device) for name, column in batch.items()}
+            outputs.append(self.model(on_device["x"], on_device.get("categories"), on_device.get("lengths")).float())
         return self.model.task.predict(torch.cat(outputs)).cpu()
 
 
 def load(path: str | Path, device: Device = "auto", trust: list[str] | None = None) -> Predictor:
-    """A run, from its best checkpoint.
+    """Loads a run from its best checkpoint.
 
     Args:
         path: The run's folder, or one of its checkpoints; nothing else of the run is read.
-        device: Where to predict; a CUDA device where there is one, if it is auto.
-        trust: Packages of your own that the run names classes of. A pyproject.toml is not read.
+        device: Device of the network; auto for a CUDA device if there is one.
+        trust: Trusted packages of the user, whose classes the run names. A pyproject.toml is not read.
 
     Raises:
-        ConfigError: For a path that is none of these, or a checkpoint of something else.
-        DataError: Where the checkpoint does not say what its inputs look like.
+        ConfigError: For another path, or a checkpoint of another program.
+        DataError: If the checkpoint does not describe its inputs.
     """
     allow(trust or [])
     file = checkpoint_of(path)
@@ -85,36 +86,36 @@ def load(path: str | Path, device: Device = "auto", trust: list[str] | None = No
         return Predictor(model, restore_inputs(state), classes, targets, _device(device))
     except (ConfigError, DataError):
         raise
-    except Exception as error:  # what another program wrote is wrong in every way there is
+    except Exception as error:  # files of other programs raise errors of every kind
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         lacking = "it has no " if isinstance(error, KeyError) else ""
         raise ConfigError(f"{file} cannot be predicted with, {lacking}{reason}; name a checkpoint of a run") from error
 
 
 def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> LitModel:
-    """A model by its class, its hyper-parameters and its weights.
+    """Builds a model of a class with its hyper-parameters and weights.
 
     Raises:
         ConfigError: For a class that is no model.
     """
-    made = import_class(class_path)
-    if not (isinstance(made, type) and issubclass(made, LitModel)):
+    cls = import_class(class_path)  # refuses packages that are not trusted
+    if not (isinstance(cls, type) and issubclass(cls, LitModel)):
         raise ConfigError(f"{class_path} is no model")
-    model = made(**of_network(settings))
+    model = cls(**of_network(settings))
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("loss.")})
     return model
 
 
 def of_network(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyper-parameters that make a difference to predictions."""
+    """Returns the hyper-parameters that change predictions."""
     return {name: value for name, value in settings.items() if name not in OF_TRAINING and not name.startswith("_")}
 
 
 def _device(name: Device) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"the device is auto, cpu or cuda, and not {name!r}")
-    there = torch.cuda.is_available()
+    has_cuda = torch.cuda.is_available()
     whole_floats()
-    if name == "cuda" and not there:
+    if name == "cuda" and not has_cuda:
         raise ConfigError("there is no CUDA device here; leave --device out")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
+    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")

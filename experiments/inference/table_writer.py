@@ -1,4 +1,4 @@
-"""A table of any size into a file that is whole, or not there."""
+"""Writer of a table of any size, whose file is complete or absent."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,13 @@ import polars
 from datamodules import DataError
 
 PART = 2**23
-"""Cells that are held in memory before they are written."""
+"""Cells that are buffered in memory before they are written."""
 
 ENDINGS = (".parquet", ".csv")
 
 
 def check_output(path: Path, source: str) -> None:
-    """Raise ``DataError`` for a file that cannot be written, or that is the source."""
+    """Raises ``DataError`` for a file that cannot be written, or that is the source."""
     if path.suffix not in ENDINGS:
         raise DataError(f"--output {path} ends in neither .parquet nor .csv; choose one of them")
     if not path.parent.is_dir():
@@ -28,7 +28,7 @@ def check_output(path: Path, source: str) -> None:
 
 
 class PartFile:
-    """Rows that are added one frame after another; the file is there once they are committed.
+    """File of rows that are added frame by frame; it appears once they are committed.
 
     Args:
         path: A .parquet or .csv file.
@@ -51,24 +51,24 @@ class PartFile:
         self._folder.cleanup()
 
     def add(self, frame: polars.DataFrame) -> None:
-        """Put rows behind those that are there."""
+        """Appends rows."""
         self.rows += len(frame)
         self._held.append(frame)
-        if sum(one.height * one.width for one in self._held) >= PART:
+        if sum(held.height * held.width for held in self._held) >= PART:
             self._write()
 
     def commit(self) -> None:
-        """Make the file of all rows.
+        """Writes the file of all rows.
 
         Raises:
-            DataError: Where it cannot be written, as on a full disk.
+            DataError: If it cannot be written, as on a full disk.
         """
         if self._held:
             self._write()
         whole = self._parts[0]
         try:
             if self.path.suffix == ".parquet" and len(self._parts) > 1:
-                whole = self._place("whole")
+                whole = self._file("whole")
                 polars.scan_parquet(self._parts).sink_parquet(whole)
             os.replace(whole, self.path)
         except (OSError, polars.exceptions.PolarsError) as error:
@@ -78,17 +78,17 @@ class PartFile:
         frame, self._held = polars.concat(self._held), []
         try:
             if self.path.suffix == ".parquet":
-                self._parts.append(self._place(f"{len(self._parts):06}.parquet"))
+                self._parts.append(self._file(f"{len(self._parts):06}.parquet"))
                 frame.write_parquet(self._parts[-1])
             else:
                 first = not self._parts
-                self._parts = [self._place("whole")]
+                self._parts = [self._file("whole")]
                 with open(self._parts[0], "ab") as file:
                     frame.write_csv(file, include_header=first)
         except (OSError, polars.exceptions.PolarsError) as error:
             raise self._unwritten(error) from error
 
-    def _place(self, name: str) -> Path:
+    def _file(self, name: str) -> Path:
         return Path(self._folder.name) / name
 
     def _unwritten(self, error: Exception) -> DataError:

@@ -1,1 +1,1 @@
-"""What ``evenhand serve`` is made of."""
+"""Server of predictions by HTTP."""

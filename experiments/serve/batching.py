@@ -1,4 +1,4 @@
-"""Many requests at once: their rows in one network call, and an answer for each as if it had come alone."""
+"""Batching of requests: their rows in one network call, and a reply to each as if it had come alone."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable
@@ -9,24 +9,24 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules import DataError
+from datamodules.preprocessing.json_rows import Source, as_source, concatenated
 from experiments.inference.base import Answering
 from experiments.serve.request_body import read_body
-from experiments.serve.request_rows import Source, as_source, merged
 from experiments.serve.server_settings import UNFIT, Body, Refused
 
 UNREADABLE = (PolarsError, PanicException, OverflowError)
-"""What polars says of odd values; a panic is no Exception, and would end the process."""
+"""Errors of polars for odd values; a panic is no Exception, and would end the thread."""
 
 
 @dataclass
 class Reply:
-    """An answer.
+    """Reply to a request.
 
     Args:
         status: Of HTTP.
-        content: Plain values for JSON.
-        rows: How many were predicted.
-        batch: Rows of all requests of the network call, where this is its first; else 0.
+        content: JSON values.
+        rows: Number of predicted rows.
+        batch: Rows of all requests of the network call, if this is the first of them; else 0.
     """
 
     status: int
@@ -36,8 +36,8 @@ class Reply:
 
 
 @dataclass
-class _Whole:
-    """What came of one source, or of several as one."""
+class _Result:
+    """Predictions of one source, or of several as one."""
 
     rows: polars.DataFrame
     bad: polars.DataFrame
@@ -46,109 +46,115 @@ class _Whole:
 
 
 class Answers:
-    """From requests to answers.
+    """Predicts requests.
 
     Args:
-        predictor: What predicts.
-        max_rows: Rows of a request at most.
+        predictor: Of a run or an artefact.
+        max_rows: Most rows of a request.
     """
 
     def __init__(self, predictor: Answering, max_rows: int) -> None:
         self.predictor, self.max_rows = predictor, max_rows
 
     def __call__(self, bodies: list[Body]) -> list[Reply]:
-        """An answer for each request, in their order."""
+        """Returns a reply to each request, in their order."""
         replies: dict[int, Reply] = {}
         groups: defaultdict[Hashable, list[tuple[int, Source]]] = defaultdict(list)
-        for place, body in enumerate(bodies):
+        for index, body in enumerate(bodies):
             try:
                 source = read_body(body, self.predictor.inputs, self.max_rows)
-                groups[("alone", place) if source.key is None else source.key].append((place, source))
+                groups[("alone", index) if source.key is None else source.key].append((index, source))
             except (Refused, DataError, *UNREADABLE) as error:
-                replies[place] = _refusal(error)
+                replies[index] = _refusal(error)
         for group in groups.values():
             replies |= self._answer(group)
-        return [replies[place] for place in range(len(bodies))]
+        return [replies[index] for index in range(len(bodies))]
 
     def _answer(self, group: list[tuple[int, Source]]) -> dict[int, Reply]:
-        """Of sources that may be predicted as one; each by itself where one of them does not fit.
+        """Answers sources of one key together, or each by itself if one of them does not fit.
 
-        A source of several has a prediction for each of its rows, but for bad ones, in their order.
+        Each of several sources has a prediction for each of its good rows, in their order.
         """
         try:
-            whole = self._predict(merged([source.value for _, source in group]))
+            result = self._predict(concatenated([source.value for _, source in group]))
         except (Refused, DataError, *UNREADABLE) as error:
             if len(group) == 1:
                 return {group[0][0]: _refusal(error)}
-            return {place: reply for one in group for place, reply in self._answer([one]).items()}
+            return {index: reply for request in group for index, reply in self._answer([request]).items()}
         replies, first = {}, 0
         plain = (
             []
-            if len(group) == 1 or len(whole.bad) or whole.counts or not _finite(whole.rows).all()
-            else _plain(whole.rows)
+            if len(group) == 1 or len(result.bad) or result.counts or not _finite(result.rows).all()
+            else _plain(result.rows)
         )
-        for place, source in group:
+        for index, source in group:
             if plain:
                 own = plain[first : first + source.rows]
                 for row, prediction in enumerate(own):
                     prediction["row"] = row
-                replies[place] = Reply(200, {"predictions": own, "notes": [*whole.notes]}, len(own))
+                replies[index] = Reply(200, {"predictions": own, "notes": [*result.notes]}, len(own))
             else:
-                replies[place] = _reply(whole if len(group) == 1 else self._part(whole, source, first))
+                replies[index] = _reply(result if len(group) == 1 else self._slice(result, source, first))
             first += source.rows
-        replies[group[0][0]].batch = len(whole.rows)
+        replies[group[0][0]].batch = len(result.rows)
         return replies
 
-    def _predict(self, value: Any) -> _Whole:
-        parts = list(self.predictor.chunks(as_source(value)))
-        if not parts:
+    def _predict(self, value: Any) -> _Result:
+        pieces = list(self.predictor.chunks(as_source(value)))
+        if not pieces:
             raise Refused(UNFIT, "there is no row to predict")
-        return _Whole(
-            polars.concat([part.rows for part in parts]),
-            polars.concat([part.bad for part in parts]),
-            sum((part.counts for part in parts), Counter[str]()),
-            parts[0].notes,
+        return _Result(
+            polars.concat([piece.rows for piece in pieces]),
+            polars.concat([piece.bad for piece in pieces]),
+            sum((piece.counts for piece in pieces), Counter[str]()),
+            pieces[0].notes,
         )
 
-    def _part(self, whole: _Whole, source: Source, first: int) -> _Whole:
-        """Of one request, whose rows begin there."""
+    def _slice(self, result: _Result, source: Source, first: int) -> _Result:
+        """Returns the predictions of one request, whose rows begin at ``first``."""
         inside = polars.col("row").is_between(first, first + source.rows - 1)
-        rows, bad = (frame.filter(inside).with_columns(polars.col("row") - first) for frame in (whole.rows, whole.bad))
+        rows, bad = result.rows.filter(inside), result.bad.filter(inside)
+        own_row = polars.col("row") - first
         counts: Counter[str] = Counter()
-        if whole.counts:  # of which request is not said
+        if result.counts:  # of all requests together
             for chunk in self.predictor.inputs.chunks(as_source(source.value)):
                 counts.update(chunk.counts)
-        return _Whole(rows, bad, counts, whole.notes)
+        return _Result(rows.with_columns(own_row), bad.with_columns(own_row), counts, result.notes)
 
 
-def _reply(whole: _Whole) -> Reply:
-    bad = whole.bad.select("row", "reason").rows()
-    finite = _finite(whole.rows)
-    odd = whole.rows["row"].filter(~finite).to_list()
+def _reply(result: _Result) -> Reply:
+    bad = result.bad.select("row", "reason").rows()
+    finite = _finite(result.rows)
+    odd = result.rows["row"].filter(~finite).to_list()
     bad = sorted(
         [*bad, *((row, "the model gives no finite number for it; its values may be too large") for row in odd)]
     )
     if bad:
         row, reason = bad[0]
-        told = [{"row": row, "reason": reason} for row, reason in bad]
-        return _refusal(Refused(UNFIT, f"row {row} cannot be predicted: {reason}", told))
-    if not len(whole.rows):
+        rows = [{"row": row, "reason": reason} for row, reason in bad]
+        return _refusal(Refused(UNFIT, f"row {row} cannot be predicted: {reason}", rows))
+    if not len(result.rows):
         return _refusal(Refused(UNFIT, "there is no row to predict"))
-    notes = [*whole.notes, *(f"{what}: {count:,} of {len(whole.rows):,} rows" for what, count in whole.counts.items())]
-    return Reply(200, {"predictions": _plain(whole.rows), "notes": notes}, len(whole.rows))
+    notes = [
+        *result.notes,
+        *(f"{note}: {count:,} of {len(result.rows):,} rows" for note, count in result.counts.items()),
+    ]
+    return Reply(200, {"predictions": _plain(result.rows), "notes": notes}, len(result.rows))
 
 
 def _finite(rows: polars.DataFrame) -> polars.Series:
-    """Of which rows all numbers are finite; JSON has no others."""
+    """Returns which rows have finite numbers alone; JSON has no others."""
     return rows.select(finite=polars.all_horizontal(polars.selectors.float().is_finite()))["finite"]
 
 
 def _plain(rows: polars.DataFrame) -> list[dict[str, Any]]:
-    """A prediction for each row: its ids, its class, labels or values, and probabilities by name."""
+    """Returns a JSON object for each row: its ids, its class, labels or values, and probabilities by name."""
     plain: dict[str, list[Any]] = {}
     groups = {"prediction_": "prediction", "probability_": "probabilities"}
     for prefix, name in groups.items():
-        columns = {one.removeprefix(prefix): rows[one].to_list() for one in rows.columns if one.startswith(prefix)}
+        columns = {
+            column.removeprefix(prefix): rows[column].to_list() for column in rows.columns if column.startswith(prefix)
+        }
         if columns:
             plain[name] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     single = {name: rows[name].to_list() for name in rows.columns if not name.startswith(tuple(groups))}

@@ -1,22 +1,23 @@
-"""From the body of a request to what ``Inputs.chunks`` takes in Python; nothing in a body is ever taken for a path."""
+"""Body of a request: its JSON and its rows; no text in a body is ever opened as a path."""
 
 import json
+from collections.abc import Callable
+from fnmatch import fnmatch
 from typing import Any
 
-from datamodules.imaging.inputs import ImageInputs
-from datamodules.preprocessing.inputs import Inputs
-from datamodules.tables.read_table import MISSING, parse
-from experiments.serve.request_rows import Source, kind_of, meant, of_frame, takes
-from experiments.serve.server_settings import CSV, IMAGE, JSON, OTHER_KIND, TOO_LARGE, UNFIT, WRONG, Body, Refused
+from datamodules.preprocessing.inputs import JSON, Inputs
+from datamodules.preprocessing.json_rows import Source
+from datamodules.tables.parquet_file import MAGIC
+from experiments.serve.server_settings import OTHER_KIND, TOO_LARGE, UNFIT, WRONG, Body, Refused
 
 EXAMPLE = '{"rows": [...]}'
 
 
 def parse_json(content: bytes) -> Any:
-    """The value of a JSON text, as RFC 8259 has it.
+    """Parses a JSON text by RFC 8259.
 
     Raises:
-        Refused: For what is none: NaN and Infinity, a name that comes twice and half a surrogate pair included.
+        Refused: For another text, also one with NaN, Infinity, a name that occurs twice or half a surrogate pair.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -41,19 +42,19 @@ def _no_constant(word: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         names = [name for name, _ in pairs]
-        again = next(name for place, name in enumerate(names) if name in names[:place])
+        again = next(name for index, name in enumerate(names) if name in names[:index])
         raise ValueError(f"an object has {again[:40]!r} twice")
-    return made
+    return unique
 
 
 def rows_of(value: Any) -> list[Any]:
-    """The rows of a body's value.
+    """Returns the rows of a JSON body.
 
     Raises:
-        Refused: For a value that is no object of rows and nothing else.
+        Refused: For a value other than an object of rows alone.
     """
     if not isinstance(value, dict) or "rows" not in value:
         raise Refused(UNFIT, f"the body is to be {EXAMPLE}, an object with the rows")
@@ -67,43 +68,62 @@ def rows_of(value: Any) -> list[Any]:
 
 
 def read_body(body: Body, inputs: Inputs, max_rows: int) -> Source:
-    """What is to be predicted.
+    """Reads the rows of a request.
 
     Args:
-        body: Of a request.
+        body: Of the request.
         inputs: Of the model.
-        max_rows: Rows of a request at most.
+        max_rows: Most rows of a request.
 
     Raises:
-        Refused: For a body that is no such thing.
+        Refused: For a body that the model does not take.
         DataError: For rows that do not fit the model.
     """
-    if body.kind == JSON:
-        rows = rows_of(parse_json(body.content))
-    elif body.kind == CSV and "objects" in takes(inputs):
-        if body.content.startswith(b"PAR1"):
-            raise Refused(WRONG, "the body is Parquet, and text/csv was said; send CSV or JSON")
-        frame = parse(body.content, "the body", getattr(inputs, "missing", MISSING))
-        _check_count(len(frame), max_rows)
-        return of_frame(frame, inputs)
-    elif body.kind.startswith(IMAGE) and isinstance(inputs, ImageInputs):
-        if not body.content:
-            raise Refused(WRONG, "the body is empty; send an image")
-        return Source([body.content], 1, ("list",))
-    else:
-        known = [
-            JSON,
-            *([CSV] if "objects" in takes(inputs) else []),
-            *(["image/png"] * isinstance(inputs, ImageInputs)),
-        ]
-        said = f"is {body.kind!r:.60}" if body.kind else "is not said"
-        raise Refused(OTHER_KIND, f"the Content-Type {said}; this model takes {' or '.join(known)}")
+    if body.kind != JSON:
+        source = _body_reader(body, inputs)(body.content)
+        _check_count(source.rows, max_rows)
+        return source
+    rows = rows_of(parse_json(body.content))
     _check_count(len(rows), max_rows)
-    kind = kind_of(rows)
-    read = takes(inputs).get(kind)
-    if read is None:
-        raise Refused(UNFIT, f"the rows are {kind}, and this model takes {' or '.join(map(meant, takes(inputs)))}")
-    return read(rows, inputs)
+    kind, readers = kind_of(rows), inputs.row_readers()
+    if kind not in readers:
+        raise Refused(UNFIT, f"the rows are {kind}, and this model takes {' or '.join(map(_example, readers))}")
+    return readers[kind](rows)
+
+
+def _body_reader(body: Body, inputs: Inputs) -> Callable[[bytes], Source]:
+    """Returns the reader of a body that is no JSON."""
+    readers = inputs.body_readers()
+    for content_type, reader in readers.items():
+        if not fnmatch(body.kind, content_type):
+            continue
+        if body.content.startswith(MAGIC):
+            raise Refused(WRONG, f"the body is Parquet, and its Content-Type {body.kind}; send CSV or JSON")
+        if not body.content:
+            raise Refused(WRONG, f"the body is empty; send {content_type}")
+        return reader
+    found = f"is {body.kind!r:.60}" if body.kind else "is missing"
+    raise Refused(OTHER_KIND, f"the Content-Type {found}; this model takes {' or '.join([JSON, *readers])}")
+
+
+def kind_of(rows: list[Any]) -> str:
+    """Returns the kind of rows: objects, texts or arrays.
+
+    Raises:
+        Refused: For rows of several kinds, and for other values.
+    """
+    kinds: dict[type, str] = {dict: "objects", str: "texts", list: "arrays"}
+    first = type(rows[0])
+    for index, row in enumerate(rows):
+        if type(row) not in kinds:
+            raise Refused(UNFIT, f"row {index} is {json.dumps(row)[:40]}; a row is an object, an array or a text")
+        if type(row) is not first:
+            raise Refused(UNFIT, f"row {index} is of another kind than row 0; send rows of one kind")
+    return kinds[first]
+
+
+def _example(kind: str) -> str:
+    return {"objects": 'objects such as {"column": value}', "arrays": "arrays of numbers"}.get(kind, kind)
 
 
 def _check_count(rows: int, most: int) -> None:

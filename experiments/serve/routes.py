@@ -1,49 +1,25 @@
-"""What stands around a prediction: who may ask, how much, what is counted, and errors as sentences."""
+"""HTTP routes: predictions, page, facts, health and metrics; refusal of other hosts, origins and large bodies."""
 
 import base64
 import hashlib
 import re
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from importlib.resources import files
-from multiprocessing.connection import Connection
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException as AnyHTTPException
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from experiments.serve.prometheus import Counts
-from experiments.serve.server_settings import BATCH, ROWS, Body
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of HTML, and its Content-Security-Policy."""
-
-    html: str
-    policy: str
-
-
-def read_page() -> Page:
-    """The page, whose script and style are allowed by their hashes."""
-    html = (files("experiments") / "serve" / "page.html").read_text(encoding="utf-8")
-    hashes = {kind: _hash(html, kind) for kind in ("script", "style")}
-    policy = (
-        f"default-src 'none'; script-src '{hashes['script']}'; style-src '{hashes['style']}'; connect-src 'self'; "
-        "img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return Page(html, policy)
-
-
-def _hash(html: str, kind: str) -> str:
-    (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
+from experiments.serve.request_metrics import RequestMetrics
+from experiments.serve.request_queue import RequestQueue
+from experiments.serve.server_settings import TOO_LARGE, Body
 
 MIB = 2**20
 
@@ -57,45 +33,96 @@ SAFE = {
 }
 
 
-async def read_request(request: Request) -> Body:
-    """The body of a request, no more of it than may be.
+def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body: int, max_rows: int) -> Starlette:
+    """Builds the web application of a run.
+
+    Args:
+        queue: Answers requests.
+        about: Facts about the run, for ``/info``.
+        host: Address that the server listens on.
+        max_body: Bytes of the largest body.
+        max_rows: Most rows of a request.
+    """
+    metrics = RequestMetrics()
+    facts = JSONResponse({**about, "limits": {"body_bytes": max_body, "rows": max_rows}})
+
+    async def predict(request: Request) -> Response:
+        reply = await queue.reply(await read_request(request, max_body))
+        metrics.add_rows(reply.rows, reply.batch)
+        return JSONResponse(reply.content, reply.status)
+
+    async def show_metrics(request: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    # A response is an application itself.
+    return Starlette(
+        routes=[
+            Route("/", read_page(), methods=["GET"]),
+            Route("/predict", predict, methods=["POST"]),
+            Route("/info", facts, methods=["GET"]),
+            Route("/health", PlainTextResponse("ok"), methods=["GET"]),
+            Route("/metrics", show_metrics, methods=["GET"]),
+        ],
+        middleware=[Middleware(Guard, metrics=metrics, loopback=host in LOOPBACK)],
+        exception_handlers={HTTPException: as_sentence, ClientDisconnect: nobody_there},
+        lifespan=lambda app: queue.running(),
+    )
+
+
+def read_page() -> HTMLResponse:
+    """Reads the page, whose script and style its Content-Security-Policy allows by their hashes."""
+    html = (files("experiments") / "serve" / "page.html").read_text(encoding="utf-8")
+    hashes = {kind: _hash(html, kind) for kind in ("script", "style")}
+    policy = (
+        f"default-src 'none'; script-src '{hashes['script']}'; style-src '{hashes['style']}'; connect-src 'self'; "
+        "img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return HTMLResponse(html, headers={"content-security-policy": policy})
+
+
+def _hash(html: str, kind: str) -> str:
+    (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+async def read_request(request: Request, most: int) -> Body:
+    """Reads the body of a request of at most so many bytes.
 
     Raises:
-        HTTPException: With 413 for one that is larger.
+        HTTPException: With 413 for a larger one.
     """
-    most = int(request.app.state.max_body)
     content, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
         if size <= most:
             content += chunk
         else:
-            content.clear()  # and read on, for who is still sending reads no answer
+            content.clear()  # and read on: a client that is still sending reads no response
         if size > 16 * most:
             break
     if size > most:
-        raise HTTPException(413, f"the body is larger than {most / MIB:g} MiB; send less, or start with a larger "
+        raise HTTPException(TOO_LARGE, f"the body is larger than {most / MIB:g} MiB; send less, or start with a larger "
                             "--max_body_mib")  # fmt: skip
     return Body(request.headers.get("content-type", "").partition(";")[0].strip().lower(), bytes(content))
 
 
 class Guard:
-    """Turns away what a web page of somebody else sends here, and counts the rest.
+    """Middleware that refuses requests of other web pages, and counts requests for predictions.
 
     On a loopback address the header ``Host`` has to name it, so that no other name can be made to point here (DNS
     rebinding); a browser's ``Origin`` has to be this address everywhere.
 
     Args:
-        app: What answers.
-        counts: Of requests.
-        loopback: Whether only this machine is to be answered.
+        app: Answers the others.
+        metrics: Of requests.
+        loopback: True if the server listens on a loopback address.
     """
 
-    def __init__(self, app: ASGIApp, counts: Counts, loopback: bool) -> None:
-        self.app, self.counts, self.loopback = app, counts, loopback
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics, loopback: bool) -> None:
+        self.app, self.metrics, self.loopback = app, metrics, loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
+        """Answers a request, or passes it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -106,12 +133,11 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update({name: value for name, value in SAFE.items() if name not in headers})
                 if predicts:
-                    rows, batch = (int(headers.get(name, 0)) for name in (ROWS, BATCH))
-                    self.counts.add(message["status"], rows, batch, time.monotonic() - began)
+                    self.metrics.add_response(message["status"], time.monotonic() - began)
             await send(message)
 
-        why = self._refusal(Headers(scope=scope))
-        app = self.app if why is None else told(403, why)
+        reason = self._refusal(Headers(scope=scope))
+        app = self.app if reason is None else JSONResponse({"error": reason}, 403)
         await app(scope, receive, counted)
 
     def _refusal(self, headers: Headers) -> str | None:
@@ -127,57 +153,14 @@ def _name(host: str) -> str:
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
-def told(status: int, sentence: str) -> JSONResponse:
-    """An error."""
-    return JSONResponse({"error": sentence}, status)
-
-
-Answer = Callable[[Request], Awaitable[Response]]
-
-
-def add_routes(app: FastAPI, info: Answer, page: Page, counts: Counts, max_body: int) -> None:
-    """Put ``/``, ``/info`` and ``/metrics`` in the place of LitServe's own, and errors into sentences."""
-    app.state.max_body = max_body
-    own = {"/": page_of(page), "/info": info, "/metrics": metrics_of(counts)}
-    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) not in own]
-    for path, answer in own.items():
-        app.add_route(path, answer, ["GET"])
-    app.add_exception_handler(AnyHTTPException, as_sentence)
-
-
-def page_of(page: Page) -> Answer:
-    """The page for a person."""
-
-    async def answer(request: Request) -> Response:
-        return HTMLResponse(page.html, headers={"content-security-policy": page.policy})
-
-    return answer
-
-
-def info_of(told: Connection, limits: dict[str, int]) -> Answer:
-    """What goes in and what comes out, which the process that predicts has told."""
-    about: dict[str, Any] = {}
-
-    async def answer(request: Request) -> Response:
-        if not about:
-            about.update(told.recv(), limits=limits)
-        return JSONResponse(about)
-
-    return answer
-
-
-def metrics_of(counts: Counts) -> Answer:
-    """Counts for Prometheus."""
-
-    async def answer(request: Request) -> Response:
-        return PlainTextResponse(counts.text(), media_type="text/plain; version=0.0.4")
-
-    return answer
+async def nobody_there(request: Request, error: Exception) -> Response:
+    """Returns a response to a client that closed its connection, in place of a trace on stderr."""
+    return Response(status_code=400)
 
 
 async def as_sentence(request: Request, error: Exception) -> Response:
-    """An error of the framework in the form of all others."""
-    assert isinstance(error, AnyHTTPException)
+    """Returns an error of the framework in the form of all others."""
+    assert isinstance(error, HTTPException)
     path = request.url.path[:60]
     sentence = {
         404: f"there is no {path} here; POST /predict, GET /, /info, /health and /metrics are",

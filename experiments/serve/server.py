@@ -1,99 +1,84 @@
-"""The server: LitServe's processes, started, announced and stopped."""
+"""Server: loads a run, listens, announces its address and stops at a signal."""
 
-import http.client
-import logging
 import signal
 import socket
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from multiprocessing.connection import Connection
 from types import FrameType
 
-from litserve import LitServer
+from typing_extensions import override
+from uvicorn import Config, Server
 
-from experiments.exit_codes import SIGNALS, Interrupted, handled
-from experiments.serve.litserve_api import API
-from experiments.serve.prometheus import Counts
-from experiments.serve.routes import LOOPBACK, MIB, Guard, add_routes, info_of, read_page
+from datamodules import DataError
+from experiments.exit_codes import Interrupted, at_once, handled
+from experiments.import_allowlist import TrustError
+from experiments.serve.load_predictor import open_answers
+from experiments.serve.request_queue import RequestQueue
+from experiments.serve.routes import application
 from experiments.serve.server_settings import Settings
+from lit_models import ConfigError
 
 
 class ServeError(Exception):
-    """What a person asked for cannot be had; the message is one sentence."""
+    """A run or a port that cannot be served; the message is one sentence."""
 
 
-def serve_until_stopped(settings: Settings, asked: Connection, host: str, port: int, max_body_mib: float) -> None:
-    """Answer requests until SIGINT or SIGTERM; those that are there by then are answered first.
+def serve_until_stopped(settings: Settings, host: str, port: int, max_body_mib: float) -> None:
+    """Answers requests until SIGINT or SIGTERM, and then those that have arrived by then.
 
     Args:
-        settings: For the network.
-        asked: The other end of ``settings.told``.
-        host: An address of this machine.
+        settings: Of the network.
+        host: Address of this machine.
         port: To listen on.
-        max_body_mib: The largest body, in MiB.
+        max_body_mib: Largest body, in MiB.
 
     Raises:
-        ServeError: For a run or a port that cannot be had.
+        ServeError: For a run or a port that cannot be served.
         Interrupted: At the end, with the signal's exit code.
     """
-    _check_free(host, port)
-    max_body, counts = int(max_body_mib * MIB), Counts()
-    server = LitServer(
-        API(settings),
-        accelerator="cpu",  # where the network computes is told to the process that has it
-        timeout=False,  # who waits is answered, however long it takes
-        max_payload_size=None,  # measured where the answer to it is a sentence
-        disable_openapi_url=True,
-        middlewares=[(Guard, {"counts": counts, "loopback": host in LOOPBACK})],
-    )
-    limits = {"body_bytes": max_body, "rows": settings.max_rows}
-    add_routes(server.app, info_of(asked, limits), read_page(), counts, max_body)
-    threading.Thread(target=_announce, args=(host, port), daemon=True).start()
     ended: list[int] = []
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        for number in SIGNALS:  # a second one would leave processes behind
-            signal.signal(number, signal.SIG_IGN)
-        logging.disable()  # LitServe's thread that looks after the processes would wonder where they are
         ended.append(signum)
-        raise KeyboardInterrupt  # at which LitServe ends the processes in turn; anything else makes it wait for ever
 
-    try:
+    with closing(_listen(host, port)) as listening, ThreadPoolExecutor(1) as thread:
+        try:
+            with handled(at_once):
+                answers, about = thread.submit(open_answers, settings).result()
+        except (ConfigError, DataError, TrustError) as error:
+            raise ServeError(" ".join(str(error).split())) from error
+        app = application(RequestQueue(answers, thread), about, host, int(max_body_mib * 2**20), settings.max_rows)
         with handled(stop):
-            server.run(host=host, port=port, num_api_servers=1, log_level="error", generate_client_file=False)
-    except RuntimeError as error:  # LitServe's, where the other process could not be set up
-        if not asked.poll():
-            raise
-        raise ServeError(asked.recv()) from error
-    except (EOFError, OSError) as error:  # of a queue whose processes LitServe ended when one of them died
-        raise ServeError("a process of the server died, perhaps for lack of memory; start it again") from error
-    except KeyboardInterrupt:  # before there was anything to end
-        pass
-    if ended:
-        raise Interrupted(ended[0])
+            Announcing(Config(app, log_level="error", access_log=False), host, port).run([listening])
+    raise Interrupted(ended[0] if ended else signal.SIGTERM)
 
 
-def _check_free(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with closing(socket.socket(family)) as here:
-        here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            here.bind((host, port))
-        except OSError as error:
-            raise ServeError(f"--port {port} of {host} cannot be had: {error.strerror}; name another") from error
+class Announcing(Server):
+    """uvicorn's server, which prints its address once it listens.
+
+    Args:
+        config: Of the server.
+        host: Of the address.
+        port: Of the address.
+    """
+
+    def __init__(self, config: Config, host: str, port: int) -> None:
+        super().__init__(config)
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"{self.address} answers; Ctrl-C stops it", flush=True)
 
 
-def _announce(host: str, port: int) -> None:
-    """One line once requests are answered."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    while True:
-        try:
-            connection = http.client.HTTPConnection(local, port, timeout=5)
-            connection.request("GET", "/health")
-            if connection.getresponse().status == 200:
-                break
-        except OSError:
-            pass
-        time.sleep(0.1)
-    print(f"http://{f'[{host}]' if ':' in host else host}:{port} answers; Ctrl-C stops it", flush=True)
+def _listen(host: str, port: int) -> socket.socket:
+    """Returns a socket that is bound to an address, so that no other process takes it while the run is loaded."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ServeError(f"--port {port} of {host} cannot be had: {error.strerror}; name another") from error
+    return listening

@@ -1,20 +1,19 @@
-"""What the process that listens and the one that predicts say to each other; read by both, and free of torch."""
+"""Settings of the server, and its requests and refusals; free of torch."""
 
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 WRONG, TOO_LARGE, OTHER_KIND, UNFIT = 400, 413, 415, 422
-"""HTTP status codes for a body that is unreadable, too large, of another kind, or unfit for the model."""
+"""HTTP status of a body that is unreadable, too large, of another content type, or unfit for the model."""
 
 
-class Refused(Exception):  # noqa: N818  # what happened, as an answer says it
+class Refused(Exception):  # noqa: N818  # the name that responses use
     """A request that cannot be answered.
 
     Args:
         status: Of HTTP, 400 to 499.
-        sentence: What is wrong, where, and what to do.
-        bad: The rows that cannot be predicted, and why.
+        sentence: Error message: what is wrong, where, and what to do.
+        bad: Rows that cannot be predicted, each with its reason.
     """
 
     def __init__(self, status: int, sentence: str, bad: list[dict[str, Any]] | None = None) -> None:
@@ -22,14 +21,8 @@ class Refused(Exception):  # noqa: N818  # what happened, as an answer says it
         self.status, self.sentence, self.bad = status, sentence, bad or []
 
 
-JSON, CSV, IMAGE = "application/json", "text/csv", "image/"
-
-ROWS, BATCH = "evenhand-rows", "evenhand-batch"
-"""Headers of an answer: rows of the request, and on the first of a network call the rows of all its requests."""
-
-
 class Body(NamedTuple):
-    """What a request holds: its content type without parameters, in small letters, and its bytes."""
+    """Body of a request: its content type without parameters, in lower case, and its bytes."""
 
     kind: str
     content: bytes
@@ -37,24 +30,22 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a person asked for.
+    """Options of the network.
 
     Args:
-        path: A run's folder, or a checkpoint.
-        told: Where to say what goes in and comes out, or why the run cannot be had.
+        path: A run's folder, a checkpoint, or an artefact's folder.
         device: auto, cpu or cuda.
-        packages: That are to be trusted.
-        max_rows: Rows of a request at most.
-        threads: Of the network; torch's own number where it is None.
-        precision: Of the network's arithmetic, 32 or bf16.
-        compile: Whether ``torch.compile`` makes the network faster.
+        packages: Trusted packages of the user.
+        max_rows: Most rows of a request.
+        threads: Threads of the network; None for torch's default.
+        precision: Arithmetic of the network, 32 or bf16.
+        compile: Compile the network with ``torch.compile``.
     """
 
     path: str
-    told: Connection
-    device: str
-    packages: list[str]
-    max_rows: int
-    threads: int | None
-    precision: str
-    compile: bool
+    device: str = "auto"
+    packages: tuple[str, ...] = ()
+    max_rows: int = 10_000
+    threads: int | None = None
+    precision: str = "32"
+    compile: bool = False

@@ -1,15 +1,14 @@
-"""``evenhand serve``: a run that answers requests, and a page to try it on."""
+"""Verb ``serve``: answers requests with the predictions of a run, and offers a page to try it."""
 
 import argparse
 import sys
 from collections.abc import Callable
-from multiprocessing import Pipe
 
 from experiments.terminal import say
 
 HELP = """usage: evenhand serve --ckpt_path RUN [--port 8000]
 
-Answer requests for predictions by HTTP, on LitServe, with a trained run and nothing else. The address that is printed
+Answer requests for predictions by HTTP with a trained run and nothing else. The address that is printed
 is also a page to try it on.
 
   --ckpt_path RUN     the run's folder, of which the best checkpoint is taken, a checkpoint, or the folder
@@ -25,8 +24,8 @@ is also a page to try it on.
   --trust PACKAGE     a package of yours that the run names classes of
 
   POST /predict   {"rows": [...]} in JSON: objects by column names, texts, arrays, image files in base64; text/csv for
-                  what is a table; one image as the body. A row that cannot be predicted makes 4xx and a sentence.
-  GET /info /health /metrics   what goes in and comes out; whether it answers; counts for Prometheus
+                  tables; one image as the body. A row that cannot be predicted makes 4xx and a sentence.
+  GET /info /health /metrics   inputs and output; ok; counts for Prometheus
 
 for example
 
@@ -39,10 +38,10 @@ Exit codes: 2 the run or the port cannot be had, 130 Ctrl-C, 143 SIGTERM."""
 
 
 def serve(words: list[str]) -> int:
-    """Answer requests.
+    """Answers requests.
 
     Args:
-        words: The command line's, behind ``serve``.
+        words: Arguments of the command line behind ``serve``.
 
     Raises:
         SystemExit: With 2 for a run or a port that cannot be had, after one sentence on stderr; 130 and 143 at the end.
@@ -61,19 +60,19 @@ def serve(words: list[str]) -> int:
     parser.add_argument("--precision", choices=["32", "bf16"], default="32")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--trust", action="append", default=[])
-    typed = parser.parse_args(words)
+    options = parser.parse_args(words)
     try:
         from experiments.serve.server import ServeError, serve_until_stopped
         from experiments.serve.server_settings import Settings
     except ModuleNotFoundError as error:
         say(f"error: evenhand serve needs {error.name}; pip install 'evenhand[serve]'", sys.stderr)
         raise SystemExit(2) from error
-    asked, told = Pipe(duplex=False)
     settings = Settings(
-        typed.ckpt_path, told, typed.device, typed.trust, typed.max_rows, typed.threads, typed.precision, typed.compile
-    )
+        options.ckpt_path, options.device, tuple(options.trust), options.max_rows, options.threads, options.precision,
+        options.compile,
+    )  # fmt: skip
     try:
-        serve_until_stopped(settings, asked, typed.host, typed.port, typed.max_body_mib)
+        serve_until_stopped(settings, options.host, options.port, options.max_body_mib)
     except ServeError as error:
         say(f"error: {error}", sys.stderr)
         raise SystemExit(2) from error
@@ -87,5 +86,5 @@ def _between(least: int, most: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
         return value
 
-    number.__name__ = "number"  # which argparse calls it in its error
+    number.__name__ = "number"  # the name in argparse's error
     return number

@@ -1,14 +1,13 @@
-"""Stems from each modality to each kind of network input.
+"""Stems: from the rows of a modality to the input of an architecture.
 
-Three functions, one per kind: a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), a ``sequence`` (N, T, D).
-Each takes the arguments that describe the data and returns the module with the shape of its output row. A new modality
-is a new case in each. A table with categorical columns comes as a pair, see ``table.py``; series and texts may be
-padded, see ``sequence.py``.
+Architectures take a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), or a ``sequence`` (N, T, D). Each modality
+has a class that returns the module for each of them, together with the shape of a row behind it. A table with
+categorical columns comes as a pair, see ``table.py``; series and texts may be padded, see ``sequence.py``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -16,16 +15,15 @@ from lit_models.errors import ConfigError
 from lit_models.stems.sequence import FlatSeries, MeanOfTokens, Transpose, token_embedding
 from lit_models.stems.table import ColumnTokens, ColumnVector
 
-Modality = Literal["table", "series", "image", "text"]
-"""table: rows of shape (F,), with or without categories; series: (C, T); image: (C, H, W); text: (T,) ids."""
+Modality = str
+"""A key of ``STEMS``: table, rows of shape (F,), beside which there may be categories; series (C, T); image (C, H, W);
+text (T,) ids."""
 
 COLUMN_WIDTH = 32
 """Size of a table column's token if the architecture sets none."""
 
 WORD_WIDTH = 64
 """Size of a text token's embedding if the architecture sets none."""
-
-DIMS: dict[str, int] = {"table": 1, "series": 2, "image": 3, "text": 1}
 
 
 class Stem(NamedTuple):
@@ -72,36 +70,111 @@ class ImageRows(nn.Module):
         return x.transpose(1, 2).flatten(2)
 
 
+class Row(NamedTuple):
+    """Facts about a row.
+
+    Args:
+        shape: ``input_shape`` of the data.
+        cardinalities: Of a table's categorical columns.
+        vocab_size: Number of a text's token ids.
+        token_width: Features of a column's or text's token; None for the modality's usual number.
+    """
+
+    shape: tuple[int, ...]
+    cardinalities: tuple[int, ...] = ()
+    vocab_size: int = 0
+    token_width: int | None = None
+
+
+class ModalityStems(NamedTuple):
+    """Stems of a modality.
+
+    Args:
+        dims: Sizes in the shape of a row.
+        vector: Returns a module to (N, F).
+        sequence: Returns a module to (N, T, D).
+        grid: Returns a module to (N, C, L) or (N, C, H, W); None for the tokens of the sequence.
+        has_categories: True if a row may have category indices.
+        has_tokens: True if a row is token ids.
+    """
+
+    dims: int
+    vector: Callable[[Row], Stem]
+    sequence: Callable[[Row], Stem]
+    grid: Callable[[Row], Stem] | None = None
+    has_categories: bool = False
+    has_tokens: bool = False
+
+
+def _table_vector(row: Row) -> Stem:
+    if not row.cardinalities:
+        return Stem(nn.Identity(), row.shape)
+    columns = ColumnVector(row.shape[0], row.cardinalities)
+    return Stem(columns, (columns.features,))
+
+
+def _table_tokens(row: Row) -> Stem:
+    width = row.token_width or COLUMN_WIDTH
+    columns = ColumnTokens(row.shape[0], row.cardinalities, width)
+    return Stem(columns, (sum(row.shape) + len(row.cardinalities), width))
+
+
+def _text_tokens(row: Row) -> Stem:
+    width = row.token_width or WORD_WIDTH
+    return Stem(token_embedding(row.vocab_size, width), (row.shape[0], width))
+
+
+def _text_vector(row: Row) -> Stem:
+    return Stem(MeanOfTokens(row.vocab_size, WORD_WIDTH), (WORD_WIDTH,))
+
+
+def _series_vector(row: Row) -> Stem:
+    return Stem(FlatSeries(row.shape[1]), (prod(row.shape),))
+
+
+def _series_steps(row: Row) -> Stem:
+    return Stem(Transpose(), row.shape[::-1])
+
+
+def _image_vector(row: Row) -> Stem:
+    return Stem(nn.Flatten(), (prod(row.shape),))
+
+
+def _image_rows(row: Row) -> Stem:
+    channels, height, width = row.shape
+    return Stem(ImageRows(), (height, channels * width))
+
+
+def _unchanged(row: Row) -> Stem:
+    return Stem(nn.Identity(), row.shape)
+
+
+STEMS = {
+    "table": ModalityStems(1, _table_vector, _table_tokens, has_categories=True),
+    "series": ModalityStems(2, _series_vector, _series_steps, _unchanged),
+    "image": ModalityStems(3, _image_vector, _image_rows, _unchanged),
+    "text": ModalityStems(1, _text_vector, _text_tokens, has_tokens=True),
+}
+"""Stems by modality; a new one is a line here, and one in ``datamodules.preprocessing.restore_inputs``."""
+
+
 def to_vector(
     modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
 ) -> Stem:
-    """Returns a stem to (N, F): rows flattened, a table's categories embedded, a text's tokens averaged."""
-    _check(modality, input_shape, cardinalities, vocab_size)
-    if cardinalities:
-        columns = ColumnVector(input_shape[0], cardinalities)
-        return Stem(columns, (columns.features,))
-    match modality:
-        case "table":
-            return Stem(nn.Identity(), tuple(input_shape))
-        case "image":
-            return Stem(nn.Flatten(), (prod(input_shape),))
-        case "series":
-            return Stem(FlatSeries(input_shape[1]), (prod(input_shape),))
-        case "text":
-            return Stem(MeanOfTokens(vocab_size, WORD_WIDTH), (WORD_WIDTH,))
+    """Returns a module to a vector (N, F)."""
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    return stems.vector(row)
 
 
 def to_grid(
     modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
 ) -> Stem:
-    """Returns a stem to a grid: series and images unchanged, a table or text as a series of its tokens."""
-    _check(modality, input_shape, cardinalities, vocab_size)
-    match modality:
-        case "table" | "text":
-            tokens, (length, channels) = to_sequence(modality, input_shape, cardinalities, vocab_size)
-            return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
-        case "series" | "image":
-            return Stem(nn.Identity(), tuple(input_shape))
+    """Returns a module to a grid (N, C, L) or (N, C, H, W): of a table or a text the series of its tokens."""
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    if stems.grid is not None:
+        return stems.grid(row)
+    tokens, (length, channels) = stems.sequence(row)
+    return Stem(nn.Sequential(tokens, Transpose()), (channels, length))
 
 
 def to_sequence(
@@ -111,43 +184,34 @@ def to_sequence(
     vocab_size: int = 0,
     token_width: int | None = None,
 ) -> Stem:
-    """Returns a stem to (N, T, D): a series by steps, an image by rows, a table by columns, a text by tokens.
+    """Returns a module to a sequence (N, T, D): of steps, rows of pixels, columns or tokens.
 
     A column or a text token has ``token_width`` features, or the modality's default.
     """
-    _check(modality, input_shape, cardinalities, vocab_size)
-    match modality:
-        case "table":
-            width = token_width or COLUMN_WIDTH
-            length = sum(input_shape) + len(cardinalities)
-            return Stem(ColumnTokens(input_shape[0], cardinalities, width), (length, width))
-        case "series":
-            channels, length = input_shape
-            return Stem(Transpose(), (length, channels))
-        case "image":
-            channels, height, width = input_shape
-            return Stem(ImageRows(), (height, channels * width))
-        case "text":
-            width = token_width or WORD_WIDTH
-            return Stem(token_embedding(vocab_size, width), (input_shape[0], width))
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    return stems.sequence(row._replace(token_width=token_width))
 
 
-def _check(modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int], vocab_size: int) -> None:
-    if modality not in DIMS:
-        raise ConfigError(f"modality {modality!r} is unknown; it is one of {', '.join(DIMS)}")
-    if cardinalities and (modality != "table" or min(cardinalities) < 1):
+def _checked(
+    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int], vocab_size: int
+) -> tuple[ModalityStems, Row]:
+    if modality not in STEMS:
+        raise ConfigError(f"modality {modality!r} is unknown; it is one of {', '.join(STEMS)}")
+    stems = STEMS[modality]
+    if cardinalities and (not stems.has_categories or min(cardinalities) < 1):
         raise ConfigError(
             f"cardinalities are those of a table's categorical columns, each at least 1, and they are "
             f"{tuple(cardinalities)} with modality {modality}"
         )
-    if vocab_size < 2 if modality == "text" else vocab_size:
+    if vocab_size < 2 if stems.has_tokens else vocab_size:
         raise ConfigError(
             f"vocab_size is the number of a text's token ids, at least 2 with padding and unknown, and 0 for other "
             f"modalities; it is {vocab_size} with modality {modality}"
         )
     smallest = 0 if cardinalities else 1
-    if len(input_shape) != DIMS[modality] or any(size < smallest for size in input_shape):
+    if len(input_shape) != stems.dims or any(size < smallest for size in input_shape):
         raise ConfigError(
-            f"a row of modality {modality} has {DIMS[modality]} sizes of at least {smallest}, "
+            f"a row of modality {modality} has {stems.dims} sizes of at least {smallest}, "
             f"and input_shape is {tuple(input_shape)}"
         )
+    return stems, Row(tuple(input_shape), tuple(cardinalities), vocab_size)

@@ -8,7 +8,7 @@ import polars
 import pytest
 import torch
 from conftest import Fit
-from exported_runs import finished, numbers
+from exported_runs import finished, numbers, words
 from safetensors.torch import load_file
 
 from datamodules import DataError
@@ -17,10 +17,6 @@ from experiments.export import load_export
 from experiments.inference import load
 
 QUICKLY = ("--trainer.max_epochs", "1", "--seed_everything", "0")
-
-
-def words(run: Path, output: Path, format: str = "safetensors") -> list[str]:
-    return ["--ckpt_path", str(run), "--format", format, "--output", str(output)]
 
 
 def test_a_sample_of_many_test_rows_is_kept(

@@ -60,6 +60,11 @@ def numbers(frame: polars.DataFrame) -> Any:
     return frame.select(names).to_numpy()
 
 
+def words(run: Path, output: Path, format: str = "safetensors") -> list[str]:
+    """Arguments of ``evenhand export``."""
+    return ["--ckpt_path", str(run), "--format", format, "--output", str(output)]
+
+
 def _write(home: Path, modality: str) -> tuple[list[str], Any]:
     path = home / "data.csv"
     if modality == "table":

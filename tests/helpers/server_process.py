@@ -115,8 +115,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(run: Path, folder: Path, *words: str, told: str = "") -> Iterator[Server]:
-    """A server of a run that is stopped at the end; nothing but its line is on stdout, and this on stderr."""
+def serving(run: Path, folder: Path, *words: str) -> Iterator[Server]:
+    """Starts a server of a run and stops it at the end; it prints nothing but its line."""
     port = free_port()
     command = [sys.executable, "-m", "experiments", "serve", "--ckpt_path", str(run), "--port", str(port), *words]
     process = subprocess.Popen(
@@ -144,8 +144,17 @@ def serving(run: Path, folder: Path, *words: str, told: str = "") -> Iterator[Se
         for pid in left:
             os.kill(pid, signal.SIGKILL)
     assert not left, "processes outlived the server"
-    assert process.stdout.read() == "" or told  # where LitServe tells of it too
-    assert (folder / "stderr.txt").read_text() == told
+    assert process.stdout.read() == ""
+    assert (folder / "stderr.txt").read_text() == ""
+
+
+def refused(*words: str) -> str:
+    """Starts a server that must end with exit code 2, and returns its error message."""
+    command = [sys.executable, "-m", "experiments", "serve", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    return done.stderr
 
 
 def trained(root: Path, *words: str) -> Path:

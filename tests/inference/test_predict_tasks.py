@@ -9,8 +9,8 @@ import polars
 import pytest
 from conftest import Fit
 from digit_images import digits, write_index
+from moved_runs import QUICKLY, Moved
 from opinion_texts import opinions
-from test_predict_file import QUICKLY, Moved
 from wave_series import waves
 
 from experiments.__main__ import main

@@ -1,10 +1,8 @@
 """``evenhand serve`` through its own process: answers, refusals, many clients, and its end."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ import polars
 import pytest
 from malformed_requests import malformed
 from people_table import people
-from server_process import Server, free_port, same, serving, trained
+from server_process import Server, refused, same, serving, trained
 
 from experiments.inference import load
 
@@ -148,6 +146,17 @@ def test_malformed_bodies(server: Server) -> None:
     server.rows([GOOD])
 
 
+def test_a_client_that_leaves_early_disturbs_nobody(server: Server) -> None:
+    body = json.dumps({"rows": [GOOD]}).encode()
+    lines = ["POST /predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
+    for content in (body[:5], body):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head.encode() + content)
+            time.sleep(0.2 if content != body else 0)
+    assert len(server.rows([GOOD])["predictions"]) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_memory_stays_flat_over_10_000_malformed_bodies(server: Server) -> None:
@@ -200,7 +209,7 @@ def test_sixteen_clients_share_network_calls(server: Server, run: Path) -> None:
     assert clients(server, run, 4) > 100
     batches = [line for line in server.get("/metrics").splitlines() if line.startswith("evenhand_batch_rows_bucket")]
     counts = {line.partition('"')[2].partition('"')[0]: float(line.split()[-1]) for line in batches}
-    assert counts["+Inf"] > counts["8"], "no network call had more rows than a request"
+    assert counts["+Inf"] > counts["8.0"], "no network call had more rows than a request"
 
 
 @pytest.mark.slow
@@ -223,40 +232,7 @@ def test_what_was_asked_before_the_end_is_answered(run: Path, tmp_path: Path, nu
         assert answers == [200] * 6
 
 
-def test_a_process_that_dies_ends_the_server(run: Path, tmp_path: Path) -> None:
-    told = "error: a process of the server died, perhaps for lack of memory; start it again\n"
-    with serving(run, tmp_path, told=told) as server:
-        (other,) = (pid for pid in server.pids() if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text())
-        os.kill(other, signal.SIGKILL)
-        assert server.process.wait(60) == 2
-
-
-def refused(*words: str) -> str:
-    command = [sys.executable, "-m", "experiments", "serve", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 2, done
-    assert done.stdout == ""
-    return done.stderr
-
-
-def test_what_cannot_be_served_is_one_sentence(run: Path, tmp_path: Path) -> None:
-    port = str(free_port())
-    said = refused("--ckpt_path", str(tmp_path), "--port", port)
-    assert said.startswith("error: ")
-    assert "without checkpoints/best.ckpt" in said
-    assert len(said.splitlines()) == 1
-    assert "not between 1024 and 65535" in refused("--ckpt_path", str(run), "--port", "80")
-
-
 def test_a_port_that_is_taken(server: Server, run: Path) -> None:
     assert f"--port {server.port} of 127.0.0.1 cannot be had" in refused(
         "--ckpt_path", str(run), "--port", str(server.port)
     )
-
-
-def test_help_needs_no_torch() -> None:
-    program = (
-        "import sys; from experiments.__main__ import main; main(['serve', '-h']); assert 'torch' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert "curl localhost:8000/predict" in done.stdout

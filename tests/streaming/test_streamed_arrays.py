@@ -38,7 +38,7 @@ def test_statistics_and_rows_are_those_of_the_array_in_memory(tmp_path: Path, mo
     torch.testing.assert_close(data.statistics.center, expected.center, rtol=1e-6, atol=0)
     torch.testing.assert_close(data.statistics.scale, expected.scale, rtol=1e-6, atol=0)
     for part in parts.values():
-        torch.testing.assert_close(part["x"], expected.apply(x[part["row"]]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(part["x"], expected(x[part["row"]]), rtol=1e-4, atol=1e-5)
         assert torch.equal(part["y"], torch.from_numpy(Y)[part["row"]])
 
 

@@ -178,11 +178,11 @@ def test_quantiles_make_a_normal_distribution_of_any(table) -> None:
 
 def test_quantiles_of_a_channel_are_those_of_all_its_positions() -> None:
     series = torch.randn(40, 3, 5, generator=torch.Generator().manual_seed(0)).exp()
-    done = learn(series, "quantile").apply(series)
+    done = learn(series, "quantile")(series)
     assert done.shape == series.shape
     for channel in range(3):
         values = series[:, channel].reshape(-1, 1)
-        assert torch.equal(done[:, channel].reshape(-1, 1), learn(values, "quantile").apply(values))
+        assert torch.equal(done[:, channel].reshape(-1, 1), learn(values, "quantile")(values))
 
 
 def test_facts_are_enough_for_a_model_in_python(table) -> None:

@@ -1,0 +1,135 @@
+"""Rows of a request as sources of ``Inputs.chunks``, and which requests may be predicted as one source."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import polars
+
+from datamodules.errors import DataError
+
+LARGEST = 2**63
+"""Whole numbers from here on are floating-point numbers."""
+
+DIGITS = str.maketrans("123456789", "000000000")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of one request.
+
+    Args:
+        value: For ``Inputs.chunks``, by way of ``as_source``.
+        rows: How many there are.
+        key: Sources of one key may be concatenated and predicted together; None for one that is predicted alone.
+    """
+
+    value: Any
+    rows: int
+    key: Hashable | None
+
+
+def read_objects(rows: list[Any], kinds: Mapping[str, tuple[str, str]] | None) -> Source:
+    """Reads rows of a table.
+
+    Args:
+        rows: Objects with the same names.
+        kinds: Of columns, their type and the type in the train rows' file; None for rows that go alone.
+
+    Raises:
+        DataError: For objects with different names.
+    """
+    names = rows[0].keys()
+    for index, row in enumerate(rows):
+        if row.keys() != names:
+            other = sorted(row.keys() ^ names)[0]
+            raise DataError(
+                f"row {index} has {'a' if other in row else 'no'} column {other[:40]} and row 0 has "
+                f"{'none' if other in row else 'one'}; give every row the same, null for a missing value"
+            )
+    return Source(rows, len(rows), None if kinds is None else _objects_key(rows, kinds))
+
+
+def _objects_key(rows: list[dict[str, Any]], kinds: Mapping[str, tuple[str, str]]) -> Hashable | None:
+    """Returns the names and types of objects, or None where their types differ.
+
+    Among objects of one key no value changes another column's type, or the format in which other dates are read.
+    """
+    keys = {tuple((name, _type(value, *kinds.get(name, ("", "")))) for name, value in row.items()) for row in rows}
+    return ("objects", *keys) if len(keys) == 1 else None
+
+
+def _type(value: Any, kind: str, stored: str) -> Any:
+    if kind == "numeric" and stored != "Boolean" and type(value) is int:
+        return float
+    return value.translate(DIGITS) if kind == "date" and isinstance(value, str) else type(value)
+
+
+def frame_source(frame: polars.DataFrame, alone: bool) -> Source:
+    """Returns the rows of a frame, to be predicted alone or with frames of the same columns and types."""
+    key = None if alone else tuple((column.name, str(column.dtype)) for column in frame)
+    return Source(frame, len(frame), key)
+
+
+def read_texts(rows: list[Any]) -> Source:
+    """Reads texts."""
+    return Source(rows, len(rows), ("list",))
+
+
+def read_arrays(rows: list[Any]) -> Source:
+    """Reads arrays of one shape.
+
+    Raises:
+        DataError: For other rows.
+    """
+    try:
+        array = numpy.asarray(rows)
+        if array.dtype.kind not in "biuf":
+            raise ValueError("a value is no number, or one that is too large")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(f"the rows are no arrays of one shape: {reason_of(error)}") from error
+    return Source(array, len(array), ("array", array.shape[1:], array.dtype.kind))
+
+
+def as_source(value: Any) -> Any:
+    """Converts objects to a frame, and returns other values unchanged.
+
+    Raises:
+        DataError: For cells that are arrays or objects.
+    """
+    if not (isinstance(value, list) and isinstance(value[0], dict)):
+        return value
+    return polars.DataFrame([_column(name, [row[name] for row in value]) for name in value[0]])
+
+
+def concatenated(values: list[Any]) -> Any:
+    """Concatenates the values of sources of one key."""
+    if isinstance(values[0], polars.DataFrame):
+        return polars.concat(values)
+    if isinstance(values[0], numpy.ndarray):
+        return numpy.concatenate(values)
+    return [row for rows in values for row in rows]
+
+
+def reason_of(error: Exception) -> str:
+    """Returns an error's message on one line, or the name of its class."""
+    return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
+
+
+def _column(name: str, values: list[Any]) -> polars.Series:
+    for index, value in enumerate(values):
+        if isinstance(value, list | dict):
+            kind = "an array" if isinstance(value, list) else "an object"
+            raise DataError(f"row {index} has {kind} in column {name[:40]}, which is no cell of a table; send a value")
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            values[index] = _as_float(value)
+    column = polars.Series(name, values, strict=False)
+    return column.cast(polars.String) if column.dtype == polars.Null else column
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

@@ -1,0 +1,63 @@
+"""Queue of requests, of which those that arrive together share a network call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+
+from experiments.serve.batching import Reply
+from experiments.serve.server_settings import Body
+
+REQUESTS = 64
+"""Most requests of a network call."""
+
+WAIT = 0.003
+"""Seconds that a first request waits for others."""
+
+
+class RequestQueue:
+    """Requests that wait for their predictions.
+
+    Args:
+        answers: Predicts requests; runs in ``thread``, so that the event loop stays free.
+        thread: Executor of one thread, the one that loaded the network.
+    """
+
+    def __init__(self, answers: Callable[[list[Body]], list[Reply]], thread: Executor) -> None:
+        self.answers, self.thread = answers, thread
+        self._waiting: asyncio.Queue[tuple[Body, asyncio.Future[Reply]]] = asyncio.Queue()
+
+    async def reply(self, body: Body) -> Reply:
+        """Returns the reply to a request."""
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((body, future))
+        return await future
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Answers requests while the context is open."""
+        task = asyncio.create_task(self._work())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            requests = [await self._waiting.get()]
+            if self._waiting.qsize() < REQUESTS - 1:
+                await asyncio.sleep(WAIT)
+            while len(requests) < REQUESTS and not self._waiting.empty():
+                requests.append(self._waiting.get_nowait())
+            bodies = [body for body, _ in requests]
+            try:
+                replies = await loop.run_in_executor(self.thread, self.answers, bodies)
+            except Exception as error:  # of a bug: these requests get status 500, and others are answered
+                for _, future in requests:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), reply in zip(requests, replies, strict=True):
+                if not future.done():  # its client has gone
+                    future.set_result(reply)
