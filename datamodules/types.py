@@ -1,4 +1,4 @@
-"""What is asked of a data set and what a row of it is."""
+"""Types of the facts about a data set."""
 
 from typing import Literal
 

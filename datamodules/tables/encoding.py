@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.preprocessing import normalization
+from datamodules.preprocessing.modules import FillMissing
 from datamodules.preprocessing.normalization import Method, Normalizer
 from datamodules.tables.columns import Columns
 from datamodules.tables.lazy_numbers import in_pieces
@@ -36,24 +37,19 @@ class Encoding:
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of indices of each categorical column, those of unknown and missing among them."""
-        return tuple(RESERVED + len(known) for known in self.categories.values())
+        return tuple(RESERVED + len(names) for names in self.categories.values())
 
     def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
         """The numbers of some rows (N, F) float64, or some columns of them, with none missing."""
-        medians = torch.tensor(list(self.medians.values())[some], dtype=torch.float64)
-
-        def filled(piece: Tensor) -> Tensor:
-            numbers = columns.numbers[piece, some]
-            return torch.where(numbers.isnan(), medians, numbers)
-
-        return in_pieces(filled, rows, len(medians))
+        fill = FillMissing(torch.tensor(list(self.medians.values())[some], dtype=torch.float64))
+        return in_pieces(lambda piece: fill(columns.numbers[piece, some]), rows, len(fill.values))
 
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
         """The category indices of some rows (N, C) int64."""
         encoded = torch.empty(len(rows), len(columns.levels), dtype=torch.int64)
         parts = zip(columns.codes.T, columns.levels, self.categories.values(), encoded.T, strict=True)
-        for column, levels, known, indices in parts:
-            index_of = {name: RESERVED + position for position, name in enumerate(known)}
+        for column, levels, names, indices in parts:
+            index_of = {name: RESERVED + position for position, name in enumerate(names)}
             # The last entry is that of code -1.
             table = torch.tensor([*(index_of.get(level, UNKNOWN) for level in levels), MISSING])
             indices.copy_(table[column[rows]])

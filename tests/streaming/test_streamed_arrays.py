@@ -88,8 +88,8 @@ WRONG: dict[str, tuple[Callable[[Path], dict[str, str]], str]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, case: str) -> None:
-    make, said = WRONG[case]
-    with pytest.raises(DataError, match=said):
+    make, message = WRONG[case]
+    with pytest.raises(DataError, match=message):
         StreamedArrays(**make(tmp_path))
 
 
