@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.preprocessing import normalization
+from datamodules.preprocessing.modules import FillMissing
 from datamodules.preprocessing.normalization import Method, Normalizer
 from datamodules.tables.columns import Columns
 from datamodules.tables.lazy_numbers import in_pieces
@@ -40,13 +41,8 @@ class Encoding:
 
     def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
         """Returns the numbers of rows (N, F) float64, or some columns of them, with none missing."""
-        medians = torch.tensor(list(self.medians.values())[some], dtype=torch.float64)
-
-        def filled(piece: Tensor) -> Tensor:
-            numbers = columns.numbers[piece, some]
-            return torch.where(numbers.isnan(), medians, numbers)
-
-        return in_pieces(filled, rows, len(medians))
+        fill = FillMissing(torch.tensor(list(self.medians.values())[some], dtype=torch.float64))
+        return in_pieces(lambda piece: fill(columns.numbers[piece, some]), rows, len(fill.values))
 
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
         """Returns the category indices of rows (N, C) int64."""

@@ -79,8 +79,8 @@ def _interface(content: dict[str, Any]) -> list[str]:
 
 def _limits(content: dict[str, Any]) -> list[str]:
     return [
-        "- What holds for the test rows holds for rows like them; nothing is known of others, such as later ones or "
-        "those of other places and people.",
+        "- The metrics hold for rows like the test rows, and say nothing of others, such as later ones or those of "
+        "other places and people.",
         "- The intervals are over test rows of one training seed, not over seeds.",
         "- Probabilities are the network's own and were not calibrated.",
         *(f"- {note}." for note in content["notes"]),

@@ -48,10 +48,10 @@ def fails(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
         capfd.readouterr()
         with pytest.raises(SystemExit) as stopped:
             main(["export", *words])
-        said = capfd.readouterr().err.strip()
-        assert stopped.value.code == 2, said
-        assert len(said.splitlines()) == 1
-        return said
+        message = capfd.readouterr().err.strip()
+        assert stopped.value.code == 2, message
+        assert len(message.splitlines()) == 1
+        return message
 
     return run
 
@@ -74,8 +74,8 @@ def test_the_signature_and_the_card_say_what_is_known(artefacts: dict[str, Path]
     low, high = about["run"]["intervals"]["accuracy"]
     assert (high - low) / 3.92 == pytest.approx((accuracy * (1 - accuracy) / rows) ** 0.5, rel=0.2)
     assert f"| test/accuracy | {accuracy:.6f} | {low:.4f} to {high:.4f} |" in card
-    for word in ("70 train, 15 val, 15 test", run.record["fingerprints"]["split"], "Limits", "15 of 15 test rows"):
-        assert word in card
+    split = run.record["fingerprints"]["split"]
+    assert all(word in card for word in ("70 train, 15 val, 15 test", split, "Limits", "15 of 15 test rows"))
 
 
 def test_raw_numbers_go_into_the_graph(artefacts: dict[str, Path], run: Finished) -> None:
@@ -88,8 +88,8 @@ def test_raw_numbers_go_into_the_graph(artefacts: dict[str, Path], run: Finished
         ("categories", "tensor(int64)", ["batch", 2]),
     ]
     frame = run.rows.with_columns(age=polars.when(polars.int_range(polars.len()) > 2).then("age"))
-    days = (frame["joined"].cast(polars.Int32)).to_numpy()
-    x = numpy.stack([frame["age"].cast(polars.Float64).fill_null(numpy.nan), days, frame["income"]], axis=1)
+    ages, days = frame["age"].cast(polars.Float64).fill_null(numpy.nan), frame["joined"].cast(polars.Int32)
+    x = numpy.stack([ages, days, frame["income"]], axis=1)
     city = [{"Lima": 2, "Oslo": 3, "Rome": 4, None: 1}[one] for one in frame["city"]]
     member = [2 + one for one in frame["member"]]
     (got,) = session.run(None, {"x": x.astype(float), "categories": numpy.stack([city, member], axis=1)})
@@ -147,9 +147,8 @@ def test_no_format_but_the_state_dict_holds_a_pickle(artefacts: dict[str, Path])
 
 
 def test_no_path_of_the_source_is_in_an_artefact(artefacts: dict[str, Path]) -> None:
-    here = str(REPOSITORY).encode()
-    for folder in artefacts.values():
-        assert not [file.name for file in folder.iterdir() if here in file.read_bytes() or b".py" in file.read_bytes()]
+    for file in (file for folder in artefacts.values() for file in folder.iterdir()):
+        assert not any(word in file.read_bytes() for word in (str(REPOSITORY).encode(), b".py")), file
 
 
 @settings(QUICK, max_examples=150)

@@ -56,8 +56,8 @@ def test_a_format_is_a_class_and_a_line(
 
 
 def test_help_imports_no_torch() -> None:
-    asked = "import sys; from experiments.__main__ import main; main(['export', '--help']); assert 'torch' not in "
-    asked += "sys.modules"
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60)
+    program = "import sys; from experiments.__main__ import main; main(['export', '--help']); assert 'torch' not in "
+    program += "sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "evenhand export --ckpt_path runs/tabledata/a --format onnx --output" in done.stdout

@@ -43,13 +43,13 @@ class Moved:
 
 @pytest.fixture(name="predicted")
 def predicting(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., polars.DataFrame]:
-    """Predicts a file by ``evenhand predict``; ``said`` has the lines that it printed."""
+    """Predicts a file by ``evenhand predict``; ``message`` has the lines that it printed."""
 
     def run(moved: Moved, source: Path | str, name: str = "out.parquet") -> polars.DataFrame:
         output = tmp_path / name
         capfd.readouterr()
         assert main(["predict", "--ckpt_path", str(moved.path), "--input", str(source), "--output", str(output)]) == 0
-        run.said = capfd.readouterr().out  # type: ignore[attr-defined]
+        run.message = capfd.readouterr().out  # type: ignore[attr-defined]
         return polars.read_csv(output) if name.endswith("csv") else polars.read_parquet(output)
 
     return run
@@ -63,11 +63,11 @@ def failing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., 
         capfd.readouterr()
         with pytest.raises(SystemExit) as stopped:
             main(["predict", "--output", str(tmp_path / "none.parquet"), *words])
-        said = capfd.readouterr().err.strip()
-        assert stopped.value.code == 2, said
+        message = capfd.readouterr().err.strip()
+        assert stopped.value.code == 2, message
         assert not (tmp_path / "none.parquet").exists()
         assert not list(tmp_path.glob(".none*"))
-        assert len(said.splitlines()) == 1
-        return said
+        assert len(message.splitlines()) == 1
+        return message
 
     return run

@@ -51,29 +51,29 @@ class Server:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, names | ({"Content-Type": kind} if kind is not None else {}))
         answer = connection.getresponse()
-        told = answer.read().decode()
+        text = answer.read().decode()
         connection.close()
-        return answer.status, told
+        return answer.status, text
 
     def rows(self, rows: Any) -> dict[str, Any]:
         """The answer to rows that can be predicted."""
-        status, told = self.ask(json.dumps({"rows": rows}))
-        assert status == 200, told
-        return json.loads(told)
+        status, text = self.ask(json.dumps({"rows": rows}))
+        assert status == 200, text
+        return json.loads(text)
 
     def refusal(self, body: bytes | str, kind: str | None = "application/json", **more: str) -> tuple[int, str]:
         """Status and sentence of an answer that is an error."""
-        status, told = self.ask(body, kind, **more)
-        answer = json.loads(told)
-        assert 400 <= status < 500, (status, told)
+        status, text = self.ask(body, kind, **more)
+        answer = json.loads(text)
+        assert 400 <= status < 500, (status, text)
         assert {*answer} <= {"error", "bad"}
         assert len(answer["error"].splitlines()) == 1
         return status, answer["error"]
 
     def get(self, path: str) -> str:
-        status, told = self.ask(path=path, method="GET", kind=None)
-        assert status == 200, told
-        return told
+        status, text = self.ask(path=path, method="GET", kind=None)
+        assert status == 200, text
+        return text
 
     def pids(self) -> list[int]:
         """Its processes."""

@@ -45,15 +45,15 @@ def test_bad_rows_go_beside_with_the_reason(table: Moved, tmp_path: Path, predic
         (3, "4 fields, and there are 5 columns"),
         (5, "column joined is 'soon', which is not a date"),
     ]
-    assert "categories of city that no train row has: 1 of 4 rows" in predicted.said
-    assert "4 rows predicted" in predicted.said
-    assert "4 more could not be" in predicted.said
+    assert "categories of city that no train row has: 1 of 4 rows" in predicted.message
+    assert "4 rows predicted" in predicted.message
+    assert "4 more could not be" in predicted.message
     (tmp_path / "new.csv").write_text("\n".join(lines[:2]))
     predicted(table, tmp_path / "new.csv")
     assert not (tmp_path / "out.bad.parquet").exists()
     (tmp_path / "new.csv").write_text("\n".join(lines[::2][:1] + lines[2:4]))
-    said = fails("--ckpt_path", str(table.path), "--input", str(tmp_path / "new.csv"))
-    assert "none of the 2 rows" in said
+    message = fails("--ckpt_path", str(table.path), "--input", str(tmp_path / "new.csv"))
+    assert "none of the 2 rows" in message
     assert (tmp_path / "none.bad.parquet").exists()
 
 

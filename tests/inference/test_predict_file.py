@@ -43,7 +43,7 @@ def test_the_test_rows_of_a_table(task: str, ending: str, fit: Fit, tmp_path: Pa
     got = predicted(moved, new)
     moved.compare(got)
     assert got["row"].to_list() == list(range(len(moved.rows)))
-    assert "ignored: id" in predicted.said
+    assert "ignored: id" in predicted.message
     if task == "binary":
         assert got.columns == ["row", "prediction", "probability_no", "probability_yes"]
         assert got["prediction"].to_list() == ["yes" if p > 0.5 else "no" for p in moved.recorded["prediction"]]

@@ -42,8 +42,8 @@ def check(moved: Moved, source: Path, task: str, tmp_path: Path) -> None:
 
 def words(task: str, kind: str, path: Path, **settings: Any) -> list[str]:
     names = '["a","b"]' if task in ("multilabel", "regression") else "a"
-    said = ["--data", kind, "--data.path", str(path), "--data.target", names, "--data.task", task]
-    return [*said, *(word for name, value in settings.items() for word in (f"--data.{name}", str(value))), *QUICKLY]
+    options = ["--data", kind, "--data.path", str(path), "--data.target", names, "--data.task", task]
+    return [*options, *(word for name, value in settings.items() for word in (f"--data.{name}", str(value))), *QUICKLY]
 
 
 @pytest.mark.parametrize("task", TARGETS)

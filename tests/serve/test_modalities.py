@@ -34,9 +34,9 @@ def test_an_image(tmp_path: Path) -> None:
         same(server.rows((x[:5] / 255).tolist()), want)
         same(server.rows([base64.b64encode(one).decode() for one in files]), want)
         same(server.rows([f"data:image/png;base64,{base64.b64encode(files[0]).decode()}"]), want[:1])
-        status, told = server.ask(files[0], "image/png")
+        status, response = server.ask(files[0], "image/png")
         assert status == 200
-        same(json.loads(told), want[:1])
+        same(json.loads(response), want[:1])
         assert server.refusal(files[0][:60], "image/png")[1].startswith(
             "row 0 cannot be predicted: it cannot be decoded"
         )

@@ -84,8 +84,8 @@ def test_a_row_of_a_table(browser: Any, tmp_path: Path) -> None:
             assert bars[answer] == f"{100 * want[f'probability_{answer}'][0]:.1f} %"
         assert not browser.find_elements("css selector", "#answers img")
         assert len(opened.ask(f"{line}\n{line}")) == 2
-        said = opened.ask(line.replace("39", "old"))
-        assert said == ["row 0 cannot be predicted: column age is 'old', which is not a number"]
+        message = opened.ask(line.replace("39", "old"))
+        assert message == ["row 0 cannot be predicted: column age is 'old', which is not a number"]
         assert opened.ask("39,Atlantis,true,2020-05-05,1") == [opened.find(".answer").text]
         assert "categories of city that no train row has" in opened.find("#notes").text
 
@@ -96,8 +96,8 @@ def test_a_value_with_its_name(browser: Any, tmp_path: Path) -> None:
     run = trained(tmp_path, *words.split())
     want = load(run, "cpu").predict({name: [value] for name, value in GOOD.items() if name != "income"})
     with page(run, browser, tmp_path, "value") as opened:
-        (said,) = opened.ask("39,Rome,true,2020-05-05")
-        name, value = said.split(": ")
+        (message,) = opened.ask("39,Rome,true,2020-05-05")
+        name, value = message.split(": ")
         assert name == "income"
         assert float(value) == pytest.approx(want["prediction"][0], rel=1e-5)
 

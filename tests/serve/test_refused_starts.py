@@ -9,10 +9,10 @@ from server_process import free_port, refused
 
 def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
     port = str(free_port())
-    said = refused("--ckpt_path", str(tmp_path), "--port", port)
-    assert said.startswith("error: ")
-    assert "without checkpoints/best.ckpt" in said
-    assert len(said.splitlines()) == 1
+    message = refused("--ckpt_path", str(tmp_path), "--port", port)
+    assert message.startswith("error: ")
+    assert "without checkpoints/best.ckpt" in message
+    assert len(message.splitlines()) == 1
     assert "not between 1024 and 65535" in refused("--ckpt_path", "run", "--port", "80")
 
 

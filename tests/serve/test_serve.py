@@ -48,9 +48,9 @@ def test_a_table(server: Server, run: Path) -> None:
         for row in frame.to_dicts()
     ]
     same(server.rows(rows), want)
-    status, told = server.ask(frame.write_csv(), "text/csv; charset=utf-8")
+    status, response = server.ask(frame.write_csv(), "text/csv; charset=utf-8")
     assert status == 200
-    same(json.loads(told), want)
+    same(json.loads(response), want)
     answer = server.rows([GOOD | {"city": "Atlantis", "more": 1}])
     assert answer["notes"] == [
         "columns that the model does not use, ignored: more",
@@ -183,14 +183,14 @@ def clients(server: Server, run: Path, seconds: float) -> int:
                 place = (number * 7 + answered[number]) % 60
                 many = 1 + answered[number] % 4
                 is_bad = answered[number] % 5 == 4
-                asked = [row | ({"age": "old"} if is_bad else {}) for row in rows[place : place + many]]
+                wanted = [row | ({"age": "old"} if is_bad else {}) for row in rows[place : place + many]]
                 connection.request(
-                    "POST", "/predict", json.dumps({"rows": asked}), {"Content-Type": "application/json"}
+                    "POST", "/predict", json.dumps({"rows": wanted}), {"Content-Type": "application/json"}
                 )
                 answer = connection.getresponse()
-                told = json.loads(answer.read())
-                assert answer.status == (422 if is_bad else 200), told
-                got = [one["probabilities"]["yes"] for one in told.get("predictions", [])]
+                response = json.loads(answer.read())
+                assert answer.status == (422 if is_bad else 200), response
+                got = [one["probabilities"]["yes"] for one in response.get("predictions", [])]
                 assert is_bad or numpy.allclose(got, want[place : place + many], atol=1e-6)
                 answered[number] += 1
         except Exception as error:

@@ -77,7 +77,7 @@ def test_what_is_learned_is_what_a_table_in_memory_learns(stream, tmp_path: Path
     other.setup("fit")
     assert ours.encoding.categories == other.encoding.categories
     assert ours.encoding.medians == pytest.approx(other.encoding.medians, rel=1e-6)
-    for one, two in zip(ours.statistics, other.statistics, strict=True):
+    for one, two in zip(ours.statistics.buffers(), other.statistics.buffers(), strict=True):
         assert torch.allclose(one, two, rtol=1e-6, atol=1e-6)
     facts = ("task", "modality", "input_shape", "num_outputs", "cardinalities", "class_names")
     assert all(getattr(ours, name) == getattr(other, name) for name in facts)
