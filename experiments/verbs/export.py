@@ -1,36 +1,46 @@
-"""``evenhand export``: a run as files that answer without its data, its configuration and its training code."""
+"""``evenhand export``: writes a run as files that predict without its data, configuration and training code."""
 
-import argparse
 from pathlib import Path
 
-HELP = """usage: evenhand export --ckpt_path RUN --format FORMAT --output DIR
-       evenhand export --verify DIR
+from experiments.cli.arguments import VerbParser, Words, add_process_options, has_option
 
-Write a trained run as a folder of files, or check such a folder again. For example
-
+EPILOG = """\
   evenhand export --ckpt_path runs/tabledata/a --format onnx --output iris-onnx
   evenhand export --verify iris-onnx
   python -c "from experiments.export import load_export; print(load_export('iris-onnx').predict('new.csv'))"
 
-  --ckpt_path RUN   the run's folder, of which the best checkpoint is taken, or a checkpoint
-  --format FORMAT   onnx            a graph for ONNX Runtime: raw numbers in, probabilities out
-                    torch-export    the same for torch.export.load
-                    safetensors     the weights, from which the training code makes the network again
-                    state-dict      torch.save(model.state_dict())
-  --output DIR      a folder that does not exist
-  --verify DIR      check hashes, signature, answers and metrics, with the folder's own files alone
-  --trust PACKAGE   a package of yours that the run names classes of
+formats: onnx            a graph for ONNX Runtime: raw numbers in, probabilities out
+         torch-export    the graph for torch.export.load
+         safetensors     the weights, from which the training code makes the network again
+         state-dict      torch.save(model.state_dict())
 
-Beside the file: signature.json (inputs, output, classes, versions, metrics, hashes), MODEL_CARD.md, and test rows with
-the network's answers, on which the artefact was checked at batch 1, 2 and 64 before the folder is there.
+The folder also has signature.json (inputs, output, classes, versions, metrics, hashes), MODEL_CARD.md, and test rows
+with the network's predictions, on which the artefact was verified at batch 1, 2 and 64 before the folder is written.
 
-Exit codes: 0 written, or as it was written; 2 cannot be exported, or was changed, and a sentence says why."""
+exit codes: 0 written, or unchanged, 2 cannot be exported, or was changed"""
 
 FORMATS = ("safetensors", "onnx", "torch-export", "state-dict")
 
 
-def export(words: list[str]) -> int:
-    """Write or verify an artefact.
+def parser(required: bool = True) -> VerbParser:
+    """Returns the parser of the verb.
+
+    Args:
+        required: Whether an export's options are required; they are not for ``--verify``.
+    """
+    made = VerbParser("export", "Export a run as files, or verify such files.", EPILOG)
+    text = "a run's folder, of which the best checkpoint is taken, or a checkpoint"
+    made.add_argument("--ckpt_path", metavar="PATH", required=required, help=text)
+    made.add_argument("--format", choices=FORMATS, required=required, help="see below")
+    made.add_argument("--output", metavar="DIR", type=Path, required=required, help="a folder that does not exist")
+    text = "check hashes, signature, predictions and metrics of an exported folder, with its own files alone"
+    made.add_argument("--verify", metavar="DIR", type=Path, help=text)
+    add_process_options(made, "trust", "debug")
+    return made
+
+
+def export(words: Words) -> int:
+    """Writes or verifies an artefact.
 
     Args:
         words: The command line's, behind ``export``.
@@ -38,30 +48,20 @@ def export(words: list[str]) -> int:
     Raises:
         SystemExit: As ``experiments.cli.entry_point.answer`` does.
     """
-    if {"-h", "--help"} & {*words}:
-        print(HELP)
-        return 0
-    parser = argparse.ArgumentParser("evenhand export", allow_abbrev=False, usage=HELP.partition("\n\n")[0][7:])
-    parser.add_argument("--verify", type=Path)
-    checks = any(word.partition("=")[0] == "--verify" for word in words)
-    parser.add_argument("--ckpt_path", required=not checks)
-    parser.add_argument("--format", choices=FORMATS, required=not checks)
-    parser.add_argument("--output", type=Path, required=not checks)
-    parser.add_argument("--trust", action="append", default=[])
-    parser.add_argument("--debug", action="store_true")
-    typed = parser.parse_args(words)
-    if typed.verify and (typed.ckpt_path or typed.format or typed.output):
-        parser.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
+    made = parser(required=not has_option(words, "--verify"))
+    options = made.parse_args(words)
+    if options.verify and (options.ckpt_path or options.format or options.output):
+        made.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
     from experiments.cli.entry_point import answer
 
-    def do(words: list[str], command: list[str], allowed: list[str]) -> None:
-        if typed.verify:
+    def write_or_verify(words: Words, command: list[str], allowed: list[str]) -> None:
+        if options.verify:
             from experiments.export.verification import verify
 
-            print(verify(typed.verify, typed.trust))
+            print(verify(options.verify, options.trust))
         else:
             from experiments.export.exporter import export
 
-            print(export(typed.ckpt_path, typed.format, typed.output, typed.trust))
+            print(export(options.ckpt_path, options.format, options.output, options.trust))
 
-    return answer(["export", *words], do)
+    return answer(["export", *words], write_or_verify)

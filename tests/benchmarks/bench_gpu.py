@@ -16,7 +16,7 @@ from lightning.pytorch import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
 from datamodules import DataModule, Rows
-from experiments.run.cpu_speed import Unprofiled
+from experiments.run.cpu_speed import NoProfiler
 from lit_models import LitCNN, LitModel, LitTransformer
 
 BATCH, STEPS, WARM = 256, 30, 10
@@ -73,7 +73,7 @@ def fitted(data: DataModule, model: LitModel) -> float:
     trainer = Trainer(
         accelerator="gpu", devices=1, precision="bf16-mixed", max_steps=WARM + STEPS, callbacks=[clock], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        limit_val_batches=0, profiler=Unprofiled(),
+        limit_val_batches=0, profiler=NoProfiler(),
     )  # fmt: skip
     trainer.fit(model, datamodule=data)
     return clock.seconds()

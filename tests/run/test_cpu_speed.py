@@ -15,7 +15,7 @@ BACK, KEPT = [(-1, 2**17), (-3, 2**20)], [(-3, 2**25), (-1, 2**31 - 1)]
 def told(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What glibc was told, and what was done in between."""
     told: list[object] = []
-    for name in cpu_speed.CHOSEN:
+    for name in cpu_speed.USER_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(cpu_speed, "_mallopt", lambda name, value: told.append((name, value)))
     return told
@@ -38,11 +38,11 @@ def test_a_fit_reads_first_and_keeps_from_its_first_step_on(
     assert BACK[0] not in told[2:]
 
 
-@pytest.mark.parametrize("name", cpu_speed.CHOSEN)
+@pytest.mark.parametrize("name", cpu_speed.USER_VARIABLES)
 def test_what_a_person_chose_stays(told: list[object], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
-    cpu_speed.give_back()
-    cpu_speed.keep()
+    cpu_speed.return_freed_memory()
+    cpu_speed.keep_freed_memory()
     assert told == []
 
 
@@ -56,5 +56,5 @@ def test_other_c_libraries_are_left_alone(
         return answer
 
     monkeypatch.setattr("os.confstr", _unknown)
-    cpu_speed.keep()
+    cpu_speed.keep_freed_memory()
     assert told == []
