@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from jsonargparse._util import import_object
 from torch import Tensor
 
 from datamodules import DataError
@@ -16,6 +15,7 @@ from datamodules.preprocessing.inputs import Chunk, Inputs
 from datamodules.preprocessing.restore_inputs import restore_inputs
 from experiments import import_allowlist
 from experiments.inference.base import Answering
+from experiments.internals.jsonargparse_private import import_object
 from experiments.run.checkpoints.best_checkpoint import CONFIG, checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import read
 from experiments.run.precision import disable_tf32

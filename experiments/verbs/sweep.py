@@ -68,14 +68,14 @@ def sweep(words: Words) -> int:
         SystemExit: With 2 for a sweep that cannot run, after one sentence on stderr.
     """
     options, rest = parser().parse_known_args(words)
-    from experiments.sweep.grid_sweep import grid_sweep
+    from experiments.sweep.runner import run_grid
     from experiments.sweep.sweep_options import SweepOptions
 
     try:
         sweep_options = SweepOptions(**vars(options), words=rest, command=["evenhand", "sweep", *words])
         sweep_options.check()
         if sweep_options.search is None:
-            return grid_sweep(sweep_options)
+            return run_grid(sweep_options)
         from experiments.sweep.optuna_search import search
 
         return search(sweep_options)

@@ -28,9 +28,9 @@ from experiments.sweep.grid import Run, combinations, parse_grid, parse_seeds
 from experiments.sweep.plan import label_of
 from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import Outcome
+from experiments.sweep.runner import exit_code
 from experiments.sweep.scheduler import Listed, work
 from experiments.sweep.sweep_directory import Folder
-from experiments.sweep.sweep_report import exit_code
 from lit_models.errors import ConfigError
 
 __all__ = ["calls"]
@@ -115,7 +115,7 @@ def test_names_are_short_and_readable() -> None:
         ("--grid data.split_seed=1,2", "--resplit"),
         ("--seed_everything 3", "--seeds"),
         ("--run one", "leave it out"),
-        ("--model LitMLP --grid model=LitMLP,LitCNN", "--model is typed and stands in --grid"),
+        ("--model LitMLP --grid model=LitMLP,LitCNN", "--model is typed and is in --grid"),
         ("--model.init_args.dropout=0 --grid model.dropout=0.1", "--model.dropout is typed"),
         ("--jobs 0", "from 1 on"),
         ("--search tpe", "belong together"),
@@ -284,7 +284,7 @@ def test_recipes_are_a_grid_too(root: Path, calls: Calls, tmp_path: Path, capfd:
 
 
 def test_two_sweeps_are_not_at_one_folder(root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
-    with Folder(root / "runs/e").alone(), pytest.raises(SystemExit, match="2"):
+    with Folder(root / "runs/e").locked(), pytest.raises(SystemExit, match="2"):
         sweep(root, "--model", "LitLinear", "--experiment", "e")
     assert "a sweep is at" in capfd.readouterr().err
     assert not calls.started
@@ -294,14 +294,20 @@ def test_cores_and_gpus_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert local_launcher.share(0, 1) == {}
-    assert local_launcher.share(2, 3) == {"OMP_NUM_THREADS": "2"}
-    assert local_launcher.share(0, 20) == {"OMP_NUM_THREADS": "1"}
+    assert local_launcher.job_environment(0, 1) == {}
+    assert local_launcher.job_environment(2, 3) == {"OMP_NUM_THREADS": "2"}
+    assert local_launcher.job_environment(0, 20) == {"OMP_NUM_THREADS": "1"}
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3,5,7")
-    assert [local_launcher.share(place, 2)["CUDA_VISIBLE_DEVICES"] for place in range(2)] == ["2,3", "5,7"]
-    assert [local_launcher.share(place, 5)["CUDA_VISIBLE_DEVICES"] for place in range(5)] == ["2", "3", "5", "7", "2"]
-    assert "OMP_NUM_THREADS" not in local_launcher.share(0, 2)
+    assert [local_launcher.job_environment(job, 2)["CUDA_VISIBLE_DEVICES"] for job in range(2)] == ["2,3", "5,7"]
+    assert [local_launcher.job_environment(job, 5)["CUDA_VISIBLE_DEVICES"] for job in range(5)] == [
+        "2",
+        "3",
+        "5",
+        "7",
+        "2",
+    ]
+    assert "OMP_NUM_THREADS" not in local_launcher.job_environment(0, 2)
 
 
 def test_gpus_are_counted_by_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +318,7 @@ def test_gpus_are_counted_by_the_driver(tmp_path: Path, monkeypatch: pytest.Monk
     command.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100 (UUID: GPU-1)'\necho 'GPU 1: NVIDIA H100 (UUID: GPU-2)'\n")
     command.chmod(0o755)
     assert local_launcher.visible_gpus() == ["0", "1"]
-    assert [local_launcher.share(place, 2)["CUDA_VISIBLE_DEVICES"] for place in range(2)] == ["0", "1"]
+    assert [local_launcher.job_environment(job, 2)["CUDA_VISIBLE_DEVICES"] for job in range(2)] == ["0", "1"]
     command.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
     assert local_launcher.visible_gpus() == []
 
