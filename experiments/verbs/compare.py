@@ -44,14 +44,7 @@ def parser() -> VerbParser:
 
 
 def compare(words: Words) -> int:
-    """Reads runs and prints a comparison.
-
-    Args:
-        words: The command line's, behind ``compare``.
-
-    Raises:
-        SystemExit: With code 2 for words or folders that cannot be used, after one sentence on stderr.
-    """
+    """Reads runs and prints a comparison; ``words`` are those behind ``compare``."""
     options = parser().parse_args(words)
     for option in ("metric", "where", "what_changed", "figures") if options.paper else ():
         if getattr(options, option):

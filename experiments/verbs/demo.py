@@ -25,11 +25,7 @@ def parser() -> VerbParser:
 
 
 def demo(words: Words) -> int:
-    """Trains, tests and compares.
-
-    Args:
-        words: The command line's, behind ``demo``.
-    """
+    """Trains, tests and compares; ``words`` are those behind ``demo``."""
     options = parser().parse_args(words)
     from rich.console import Console
 

@@ -40,14 +40,7 @@ def parser(required: bool = True) -> VerbParser:
 
 
 def export(words: Words) -> int:
-    """Writes or verifies an artefact.
-
-    Args:
-        words: The command line's, behind ``export``.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Writes or verifies an artefact; ``words`` are those behind ``export``."""
     made = parser(required=not has_option(words, "--verify"))
     options = made.parse_args(words)
     if options.verify and (options.ckpt_path or options.format or options.output):

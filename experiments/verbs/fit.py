@@ -66,14 +66,7 @@ def model_classes() -> list[str]:
 
 
 def fit(words: Words) -> int:
-    """Trains a model.
-
-    Args:
-        words: The command line's, behind ``fit``.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Trains a model; ``words`` are those behind ``fit``."""
     from experiments.cli.lightning_cli import run
 
     return run(["fit", *words])

@@ -31,14 +31,7 @@ def parser() -> VerbParser:
 
 
 def floor(words: Words) -> int:
-    """Fits and records every baseline, and prints their table.
-
-    Args:
-        words: The command line's, behind ``floor``.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Fits and records every baseline, and prints their table; ``words`` are those behind ``floor``."""
     options, words = parser().parse_known_args(words)
     from datamodules import DataError
     from experiments.cli.entry_point import answer

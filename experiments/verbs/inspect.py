@@ -26,14 +26,7 @@ def parser() -> VerbParser:
 
 
 def inspect(words: Words) -> int:
-    """Prints an inspection of the data.
-
-    Args:
-        words: The command line's, behind ``inspect``: those of ``fit``, of which those of the data count.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Prints an inspection of the data; ``words`` are those behind ``inspect``."""
     from rich.console import Console
 
     from datamodules.inspection import inspection

@@ -40,14 +40,7 @@ def parser() -> VerbParser:
 
 
 def predict(words: Words) -> int:
-    """Predicts a file, or the test rows of a run's own data.
-
-    Args:
-        words: The command line's, behind ``predict``.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Predicts a file, or the test rows of a run's own data; ``words`` are those behind ``predict``."""
     options = parser().parse_args(words) if has_option(words, "--input", "--output", "--device") else None
     from experiments.cli.entry_point import answer
     from experiments.cli.lightning_cli import run

@@ -45,15 +45,7 @@ def parser() -> VerbParser:
 
 
 def serve(words: Words) -> int:
-    """Serves a run until a signal.
-
-    Args:
-        words: The command line's, behind ``serve``.
-
-    Raises:
-        SystemExit: With 2 for a run or a port that cannot be used, after one sentence on stderr; 130 and 143 at the
-            end.
-    """
+    """Serves a run until a signal; ``words`` are those behind ``serve``."""
     options = parser().parse_args(words)
     try:
         from experiments.serve.server import ServeError, serve_until_stopped

@@ -56,17 +56,7 @@ def parser() -> VerbParser:
 
 
 def sweep(words: Words) -> int:
-    """Runs a sweep.
-
-    Args:
-        words: The command line's, behind ``sweep``.
-
-    Returns:
-        0 if every run is finished, else the code of the first that failed.
-
-    Raises:
-        SystemExit: With 2 for a sweep that cannot run, after one sentence on stderr.
-    """
+    """Runs a sweep; ``words`` are those behind ``sweep``."""
     options, rest = parser().parse_known_args(words)
     from experiments.sweep.runner import run_grid
     from experiments.sweep.sweep_options import SweepOptions

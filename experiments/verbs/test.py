@@ -10,14 +10,7 @@ def parser() -> VerbParser:
 
 
 def test(words: Words) -> int:
-    """Evaluates a checkpoint on the test rows.
-
-    Args:
-        words: The command line's, behind ``test``.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Evaluates a checkpoint on the test rows; ``words`` are those behind ``test``."""
     from experiments.cli.lightning_cli import run
 
     return run(["test", *words])

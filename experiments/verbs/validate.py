@@ -37,14 +37,7 @@ def parser() -> VerbParser:
 
 
 def validate(words: Words) -> int:
-    """Evaluates a checkpoint on the validation rows.
-
-    Args:
-        words: The command line's, behind ``validate``.
-
-    Raises:
-        SystemExit: As ``experiments.cli.entry_point.answer`` does.
-    """
+    """Evaluates a checkpoint on the validation rows; ``words`` are those behind ``validate``."""
     from experiments.cli.lightning_cli import run
 
     return run(["validate", *words])

@@ -377,13 +377,13 @@ def test_a_signal_stops_what_runs_and_starts_nothing_more(
             os.kill(os.getpid(), signum)
         return subprocess.Popen(["sleep", "60"])
 
-    monkeypatch.setattr(local_launcher, "start", start)
+    monkeypatch.setattr(local_launcher, "start_process", start)
     folder, runs = Folder(root), [Run(name, "", ("fit",)) for name in "abc"]
-    outcomes, told = work(local_launcher.Local(2), Listed(folder, runs), folder, Display(folder, 3, 0))
-    assert told == signum
+    outcomes, stopped_by = work(local_launcher.Local(2), Listed(folder, runs), folder, Display(folder, 3, 0))
+    assert stopped_by == signum
     assert started == ["a", "b"]
     assert [one.code for one in outcomes] == [143, 143]
-    assert exit_code(outcomes, told) == 128 + signum
+    assert exit_code(outcomes, stopped_by) == 128 + signum
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
