@@ -85,7 +85,7 @@ def complete_words(words: Words) -> tuple[Words, str]:
     path = typed(words, "ckpt_path")
     if path not in (None, LAST):
         return [*verb, "-c", config_below(config_in(path, is_fit), words), *rest], ""
-    if not is_fit or _is_any_help(words):
+    if not is_fit or any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words):
         return words, ""
     if (run := _earlier_run(words)) is not None:
         below = ["-c", config_below(config_of(run.path), words)]
@@ -135,10 +135,6 @@ def constructor_errors() -> Iterator[None]:
         if user_error(error) is None:
             raise ConfigError(root_cause(error)) from error
         raise
-
-
-def _is_any_help(words: Words) -> bool:
-    return any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words)
 
 
 def _earlier_run(words: Words) -> RunDirectory | None:

@@ -11,6 +11,7 @@ from lightning.pytorch.tuner.tuning import Tuner
 from datamodules import DataModule
 from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
 from experiments.run.cpu_speed import speed_callbacks
+from experiments.run.prepare_run import as_list
 from lit_models import ConfigError, LitModel
 
 BATCH_SIZE, LEARNING_RATE = "data.init_args.batch_size", "model.init_args.optimizer.init_args.lr"
@@ -27,10 +28,7 @@ def take_searches(config: Namespace) -> list[Namespace]:
 
     There are none for a ``fast_dev_run``, in which Lightning's finders do nothing.
     """
-    callbacks = config.trainer.callbacks
-    if callbacks is None:
-        return []
-    callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+    callbacks = as_list(config.trainer.callbacks)
     searches = [callback for callback in callbacks if _name(callback) in FINDERS]
     config.trainer.callbacks = [callback for callback in callbacks if callback not in searches] or None
     return [] if config.trainer.fast_dev_run else sorted(searches, key=lambda search: FINDERS.index(_name(search)))

@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do."""
+        """True if nothing is left to do."""
         return self.early or (self.record.get("status") in COMPLETE and not self.code)
 
     @classmethod
