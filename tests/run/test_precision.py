@@ -13,7 +13,6 @@ from conftest import Fit
 from paths import REPOSITORY
 
 from experiments.__main__ import main
-from experiments.cli import devices
 from experiments.run import precision
 from experiments.run.precision import fast_precision
 from experiments.run.record import run_directory
@@ -186,7 +185,7 @@ def test_linux_says_the_same_of_the_processor() -> None:
 def test_a_processor_without_bfloat16_says_that_it_takes_long(
     fit: Fit, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], here: bool
 ) -> None:
-    monkeypatch.setattr(devices, "has_bfloat16", lambda: here)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: here)
     words = [*WORDS.split()[:-4], "--trainer.max_epochs", "1", "--trainer.precision"]
     record = fit(*words, "bf16-mixed")
     assert record["precision"] == "bf16-mixed"
