@@ -7,9 +7,7 @@ An allowed package is not an allowed class. A function of it may unpickle a file
 from functools import lru_cache
 from typing import Any
 
-from jsonargparse import _util
-from jsonargparse._common import ImportDenied
-
+from experiments.internals.jsonargparse_private import ImportDenied, check_imports, import_object
 from lit_models.errors import ConfigError
 
 READING = {
@@ -86,7 +84,7 @@ def import_class(path: str) -> Any:
         ConfigError: For a class that is not allowed.
     """
     try:
-        return _util.import_object(path)
+        return import_object(path)
     except ImportDenied as error:
         raise ConfigError(
             f"the class {path} is of no trusted package; name its package with --trust, or trust= in Python"
@@ -94,24 +92,19 @@ def import_class(path: str) -> Any:
 
 
 def install(trusted: set[str]) -> None:
-    """Have jsonargparse check every object that a configuration names; idempotent.
+    """Has every object that a configuration names checked; idempotent.
 
     Args:
         trusted: Packages and classes that the user trusts; the set is read at each check.
     """
-    paths_of = getattr(_util.canonical_import_paths, "unchecked", _util.canonical_import_paths)
 
-    def canonical_import_paths(value: Any) -> set[str]:
-        """The places where the object is defined, as jsonargparse finds them right after it was imported."""
-        paths: set[str] = paths_of(value)
+    def check(value: Any, paths: set[str]) -> str | None:
         reason = refusal(value)
-        if reason is not None and not any(_is_below(path, trusted) for path in paths):
-            path = _path(value)
-            raise ImportDenied(f"Importing '{path}' is not allowed, since {reason}.")
-        return paths
+        if reason is None or any(_is_below(path, trusted) for path in paths):
+            return None
+        return f"Importing '{_path(value)}' is not allowed, since {reason}."
 
-    canonical_import_paths.unchecked = paths_of  # type: ignore[attr-defined]
-    _util.canonical_import_paths = canonical_import_paths  # type: ignore[assignment]
+    check_imports(check)
 
 
 def _path(value: Any) -> str:

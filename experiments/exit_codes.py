@@ -1,4 +1,4 @@
-"""How a process ends: 0 done, 1 a bug, 2 bad configuration or data, 3 diverged, 4 lost another process of the run.
+"""Exit codes and signals: 0 done, 1 a bug, 2 bad configuration or data, 3 diverged, 4 another process of the run died.
 
 130 stands for SIGINT and 143 for SIGTERM.
 """
@@ -21,8 +21,8 @@ class Interrupted(SystemExit):
         super().__init__(128 + signum)
 
 
-class Diverged(Exception):  # noqa: N818  # what happened, as the record says it
-    """The loss or the weights are no longer finite; the message says where and what was kept."""
+class Diverged(Exception):  # noqa: N818  # the record's word for the state of the run
+    """The loss or the weights are no longer finite; the message names the step and the checkpoints that are left."""
 
     code = 3
 
@@ -37,16 +37,16 @@ class RankDied(Exception):  # noqa: N818
     """Another process of the run is gone, and this one ends because of it.
 
     Args:
-        rank: Which one.
-        world_size: Of how many.
-        what: How it ended.
-        code: What this process is to end with: the exit code of the one that is gone, 4 where it has none.
-        silent: Whether another process says so.
+        rank: Of the process that is gone.
+        world_size: Number of processes.
+        reason: How it ended.
+        code: Exit code for this process: that of the one that is gone, 4 if it has none.
+        silent: Whether another process reports it.
     """
 
-    def __init__(self, rank: int, world_size: int, what: str, code: int = 4, silent: bool = False) -> None:
+    def __init__(self, rank: int, world_size: int, reason: str, code: int = 4, silent: bool = False) -> None:
         super().__init__(
-            f"rank {rank} of the {world_size} processes {what}, so that all of them end; the same command goes on "
+            f"rank {rank} of the {world_size} processes {reason}, so that all of them end; the same command goes on "
             "from the last checkpoint, on any number of devices"
         )
         self.rank = rank
@@ -59,27 +59,27 @@ Handler = Callable[[int, FrameType | None], Any]
 
 @contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Let ``handler`` answer SIGINT and SIGTERM; nothing outside the main thread, where Python allows no handlers."""
-    before = take_over(handler)
+    """Handles SIGINT and SIGTERM; does nothing outside the main thread, where Python allows no handlers."""
+    replaced = install_handler(handler)
     try:
         yield
     finally:
-        give_back(before)
+        restore_handlers(replaced)
 
 
-def at_once(signum: int, frame: FrameType | None) -> None:
-    """The handler for when nothing is there to be saved."""
+def interrupt(signum: int, frame: FrameType | None) -> None:
+    """Handler that ends the process at once, for when there is nothing to save."""
     raise Interrupted(signum)
 
 
-def take_over(handler: Handler) -> dict[int, Any]:
-    """Answer SIGINT and SIGTERM in this process, and not in those that it forks; the handlers until now."""
+def install_handler(handler: Handler) -> dict[int, Any]:
+    """Handles SIGINT and SIGTERM in this process, but not in its forks; returns the replaced handlers."""
     if threading.current_thread() is not threading.main_thread():
         return {}
-    here = os.getpid()
+    owner = os.getpid()
 
     def guarded(signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != here:  # a loader's worker inherits handlers, and must die when it is told to
+        if os.getpid() != owner:  # a loader's worker inherits handlers, and must end on a signal
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
         else:
@@ -88,7 +88,7 @@ def take_over(handler: Handler) -> dict[int, Any]:
     return {number: signal.signal(number, guarded) for number in SIGNALS}
 
 
-def give_back(before: dict[int, Any]) -> None:
-    """Reinstall what ``take_over`` replaced."""
-    for number, handler in before.items():
+def restore_handlers(handlers: dict[int, Any]) -> None:
+    """Reinstalls what ``install_handler`` replaced."""
+    for number, handler in handlers.items():
         signal.signal(number, handler)

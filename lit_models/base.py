@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from lit_models.cpu.hook_name import quick_hook_name
 from lit_models.errors import ConfigError
-from lit_models.internals.torch_private import CompiledNetwork
+from lit_models.internals.torch_parts import CompiledNetwork
 from lit_models.metrics.evaluation import Evaluation, Outputs, direction, evaluate, gather_outputs
 from lit_models.schedules import Schedule
 from lit_models.stems.stem import Modality

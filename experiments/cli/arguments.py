@@ -1,19 +1,110 @@
-"""The command line's words: their precedence, and what they set before anything is parsed."""
+"""Words of the command line: the verbs' parsers, options that several verbs share, and precedence. Imports no torch."""
 
+import argparse
 import os
+import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
 
 import yaml
 
 from experiments import safe_yaml
-from experiments.run.record.run_directory import LAST, RunDirectory, root_of
-from lit_models import ConfigError
+from experiments.terminal import escaped
+from lit_models.errors import ConfigError
+
+Words = list[str]
+
+CONFIG_PATH = re.compile(r"(?<![^=,\[\s])experiments/configs/[^\s=,\]]+")
+REPOSITORY = Path(__file__).parents[2]
 
 
-def take(words: list[str], option: str) -> tuple[list[str], list[str]]:
-    """The words without every ``option VALUE``, and the values."""
-    left: list[str] = []
+class VerbParser(argparse.ArgumentParser):
+    """argparse with one sentence for an error, and without guesses at abbreviated options.
+
+    Args:
+        verb: The verb behind ``evenhand``.
+        description: Its first line is the summary in ``evenhand --help``.
+        epilog: Examples and exit codes.
+        usage: The usage line without the command; generated if left out.
+    """
+
+    def __init__(self, verb: str, description: str, epilog: str = "", usage: str | None = None) -> None:
+        super().__init__(
+            f"evenhand {verb}",
+            usage=None if usage is None else f"evenhand {verb} {usage}",
+            description=description,
+            epilog=epilog,
+            formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=100),
+            allow_abbrev=False,
+            add_help=False,  # __main__ prints the help of every verb
+        )
+
+    @property
+    def summary(self) -> str:
+        """First line of the description."""
+        return str(self.description).partition("\n")[0]
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message and exits with code 2."""
+        self.exit(2, escaped(f"error: {message}; see {self.prog} --help\n"))
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a run, for the short help and for the full parser.
+
+    Args:
+        name: Without dashes.
+        type: Of the value.
+        default: If it is left out.
+        metavar: Stands for the value in the help.
+        help: One sentence.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    metavar: str
+    help: str
+
+
+RUN_OPTIONS = (
+    Option("experiment", str | None, None, "NAME", "folder of the runs; the data's name if left out"),
+    Option("run", str | None, None, "NAME", "folder of the run; a stopped run of this name is resumed"),
+    Option("save_every_n_steps", int | None, None, "N", "write last.ckpt within epochs too"),
+    Option("test_at_end", bool, True, "BOOL", "test the best checkpoint at the end; true"),
+    Option("figures", bool, True, "BOOL", "draw the test's figures into TensorBoard; true"),
+)
+"""Options of ``fit`` that Lightning does not have."""
+
+
+def add_process_options(group: Any, *names: str) -> None:
+    """Adds options that concern the process, not the run: any of ``trust``, ``allow_change`` and ``debug``."""
+    if "trust" in names:
+        text = "a package of your own whose classes may be named"
+        group.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help=text)
+    if "allow_change" in names:
+        text = "a setting that may differ from the checkpoint's"
+        group.add_argument("--allow_change", metavar="KEY", action="append", default=[], help=text)
+    if "debug" in names:
+        group.add_argument("--debug", action="store_true", help="print the traceback of an error")
+
+
+def is_help(words: Words) -> bool:
+    """Returns True if the words ask for the short help."""
+    return bool({"-h", "--help"} & {*words})
+
+
+def has_option(words: Words, *options: str) -> bool:
+    """Returns True if one of the options is typed, as ``--option value`` or ``--option=value``."""
+    return any(word.partition("=")[0] in options for word in words)
+
+
+def take(words: Words, option: str) -> tuple[Words, list[str]]:
+    """Splits the words into those without ``option VALUE`` and the values."""
+    rest: Words = []
     values: list[str] = []
     remaining = iter(words)
     for word in remaining:
@@ -22,126 +113,121 @@ def take(words: list[str], option: str) -> tuple[list[str], list[str]]:
         elif word.startswith(f"{option}="):
             values.append(word.partition("=")[2])
         else:
-            left.append(word)
-    return left, values
+            rest.append(word)
+    return rest, values
 
 
-def find_run(words: list[str]) -> RunDirectory | None:
-    """The run that ``fit`` was told to go on with by ``--run NAME`` or ``--ckpt_path last``, where it is there.
+def setting_name(word: str) -> str:
+    """Returns the setting that a word or a key names, as in ``model.optimizer`` for ``--model.optimizer=SGD``."""
+    return word.partition("=")[0].removeprefix("--").replace(".init_args", "").removesuffix(".class_path")
 
-    Raises:
-        ConfigError: Where several fit what was typed, or ``last`` finds none.
+
+def typed_settings(words: Words) -> list[str]:
+    """Returns the names of the settings that are typed."""
+    return [setting_name(word) for word in words if word.startswith("--")]
+
+
+def typed(words: Words, *keys: str) -> Any:
+    """Returns the value that the words, or files named with ``-c``, give a setting; None without one."""
+    value: Any = None
+    for option, option_value in _options(words):
+        if option in ("-c", "--config"):
+            value = _look_up(_read_config(option_value), keys, value)
+    for option, option_value in _options(words):
+        if option in (f"--{'.'.join(keys)}", f"--{'.'.join(keys)}.class_path"):
+            value = option_value
+    return value
+
+
+def config_below(text: str, words: Words) -> str:
+    """Returns an earlier configuration, YAML text, to put below the words.
+
+    Lists that the words begin anew (``--trainer.callbacks+``) are left out.
     """
-    run, last = typed(words, "run"), typed(words, "ckpt_path") == LAST
-    if run is None and not last:
-        return None
-    root = root_of(typed(words, "trainer", "default_root_dir"))
-    data = typed(words, "data")
-    named = data.get("class_path") if isinstance(data, dict) else data
-    experiment = typed(words, "experiment") or (str(named).rpartition(".")[2].lower() if named else None)
-    # glob would take * and [ in a name for a pattern
-    folders = [root / experiment] if experiment else sorted(root.iterdir()) if root.is_dir() else []
-    runs = [path for folder in folders for path in (sorted(folder.iterdir()) if folder.is_dir() else [])]
-    runs = [path for path in runs if (path / "record.json").is_file() and run in (None, path.name)]
-    if last:
-        runs = [path for path in runs if list((path / "checkpoints").glob("*.ckpt"))]
-        if not runs:
-            raise ConfigError(f"--ckpt_path last: no run with a checkpoint is in {root / (experiment or '')}")
-        runs = [max(runs, key=lambda path: (path / "record.json").stat().st_mtime_ns)]
-    if len(runs) > 1:
-        found = ", ".join(path.parent.name for path in runs)
-        raise ConfigError(f"--run {run} is in several experiments ({found}); add --experiment NAME")
-    return RunDirectory(root, runs[0].parent.name, runs[0].name) if runs else None
-
-
-def beneath(text: str, words: list[str]) -> str:
-    """A configuration to go under the words: lists that they begin anew (``--trainer.callbacks+``) are left out."""
     config = safe_yaml.load(text)
     for word in words:
         *path, key = word.partition("=")[0].removeprefix("--").split(".")
-        owner = _dig(config, tuple(path), None)
+        owner = _look_up(config, tuple(path), None)
         if key.endswith("+") and isinstance(owner, dict):
             owner[key[:-1]] = None
     return yaml.safe_dump(config)
 
 
-def typed(words: list[str], *keys: str) -> Any:
-    """What the words, or the files that they name with ``-c``, set for a key; None where nobody did."""
-    value: Any = None
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        name, equals, inline = word.partition("=")
-        if name in ("-c", "--config"):
-            value = _dig(_content(inline if equals else following), keys, value)
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        name, equals, inline = word.partition("=")
-        if name in (f"--{'.'.join(keys)}", f"--{'.'.join(keys)}.class_path"):
-            value = inline if equals else following
-    return value
+def in_precedence(words: Words) -> Words:
+    """Orders the words so that the last one about a setting wins.
+
+    Files come first, in their order, then typed settings. Below ``--model`` and ``--data`` a class comes before its
+    arguments, wherever it was typed: ``--model.optimizer.lr 1 --model.optimizer SGD`` is SGD at 1.
+    """
+    return words[:1] + [word for group in sorted(_groups(words[1:]), key=_rank) for word in group]
 
 
-def _content(path: str) -> Any:
-    """The values of a configuration file; None for one whose fault the parser explains.
+def without(words: Words, *prefixes: str) -> Words:
+    """Removes options whose names begin with a prefix, and their values."""
+    return words[:1] + [word for group in _groups(words[1:]) if not group[0].startswith(prefixes) for word in group]
+
+
+def find_packaged_configs(words: Words) -> Words:
+    """Replaces ``experiments/configs/...`` by the file in the package if the working directory has none.
+
+    A command of the documentation thus works in a checkout and in an empty folder with the wheel installed.
+    """
+
+    def packaged(path: re.Match[str]) -> str:
+        inside = REPOSITORY / path[0]
+        return path[0] if Path(path[0]).exists() or not inside.exists() else str(inside)
+
+    return [CONFIG_PATH.sub(packaged, word) for word in words]
+
+
+def _options(words: Words) -> Iterator[tuple[str, str]]:
+    """Yields each word as an option with its value, which stands behind ``=`` or is the next word."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        yield name, value if equals else following
+
+
+def _read_config(path: str) -> Any:
+    """Returns the values of a configuration file; None if the parser will report what is wrong with it.
 
     Raises:
         ConfigError: For YAML beyond the limits, another encoding than UTF-8, and anything but a regular file.
     """
     if "\n" in path or "\0" in path or not os.path.exists(path):
-        return None  # the text of a configuration in place of its path
+        return None  # the text of a configuration instead of its path
     try:
         return safe_yaml.load(safe_yaml.read_text(path))
-    except OSError:
-        return None
     except safe_yaml.UnsafeYaml as error:
         raise ConfigError(f"{path}: {error}; write it plainly") from error
-    except yaml.YAMLError:
+    except (OSError, yaml.YAMLError):
         return None
 
 
-def _dig(content: Any, keys: tuple[str, ...], otherwise: Any) -> Any:
+def _look_up(content: Any, keys: tuple[str, ...], default: Any) -> Any:
     for key in keys:
         if not isinstance(content, dict) or key not in content:
-            return otherwise
+            return default
         content = content[key]
     return content
 
 
-Words = list[str]
-
-
-def in_precedence(words: Words) -> Words:
-    """The same words, so ordered that the last one to speak of a setting is the one that should win.
-
-    Files come first, in their order; then the command line's own settings. Of those under ``--model`` and
-    ``--data`` a class comes before its arguments, wherever it was typed: ``--model.optimizer.lr 1 --model.optimizer
-    SGD`` is SGD at 1.
-    """
-    verb, settings = words[:1], list(_settings(words[1:]))
-    return verb + [word for setting in sorted(settings, key=_rank) for word in setting]
-
-
-def without(words: Words, *beginnings: str) -> Words:
-    """The words without the options, and their values, whose names begin so."""
-    kept = [setting for setting in _settings(words[1:]) if not setting[0].startswith(beginnings)]
-    return words[:1] + [word for setting in kept for word in setting]
-
-
-def _settings(words: Words) -> Iterator[Words]:
-    """Each option together with the values that follow it."""
-    setting: Words = []
+def _groups(words: Words) -> Iterator[Words]:
+    """Yields each option together with the values that follow it."""
+    group: Words = []
     for word in words:
-        if setting and (word.startswith("--") or word == "-c"):
-            yield setting
-            setting = []
-        setting.append(word)
-    if setting:
-        yield setting
+        if group and (word.startswith("--") or word == "-c"):
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
 
 
-def _rank(setting: Words) -> tuple[int, int]:
-    name = setting[0].partition("=")[0]
+def _rank(group: Words) -> tuple[int, int]:
+    name = group[0].partition("=")[0]
     if name in ("-c", "--config"):
         return 0, 0
     if name.startswith(("--model", "--data")):
         # A class can be typed as --model.optimizer, or as --model.optimizer.class_path.
-        return 1, name.replace(".init_args", "").removesuffix(".class_path").count(".")
+        return 1, setting_name(name).count(".")
     return 2, 0

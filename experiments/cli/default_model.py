@@ -1,4 +1,4 @@
-"""What ``evenhand fit`` runs where no model is typed: chosen by what a row is and how many there are to train on."""
+"""Chooses what ``evenhand fit`` trains if no model is typed, by modality and number of train rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,47 +9,46 @@ import yaml
 from datamodules import DataModule
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "defaults"
-"""One file an architecture; the README's table says how they do on each other's data."""
+"""One file an architecture."""
 
 ARCHITECTURES = {"table": "res_mlp", "image": "cnn", "series": "cnn", "text": "linear"}
-"""For each modality the file of the architecture that is chosen."""
+"""File of the default architecture of each modality."""
 
 SMALL = {"table": 500}
-"""By modality: with fewer train rows it gets the linear model, which is ahead of an MLP in the README's table."""
+"""By modality: with fewer train rows it gets the linear model, which beats an MLP on such tables of docs/results.md."""
 
-BY_QUANTILE = ("table",)
-"""Modalities that are quantile-normalized, as Gorishniy et al. (2021) do: tables have long tails."""
+QUANTILE_NORMALIZED = ("table",)
+"""Modalities that are quantile-normalized, as in Gorishniy et al. (2021): tables have long tails."""
 
 STEPS = 3000
-"""Optimizer steps that a run aims at, within 20 to 300 epochs."""
+"""Optimizer steps of a run, within 20 to 300 epochs."""
 
 FEW = 500
-"""Below so many validation rows, metrics such as accuracy tie too often to choose an epoch."""
+"""With fewer validation rows, metrics such as accuracy tie too often to choose an epoch."""
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """The settings that stand under everything that was typed.
+    """Default settings, below everything that is typed.
 
     Args:
-        config: As a configuration file has them.
-        sentence: What was chosen, and for what.
+        config: As in a configuration file.
+        message: One sentence for the user.
     """
 
     config: dict[str, Any]
-    sentence: str
+    message: str
 
 
 def choose(data: DataModule, class_path: str) -> Defaults:
-    """Architecture, batch size, length and early stopping for a data set.
+    """Chooses architecture, batch size, number of epochs and early stopping for a data set.
 
-    The batch size is the power of two, 16 to 256, that makes about forty batches of the train rows. Training stops
-    early when the validation loss was not better for three tenths of the epochs; without validation rows it runs to
-    its end.
+    The batch size is the power of two, 16 to 256, that splits the train rows into about forty batches. Training stops
+    early after three tenths of the epochs without a better validation loss; without validation rows it runs to the end.
 
     Args:
         data: The data module.
-        class_path: The name that it was made by.
+        class_path: The data module's class as typed.
     """
     rows = data.part_rows()
     batch_size = min(256, max(16, 2 ** round(rows["train"] / 40).bit_length() // 2))
@@ -64,20 +63,20 @@ def choose(data: DataModule, class_path: str) -> Defaults:
             _callback("ModelCheckpoint", monitor="val/loss", filename="best", enable_version_counter=False)
         )
     config["trainer"] = {"max_epochs": epochs, "callbacks": callbacks}
-    # A class that another one replaces loses its arguments, so it is named.
+    # Without the class, the typed one would replace it and drop its arguments.
     settings: dict[str, Any] = {"batch_size": batch_size}
-    if by_quantile := data.modality in BY_QUANTILE and not small:
+    if quantile := data.modality in QUANTILE_NORMALIZED and not small:
         settings["normalize"] = "quantile"
     config["data"] = {"class_path": class_path, "init_args": settings}
-    sentence = (
+    message = (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "
-        f"are trained on{', numbers by quantile' if by_quantile else ''}, batches of {batch_size}, "
+        f"are trained on{', numbers quantile-normalized' if quantile else ''}, batches of {batch_size}, "
     )
     if data.has_val:
-        sentence += f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"
+        message += f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"
     else:
-        sentence += f"{epochs} epochs"
-    return Defaults(config, sentence)
+        message += f"{epochs} epochs"
+    return Defaults(config, message)
 
 
 def _callback(name: str, **arguments: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""A parsing error in at most five lines: the key, the value, the nearest valid names.
+"""A parsing error in at most five lines: the key, the value and the nearest valid names.
 
-jsonargparse nests what each alternative of a type had to say, up to fifty lines deep; the innermost helps.
+jsonargparse nests the errors of every alternative of a type, up to fifty lines deep; the innermost one helps.
 """
 
 import difflib
@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
-from jsonargparse._typehints import get_all_subclass_paths
-from jsonargparse._util import import_object
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
@@ -20,22 +18,23 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules import DataModule
+from experiments.internals.jsonargparse_private import import_object, option_names, subclass_paths
 from experiments.terminal import say
 from lit_models import LitModel
 
 FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities", "vocab_size")
-"""What a data module knows once it is made, and a model is told."""
+"""Properties of a data module that become arguments of the model."""
 
-CHOICES: dict[str, tuple[type, ...]] = {
-    "model": (LitModel,),
-    "data": (DataModule,),
-    "optimizer": (Optimizer,),
-    "scheduler": (LRScheduler,),
-    "loss": (nn.Module,),
-    "callbacks": (Callback,),
-    "logger": (Logger,),
+CHOICES: dict[str, type] = {
+    "model": LitModel,
+    "data": DataModule,
+    "optimizer": Optimizer,
+    "scheduler": LRScheduler,
+    "loss": nn.Module,
+    "callbacks": Callback,
+    "logger": Logger,
 }
-"""Under the last part of a key, the classes that it takes."""
+"""Base class of the classes that a setting takes, under the last part of its key."""
 
 
 class Parser(LightningArgumentParser):
@@ -45,28 +44,26 @@ class Parser(LightningArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the explanation and exit with 2."""
-        if not self.exit_on_error:  # a parser of a class inside; the outer one will explain
+        """Prints the explanation and exits with code 2."""
+        if not self.exit_on_error:  # a nested parser of a class; the outer one explains
             super().error(message, ex)
-        verbs = self._subcommands_action.choices if self._subcommands_action else {}
-        parser = getattr(ex, "subcommand_parser", None) or verbs.get(next(iter(sys.argv[1:]), ""), self)
-        known = [action.dest for action in parser._actions]
-        say("\n".join(line[:300] for line in explain(message, known)[:5]), sys.stderr)
+        valid = option_names(getattr(ex, "subcommand_parser", None) or self, next(iter(sys.argv[1:]), ""))
+        say("\n".join(line[:300] for line in explain(message, valid)[:5]), sys.stderr)
         self.exit(2)
 
 
-def explain(message: str, known: list[str]) -> list[str]:
-    """What is wrong with one setting, in one line, and in another what was perhaps meant.
+def explain(message: str, valid: list[str]) -> list[str]:
+    """Returns a line about the wrong setting, and one with the nearest valid names.
 
     Args:
         message: jsonargparse's.
-        known: The keys that its parser takes.
+        valid: Keys that its parser takes.
     """
     key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     found = re.search(r"does not accept option '([^']+)'|unrecognized arguments: --([^\s=]+)", message, re.IGNORECASE)
     if found:
         name = found[1] or found[2]
-        return [f"error: there is no setting {name}", *_nearest(name, known)]
+        return [f"error: there is no setting {name}", *_nearest(name, valid)]
     found = re.search(r"Option '([^']+)' is not accepted", message)
     if found:
         owner = _owner(message, found.start(), found.end())
@@ -77,7 +74,7 @@ def explain(message: str, known: list[str]) -> list[str]:
             f"error: --{here}{' ' + value if value else ''}: {owner.rpartition('.')[2]} has no setting {found[1]!r}",
             *_nearest(here, names),
         ]
-    # of callbacks jsonargparse tries the base class as well, by a path that nobody may name
+    # For callbacks jsonargparse also tries the base class, by a path that is not allowed.
     found = re.search(
         r"Importing '(?!lightning\.Callback')([^']+)' is not allowed(?:, since ([^\n]+?)\.+(?:\s|$))?", message
     )
@@ -99,12 +96,13 @@ def explain(message: str, known: list[str]) -> list[str]:
         return [f"error: --{key} {_value(message)}: expected {' or '.join(dict.fromkeys(types))}"]
     found = re.search(r"Expected a dot import path string: (\S+)", message)
     if found:
-        bases = CHOICES.get(key.rpartition(".")[2], ())
-        names = [path.rpartition(".")[2] for base in bases for path in get_all_subclass_paths(base)]
+        base = CHOICES.get(key.rpartition(".")[2])
+        names = [path.rpartition(".")[2] for path in subclass_paths(base)] if base else []
         return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
     found = re.search(r"the following arguments are required: (.+)", message)
     if found:
-        missing = found[1].replace("fit.", "--") if not key else f"--{key}.{found[1].replace(', ', f', --{key}.')}"
+        names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
+        missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)
         return [f"error: {missing} is missing; for example: evenhand fit --data MNIST1D --model LitCNN"]
     found = re.search(r"File does not exist: '([^']+)'", message)
     if found:
@@ -122,7 +120,7 @@ def _nearest(name: str, valid: Iterable[str]) -> list[str]:
 
 
 def _owner(message: str, start: int, end: int) -> str:
-    """The class that was given a setting it lacks: a callable's is named behind the complaint, any other ahead."""
+    """Returns the class that lacks a setting: jsonargparse names a callable's class behind it, any other in front."""
     behind = re.match(r"\. Got value: Namespace\(class_path='([^']+)'", message[end:])
     ahead = re.findall(r"given class_path '([^']+)'", message[:start])
     return behind[1] if behind else ahead[-1] if ahead else ""
@@ -133,14 +131,13 @@ def _settings_of(class_path: str) -> list[str]:
         return []
     parser = ArgumentParser()
     parser.add_class_arguments(import_object(class_path), fail_untyped=False, sub_configs=True)
-    given_elsewhere = {"help", "params", *FACTS}
-    return [one.dest for one in parser._actions if one.dest not in given_elsewhere and not one.dest.endswith(".help")]
+    return [name for name in option_names(parser) if name not in {"help", "params", *FACTS} and name[-5:] != ".help"]
 
 
 def _value(message: str) -> str:
-    """The value of the innermost complaint, which is the first to tell it."""
-    typed = re.search(r"NestedArg\(key='[^']*', val='([^']*)'\)", message)
-    if typed:
-        return typed[1]
-    told = re.search(r"(?:Given|Got) value: ([^\n]+?)(?:\. Got value|\n|$)", message)
-    return told[1] if told and not set(told[1]) & set("({") else ""
+    """Returns the value in the innermost error, which is the first one with a value."""
+    nested = re.search(r"NestedArg\(key='[^']*', val='([^']*)'\)", message)
+    if nested:
+        return nested[1]
+    value = re.search(r"(?:Given|Got) value: ([^\n]+?)(?:\. Got value|\n|$)", message)
+    return value[1] if value and not set(value[1]) & set("({") else ""

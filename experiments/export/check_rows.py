@@ -53,7 +53,7 @@ def check_rows(predictor: Predictor, run: Path | None) -> CheckRows:
     if kept is None or run is None or not (run / "predictions.parquet").is_file():
         random = predictor.inputs.example_rows(MADE_UP, torch.Generator().manual_seed(0))
         return CheckRows(_padded(predictor, random, of_run=False), torch.arange(MADE_UP))
-    check_kept_rows(kept, predictor.model, run / FILE)
+    check_kept_rows(kept, predictor, run / FILE)
     row = kept.pop("row")
     try:
         tested = read_predictions(run, predictor.task)

@@ -1,4 +1,4 @@
-"""Checks the test rows that a run kept against its model: a damaged file would end in the network, without a reason."""
+"""Checks the test rows that a run kept against its model; damaged rows would fail in the network, without a reason."""
 
 from pathlib import Path
 
@@ -6,36 +6,39 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from lit_models import LitModel
+from datamodules.preprocessing.inputs import TIME
+from experiments.inference.predictor import Predictor
 
 
-def check_kept_rows(kept: dict[str, Tensor], model: LitModel, path: Path) -> None:
-    """Refuse rows that the model cannot have been tested on.
+def check_kept_rows(kept: dict[str, Tensor], predictor: Predictor, path: Path) -> None:
+    """Refuses rows that the model cannot have been tested on.
 
     Args:
         kept: ``row`` (N,), ``x`` (N, ...), and perhaps ``categories`` (N, C) and ``lengths`` (N,).
-        model: The run's.
-        path: Of the file, for the message.
+        predictor: Of the run.
+        path: The file, for the message.
 
     Raises:
         DataError: With the first tensor that does not fit.
     """
-    found = _fault(kept, model)
-    if found is not None:
-        raise DataError(f"{path} is damaged, {found}; delete it, or test the run again")
+    fault = _fault(kept, predictor)
+    if fault is not None:
+        raise DataError(f"{path} is damaged, {fault}; delete it, or test the run again")
 
 
-def _fault(kept: dict[str, Tensor], model: LitModel) -> str | None:
+def _fault(kept: dict[str, Tensor], predictor: Predictor) -> str | None:
+    model = predictor.model
     row, x = kept.get("row"), kept.get("x")
     if row is None or row.dim() != 1 or not len(row) or row.dtype != torch.int64:
         return "row is no list of row numbers"
     if x is None or x.dim() != 1 + len(model.input_shape) or len(x) != len(row):
         return f"x has not {len(row):,} rows of {len(model.input_shape)} axes"
-    free = 1 if model.modality in ("series", "text") else 0  # steps are padded later
+    specs = {spec["name"]: spec for spec in predictor.inputs.signature()}
+    free = 1 if specs["x"]["shape"][-1] == TIME else 0  # steps are padded later
     if tuple(x.shape[1 : x.dim() - free]) != model.input_shape[: len(model.input_shape) - free]:
         return f"a row of x is {tuple(x.shape[1:])}, and the model takes {model.input_shape}"
     limits = {"categories": (model.cardinalities, 2), "lengths": ((x.shape[-1] + 1,), 1)}
-    if model.modality == "text":
+    if model.vocab_size:
         limits["x"] = ((model.vocab_size,) * x.shape[-1], 2)
     for name, (sizes, dimensions) in limits.items():
         indices = kept.get(name)

@@ -19,7 +19,7 @@ from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
 from experiments.run.checkpoints.best_checkpoint import CONFIG, checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import read
-from experiments.run.precision import whole_floats
+from experiments.run.precision import disable_tf32
 from lit_models import ConfigError, LitModel
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -115,7 +115,7 @@ def _device(name: Device) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"the device is auto, cpu or cuda, and not {name!r}")
     has_cuda = torch.cuda.is_available()
-    whole_floats()
+    disable_tf32()
     if name == "cuda" and not has_cuda:
         raise ConfigError("there is no CUDA device here; leave --device out")
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")

@@ -1,1 +1,1 @@
-"""What a run leaves behind: its directory, record, checkpoints, curves."""
+"""One run: its preparation, callbacks, record, checkpoints and resume."""

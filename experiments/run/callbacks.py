@@ -1,17 +1,19 @@
-"""The callbacks of a fit, in the order in which they have to act."""
+"""The callbacks of a fit: their order, and the direction of those that monitor a metric."""
 
+from jsonargparse import Namespace
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from experiments.run.checkpoints.best_checkpoint import best_checkpoint
 from experiments.run.checkpoints.last_checkpoint import EpochBoundary, LastCheckpoint
-from experiments.run.distributed.rank_consistency import Agreement
+from experiments.run.distributed.rank_consistency import RankConsistency
 from experiments.run.divergence import Divergence
 from experiments.run.record.config_diff import Start
 from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
 from experiments.run.resume.exact_state import Resume
-from experiments.run.resume.optimizer_overrides import TypedWins
-from lit_models import LitModel
+from experiments.run.resume.optimizer_overrides import OptimizerOverrides
+from lit_models import ConfigError, LitModel
 
 
 def run_callbacks(
@@ -23,20 +25,68 @@ def run_callbacks(
     save_every: int | None,
     has_val: bool,
 ) -> list[Callback]:
-    """What restores comes first, what looks for divergence before what saves, and ``last.ckpt`` at the end.
+    """Returns the callbacks in order: restoring first, detecting divergence before saving, ``last.ckpt`` at the end.
 
     Args:
-        directory: The run's.
-        typed: The callbacks that the configuration names.
-        model: What is trained.
-        record: The run's.
-        start: What it goes on from.
+        directory: Of the run.
+        typed: Callbacks of the configuration.
+        model: To train.
+        record: Of the run.
+        start: The checkpoint that the run starts from, and the settings changed since.
         save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
-        has_val: Whether there are validation rows to choose the best epoch on.
+        has_val: Whether there are validation rows to choose the best epoch by.
     """
-    resume, divergence = [Resume()], [Divergence(directory.path), TypedWins(start.changes)]
+    checks = [RankConsistency(), record, Divergence(directory.path), OptimizerOverrides(start.changes)]
     if save_every == 0:
-        return [*resume, *typed, Agreement(), record, *divergence]
+        return [Resume(), *typed, *checks]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
     best = best_checkpoint(directory, typed, model, has_val)
-    return [*resume, EpochBoundary(last), *typed, Agreement(), record, *divergence, *best, last]
+    return [Resume(), EpochBoundary(last), *typed, *checks, *best, last]
+
+
+def set_directions(
+    callbacks: list[Callback], configs: list[Namespace], model: LitModel, has_val: bool
+) -> list[Callback]:
+    """Gives callbacks that monitor a metric the direction of their metric.
+
+    Lightning's default is ``min`` for every metric, which keeps the worst accuracy. The configurations are changed as
+    well, so that the record shows what ran.
+
+    Args:
+        callbacks: Of the configuration.
+        configs: Class and arguments of each.
+        model: Logs the metrics.
+        has_val: Whether there are validation rows.
+
+    Raises:
+        ConfigError: For a metric that is not logged, or ``max`` typed for one that is best when low.
+    """
+    if model.schedule and model.schedule.monitor:
+        model.direction(model.schedule.monitor)
+        _check_val("--model.schedule", model.schedule.monitor, has_val)
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint | EarlyStopping):
+            _check_val(type(callback).__name__, callback.monitor, has_val)
+    return [_set_direction(callback, config, model) for callback, config in zip(callbacks, configs, strict=True)]
+
+
+def _check_val(owner: str, monitor: str | None, has_val: bool) -> None:
+    if monitor and monitor.startswith("val/") and not has_val:
+        raise ConfigError(
+            f"{owner} watches {monitor}, and no row validates; let it watch train/loss, or give val a share in "
+            "--data.ratios"
+        )
+
+
+def _set_direction(callback: Callback, config: Namespace, model: LitModel) -> Callback:
+    if not isinstance(callback, ModelCheckpoint | EarlyStopping) or callback.monitor is None:
+        return callback
+    direction = model.direction(callback.monitor)
+    if callback.mode != direction:
+        if callback.mode == "max":  # never the default, so it was typed
+            raise ConfigError(f"{callback.monitor} is best when low; leave mode out, and it follows the metric")
+        config.init_args.mode = direction
+        callback = type(callback)(**config.init_args.as_dict())
+    if isinstance(callback, EarlyStopping):
+        callback.strict = False  # max_steps may end the epoch before the validation that logs the metric
+    return callback

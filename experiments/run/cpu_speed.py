@@ -1,7 +1,8 @@
-"""What glibc does with memory that was freed: back to the system while rows are read, kept while a model runs.
+"""CPU speed: how glibc keeps freed memory, and no profiler; ``EVENHAND_PLAIN=1`` turns both off.
 
-By itself it changes its mind as it goes (``man mallopt``). It then keeps a fifth of a table's size of what reading
-left, and gives the memory of a large network's step back at its end, to ask for it again, page by page, in the next.
+glibc adapts its thresholds as it runs (``man mallopt``). It then keeps a fifth of a table's size after reading, and
+returns the memory of a large network's step at its end, to fault it in again, page by page, in the next one. Here freed
+memory is returned to the system while rows are read, and kept while a model runs.
 """
 
 import ctypes
@@ -10,66 +11,66 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
+from typing_extensions import override
 
-NOTHING: AbstractContextManager[Any] = nullcontext()
+from lit_models.cpu.switch import plain
 
-
-class Unprofiled(PassThroughProfiler):
-    """Lightning enters seventy contexts a step, which are generators even where nobody profiles; these do nothing."""
-
-    def profile(self, action_name: str) -> AbstractContextManager[Any]:  # type: ignore[override]
-        """A context that does nothing."""
-        return NOTHING
-
+NO_CONTEXT: AbstractContextManager[Any] = nullcontext()
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""Names of ``mallopt``: memory goes from so many free bytes on at the heap's end, and from so many in one piece."""
+"""Parameters of ``mallopt``: free bytes at the heap's end, and bytes of one piece, from which memory is returned."""
 
-CHOSEN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
-"""Variables by which a person has decided it."""
-
-
-def give_back() -> None:
-    """From now on a piece of a mebibyte or more is the system's again as soon as it is free."""
-    _set(TRIM_THRESHOLD, 2**17)
-    _set(MMAP_THRESHOLD, 2**20)
+USER_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
+"""Environment variables by which the user has set the thresholds."""
 
 
-def keep() -> None:
-    """From now on what is freed is the process's own, for the next step."""
-    _set(MMAP_THRESHOLD, 2**25)  # the most that glibc takes
-    _set(TRIM_THRESHOLD, 2**31 - 1)
+class NoProfiler(PassThroughProfiler):
+    """Profiler without generators: Lightning enters seventy contexts a step, which cost time even unprofiled."""
+
+    @override
+    def profile(self, action_name: str) -> AbstractContextManager[Any]:  # type: ignore[override]
+        return NO_CONTEXT
 
 
-class Heap(Callback):
-    """Has memory kept from where the rows are prepared and a model begins to run."""
+class KeepMemory(Callback):
+    """Keeps freed memory from the end of data preparation on."""
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Its loaders are there."""
-        keep()
+        keep_freed_memory()
 
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Likewise, where nothing is trained."""
-        keep()
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Likewise."""
-        keep()
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Likewise."""
-        keep()
+    on_validation_start = on_test_start = on_predict_start = on_train_start
 
 
-def _set(name: int, value: int) -> None:
-    if any(one in os.environ for one in CHOSEN):
+def speed_callbacks() -> list[Callback]:
+    """Returns the callbacks that only make a CPU faster."""
+    return [] if plain() else [KeepMemory()]
+
+
+def speed_profiler() -> Profiler | None:
+    """Returns the profiler of a run that is not profiled; None for Lightning's."""
+    return None if plain() else NoProfiler()
+
+
+def return_freed_memory() -> None:
+    """Returns freed pieces of a mebibyte or more to the system at once, from now on."""
+    _set_thresholds((TRIM_THRESHOLD, 2**17), (MMAP_THRESHOLD, 2**20))
+
+
+def keep_freed_memory() -> None:
+    """Keeps freed memory in the process for the next step, from now on."""
+    _set_thresholds((MMAP_THRESHOLD, 2**25), (TRIM_THRESHOLD, 2**31 - 1))  # the largest that glibc takes
+
+
+def _set_thresholds(*thresholds: tuple[int, int]) -> None:
+    if plain() or any(name in os.environ for name in USER_VARIABLES):
         return
     try:
         is_glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
     except (AttributeError, ValueError, OSError):  # another C library, or none, as on Windows
         return
-    if is_glibc:
+    for name, value in thresholds if is_glibc else ():
         _mallopt(name, value)
 
 

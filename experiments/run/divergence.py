@@ -1,4 +1,4 @@
-"""Divergence: a loss that is no longer finite ends the run, before a checkpoint of it replaces a good one."""
+"""Divergence: a loss that is no longer finite ends the run before a checkpoint of it replaces a good one."""
 
 import json
 import math
@@ -10,20 +10,21 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
 from experiments.exit_codes import Diverged
 from lit_models import LitModel
 
 CHECK_EVERY = 50
-"""Steps between two looks at the losses on an accelerator, where a look waits for the device; on a CPU every step."""
+"""Steps between two checks on an accelerator, where a check waits for the device; a CPU checks every step."""
 
 
 class Divergence(Callback):
-    """Keeps the last losses and row ids, looks at them now and then, and stops at the first that is not finite.
+    """Keeps the last losses and row ids, checks them every few steps, and stops at the first that is not finite.
 
     Args:
         folder: Of the run; ``divergence.json`` is written there.
-        every: Steps between two looks; 1 on a CPU and ``CHECK_EVERY`` elsewhere where it is left out.
+        every: Steps between two checks; 1 on a CPU and ``CHECK_EVERY`` elsewhere if it is left out.
     """
 
     block_by_block = True
@@ -33,16 +34,16 @@ class Divergence(Callback):
         self.every = every
         self._recent: deque[tuple[Tensor, Any]] = deque()
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose how often to look."""
         if self.every is None:
             self.every = 1 if pl_module.device.type == "cpu" else CHECK_EVERY
         self._recent = deque()
 
+    @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the loss, and look every so often."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         ahead = cast(LitModel, pl_module).multi_step.ahead
         if not isinstance(loss, Tensor) or (self.every == 1 and not ahead and math.isfinite(loss)):
@@ -50,18 +51,18 @@ class Divergence(Callback):
         self._recent.extend(ahead)
         self._recent.append((loss.detach(), batch.get("row") if isinstance(batch, Mapping) else None))
         if len(self._recent) >= (self.every or 1) or trainer.is_last_batch:  # validation clears the gradients
-            self._look(trainer, pl_module)
+            self._check(trainer, pl_module)
 
+    @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Let no checkpoint with broken weights through, nor one whose loss already was."""
         if not trainer.training and not trainer.validating:
             return
-        self._look(trainer, pl_module)
-        parameters = [one.detach() for one in pl_module.parameters() if one.is_floating_point()]
-        if parameters and not bool(torch.stack([one.isfinite().all() for one in parameters]).all()):
+        self._check(trainer, pl_module)
+        weights = [weight.detach() for weight in pl_module.parameters() if weight.is_floating_point()]
+        if weights and not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
             self._stop(trainer, pl_module, None, [], trainer.global_step)
 
-    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _check(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not self._recent:
             return
         losses = torch.stack([loss.float() for loss, _ in self._recent])
@@ -77,7 +78,7 @@ class Divergence(Callback):
         self, trainer: Trainer, pl_module: LightningModule, loss: float | None, rows: list[int], step: int
     ) -> None:
         self._recent.clear()
-        named = [(name, one.grad) for name, one in pl_module.named_parameters() if one.grad is not None]
+        gradients = {name: weight.grad for name, weight in pl_module.named_parameters() if weight.grad is not None}
         report = {
             "step": step,
             "found_at_step": trainer.global_step,
@@ -85,13 +86,13 @@ class Divergence(Callback):
             "loss": None if loss is None else str(loss),  # JSON has no NaN
             "rows": rows,
             "gradient_norms_at_step": trainer.global_step,
-            "gradient_norms": {name: str(float(grad.detach().float().norm())) for name, grad in named},
+            "gradient_norms": {name: str(float(grad.detach().float().norm())) for name, grad in gradients.items()},
         }
         path = self.folder / "divergence.json"
         if trainer.is_global_zero and self.folder.is_dir():
             path.write_text(json.dumps(report, indent=2) + "\n")
-        what = "a weight is not finite" if loss is None else f"the loss is {loss}"
+        reason = "a weight is not finite" if loss is None else f"the loss is {loss}"
         raise Diverged(
-            f"{what} at step {step} (epoch {trainer.current_epoch + 1}); the batch is in {path} and the checkpoints "
+            f"{reason} at step {step} (epoch {trainer.current_epoch + 1}); the batch is in {path} and the checkpoints "
             "are from before it; lower the learning rate, or set --trainer.gradient_clip_val"
         )

@@ -1,56 +1,32 @@
-"""What ``--trainer.precision auto`` stands for."""
+"""Floating-point precision: ``--trainer.precision auto``, TF32, and a note about slow precisions."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from lightning.pytorch import Trainer
 
 from experiments import safe_yaml
+from experiments.internals.lightning_private import PrecisionInput
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of
 from lit_models.cpu.cpu_features import has_bfloat16
 
 
-def slowly_computed(precision: str, device: torch.device) -> list[str]:
-    """A sentence where a precision that is there to save time costs some: numbers that a CPU has no instructions for.
-
-    Args:
-        precision: The Trainer's, such as ``bf16-mixed``.
-        device: Where it computes.
-    """
-    if device.type != "cpu" or not precision.startswith("bf16") or has_bfloat16():
-        return []
-    return [
-        f"this processor has no bfloat16, so that {precision} may take many times as long as float32; "
-        "--trainer.precision 32-true trains in float32"
-    ]
-
-
-def whole_floats() -> None:
-    """Have cuDNN multiply float32 with all of its bits, as a CPU does, and as torch does in other products.
-
-    Its own choice, TF32, keeps ten bits of 23: a GPU's metrics would differ from those that the same weights have on a
-    CPU. ``--trainer.precision bf16-mixed`` is faster yet, and says so in the record. It holds for the whole process.
-    """
-    torch.backends.cudnn.allow_tf32 = False
-
-
 class AnyPrecisionTrainer(Trainer):
-    """Lightning's Trainer, whose ``precision`` may be typed as ``auto`` too.
+    """Lightning's Trainer, whose ``precision`` may also be ``auto``.
 
     Args:
-        precision: Lightning's names, or ``auto`` for what this machine computes fast (``experiments.run.precision``).
+        precision: Lightning's names, or ``auto`` for the fastest safe one here (``experiments.run.precision``).
         settings: See Lightning.
     """
 
-    def __init__(self, *, precision: _PRECISION_INPUT | Literal["auto"] | None = None, **settings: Any) -> None:
-        settled = fast_precision(settings.get("accelerator", "auto")) if precision == "auto" else precision
-        super().__init__(precision=settled, **settings)  # type: ignore[arg-type]
+    def __init__(self, *, precision: PrecisionInput | Literal["auto"] | None = None, **settings: Any) -> None:
+        resolved = fast_precision(settings.get("accelerator", "auto")) if precision == "auto" else precision
+        super().__init__(precision=resolved, **settings)  # type: ignore[arg-type]
 
 
 def fast_precision(accelerator: Any) -> str:
-    """Products in 16 bits where the device has instructions for them, else float32.
+    """Returns a 16-bit mixed precision if the device has instructions for it, else float32.
 
     Args:
         accelerator: The Trainer's: ``auto``, ``cpu``, ``gpu`` or ``cuda``; anything else gets float32.
@@ -60,15 +36,39 @@ def fast_precision(accelerator: Any) -> str:
     return "bf16-mixed" if accelerator in ("auto", "cpu") and has_bfloat16() else "32-true"
 
 
-def settled_precision(accelerator: Any, run: Path | None) -> str:
-    """The same, but for a run that goes on: that keeps its own, wherever it goes on.
+def resolved_precision(accelerator: Any, run: Path | None) -> str:
+    """Returns the precision for ``auto``: that of the run if it is resumed, on whatever device, else the fast one.
 
     Args:
         accelerator: See ``fast_precision``.
-        run: The run's folder, which may be there.
+        run: The run's folder, which may not exist.
     """
     before = None
     if run is not None and (run / "config.yaml").is_file():
         before = ((safe_yaml.load(config_of(run)) or {}).get("trainer") or {}).get("precision")
-    keeps = before in AUTO_PRECISIONS and (before != "16-mixed" or torch.cuda.is_available())  # which a CPU has not
+    keeps = before in AUTO_PRECISIONS and (before != "16-mixed" or torch.cuda.is_available())  # CPUs lack 16-mixed
     return str(before) if keeps else fast_precision(accelerator)
+
+
+def slow_precision_notes(precision: str, device: torch.device) -> list[str]:
+    """Returns a note if the precision is slower than float32 because the CPU lacks its instructions.
+
+    Args:
+        precision: The Trainer's, such as ``bf16-mixed``.
+        device: Device of the run.
+    """
+    if device.type != "cpu" or not precision.startswith("bf16") or has_bfloat16():
+        return []
+    return [
+        f"this processor has no bfloat16, so that {precision} may take many times as long as float32; "
+        "--trainer.precision 32-true trains in float32"
+    ]
+
+
+def disable_tf32() -> None:
+    """Has cuDNN multiply float32 with all of its bits, as a CPU does and as torch does in other products.
+
+    cuDNN's default, TF32, keeps ten bits of 23: the metrics of the same weights would differ from those on a CPU. Holds
+    for the whole process.
+    """
+    torch.backends.cudnn.allow_tf32 = False

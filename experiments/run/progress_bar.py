@@ -7,23 +7,26 @@ from typing import Any, cast
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import ProgressBar
+from typing_extensions import override
 
+from experiments.internals.lightning_private import TitledProgressBar
+from experiments.terminal import say
 from lit_models import LitModel
 
 REFRESH_SECONDS = 0.2
 """Between two refreshes of the bar; drawing it at every step would slow small networks down."""
 
 
-def progress_bar(settings: Namespace, callbacks: list[Callback]) -> Iterator[Callback]:
-    """The bar that fits where stdout goes, unless progress was turned off or the callbacks have a bar."""
-    off = settings.get("enable_progress_bar") is False or settings.get("barebones")
-    if not off and not any(isinstance(one, ProgressBar) for one in callbacks):
+def progress_bar(trainer_arguments: Namespace, callbacks: list[Callback]) -> Iterator[Callback]:
+    """Yields the bar that fits stdout, unless progress is turned off or the callbacks have a bar."""
+    off = trainer_arguments.get("enable_progress_bar") is False or trainer_arguments.get("barebones")
+    if not off and not any(isinstance(callback, ProgressBar) for callback in callbacks):
         yield Bar() if sys.stdout.isatty() else EpochLines()
 
 
-class Bar(RichProgressBar):
-    """Lightning's bar, refreshed by time, counting epochs from one, with the last epoch's numbers."""
+class Bar(TitledProgressBar):
+    """Lightning's bar, refreshed by time, counting epochs from one, with the metrics of the last epoch."""
 
     block_by_block = True
 
@@ -31,23 +34,24 @@ class Bar(RichProgressBar):
         super().__init__(refresh_rate=round(1 / REFRESH_SECONDS))
         self._drawn = 0.0
 
+    @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw the bar where it is time to, at the last step and at the epoch's end."""
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # of a block of steps, batch_idx is the first
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # batch_idx is the first of a block of steps
         if time.perf_counter() - self._drawn > REFRESH_SECONDS or trainer.is_last_batch:
             super().on_train_batch_end(trainer, pl_module, outputs, batch, done - 1)
             self._drawn = time.perf_counter()
 
+    @override
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """The numbers that stand beside the bar."""
-        return {name: f"{value:.4f}" for name, value in _numbers(trainer, pl_module).items()}
+        return {name: f"{value:.4f}" for name, value in _epoch_metrics(trainer, pl_module).items()}
 
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"epoch {current_epoch + 1}{_total(self.trainer)}"
+    @override
+    def epoch_title(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}{_of_epochs(self.trainer)}"
 
 
 class EpochLines(ProgressBar):
@@ -56,44 +60,47 @@ class EpochLines(ProgressBar):
     def __init__(self) -> None:
         super().__init__()
         self._started = 0.0
-        self._done: tuple[str, float] | None = None
+        self._finished_epoch: tuple[str, float] | None = None
 
+    @override
     def disable(self) -> None:
-        """Lightning calls this on all processes but the first; nothing is printed there anyway."""
+        """Does nothing: Lightning disables the bar on all ranks but 0, which print nothing anyway."""
 
+    @override
     def enable(self) -> None:
-        """The counterpart of ``disable``."""
+        """Does nothing, see ``disable``."""
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count: an epoch that is resumed inside does not start again."""
-        self._started = time.perf_counter()
+        self._started = time.perf_counter()  # an epoch that is resumed inside does not start again
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the epoch before, whose metrics are complete only now."""
-        self._print(trainer, pl_module)
+        self._print(trainer, pl_module)  # metrics of the last epoch are complete only now
         self._started = time.perf_counter()
 
+    @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note which epoch it was, of how many, which a callback may change at the end, and how long it took."""
-        self._done = (f"{trainer.current_epoch + 1}{_total(trainer)}", time.perf_counter() - self._started)
+        epoch = f"{trainer.current_epoch + 1}{_of_epochs(trainer)}"  # a callback may change max_epochs at the end
+        self._finished_epoch = (epoch, time.perf_counter() - self._started)
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the last epoch."""
         self._print(trainer, pl_module)
 
     def _print(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._done is None or not trainer.is_global_zero:
+        if self._finished_epoch is None or not trainer.is_global_zero:
             return
-        (epoch, seconds), self._done = self._done, None
-        values = [f"{name} {value:.4f}" for name, value in _numbers(trainer, pl_module).items()]
-        print(f"epoch {epoch}  {'  '.join(values)}  {seconds:.1f} s", flush=True)
+        (epoch, seconds), self._finished_epoch = self._finished_epoch, None
+        values = [f"{name} {value:.4f}" for name, value in _epoch_metrics(trainer, pl_module).items()]
+        say(f"epoch {epoch}  {'  '.join(values)}  {seconds:.1f} s")
 
 
-def _numbers(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+def _epoch_metrics(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
     logged = trainer.callback_metrics
-    wanted = ("train/loss", "val/loss", f"val/{cast(LitModel, pl_module).task.rank_by}")
-    return {name: float(logged[name]) for name in wanted if name in logged}
+    names = ("train/loss", "val/loss", f"val/{cast(LitModel, pl_module).task.rank_by}")
+    return {name: float(logged[name]) for name in names if name in logged}
 
 
-def _total(trainer: Trainer) -> str:
+def _of_epochs(trainer: Trainer) -> str:
     return "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"

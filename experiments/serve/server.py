@@ -10,12 +10,13 @@ from typing_extensions import override
 from uvicorn import Config, Server
 
 from datamodules import DataError
-from experiments.exit_codes import Interrupted, at_once, handled
+from experiments.exit_codes import Interrupted, handled, interrupt
 from experiments.import_allowlist import TrustError
 from experiments.serve.load_predictor import open_answers
 from experiments.serve.request_queue import RequestQueue
 from experiments.serve.routes import application
 from experiments.serve.server_settings import Settings
+from experiments.terminal import say
 from lit_models import ConfigError
 
 
@@ -43,7 +44,7 @@ def serve_until_stopped(settings: Settings, host: str, port: int, max_body_mib: 
 
     with closing(_listen(host, port)) as listening, ThreadPoolExecutor(1) as thread:
         try:
-            with handled(at_once):
+            with handled(interrupt):
                 answers, about = thread.submit(open_answers, settings).result()
         except (ConfigError, DataError, TrustError) as error:
             raise ServeError(" ".join(str(error).split())) from error
@@ -69,7 +70,7 @@ class Announcing(Server):
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(f"{self.address} answers; Ctrl-C stops it", flush=True)
+        say(f"{self.address} answers; Ctrl-C stops it")
 
 
 def _listen(host: str, port: int) -> socket.socket:

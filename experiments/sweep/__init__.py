@@ -1,1 +1,1 @@
-"""Many runs by one command. Nothing here imports torch but ``check``, which is a process of its own."""
+"""Sweeps: many runs by one command. Only ``config_check_process``, a process of its own, imports torch."""

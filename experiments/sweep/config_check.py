@@ -1,4 +1,4 @@
-"""Asks ``check``, a process of its own that has torch, what the words of the runs come to."""
+"""Parses the words of all runs in a process that has torch, see ``config_check_process``."""
 
 import json
 import subprocess
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
+from experiments import safe_yaml
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found.
+    """Configurations of a sweep.
 
     Args:
-        texts: The configuration of each combination, YAML text.
-        metric: That ranks runs, ``val/accuracy``; empty where it was not asked for.
-        direction: Where that metric is good.
+        texts: YAML text of each combination.
+        metric: That ranks runs, ``val/accuracy``; empty unless requested.
+        direction: In which the metric improves.
     """
 
     texts: list[str]
@@ -27,30 +27,29 @@ class Checked:
     direction: Literal["maximize", "minimize"] = "maximize"
 
     def configs(self) -> list[dict[str, Any]]:
-        """The same as mappings."""
-        return [yaml.safe_load(text) for text in self.texts]
+        """Returns the configurations as mappings."""
+        return [safe_yaml.load(text) for text in self.texts]
 
 
 def check(lines: Sequence[Sequence[str]], facts: bool = False) -> Checked:
-    """Parse each line of words, every one beginning with ``fit``.
+    """Parses command lines, each beginning with ``fit``.
 
     Args:
-        lines: The words.
-        facts: Whether to make the data module, which knows the metric that ranks.
+        lines: Words of each.
+        facts: Whether to make the data module and return the metric that ranks.
 
     Raises:
-        SystemExit: With the code of the first that cannot be parsed, after its error stands on stderr.
+        SystemExit: With the code of the first that cannot be parsed, after its error was printed.
     """
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        asked = json.dumps({"combinations": [list(line) for line in lines], "facts": facts})
-        code = ask(asked, str(result))
+        code = run_check(json.dumps({"combinations": [list(line) for line in lines], "facts": facts}), str(result))
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
         return Checked(**json.loads(result.read_text()))
 
 
-def ask(question: str, result: str) -> int:
-    """Start the process; its exit code."""
+def run_check(request: str, result: str) -> int:
+    """Runs the process with a request in JSON and the path of its result; returns its exit code."""
     words = ["-c", "from experiments.sweep.config_check_process import main; main()", "fit", result]
-    return subprocess.run([sys.executable, *words], input=question, text=True).returncode
+    return subprocess.run([sys.executable, *words], input=request, text=True).returncode

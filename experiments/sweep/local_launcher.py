@@ -12,46 +12,42 @@ from experiments.sweep.sweep_directory import Folder
 
 
 class Local:
-    """At most ``jobs`` processes, the machine's cores and GPUs divided among them.
-
-    Args:
-        jobs: How many.
-    """
+    """Launcher of at most ``jobs`` processes, which share the machine's cores and GPUs; see ``scheduler.Launcher``."""
 
     def __init__(self, jobs: int = 1) -> None:
         self.jobs = jobs
         self._processes: dict[int, tuple[Run, subprocess.Popen[bytes]]] = {}
 
     def has_room(self) -> bool:
-        """Whether one of the places is free."""
+        """Returns True if fewer than ``jobs`` processes run."""
         return len(self._processes) < self.jobs
 
     def start(self, run: Run, folder: Folder) -> None:
-        """Start it in the first free place."""
-        place = next(place for place in range(self.jobs) if place not in self._processes)
-        environment = {**os.environ, **share(place, self.jobs)}
-        self._processes[place] = (run, start(run, folder.log(run.name), environment))
+        """Starts a run as the first free job."""
+        job = next(job for job in range(self.jobs) if job not in self._processes)
+        environment = {**os.environ, **job_environment(job, self.jobs)}
+        self._processes[job] = (run, start_process(run, folder.log(run.name), environment))
 
     def running(self) -> list[Run]:
-        """Those in their places."""
+        """Returns the runs in progress."""
         return [run for run, _ in self._processes.values()]
 
     def ended(self) -> list[tuple[Run, int]]:
-        """Those whose place is free again."""
-        done = {place: code for place, (_, one) in self._processes.items() if (code := one.poll()) is not None}
-        return [(self._processes.pop(place)[0], code) for place, code in done.items()]
+        """Returns the runs that ended since the last call, with their return codes."""
+        codes = {job: code for job, (_, process) in self._processes.items() if (code := process.poll()) is not None}
+        return [(self._processes.pop(job)[0], code) for job, code in codes.items()]
 
     def stop(self, run: Run) -> None:
-        """SIGTERM."""
-        for one, process in self._processes.values():
-            if one == run:
+        """Sends SIGTERM."""
+        for other, process in self._processes.values():
+            if other == run:
                 process.send_signal(signal.SIGTERM)
 
 
-def start(run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    """The process of a run, which ends with the thread that calls this.
+def start_process(run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """Starts the process of a run, which ends with the thread that calls this.
 
-    It is a session of its own: Ctrl-C on the terminal reaches the sweep alone, which tells its runs.
+    It is a session of its own: Ctrl-C on the terminal reaches the sweep alone, which stops its runs.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as output:
@@ -63,32 +59,32 @@ def start(run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen
         )
 
 
-def share(place: int, jobs: int) -> dict[str, str]:
-    """The environment of one of several jobs: its part of the cores and of the GPUs, unless somebody chose.
+def job_environment(job: int, jobs: int) -> dict[str, str]:
+    """Returns the environment variables that give a job its cores and GPUs, unless the user has set them.
 
     Args:
-        place: Which job, from 0.
-        jobs: How many there are.
+        job: Index of the job.
+        jobs: Number of jobs.
     """
     if jobs == 1:
         return {}
-    shared: dict[str, str] = {}
+    variables: dict[str, str] = {}
     if "OMP_NUM_THREADS" not in os.environ:
-        shared["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // jobs))
+        variables["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // jobs))
     gpus = visible_gpus()
-    each = max(1, len(gpus) // jobs)
     if gpus:
-        first = place * each % len(gpus)  # more jobs than GPUs share them
-        shared["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + each])
-    return shared
+        count = max(1, len(gpus) // jobs)
+        first = job * count % len(gpus)  # more jobs than GPUs share them
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + count])
+    return variables
 
 
 def visible_gpus() -> list[str]:
-    """The ids of NVIDIA's GPUs that a process here would see, without asking torch."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [one for one in chosen.split(",") if one not in ("", "-1")]
-    try:  # the driver's own list also knows GPUs that a container does not have
+    """Returns the ids of the NVIDIA GPUs that a process here would see, without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu for gpu in visible.split(",") if gpu not in ("", "-1")]
+    try:  # the driver's own list has GPUs that a container does not have
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return []

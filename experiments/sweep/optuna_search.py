@@ -1,4 +1,4 @@
-"""``--search``: Optuna asks, runs answer with their validation metric, and what they chose is tested."""
+"""``--search``: Optuna suggests settings, runs report their validation metric, and the chosen settings are tested."""
 
 import math
 from collections.abc import Sequence
@@ -9,30 +9,32 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 from experiments.sweep.config_check import Checked, check
 from experiments.sweep.grid import Run, refuse_typed, settings_words
-from experiments.sweep.plan import Combination, class_of, label_of, place, resources
+from experiments.sweep.plan import Combination, class_of, experiment_folder, label_of, resources
 from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import Outcome
-from experiments.sweep.runner import launcher_of, run_combinations, seeds_of
+from experiments.sweep.runner import exit_code, launcher_of, run_combinations, seeds_of
 from experiments.sweep.scheduler import work
-from experiments.sweep.sweep_directory import Folder, settings_that_count
+from experiments.sweep.sweep_directory import Folder, metric_settings
 from experiments.sweep.sweep_options import SweepOptions
-from experiments.sweep.sweep_report import exit_code
 from lit_models.errors import ConfigError
 
 try:
     import optuna
     from optuna.trial import FrozenTrial, Trial, TrialState
 
+    from experiments.internals.optuna_private import resume_trial
     from experiments.sweep.search_space import Space, as_text, corners, read_space, settings_of
 except ImportError as error:
     raise ConfigError("--search needs optuna; pip install 'evenhand[search]'") from error
 
+OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
 
 class Curve:
-    """Grows while the run goes on.
+    """A scalar in the event files of a run in progress.
 
     Args:
-        path: The run's folder.
+        path: Of the run's folder.
         name: Of the scalar, ``val/accuracy``.
     """
 
@@ -43,7 +45,7 @@ class Curve:
         self._values: dict[int, float] = {}
 
     def values(self) -> list[float]:
-        """One value for each validation until now; what a resumed run logged again counts once."""
+        """Returns the values so far, one a validation; a resumed run's repeated ones count once."""
         for file in sorted(self.path.glob("events.out.tfevents.*")):
             loader = self._loaders.setdefault(file, EventFileLoader(str(file)))
             for event in loader.Load():
@@ -55,11 +57,11 @@ class Curve:
 
 
 class Trials:
-    """A study's trials as runs, those first that an earlier process left unfinished.
+    """Source of a study's trials as runs, beginning with those that an earlier process left unfinished.
 
     Args:
         study: Optuna's.
-        space: What is searched.
+        space: To search.
         folder: Of the trials.
         options: Of the sweep.
         checked: The metric and its direction.
@@ -76,61 +78,59 @@ class Trials:
         self.metric = checked.metric
         self.seed = seed
         self.resources = resources(checked.configs()[0])
-        self.left: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
+        self.unfinished: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
         self.trials: dict[str, Trial] = {}
         self.curves: dict[str, Curve] = {}
         self.reported: dict[str, int] = {}
         self.pruned: set[str] = set()
 
     def next(self) -> Run | None:
-        """A trial that was left, or a new one while there are fewer than asked for."""
-        for index, frozen in enumerate(self.left):
+        """Returns an unfinished trial, or a new one if there are fewer than ``--trials``."""
+        for frozen in [*self.unfinished]:
             if self.folder.status(_name(frozen.number)) != "running":
-                self.left.pop(index)
-                return self._run(Trial(self.study, frozen._trial_id))
-        if self.left or len(self.study.get_trials(deepcopy=False)) >= self.options.trials:
+                self.unfinished.remove(frozen)
+                return self._run(resume_trial(self.study, frozen))
+        if self.unfinished or len(self.study.get_trials(deepcopy=False)) >= self.options.trials:
             return None
         return self._run(self.study.ask(self.space))
 
     def waiting(self) -> list[Run]:
-        """Trials that a process of an earlier search is at."""
-        return [Run(_name(frozen.number), "", ()) for frozen in self.left]
+        """Returns the trials that a process of an earlier search has in progress."""
+        return [Run(_name(frozen.number), "", ()) for frozen in self.unfinished]
 
     def take(self, outcome: Outcome) -> Outcome:
-        """Tell the study: the best epoch, whose weights are the best checkpoint's."""
+        """Reports the best epoch to the study, whose weights are those of the best checkpoint."""
         name = outcome.run.name
-        trial, values = self.trials.pop(name), self._values(name)
-        self._report(trial, name, values)
+        values, trial = self._report(name), self.trials.pop(name)
         if name in self.pruned and not outcome.complete:
             self.study.tell(trial, state=TrialState.PRUNED)
-            return replace(outcome, early=True, said="ended early, worse than the median")
+            return replace(outcome, early=True, result="ended early, worse than the median")
         if outcome.complete and values and all(map(math.isfinite, values)):
-            best = max if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min
-            self.study.tell(trial, best(values))
-            return replace(outcome, said=f"{self.metric} {best(values):.4f}")
+            best = max(values) if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min(values)
+            self.study.tell(trial, best)
+            return replace(outcome, result=f"{self.metric} {best:.4f}")
         if outcome.record.get("status") not in ("interrupted", "running", None) or outcome.code in (1, 2, 3):
             self.study.tell(trial, state=TrialState.FAIL)
         return outcome
 
     def watch(self, running: Sequence[Run]) -> list[Run]:
-        """Those that are worse than the median of the earlier ones at the same epoch."""
+        """Returns the trials that are worse than the median of earlier ones at the same epoch."""
         worse = []
         for run in running:
-            trial = self.trials[run.name]
-            self._report(trial, run.name, self._values(run.name))
-            if run.name not in self.pruned and self.reported[run.name] and trial.should_prune():
+            self._report(run.name)
+            if run.name not in self.pruned and self.reported[run.name] and self.trials[run.name].should_prune():
                 self.pruned.add(run.name)
                 worse.append(run)
         return worse
 
-    def _values(self, name: str) -> list[float]:
-        return self.curves[name].values()
-
-    def _report(self, trial: Trial, name: str, values: list[float]) -> None:
+    def _report(self, name: str) -> list[float]:
+        """Reports new values of a trial's curve to the study, and returns all."""
+        values = self.curves[name].values()
         for epoch in range(self.reported[name], len(values)):
             if math.isfinite(values[epoch]):
-                trial.report(values[epoch], epoch)
+                self.trials[name].report(values[epoch], epoch)
         self.reported[name] = len(values)
+        return values
 
     def _run(self, trial: Trial) -> Run:
         name = _name(trial.number)
@@ -143,18 +143,11 @@ class Trials:
         return Run(name, name, words, *self.resources)
 
 
-def _name(number: int) -> str:
-    return f"trial-{number:04d}"
-
-
-OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
 def search(options: SweepOptions) -> int:
-    """Search, then train what was chosen with every seed and test it; the exit code.
+    """Searches, then trains the chosen settings with every seed and tests them; returns the exit code.
 
-    The trials are runs of their own experiment, named with ``-search`` behind, and never look at the test rows. Its
-    folder holds the study too, so that a search that is started again goes on.
+    The trials are runs of an experiment with ``-search`` behind its name, and never use the test rows. Its folder has
+    the study as well, so that a restarted search continues.
 
     Raises:
         ConfigError: For words or a space that cannot be used, or another search in the folder.
@@ -163,29 +156,27 @@ def search(options: SweepOptions) -> int:
     space = read_space(options.space)
     refuse_typed(options.words, list(space), "--space")
     launcher = launcher_of(options, options.jobs or 1)
-    checked = check([("fit", *options.words, *settings_words(one)) for one in corners(space)], facts=True)
-    final = Folder(place(checked.configs(), options.experiment))
+    lines = [("fit", *options.words, *settings_words(settings)) for settings in corners(space)]
+    checked = check(lines, facts=True)
+    final = Folder(experiment_folder(checked.configs(), options.experiment))
     folder = Folder(final.path.with_name(f"{final.path.name}-search"))
-    with folder.alone(), final.alone():
+    with folder.locked(), final.locked():
         seed = seeds_of(options, checked.configs())[0]
         study = open_study(folder.path / "study.db", options, space, checked, seed)
         trials = Trials(study, space, folder, options, checked, seed)
-        folder.note({"command": options.command, "seed": seed, "space": as_text(space)})
-        over = len(study.get_trials(deepcopy=False, states=OVER))
+        folder.add_sweep({"command": options.command, "seed": seed, "space": as_text(space)})
+        over = _count(study, *OVER)
         with Display(folder, max(options.trials, over), over) as display:
             outcomes, signal = work(launcher, trials, folder, display)
-            done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            pruned = len(study.get_trials(deepcopy=False, states=(TrialState.PRUNED,)))
             for outcome in outcomes:
                 if not outcome.complete:
                     display.say(outcome.line())
-            display.say(f"{len(done)} trials complete, {pruned} ended early: {folder.path}")
+            complete, pruned = _count(study, TrialState.COMPLETE), _count(study, TrialState.PRUNED)
+            display.say(f"{complete} trials complete, {pruned} ended early: {folder.path}")
             if signal is not None:
                 return exit_code(outcomes, signal)
-            if not done:
-                raise ConfigError(
-                    f"no trial came to a {checked.metric}; {folder.log('trial-0000')} tells what was printed"
-                )
+            if not complete:
+                raise ConfigError(f"no trial came to a {checked.metric}; its output is in {folder.log('trial-0000')}")
             best = settings_of(study.best_params)
             chosen = " ".join(settings_words(best))
             display.say(f"chosen by {checked.metric} {study.best_value:.4f} on validation rows: {chosen}")
@@ -198,10 +189,10 @@ def search(options: SweepOptions) -> int:
 
 
 def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked, seed: int) -> optuna.Study:
-    """The study of a folder, made where there is none.
+    """Opens the study of a folder, or creates it.
 
     Raises:
-        ConfigError: Where the folder holds a search through another space, or with other settings.
+        ConfigError: If the folder has a search through another space, or with other settings.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -211,24 +202,30 @@ def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked
         direction=checked.direction,
         pruner=optuna.pruners.MedianPruner(),
     )
-    asks = {"space": as_text(space), "metric": checked.metric, "seed": seed}
-    for name, value in asks.items():
+    for name, value in {"space": as_text(space), "metric": checked.metric, "seed": seed}.items():
         if study.user_attrs.get(name, value) != value:
             raise ConfigError(f"{path.parent} is a search with another {name}; choose another --experiment")
         study.set_user_attr(name, value)
     settings = checked.texts[0]
-    differing = settings_that_count(study.user_attrs.get("settings", settings), settings)
-    for setting, (then, now) in differing.items():
+    for setting, (then, now) in metric_settings(study.user_attrs.get("settings", settings), settings).items():
         raise ConfigError(f"{path.parent} is a search with {setting} {then}, not {now}; choose another --experiment")
     study.set_user_attr("settings", settings)
-    drawn = len(study.get_trials(deepcopy=False))  # the sampler's seed, or a restart would draw the first trials again
+    seed = len(study.get_trials(deepcopy=False))  # a constant seed would draw the first trials again after a restart
     parallel = (options.jobs or 1) > 1 or options.ray is not None
     study.sampler = (
-        optuna.samplers.TPESampler(seed=drawn, constant_liar=parallel)
+        optuna.samplers.TPESampler(seed=seed, constant_liar=parallel)
         if options.search == "tpe"
-        else optuna.samplers.RandomSampler(seed=drawn)
+        else optuna.samplers.RandomSampler(seed=seed)
     )
     return study
+
+
+def _count(study: optuna.Study, *states: TrialState) -> int:
+    return len(study.get_trials(deepcopy=False, states=states))
+
+
+def _name(number: int) -> str:
+    return f"trial-{number:04d}"
 
 
 def _rounded(value: object) -> object:

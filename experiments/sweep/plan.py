@@ -1,4 +1,4 @@
-"""The runs of a sweep, named and placed."""
+"""The runs of a sweep: their names, words and requested resources."""
 
 import os
 import re
@@ -8,58 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.arguments import typed_settings
 from experiments.sweep.grid import Run, Settings
 from lit_models.errors import ConfigError
 
 BARE = ("config", "data", "model")
-"""Keys whose values speak for themselves in a name."""
+"""Keys that are left out of a name, since their values are clear without them."""
 
 LONGEST = 120
 """Characters of a run's name; a folder's may have 255."""
-
-
-def label_of(settings: Settings, grid: dict[str, list[str]], model: str) -> str:
-    """A name a person can read, the same in every sweep with this grid: ``LitMLP-lr=1e-3``.
-
-    Args:
-        settings: The combination.
-        grid: All values.
-        model: The class that it trains, which stands ahead where the grid does not name it.
-    """
-    parts = [] if {"model", "config"} & settings.keys() else [model]
-    for key, value in sorted(settings.items(), key=lambda setting: setting[0] not in BARE):
-        said = _said(key, value)
-        if [_said(key, other) for other in grid[key]].count(said) > 1:  # two that differ in what was left out
-            said += f"_{_digest(value)}"
-        parts.append(said if key in BARE else f"{_short(key, list(grid))}={said}")
-    label = "-".join(parts)
-    label = label if label[0].isalnum() else f"run-{label}"
-    return label if len(label) <= LONGEST else f"{label[: LONGEST - 7]}-{_digest(label)}"
-
-
-def _said(key: str, value: str) -> str:
-    """A value in the letters that a folder's name may have."""
-    if key == "config":
-        value = Path(value).stem
-    elif re.fullmatch(r"[A-Za-z_][\w.]*\.[A-Z]\w*", value):  # a class path
-        value = value.rpartition(".")[2]
-    said = re.sub(r"[^\w.+=@-]+", "_", value, flags=re.ASCII).strip("_")
-    return (said if len(said) <= 40 else f"{said[:33]}_{_digest(value)}") or "empty"
-
-
-def _short(key: str, keys: list[str]) -> str:
-    """The end of a key that no other one has."""
-    parts = key.split(".")
-    for count in range(1, len(parts) + 1):
-        end = ".".join(parts[-count:])
-        if sum(f".{other}".endswith(f".{end}") for other in keys) == 1:
-            return end
-    return key
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:6]
-
 
 OF_THE_SWEEP = {
     "seed_everything": "type --seeds instead, also for a single one",
@@ -67,7 +24,7 @@ OF_THE_SWEEP = {
     "ckpt_path": "leave it out, each run starts on its own or goes on where it was",
     "test_at_end": "leave it out, a search tests only what it chose",
 }
-"""Words of ``fit`` that a sweep gives to each run itself, and what to do about them."""
+"""Options of ``fit`` that a sweep gives to each run itself, and the advice for the user."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +33,7 @@ class Combination:
 
     Args:
         label: Its name.
-        words: Of ``fit``, without the run's own.
+        words: Of ``fit``, without those of one run.
         config: As parsed.
     """
 
@@ -85,28 +42,46 @@ class Combination:
     config: dict[str, Any]
 
 
-def refuse_own(words: Sequence[str]) -> None:
-    """Stop at a word that a sweep gives to each run itself.
+def label_of(settings: Settings, grid: dict[str, list[str]], model: str) -> str:
+    """Returns a readable name, the same in every sweep with this grid: ``LitMLP-lr=1e-3``.
+
+    Args:
+        settings: The combination.
+        grid: All values.
+        model: Class of the model, which begins the name unless the grid has it.
+    """
+    items = [] if {"model", "config"} & settings.keys() else [model]
+    for key, value in sorted(settings.items(), key=lambda setting: setting[0] not in BARE):
+        text = _value_text(key, value)
+        if [_value_text(key, other) for other in grid[key]].count(text) > 1:  # values that differ in dropped letters
+            text += f"_{_digest(value)}"
+        items.append(text if key in BARE else f"{_short_key(key, list(grid))}={text}")
+    label = "-".join(items)
+    label = label if label[0].isalnum() else f"run-{label}"
+    return label if len(label) <= LONGEST else f"{label[: LONGEST - 7]}-{_digest(label)}"
+
+
+def refuse_run_options(words: Sequence[str]) -> None:
+    """Refuses an option that a sweep gives to each run itself.
 
     Raises:
         ConfigError: With the first.
     """
-    for word in words:
-        key = word.partition("=")[0].removeprefix("--")
-        if word.startswith("--") and key in OF_THE_SWEEP:
+    for key in typed_settings([*words]):
+        if key in OF_THE_SWEEP:
             raise ConfigError(f"--{key} is no word of a sweep; {OF_THE_SWEEP[key]}")
 
 
-def place(configs: Sequence[dict[str, Any]], experiment: str | None) -> Path:
-    """The folder of the experiment, by the rule of ``fit``: as typed, else named after the data.
+def experiment_folder(configs: Sequence[dict[str, Any]], experiment: str | None) -> Path:
+    """Returns the folder of the experiment, named as ``fit`` does: as typed, else after the data.
 
     Raises:
-        ConfigError: Where there are several data sets and no name, or one that cannot be a folder's.
+        ConfigError: For several data sets without a name, or a name that cannot be a folder's.
     """
-    named = {experiment or config.get("experiment") or class_of(config, "data").lower() for config in configs}
-    if len(named) > 1:
-        raise ConfigError(f"the grid has several data sets ({', '.join(sorted(named))}); name it with --experiment")
-    name = named.pop()
+    names = {experiment or config.get("experiment") or class_of(config, "data").lower() for config in configs}
+    if len(names) > 1:
+        raise ConfigError(f"the grid has several data sets ({', '.join(sorted(names))}); name it with --experiment")
+    name = names.pop()
     if not re.fullmatch(r"\w[\w .+=,@-]*", name):
         raise ConfigError(f"--experiment {name!r} cannot name a folder; use letters, digits and . + = , @ _ -")
     return Path(configs[0]["trainer"].get("default_root_dir") or ".") / "runs" / name
@@ -115,13 +90,13 @@ def place(configs: Sequence[dict[str, Any]], experiment: str | None) -> Path:
 def plan(
     combinations: Sequence[Combination], seeds: Sequence[int], splits: int | None, experiment: str
 ) -> list[tuple[Combination, Run]]:
-    """Every combination with every seed on every split.
+    """Returns the runs of every combination with every seed on every split.
 
     Args:
-        combinations: What differs in settings.
+        combinations: Settings to run.
         seeds: Of the training.
-        splits: How many splits, seeded 0, 1, ...; None for the one of the configuration.
-        experiment: The folder's name.
+        splits: Number of splits, seeded 0, 1, ...; None for that of the configuration.
+        experiment: Name of the folder.
     """
     planned = []
     for combination in combinations:
@@ -133,16 +108,16 @@ def plan(
                 words = ("fit", *combination.words, *own)
                 planned.append((combination, Run(name, combination.label, words, *resources(combination.config))))
     names = [run.name for _, run in planned]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"two runs would be named {twice[0]}; write the values of --grid so that they differ")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ConfigError(f"two runs would be named {repeated[0]}; write the values of --grid so that they differ")
     return planned
 
 
 def resources(config: dict[str, Any]) -> tuple[int, int | None]:
-    """CPUs and GPUs that a run asks a cluster for, by its Trainer's accelerator and devices.
+    """Returns the CPUs and GPUs that a run requests from a cluster, by its Trainer's accelerator and devices.
 
-    A process takes ``OMP_NUM_THREADS`` CPUs, one where that is not set. None GPUs stands for one where there is any.
+    A process takes ``OMP_NUM_THREADS`` CPUs, or one. None GPUs means one if there is any.
     """
     devices = config["trainer"].get("devices")
     count = len(devices) if isinstance(devices, list) else int(devices) if str(devices).isdecimal() else 1
@@ -152,6 +127,27 @@ def resources(config: dict[str, Any]) -> tuple[int, int | None]:
     return cpus, 0 if accelerator == "cpu" else count if accelerator in ("gpu", "cuda") else None
 
 
-def class_of(config: dict[str, Any], part: str) -> str:
-    """The name of the class of ``model`` or ``data``."""
-    return str(config[part]["class_path"]).rpartition(".")[2]
+def class_of(config: dict[str, Any], key: str) -> str:
+    """Returns the name of the class of ``model`` or ``data``."""
+    return str(config[key]["class_path"]).rpartition(".")[2]
+
+
+def _value_text(key: str, value: str) -> str:
+    """Returns a value in the letters of a folder's name."""
+    if key == "config":
+        value = Path(value).stem
+    elif re.fullmatch(r"[A-Za-z_][\w.]*\.[A-Z]\w*", value):  # a class path
+        value = value.rpartition(".")[2]
+    text = re.sub(r"[^\w.+=@-]+", "_", value, flags=re.ASCII).strip("_")
+    return (text if len(text) <= 40 else f"{text[:33]}_{_digest(value)}") or "empty"
+
+
+def _short_key(key: str, keys: list[str]) -> str:
+    """Returns the shortest end of a key that no other key has."""
+    names = key.split(".")
+    ends = [".".join(names[-count:]) for count in range(1, len(names) + 1)]
+    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1), key)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:6]

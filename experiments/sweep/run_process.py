@@ -1,8 +1,7 @@
-"""The process of one run: ``python -m experiments.sweep.run_process PARENT fit ...``, which ends when its parent does.
+"""The process of one run, ``python -m experiments.sweep.run_process PARENT fit ...``, which ends with its parent.
 
-A sweep that is killed cannot tell its runs to stop, and they must not go on beside those of the sweep that is started
-after it. So the kernel tells them: on Linux a process gets SIGTERM when the one that started it is gone. It saves and
-ends, as after any SIGTERM.
+A killed sweep cannot stop its runs, and they must not continue next to those of the next sweep. On Linux the kernel
+sends SIGTERM to a process when its parent is gone; the run saves and ends.
 """
 
 import ctypes
@@ -16,7 +15,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def tie_to(parent: int) -> None:
-    """Get SIGTERM when the parent ends, or end at once where it is gone already; nothing outside Linux."""
+    """Requests SIGTERM for the parent's end, or ends at once if it is gone already; does nothing outside Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
@@ -25,6 +24,6 @@ def tie_to(parent: int) -> None:
 
 if __name__ == "__main__":
     tie_to(int(sys.argv[1]))
-    # As `python -m experiments fit ...` from here on, which is what Lightning repeats for each further device.
+    # From here on as `python -m experiments fit ...`, which Lightning repeats for each further device.
     sys.argv[:] = ["experiments", *sys.argv[2:]]
     runpy.run_module("experiments", run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""How a run ended, from its exit code, its record and what it printed."""
+"""The outcome of a run, from its exit code, its record and its output."""
 
 import signal
 from dataclasses import dataclass, field
@@ -8,63 +8,63 @@ from experiments.sweep.grid import Run
 from experiments.sweep.sweep_directory import Folder
 
 COMPLETE = ("finished", "untested")
-"""What a record says of a run that nothing is left to do for."""
+"""Statuses of a record with nothing left to do."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run's end.
+    """Outcome of one run.
 
     Args:
-        run: Which.
-        code: Its exit code, as a shell tells it: 137 for SIGKILL.
-        record: What it left; empty where it left none.
-        error: One sentence; empty where it went well.
-        said: What a search says of it, in place of the test's metric.
-        early: Whether the search ended it, since it was not going to be the best.
+        run: The run.
+        code: Exit code as in a shell: 137 for SIGKILL.
+        record: Of the run; empty without one.
+        error: One sentence; empty without an error.
+        result: Of a trial of a search, in place of the test's metric.
+        early: Whether the search stopped it as worse than others.
     """
 
     run: Run
     code: int
     record: dict[str, Any] = field(default_factory=dict)
     error: str = ""
-    said: str = ""
+    result: str = ""
     early: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do."""
+        """True if nothing is left to do."""
         return self.early or (self.record.get("status") in COMPLETE and not self.code)
 
     @classmethod
     def of(cls, folder: Folder, run: Run, code: int) -> "Outcome":
-        """Read it.
+        """Reads the outcome.
 
         Args:
-            folder: The experiment's.
-            run: Which.
-            code: The exit code, or minus the signal that killed it.
+            folder: Of the experiment.
+            run: The run.
+            code: Exit code, or minus the signal that killed it.
         """
         code = code if code >= 0 else 128 - code
         record = folder.record(run.name)
-        told = _error(folder, run, code) if code else ""
+        error = _error(folder, run, code) if code else ""
         if not code and record.get("status") not in COMPLETE:
-            told = "it ended well and left no finished run; is a trainer.fast_dev_run among the words?"
-        return cls(run, code, record, told)
+            error = "it ended well and left no finished run; is a trainer.fast_dev_run among the words?"
+        return cls(run, code, record, error)
 
     def line(self) -> str:
-        """For a person: the metric that ranks and the seconds, or what went wrong."""
+        """Returns a line with the metric that ranks and the seconds, or with the error."""
         if self.error and not self.early:
             return f"{self.run.name}  exit code {self.code}: {self.error}"
         rank = str(self.record.get("rank_by", ""))
-        measured = self.record.get("metrics") or {}
-        said = self.said or (f"{rank} {measured[rank]:.4f}" if rank in measured else "")
+        metrics = self.record.get("metrics") or {}
+        result = self.result or (f"{rank} {metrics[rank]:.4f}" if rank in metrics else "")
         seconds = "" if self.early else f"{self.record.get('seconds', 0.0):.1f} s"
-        return "  ".join(part for part in (self.run.name, said, seconds) if part)
+        return "  ".join(filter(None, (self.run.name, result, seconds)))
 
 
 def last_line(folder: Folder, name: str) -> str:
-    """What a run printed last; empty where it printed nothing."""
+    """Returns the last line of a run's output; empty without one."""
     try:
         with folder.log(name).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 4000))
@@ -79,12 +79,12 @@ def _error(folder: Folder, run: Run, code: int) -> str:
         lines = folder.log(run.name).read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    begun = max((index for index, line in enumerate(lines) if line.startswith("$ ")), default=-1)  # this session's
-    told = [line.removeprefix("error: ") for line in lines[begun + 1 :] if line.startswith("error: ")]
-    if told:
-        return told[-1]
+    start = max((index for index, line in enumerate(lines) if line.startswith("$ ")), default=-1)  # of this session
+    errors = [line.removeprefix("error: ") for line in lines[start + 1 :] if line.startswith("error: ")]
+    if errors:
+        return errors[-1]
     if code == 128 + signal.SIGKILL:
         return "killed by SIGKILL; was memory short?"
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         return "interrupted; the sweep started again goes on with it"
-    return (last_line(folder, run.name) if lines[begun + 1 :] else "") or "it ended without a word"
+    return (last_line(folder, run.name) if lines[start + 1 :] else "") or "it ended without a word"

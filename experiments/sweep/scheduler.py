@@ -1,4 +1,4 @@
-"""The loop that starts runs where there is room, and takes their ends."""
+"""The loop that starts runs while there is room, and collects their outcomes."""
 
 import time
 from collections.abc import Sequence
@@ -11,50 +11,50 @@ from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import COMPLETE, Outcome
 from experiments.sweep.sweep_directory import Folder
 
-PATIENCE = 0.2
-"""Seconds between two looks at the runs."""
+POLL_SECONDS = 0.2
+"""Between two polls of the runs."""
 
 
 class Launcher(Protocol):
-    """Where runs are processes: this machine or a cluster."""
+    """Starts runs as processes, on this machine or a cluster."""
 
     def has_room(self) -> bool:
-        """Whether another run may be started."""
+        """Returns True if another run may be started."""
 
     def start(self, run: Run, folder: Folder) -> None:
-        """Start it, its words into its log."""
+        """Starts a run; its output goes to its log."""
 
     def running(self) -> list[Run]:
-        """Those that were started and have not been told as ended."""
+        """Returns the started runs that ``ended`` has not returned yet."""
 
     def ended(self) -> list[tuple[Run, int]]:
-        """Those that ended since, with exit codes or minus the signal that killed them; does not wait."""
+        """Returns the runs that ended since, with exit code or minus the signal that killed them, without waiting."""
 
     def stop(self, run: Run) -> None:
-        """SIGTERM: the run saves and ends."""
+        """Sends SIGTERM: the run saves and ends."""
 
 
 class Source(Protocol):
-    """Who says what is to be run."""
+    """Chooses the runs."""
 
     def next(self) -> Run | None:
-        """What to start now; None where there is nothing, for now or for good."""
+        """Returns the run to start now; None if there is none, for now or for good."""
 
     def waiting(self) -> list[Run]:
-        """What cannot be started yet, since another process is at it."""
+        """Returns the runs that another process has in progress."""
 
     def take(self, outcome: Outcome) -> Outcome:
-        """A run has ended; gives what is to be told of it."""
+        """Takes the outcome of a run, and returns it as it is to be reported."""
 
     def watch(self, running: list[Run]) -> list[Run]:
-        """Look at those that run; gives those that need not go on."""
+        """Returns those of the running runs that need not go on."""
 
 
 class Listed:
-    """A list of runs, those that are complete left out, those that another process is at put off.
+    """Source of a list of runs without complete ones; those in progress elsewhere wait.
 
     Args:
-        folder: The experiment's.
+        folder: Of the experiment.
         runs: In the order in which they are started.
     """
 
@@ -63,46 +63,45 @@ class Listed:
         self.runs = [run for run in runs if folder.status(run.name) not in COMPLETE]
 
     def next(self) -> Run | None:
-        """The first that nobody is at."""
-        for index, run in enumerate(self.runs):
+        """Returns the first run that is not in progress."""
+        for run in [*self.runs]:
             status = self.folder.status(run.name)
             if status != "running":
-                self.runs.pop(index)
-                if status not in COMPLETE:  # a process of an earlier sweep may have come to its end meanwhile
+                self.runs.remove(run)
+                if status not in COMPLETE:  # a process of an earlier sweep may have completed it meanwhile
                     return run
-                return self.next()
         return None
 
     def waiting(self) -> list[Run]:
-        """The rest."""
+        """Returns all runs that are left."""
         return self.runs
 
     def take(self, outcome: Outcome) -> Outcome:
-        """It is as it is."""
+        """Returns the outcome unchanged."""
         return outcome
 
     def watch(self, running: list[Run]) -> list[Run]:
-        """Every run goes on to its end."""
+        """Returns no run."""
         return []
 
 
 def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -> tuple[list[Outcome], int | None]:
-    """Run what the source gives, until it has no more or a signal comes.
+    """Runs what the source returns until it has no more, or until a signal.
 
-    SIGINT and SIGTERM start nothing more and stop the runs, which save; then this returns.
+    SIGINT and SIGTERM start nothing more and stop the runs, which save.
 
     Returns:
-        How each run ended, and the signal.
+        The outcome of each run, and the signal.
     """
     outcomes: list[Outcome] = []
     signals: list[int] = []
-    told: set[str] = set()
+    reported: set[str] = set()
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         signals.append(signum)
 
     with handled(on_signal):
-        passed_on = 0
+        forwarded = 0
         while True:
             more = True
             while more and not signals and launcher.has_room():
@@ -111,8 +110,8 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
                 if run is not None:
                     launcher.start(run, folder)
                     display.started(run)
-            if len(signals) > passed_on:
-                passed_on = len(signals)
+            if len(signals) > forwarded:
+                forwarded = len(signals)
                 for run in launcher.running():
                     launcher.stop(run)
             for run, code in launcher.ended():
@@ -122,10 +121,10 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
             if not busy and (signals or not (more or source.waiting())):
                 return outcomes, signals[0] if signals else None
             for run in [] if busy or signals or more else source.waiting():
-                if run.name not in told:
-                    told.add(run.name)
+                if run.name not in reported:
+                    reported.add(run.name)
                     display.say(f"{run.name} is in progress in another process; waiting for it")
             for run in [] if signals else source.watch(busy):
                 launcher.stop(run)
-            display.look(busy)
-            time.sleep(PATIENCE)
+            display.refresh(busy)
+            time.sleep(POLL_SECONDS)

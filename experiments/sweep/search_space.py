@@ -1,4 +1,4 @@
-"""The space of a search: a YAML file, under each setting a range."""
+"""The space of a search: a YAML file with a range or choices for each setting."""
 
 import json
 import math
@@ -25,10 +25,10 @@ Space = dict[str, BaseDistribution]
 
 
 def read_space(path: Path) -> Space:
-    """Under each setting the distribution of its values.
+    """Reads the distribution of each setting.
 
     Raises:
-        ConfigError: For a file that cannot be read, or a setting that is none of ``KINDS``.
+        ConfigError: For a file that cannot be read, or a setting without one of ``KINDS``.
     """
     try:
         content = safe_yaml.load(safe_yaml.read_text(path))
@@ -43,18 +43,18 @@ def read_space(path: Path) -> Space:
             ((kind, bounds),) = value.items()
             space[str(key)] = _distribution(kind, bounds)
         except (AttributeError, TypeError, ValueError) as error:
-            said = f": {error}" if str(error).startswith(("the", "bounds")) else ""
-            raise ConfigError(f"{key} in --space {path} is {value!r}{said}; it has one of {KINDS}") from error
+            reason = f": {error}" if str(error).startswith(("the", "bounds")) else ""
+            raise ConfigError(f"{key} in --space {path} is {value!r}{reason}; it has one of {KINDS}") from error
     return space
 
 
 def settings_of(params: dict[str, Any]) -> Settings:
-    """A trial's values, as they are typed."""
+    """Returns the values of a trial as they are typed."""
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in params.items()}
 
 
 def corners(space: Space) -> list[Settings]:
-    """Settings that have every choice and both ends of every range once, to be parsed ahead of any trial."""
+    """Returns settings with every choice and both ends of every range, to be parsed before any trial."""
     values = [_ends(distribution) for distribution in space.values()]
     count = max(len(ends) for ends in values)
     return [
@@ -64,19 +64,19 @@ def corners(space: Space) -> list[Settings]:
 
 
 def as_text(space: Space) -> str:
-    """The space as optuna writes it, to be compared."""
-    return json.dumps({key: distribution_to_json(one) for key, one in sorted(space.items())})
+    """Returns the space in Optuna's JSON, for comparison."""
+    return json.dumps({key: distribution_to_json(distribution) for key, distribution in sorted(space.items())})
 
 
 def _distribution(kind: str, bounds: Any) -> BaseDistribution:
     if kind == "choices":
-        choices = [one if isinstance(one, str) else json.dumps(one) for one in bounds]
+        choices = [choice if isinstance(choice, str) else json.dumps(choice) for choice in bounds]
         if isinstance(bounds, str) or not choices:
             raise ValueError("the choices are no list")
         return CategoricalDistribution(choices)
     low, high = bounds
     if kind in ("int", "log_int"):
-        if not all(isinstance(one, int) and not isinstance(one, bool) for one in bounds):
+        if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in bounds):
             raise ValueError("the ends are no whole numbers")
         lowest: float = 1
     elif kind in ("range", "log"):

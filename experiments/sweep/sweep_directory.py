@@ -1,4 +1,4 @@
-"""The folder of a sweep's experiment: what was asked for, who is at it, and how far its runs are."""
+"""The folder of a sweep's experiment: its commands, its lock, and the status of its runs."""
 
 import fcntl
 import json
@@ -15,19 +15,19 @@ from experiments.run.record.record_io import AUTO_PRECISIONS, config_of, read_re
 from lit_models.errors import ConfigError
 
 OF_ONE_RUN = ("seed_everything", "data.split_seed")
-"""Settings in which a combination's runs differ."""
+"""Settings that differ between the runs of a combination."""
 
-OF_NO_NUMBER = ("model.steps_per_execution", "data.device")
-"""Settings of speed alone, which leave every number as it is."""
+SPEED_SETTINGS = ("model.steps_per_execution", "data.device")
+"""Settings of speed alone, which change no metric."""
 
 
-def settings_that_count(before: str, now: str) -> dict[str, Difference]:
-    """The settings in which two configurations, YAML texts, differ, and with them their numbers.
+def metric_settings(before: str, now: str) -> dict[str, Difference]:
+    """Returns the differing settings of two configurations, YAML texts, that may change metrics.
 
-    In what order they stand, those of speed and those that an earlier version did not have yet make no difference.
+    Order, settings of speed, and settings that an earlier version did not have make no difference.
     """
     differing = Changes.between(before, now).values.items()
-    return {key.removesuffix(".class_path"): values for key, values in differing if key not in OF_NO_NUMBER}
+    return {key.removesuffix(".class_path"): values for key, values in differing if key not in SPEED_SETTINGS}
 
 
 @dataclass(frozen=True)
@@ -35,35 +35,35 @@ class Folder:
     """``runs/<experiment>/``.
 
     Args:
-        path: The folder.
+        path: Of the folder.
     """
 
     path: Path
 
     def log(self, name: str) -> Path:
-        """What a run prints; every session of it, one behind the other."""
+        """Returns the path of a run's output, one session after the other."""
         return self.path / ".sweep" / f"{name}.log"
 
     def record(self, name: str) -> dict[str, Any]:
-        """A run's record; empty where it has none, or none that can be read."""
+        """Returns a run's record; empty without a readable one."""
         try:
             return read_record(self.path / name)
         except (OSError, ValueError):
             return {}
 
     def status(self, name: str) -> str:
-        """``new``, or what the record says: ``running`` is a process of this machine that is alive."""
+        """Returns ``new``, or the status in the record; ``running`` is a living process of this machine."""
         record = self.record(name)
         elsewhere = record.get("process", {}).get("host") != platform.node()
         status = str(record.get("status", "new"))
         return "interrupted" if status == "running" and elsewhere else status
 
     def refuse_others(self, name: str, text: str) -> None:
-        """Stop where a run of this name is there with other settings than those that are asked for now.
+        """Refuses a run that exists with other settings.
 
         Args:
-            name: The run's.
-            text: The configuration of its combination, YAML text.
+            name: Of the run.
+            text: YAML text of the configuration of its combination.
 
         Raises:
             ConfigError: With the first setting that differs.
@@ -72,9 +72,8 @@ class Folder:
             before = config_of(self.path / name)
         except OSError:
             return
-        # A run's configuration has what auto stood for where it ran.
-        # The direction in which a callback watches follows from the metric; a run's own configuration tells it.
-        for key, (then, now) in settings_that_count(before, text).items():
+        # A run's own configuration has auto precision and the directions of callbacks filled in.
+        for key, (then, now) in metric_settings(before, text).items():
             if (
                 key in OF_ONE_RUN
                 or (key == "trainer.precision" and now == "auto" and then in AUTO_PRECISIONS)
@@ -86,33 +85,33 @@ class Folder:
                 "choose another --experiment, or remove that run"
             )
 
-    def note(self, asked: dict[str, Any]) -> None:
-        """Add to ``sweep.json`` what a sweep was asked for, unless the same stands there."""
+    def add_sweep(self, sweep: dict[str, Any]) -> None:
+        """Adds a sweep to ``sweep.json``, unless it is there."""
         path = self.path / "sweep.json"
         try:
             sweeps = json.loads(path.read_text())["sweeps"]
         except (OSError, ValueError, KeyError, TypeError):
             sweeps = []
-        if asked not in sweeps:
-            beside = path.with_suffix(".json.new")
-            beside.write_text(json.dumps({"sweeps": [*sweeps, asked]}, indent=2) + "\n")
-            os.replace(beside, path)
+        if sweep not in sweeps:
+            temporary = path.with_suffix(".json.new")
+            temporary.write_text(json.dumps({"sweeps": [*sweeps, sweep]}, indent=2) + "\n")
+            os.replace(temporary, path)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the folder against a second sweep; the kernel lets go of it when this process ends, however it does.
+    def locked(self) -> Iterator[None]:
+        """Locks the folder against a second sweep; the kernel unlocks it when this process ends.
 
         Raises:
-            ConfigError: Where another sweep is at it, or the folder cannot be made.
+            ConfigError: If another sweep has the lock, or the folder cannot be made.
         """
         try:
             (self.path / ".sweep").mkdir(parents=True, exist_ok=True)
-            held = (self.path / ".sweep" / "lock").open("w")
+            lock = (self.path / ".sweep" / "lock").open("w")
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written ({error.strerror}); choose another folder") from error
-        with held:
+        with lock:
             try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise ConfigError(f"a sweep is at {self.path} already; wait for it, or stop it") from error
             yield

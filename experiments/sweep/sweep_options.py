@@ -4,26 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.sweep.grid import parse_seeds
-from experiments.sweep.plan import refuse_own
+from experiments.sweep.plan import refuse_run_options
 from lit_models.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """Options of one sweep.
+    """Options of one sweep; ``experiments.verbs.sweep.parser`` describes each.
 
     Args:
-        seeds: Words of ``--seeds``; empty for the one of the configuration, or 0.
-        grid: Words of ``--grid``.
-        resplit: Number of splits; None for the one of the configuration.
-        experiment: The folder's name; None for the data's.
-        jobs: Number of runs side by side; None for one, or as many as a cluster takes.
-        ray: The cluster's address; None for this machine.
-        search: The sampler; None for a grid.
-        trials: Number of trials of a search.
-        space: The file of a search's space.
-        paper: The file of a published table, whose rows are run.
-        rows: Names of the table's rows to run; empty for all.
         words: All other words, which are those of ``fit``.
         command: The whole command, for the record.
     """
@@ -43,7 +32,7 @@ class SweepOptions:
     command: list[str]
 
     def check(self) -> None:
-        """Check the options against each other.
+        """Checks the options against each other.
 
         Raises:
             ConfigError: For options that cannot be used, or not together.
@@ -57,10 +46,9 @@ class SweepOptions:
             raise ConfigError("--paper names the runs, as --grid and --search do; leave the other one out")
         if self.rows and self.paper is None:
             raise ConfigError("--rows are those of a published table, which --paper FILE names")
-        if self.search and (self.resplit or self.grid):
-            option, why = (
-                ("--resplit", "a search sees one split") if self.resplit else ("--grid", "--space has choices")
-            )
-            raise ConfigError(f"{option} does not go with --search, since {why}; leave one of them out")
+        if self.search and self.resplit:
+            raise ConfigError("--resplit does not go with --search, since a search sees one split; leave one out")
+        if self.search and self.grid:
+            raise ConfigError("--grid does not go with --search, since --space has choices; leave one out")
         parse_seeds(self.seeds)
-        refuse_own(self.words)
+        refuse_run_options(self.words)

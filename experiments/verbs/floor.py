@@ -1,78 +1,72 @@
-"""``evenhand floor``: classical baselines on the identical split, recorded as runs beside those of the networks."""
+"""``evenhand floor``: fits scikit-learn's baselines on the same split, each recorded as a run."""
 
-import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
-from datamodules import DataError
-from experiments.cli.entry_point import answer
-from experiments.cli.lightning_cli import DataCLI
-from experiments.compare.published_table_file import read_paper
-from experiments.compare.summary_table import side_by_side
-from experiments.run.cpu_speed import keep
-from experiments.sweep.grid import parse_seeds
+from experiments.cli.arguments import VerbParser, Words
 
-HELP = """usage: evenhand floor [-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]
-
-Fit what scikit-learn has on the train rows of the same split, test it on the same test rows, and record each as a run:
-the majority, logistic regression or ridge, a random forest, histogram gradient boosting; for texts TF-IDF + logistic
-regression. It takes the words of fit, of which those of the data, --seed_everything and --experiment count, and as
-sweep does --seeds, with each of which every baseline is fitted:
+EPILOG = """\
+The baselines: majority, logistic regression or ridge, random forest, histogram gradient boosting; for texts TF-IDF
+with logistic regression. All other words are those of fit, of which those of the data, --seed_everything and
+--experiment count.
 
   evenhand floor -c experiments/configs/recipes/adult/mlp.yaml --seeds 0..4
-
-The data of a published table, each once, into the folder of its runs:
-
   evenhand floor --paper experiments/configs/papers/adult.yaml
 
-scikit-learn is needed: pip install 'evenhand[sklearn]'."""
+scikit-learn is needed: pip install 'evenhand[sklearn]'"""
 
 
-def floor(words: list[str]) -> int:
-    """Fit and record every baseline, and show them side by side.
+def parser() -> VerbParser:
+    """Returns the parser of the verb's own options."""
+    made = VerbParser(
+        "floor",
+        "Fit scikit-learn's baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
+        EPILOG,
+        "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
+    )
+    made.add_argument("--seeds", nargs="+", metavar="SEED", help="seeds of every baseline: 0..4, or 0,1,2, or 0 1 2")
+    text = "a published table: its data sets, each once, into the folder of its runs"
+    made.add_argument("--paper", type=Path, metavar="FILE", help=text)
+    return made
 
-    Args:
-        words: The command line's, behind ``floor``.
-    """
-    if {"-h", "--help"} & {*words}:
-        print(HELP)
-        return 0
 
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    own.add_argument("--seeds", nargs="+")
-    own.add_argument("--paper", type=Path)
-    typed, words = own.parse_known_args(words)
-    seeds: list[str] | None = typed.seeds
-    paper: Path | None = typed.paper
+def floor(words: Words) -> int:
+    """Fits and records every baseline, and prints their table; ``words`` are those behind ``floor``."""
+    options, words = parser().parse_known_args(words)
+    from datamodules import DataError
+    from experiments.cli.entry_point import answer
 
-    def fit(words: list[str], command: list[str], allowed: list[str]) -> None:
+    def fit(words: Words, command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
             raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[sklearn]'")
+        from experiments.cli.fit_parser import load_data, plain_config
+        from experiments.compare.summary_table import side_by_side
         from experiments.console import Console
         from experiments.floor.fit_floor import fit_floor
+        from experiments.run.cpu_speed import keep_freed_memory
+        from experiments.sweep.grid import parse_seeds
 
-        seen: list[dict[str, str]] = []
-        for line in [words] if paper is None else _lines(paper, words):
-            cli = DataCLI(line, command, allowed)
-            cli.datamodule.setup("fit")
-            if cli.datamodule.fingerprints() in seen:
+        fitted: list[dict[str, str]] = []
+        for line in [words] if options.paper is None else _paper_lines(options.paper, words):
+            config, data = load_data(line)
+            data.setup("fit")
+            if data.fingerprints() in fitted:
                 continue
-            keep()
-            seen.append(cli.datamodule.fingerprints())
-            config = cli.config[cli.config.subcommand]
+            keep_freed_memory()
+            fitted.append(data.fingerprints())
             records = [
                 record
-                for seed in (parse_seeds(seeds) if seeds else [config.seed_everything])
-                for record in fit_floor(
-                    cli.datamodule, config, cli.plain_config(), [*command, "--seeds", str(seed)], seed
-                )
+                for seed in (parse_seeds(options.seeds) if options.seeds else [config.seed_everything])
+                for record in fit_floor(data, config, plain_config(config), [*command, "--seeds", str(seed)], seed)
             ]
             Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)
 
 
-def _lines(path: Path, words: list[str]) -> list[list[str]]:
-    """The words of every row of a published table."""
+def _paper_lines(path: Path, words: Words) -> list[Words]:
+    """Returns the words for each row of a published table."""
+    from experiments.compare.published_table_file import read_paper
+
     paper = read_paper(path)
     return [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lit_models.cpu.cpu_features import amd_avx512_bits
 from lit_models.cpu.switch import plain
-from lit_models.internals import torch_private
+from lit_models.internals import torch_parts
 
 MIN_PRODUCTS = 2**24
 """Multiplications from which on oneDNN repays its overhead."""
@@ -38,8 +38,8 @@ class Affine(nn.Linear):
             and x.dtype == self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
             and amd_avx512_bits() > 0
-            and torch_private.HAS_LINEAR
-            and not torch_private.in_transform()
+            and torch_parts.HAS_LINEAR
+            and not torch_parts.in_transform()
             and not plain()
         )
 
@@ -50,7 +50,7 @@ class _Affine(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
-        return torch_private.linear(x, weight, bias)
+        return torch_parts.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -59,11 +59,11 @@ class _Affine(torch.autograd.Function):
         twice = torch.is_grad_enabled()  # a second derivative needs operators that have one
         of_x = None
         if x_needs:
-            of_x = gradient @ weight if twice else torch_private.linear(gradient, weight.t())
+            of_x = gradient @ weight if twice else torch_parts.linear(gradient, weight.t())
         of_weight = _weight_gradient(gradient, x, twice) if weight_needs else None
         return of_x, of_weight, gradient.sum(dim=0) if bias_needs else None
 
 
 def _weight_gradient(gradient: Tensor, x: Tensor, twice: bool) -> Tensor:
     """(N, M) and (N, K) -> (M, K); oneDNN transposes both first, which pays only where it is twice as fast."""
-    return gradient.t() @ x if twice or amd_avx512_bits() < 512 else torch_private.linear(gradient.t(), x.t())
+    return gradient.t() @ x if twice or amd_avx512_bits() < 512 else torch_parts.linear(gradient.t(), x.t())

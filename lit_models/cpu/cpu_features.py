@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lit_models.internals.torch_private import mkldnn_has_bfloat16, x86_has_bfloat16
+from lit_models.internals.torch_parts import mkldnn_has_bfloat16, x86_has_bfloat16
 
 CPUINFO = Path("/proc/cpuinfo")
 """Linux's description of the processors."""

@@ -7,7 +7,7 @@ from lightning.pytorch.plugins import TorchSyncBatchNorm
 from torch import Tensor, distributed, nn
 
 from lit_models.cpu.shared_memory_gather import exchange
-from lit_models.internals.torch_private import AnyBatchNorm, BatchNorm
+from lit_models.internals.torch_parts import AnyBatchNorm, BatchNorm
 
 
 class GlobalBatchNorm(AnyBatchNorm):

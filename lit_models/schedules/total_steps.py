@@ -6,7 +6,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from lit_models.errors import ConfigError
-from lit_models.internals.lightning_private import train_dataloader_source
+from lit_models.internals.lightning_parts import train_dataloader_source
 
 
 def total_steps(trainer: Trainer) -> int:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
 
-from lit_models.internals.torch_private import KeepPrecision
+from lit_models.internals.torch_parts import KeepPrecision
 from lit_models.metrics.exact import R2, RMSE
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Values

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lit_models.distributed.gather import gathered
-from lit_models.internals.torch_private import unscales_gradients
+from lit_models.internals.torch_parts import unscales_gradients
 
 KEY = "epoch_so_far"
 """Key of a checkpoint that holds the sums of the epoch in which it was saved."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from lit_models.internals.torch_private import KeepPrecision
+from lit_models.internals.torch_parts import KeepPrecision
 
 Loss = TypeVar("Loss", bound=nn.Module)
 

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from lit_models.cpu.switch import plain
 from lit_models.errors import ConfigError
-from lit_models.internals.lightning_private import count_stepped_batch, inside_hook, next_batch, steps_between_saves
+from lit_models.internals.lightning_parts import count_stepped_batch, inside_hook, next_batch, steps_between_saves
 from lit_models.training.multi_step_size import STEP_HOOKS, MultiStepSize, obstacle, runs_single_steps
 
 TRANSFER_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")

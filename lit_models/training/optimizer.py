@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 from lit_models.errors import ConfigError
-from lit_models.internals.torch_private import FSDP_PREFIX, expect_unscaled_gradients
+from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
 from lit_models.schedules.schedule import Schedule
 from lit_models.schedules.total_steps import total_steps
 

@@ -43,12 +43,12 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
             code = main([*words])
         except SystemExit as error:
             code = error.code
-        said = capfd.readouterr().err
-        assert "Traceback" not in said
-        assert len(said.strip().splitlines()) <= 5, said
+        output = capfd.readouterr().err
+        assert "Traceback" not in output
+        assert len(output.strip().splitlines()) <= 5, output
         if code != 0:
             assert not (tmp_path / "runs").exists()
-        return code, said
+        return code, output
 
     return call
 
@@ -84,9 +84,9 @@ def broken_config(config: dict[str, Any], chance: random.Random) -> str:
 def check_config(ended: Ended, finished: Path, seed: int) -> None:
     config = yaml.safe_load((finished / "config.yaml").read_text())
     Path("mutated.yaml").write_text(broken_config(config, random.Random(seed)))
-    code, said = ended("fit", "--trust", "faults", "-c", "mutated.yaml")
-    assert code == 2, (seed, said)
-    assert said.startswith("error: "), (seed, said)
+    code, output = ended("fit", "--trust", "faults", "-c", "mutated.yaml")
+    assert code == 2, (seed, output)
+    assert output.startswith("error: "), (seed, output)
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
@@ -117,9 +117,9 @@ def check_checkpoint(ended: Ended, finished: Path, seed: int) -> bool:
     if same_content(path, mutated):
         return False
     verb = ["test", "fit", "validate", "predict"][seed % 4]
-    code, said = ended(verb, "--trust", "faults", "--ckpt_path", "mutated.ckpt")
-    assert code == 2, (seed, said)
-    assert "mutated.ckpt" in said
+    code, output = ended(verb, "--trust", "faults", "--ckpt_path", "mutated.ckpt")
+    assert code == 2, (seed, output)
+    assert "mutated.ckpt" in output
     return True
 
 
@@ -150,5 +150,5 @@ def test_a_checkpoint_that_lacks_something(ended: Ended, finished: Path, missing
     checkpoint = torch.load(finished / "checkpoints/last.ckpt", weights_only=True)
     del checkpoint[missing]
     torch.save(checkpoint, "mutated.ckpt")
-    code, said = ended("fit", "--trust", "faults", "--ckpt_path", "mutated.ckpt", "--trainer.max_epochs", "2")
-    assert (code, "mutated.ckpt" in said or "checkpoint" in said) == (2, True), said
+    code, output = ended("fit", "--trust", "faults", "--ckpt_path", "mutated.ckpt", "--trainer.max_epochs", "2")
+    assert (code, "mutated.ckpt" in output or "checkpoint" in output) == (2, True), output

@@ -13,7 +13,7 @@ from tiny_data import QUICK, small_data
 from user_files import write_all
 
 from experiments.__main__ import main
-from experiments.cli.config_paths import resolve
+from experiments.cli.arguments import find_packaged_configs
 from experiments.cli.default_model import ARCHITECTURES, CONFIGS, choose
 
 Fit = Callable[..., dict[str, Any]]
@@ -107,7 +107,7 @@ def test_every_architecture_has_its_file() -> None:
 def test_configurations_are_found_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     name = "experiments/configs/model/mlp.yaml"
-    words = resolve(
+    words = find_packaged_configs(
         ["-c", name, f"--config={name}", f"config={name},{name}", "experiments/configs/no.yaml", "--run", "x"]
     )
     there = str(CONFIGS.parent / "model" / "mlp.yaml")
@@ -115,4 +115,4 @@ def test_configurations_are_found_in_the_package(tmp_path: Path, monkeypatch: py
     assert words[4:] == ["experiments/configs/no.yaml", "--run", "x"]
     (tmp_path / name).parent.mkdir(parents=True)
     (tmp_path / name).write_text("one of my own")
-    assert resolve(["-c", name]) == ["-c", name]
+    assert find_packaged_configs(["-c", name]) == ["-c", name]

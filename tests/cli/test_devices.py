@@ -44,16 +44,16 @@ def test_a_cluster_has_said_how_many(
     for name, value in started.items():
         monkeypatch.setenv(name, value)
     assert device_defaults() == {"devices": 2, "num_nodes": 3}
-    said = refused(*WORDS, "--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.num_nodes", "1")
-    assert "has started 6 processes" in said
+    output = refused(*WORDS, "--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.num_nodes", "1")
+    assert "has started 6 processes" in output
     monkeypatch.delenv("SLURM_STEP_ID", raising=False)  # a command of the batch script itself, without srun
     assert "SLURM_NTASKS" not in started or device_defaults() == {"devices": 1}
 
 
 def test_machines_that_nobody_has_started_are_not_waited_for(refused: Callable[..., str]) -> None:
-    said = refused(*WORDS, "--trainer.accelerator", "cpu", "--trainer.num_nodes", "2")
-    assert "torchrun --nnodes 2" in said
-    assert "NODE_RANK" in said
+    output = refused(*WORDS, "--trainer.accelerator", "cpu", "--trainer.num_nodes", "2")
+    assert "torchrun --nnodes 2" in output
+    assert "NODE_RANK" in output
 
 
 def test_machines_that_a_person_starts_are(monkeypatch: pytest.MonkeyPatch) -> None:

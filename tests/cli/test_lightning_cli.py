@@ -137,8 +137,8 @@ def test_the_direction_of_a_watched_metric_comes_from_the_metric(fit: Fit) -> No
     ],
 )
 def test_watching_what_nobody_logs_is_refused(refused, words: str, expected: list[str]) -> None:
-    said = refused(*TINY, *words.split())
-    assert all(word in said for word in expected)
+    output = refused(*TINY, *words.split())
+    assert all(word in output for word in expected)
 
 
 @pytest.mark.parametrize("monitor", ["val/loss", "val/accuracy"])
@@ -172,8 +172,8 @@ def test_stopping_early_waits_for_a_validation_that_never_comes(fit: Fit, monito
     ],
 )
 def test_a_typo_is_told_with_the_nearest_names(refused, words: str, expected: list[str]) -> None:
-    said = refused("--data", "Tiny", "--model", "LitMLP", *words.split())
-    assert all(word in said for word in expected), said
+    output = refused("--data", "Tiny", "--model", "LitMLP", *words.split())
+    assert all(word in output for word in expected), output
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,9 @@ def test_a_typo_is_told_with_the_nearest_names(refused, words: str, expected: li
 def test_bad_input_is_one_sentence_and_leaves_no_run(refused, words: str, expected: str) -> None:
     if "gpu" in words and torch.cuda.is_available():
         pytest.skip("this machine has the GPU that the test wants to be missing")
-    said = refused("--model", "LitMLP", *words.split())
-    assert expected in said
-    assert len(said.splitlines()) == 1
+    output = refused("--model", "LitMLP", *words.split())
+    assert expected in output
+    assert len(output.splitlines()) == 1
 
 
 def test_a_run_of_that_name_is_not_written_over(fit: Fit, root: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -38,11 +38,11 @@ sys.exit("torch" in sys.modules)
 )
 def test_a_wrong_flag_is_told_before_data_are_read(refused: Callable[..., str], words: str, expected: str) -> None:
     # The file is not there, which nobody has come to notice.
-    said = refused(
+    output = refused(
         "--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y", "--model", "LitMLP", *words.split()
     )
-    assert expected in said
-    assert "nowhere" not in said
+    assert expected in output
+    assert "nowhere" not in output
 
 
 def fastest(*words: str) -> float:

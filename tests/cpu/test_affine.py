@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lit_models.cpu import affine, cpu_features
 from lit_models.cpu.affine import Affine
-from lit_models.internals import torch_private
+from lit_models.internals import torch_parts
 
 ONEDNN = torch.backends.mkldnn.is_available()
 
@@ -28,9 +28,7 @@ def go_to_onednn(monkeypatch: pytest.MonkeyPatch, bits: int) -> list[int]:
     calls: list[int] = []
     monkeypatch.setattr(affine, "MIN_PRODUCTS", 0)
     monkeypatch.setattr(affine, "amd_avx512_bits", lambda: bits)
-    monkeypatch.setattr(
-        torch_private, "linear", lambda *all_, real=torch_private.linear: calls.append(1) or real(*all_)
-    )
+    monkeypatch.setattr(torch_parts, "linear", lambda *all_, real=torch_parts.linear: calls.append(1) or real(*all_))
     return calls
 
 
@@ -154,7 +152,7 @@ def test_small_products_doubles_and_bfloat16_go_the_usual_way(monkeypatch: pytes
 
 def test_a_torch_without_the_operator_goes_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = go_to_onednn(monkeypatch, 512)
-    monkeypatch.setattr(torch_private, "HAS_LINEAR", False)
+    monkeypatch.setattr(torch_parts, "HAS_LINEAR", False)
     layer, usual = pair(7, 11)
     x = torch.randn(5, 7)
     assert torch.equal(layer(x), usual(x))

@@ -15,7 +15,7 @@ from doc_pages import ELSEWHERE, REPOSITORY, bare, words_of
 from server_process import free_port
 
 from experiments.__main__ import main
-from experiments.cli.config_paths import resolve
+from experiments.cli.arguments import find_packaged_configs
 from experiments.compare.published_table_file import read_paper
 
 QUICK = {"--trainer.max_epochs": "2", "--trainer.limit_train_batches": "3", "--figures": "false"}
@@ -104,7 +104,7 @@ def shortening(verb: str, words: list[str]) -> list[str]:
     few = {"--resplit": "1", "--trials": "2"}
     quick += ["--seeds", "0", *(word for name, value in few.items() if name in words for word in (name, value))]
     if "--paper" in words:
-        paper = read_paper(Path(*resolve([words[words.index("--paper") + 1]])))
+        paper = read_paper(Path(*find_packaged_configs([words[words.index("--paper") + 1]])))
         quick += ["--rows", paper.rows[0].name]
     return quick
 

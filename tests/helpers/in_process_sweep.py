@@ -58,8 +58,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     launcher = Calls()
     for caller in ("runner", "optuna_search"):
         monkeypatch.setattr(f"experiments.sweep.{caller}.launcher_of", lambda options, jobs: launcher, raising=False)
-    monkeypatch.setattr(config_check, "ask", _ask_here)
-    monkeypatch.setattr("experiments.sweep.scheduler.PATIENCE", 0.0)
+    monkeypatch.setattr(config_check, "run_check", _ask_here)
+    monkeypatch.setattr("experiments.sweep.scheduler.POLL_SECONDS", 0.0)
     return launcher
 
 

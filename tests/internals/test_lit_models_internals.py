@@ -15,7 +15,7 @@ from torch.amp import grad_scaler
 from torch.nn.modules import batchnorm
 
 from lit_models.cpu.hook_name import quick_hook_name
-from lit_models.internals import torch_private
+from lit_models.internals import torch_parts
 
 INTERNALS = REPOSITORY / "lit_models" / "internals"
 
@@ -31,7 +31,7 @@ def compile_fx() -> object:
 
 
 PRIVATE: dict[str, Callable[[], bool]] = {
-    "_linear_pointwise": lambda: torch_private.HAS_LINEAR or not torch.backends.mkldnn.is_available(),
+    "_linear_pointwise": lambda: torch_parts.HAS_LINEAR or not torch.backends.mkldnn.is_available(),
     "_is_mkldnn_bf16_supported": lambda: isinstance(torch.ops.mkldnn._is_mkldnn_bf16_supported(), bool),
     "_is_avx512_bf16_supported": lambda: isinstance(torch.cpu._is_avx512_bf16_supported(), bool),
     "_are_functorch_transforms_active": lambda: torch._C._are_functorch_transforms_active() is False,
@@ -61,7 +61,7 @@ def test_the_private_part_is_there(name: str) -> None:
 def test_each_private_part_has_a_test() -> None:
     used = {
         part
-        for path in INTERNALS.glob("*_private.py")
+        for path in INTERNALS.glob("*_parts.py")
         for found in private_names(path)
         for part in found.split()[-1].split(".")
         if part.startswith("_") and part != "_C"

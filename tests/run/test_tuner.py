@@ -33,8 +33,8 @@ def test_a_found_batch_size_stays_when_the_run_is_extended(fit: Fit, root: Path)
 
 
 def test_a_search_that_finds_nothing_says_so(refused: object, capfd: pytest.CaptureFixture[str]) -> None:
-    said = refused(*WORDS, "--trainer.callbacks+=LearningRateFinder", "--trainer.callbacks.num_training_steps", "5")  # type: ignore[operator]
-    assert "LearningRateFinder found no rate" in said.splitlines()[-1]
+    output = refused(*WORDS, "--trainer.callbacks+=LearningRateFinder", "--trainer.callbacks.num_training_steps", "5")  # type: ignore[operator]
+    assert "LearningRateFinder found no rate" in output.splitlines()[-1]
 
 
 def test_a_fast_dev_run_searches_nothing(root: Path) -> None:

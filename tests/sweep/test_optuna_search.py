@@ -65,7 +65,7 @@ def test_only_what_was_chosen_is_tested(
 
     monkeypatch.setattr(Tiny, "test_dataloader", watched)
     assert run(root, space, "--trials", "4", "--seeds", "5,6") == 0
-    said = capfd.readouterr().out
+    output = capfd.readouterr().out
     trials = [f"trial-{number:04d}" for number in range(4)]
     assert calls.started[:4] == trials
     assert tested == calls.started[4:]
@@ -83,8 +83,8 @@ def test_only_what_was_chosen_is_tested(
     for one in finals.values():
         assert one["status"] == "finished"
         assert {**one["hyperparameters"], "seed": 5} == chosen
-    assert f"chosen by val/accuracy {max(best.values()):.4f}" in said
-    assert "2 of 2 runs are finished" in said
+    assert f"chosen by val/accuracy {max(best.values()):.4f}" in output
+    assert "2 of 2 runs are finished" in output
 
 
 def test_a_search_goes_on_where_it_was(root: Path, space: Path, calls: Calls) -> None:
@@ -95,13 +95,13 @@ def test_a_search_goes_on_where_it_was(root: Path, space: Path, calls: Calls) ->
     calls.before = crash
     with pytest.raises(KeyboardInterrupt):
         run(root, space, "--trials", "4")
-    asked = study(root).trials[2].params
+    request = study(root).trials[2].params
     calls.before = lambda run_: None
     calls.started.clear()
     assert run(root, space, "--trials", "4") == 0
     assert calls.started[:2] == ["trial-0002", "trial-0003"]
     assert len(calls.started) == 3
-    assert study(root).trials[2].params == asked
+    assert study(root).trials[2].params == request
     assert [one.state.name for one in study(root).trials] == ["COMPLETE"] * 4
     assert len({str(one.params) for one in study(root).trials}) == 4
     calls.started.clear()
@@ -143,9 +143,9 @@ def test_a_failed_trial_stops_nothing(root: Path, space: Path, calls: Calls, cap
     assert run(root, space, "--trials", "4", "--model.hidden", "[4]", "--model.optimizer", "SGD") == 0
     states = {str(one.params["model.optimizer.lr"]): one.state.name for one in study(root).trials}
     assert states == {"1e-2": "COMPLETE", "1e20": "FAIL"}
-    said = capfd.readouterr().out
-    assert "exit code 3" in said
-    assert "--model.optimizer.lr=1e-2" in said.split("chosen by")[1].splitlines()[0]
+    output = capfd.readouterr().out
+    assert "exit code 3" in output
+    assert "--model.optimizer.lr=1e-2" in output.split("chosen by")[1].splitlines()[0]
 
 
 def test_rmse_is_searched_downwards(root: Path, space: Path, calls: Calls) -> None:
@@ -246,7 +246,7 @@ def test_an_untested_run_is_tested_when_it_is_told_to(fit: Fit, root: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("", "holds no settings"),
         ("[1, 2]", "holds no settings"),
@@ -266,12 +266,12 @@ def test_an_untested_run_is_tested_when_it_is_told_to(fit: Fit, root: Path) -> N
         ("seed_everything: {int: [0, 9]}", "--seeds"),
     ],
 )
-def test_a_space_that_is_none_is_told(tmp_path: Path, written: str, told: str) -> None:
+def test_a_space_that_is_none_is_told(tmp_path: Path, written: str, message: str) -> None:
     path = tmp_path / "space.yaml"
     path.write_text(written)
     with pytest.raises(ConfigError) as refused:
         read_space(path)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert str(path) in str(refused.value)
 
 
@@ -302,7 +302,7 @@ def test_every_choice_and_both_ends_are_parsed_ahead(space: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("--resplit 2", "one split"),
         ("--grid model.hidden=[4]", "choices"),
@@ -311,13 +311,13 @@ def test_every_choice_and_both_ends_are_parsed_ahead(space: Path) -> None:
     ],
 )
 def test_words_that_contradict_a_search_are_told(
-    root: Path, space: Path, words: str, told: str, capfd: pytest.CaptureFixture[str]
+    root: Path, space: Path, words: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         run(root, space, *words.split())
-    said = capfd.readouterr().err
-    assert told in said
-    assert len(said.splitlines()) == 1
+    output = capfd.readouterr().err
+    assert message in output
+    assert len(output.splitlines()) == 1
 
 
 def _name(number: int) -> str:

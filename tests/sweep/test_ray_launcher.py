@@ -101,5 +101,5 @@ def test_a_run_of_a_lost_machine_is_not_waited_for(root: Path, monkeypatch: pyte
     (path / "record.json").write_text(json.dumps({"status": "running", "process": process}))
     nodes = [{"NodeManagerHostname": "lost", "NodeID": "1", "Alive": False}]
     monkeypatch.setattr(cluster.ray, "nodes", lambda: nodes)
-    cluster.settle(path)
+    cluster.await_other_process(path)
     assert json.loads((path / "record.json").read_text()) == {"status": "interrupted", "process": process}

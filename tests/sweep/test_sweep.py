@@ -28,9 +28,9 @@ from experiments.sweep.grid import Run, combinations, parse_grid, parse_seeds
 from experiments.sweep.plan import label_of
 from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import Outcome
+from experiments.sweep.runner import exit_code
 from experiments.sweep.scheduler import Listed, work
 from experiments.sweep.sweep_directory import Folder
-from experiments.sweep.sweep_report import exit_code
 from lit_models.errors import ConfigError
 
 __all__ = ["calls"]
@@ -104,7 +104,7 @@ def test_names_are_short_and_readable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         ("--grid model.dropout", "KEY=VALUE"),
         ("--grid model.dropout=", "names no value"),
@@ -115,7 +115,7 @@ def test_names_are_short_and_readable() -> None:
         ("--grid data.split_seed=1,2", "--resplit"),
         ("--seed_everything 3", "--seeds"),
         ("--run one", "leave it out"),
-        ("--model LitMLP --grid model=LitMLP,LitCNN", "--model is typed and stands in --grid"),
+        ("--model LitMLP --grid model=LitMLP,LitCNN", "--model is typed and is in --grid"),
         ("--model.init_args.dropout=0 --grid model.dropout=0.1", "--model.dropout is typed"),
         ("--jobs 0", "from 1 on"),
         ("--search tpe", "belong together"),
@@ -123,14 +123,14 @@ def test_names_are_short_and_readable() -> None:
     ],
 )
 def test_contradicting_words_are_told_in_one_sentence(
-    words: str, told: str, capsys: pytest.CaptureFixture[str]
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["sweep", *words.split()])
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert stopped.value.code == 2
-    assert told in said
-    assert len(said.splitlines()) == 1
+    assert message in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_the_last_combination_is_refused_before_the_first_runs(
@@ -138,10 +138,10 @@ def test_the_last_combination_is_refused_before_the_first_runs(
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         sweep(root, "--grid", "model=LitMLP,LitLinear", "model.hidden=[8]")
-    said = capfd.readouterr().err
+    printed = capfd.readouterr().err
     assert stopped.value.code == 2
-    assert "LitLinear has no setting 'hidden'" in said
-    assert len(said.splitlines()) <= 5
+    assert "LitLinear has no setting 'hidden'" in printed
+    assert len(printed.splitlines()) <= 5
     assert not (root / "runs").exists()
     assert not calls.started
 
@@ -153,7 +153,7 @@ def test_every_combination_is_an_ordinary_run(
     recipe.write_text(yaml.safe_dump({"model": {"class_path": "LitMLP", "init_args": {"hidden": [8]}}}))
     words = ["-c", str(recipe), "--grid", "model.optimizer.lr=1e-2,1e-1", "--seeds", "3..4", "--experiment", "e"]
     assert sweep(root, *words) == 0
-    said = capfd.readouterr().out
+    printed = capfd.readouterr().out
     made = records(root, "e")
     names = [f"LitMLP-lr={rate}-seed{seed}" for rate in ("1e-2", "1e-1") for seed in (3, 4)]
     assert calls.started == names
@@ -162,12 +162,12 @@ def test_every_combination_is_an_ordinary_run(
         rate, seed = name.split("-lr=")[1].split("-seed")
         assert made[name]["seed"] == int(seed)
         assert made[name]["hyperparameters"]["model.optimizer.lr"] == float(rate)
-        (command,) = (line for line in said.splitlines() if line.startswith("evenhand") and name in line)
+        (command,) = (line for line in printed.splitlines() if line.startswith("evenhand") and name in line)
         assert command == made[name]["command"]
-        assert f"{name}  test/accuracy {made[name]['metrics']['test/accuracy']:.4f}" in said
+        assert f"{name}  test/accuracy {made[name]['metrics']['test/accuracy']:.4f}" in printed
     assert len({one["fingerprints"]["split"] for one in made.values()}) == 1
-    assert "another process" not in said
-    table = said.split(" ─")[1]
+    assert "another process" not in printed
+    table = printed.split(" ─")[1]
     rows = [line.split() for line in table.splitlines() if "LitMLP" in line]
     assert [row[:2] for row in sorted(rows)] == [["LitMLP-lr=1e-1", "2"], ["LitMLP-lr=1e-2", "2"]]
     alone = fit("-c", str(recipe), *TINY[2:], "--model.optimizer.lr", "1e-2", "--seed_everything", "4")
@@ -185,13 +185,13 @@ def test_a_failed_run_stops_nothing_and_is_the_only_one_that_is_run_again(
     grid = ["--grid", "data=TinyWithNaN,Tiny"]
     line = ["sweep", *TINY[: at - 1], *TINY[at + 1 :], *words, *grid, "--trainer.default_root_dir", str(root)]
     assert main(line) == 2
-    said = capfd.readouterr().out
+    printed = capfd.readouterr().out
     assert calls.started == ["LitLinear-TinyWithNaN-seed0", "LitLinear-Tiny-seed0"]
-    (told, again, _) = said.split(" ─")[1].split("TinyWithNaN-seed0", 1)[1].split("\n")[:3]
-    assert told.startswith("  exit code 2: ")
-    assert "nan" in told.lower()
+    (message, again, _) = printed.split(" ─")[1].split("TinyWithNaN-seed0", 1)[1].split("\n")[:3]
+    assert message.startswith("  exit code 2: ")
+    assert "nan" in message.lower()
     assert again.startswith("  again: evenhand fit --trust tiny_package")
-    assert "1 of 2 runs are finished" in said
+    assert "1 of 2 runs are finished" in printed
     calls.started.clear()
     assert main(line) == 2
     assert calls.started == ["LitLinear-TinyWithNaN-seed0"]
@@ -211,8 +211,8 @@ def test_more_seeds_add_to_a_folder_and_other_settings_are_refused(
     capfd.readouterr()
     with pytest.raises(SystemExit, match="2"):
         sweep(root, *words, "--seeds", "0..1", "--trainer.max_epochs", "2")
-    said = capfd.readouterr().err
-    assert "LitLinear-seed0 is there with trainer.max_epochs 1, and this sweep has 2" in said
+    printed = capfd.readouterr().err
+    assert "LitLinear-seed0 is there with trainer.max_epochs 1, and this sweep has 2" in printed
     assert len(calls.started) == 2
 
 
@@ -284,7 +284,7 @@ def test_recipes_are_a_grid_too(root: Path, calls: Calls, tmp_path: Path, capfd:
 
 
 def test_two_sweeps_are_not_at_one_folder(root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
-    with Folder(root / "runs/e").alone(), pytest.raises(SystemExit, match="2"):
+    with Folder(root / "runs/e").locked(), pytest.raises(SystemExit, match="2"):
         sweep(root, "--model", "LitLinear", "--experiment", "e")
     assert "a sweep is at" in capfd.readouterr().err
     assert not calls.started
@@ -294,14 +294,20 @@ def test_cores_and_gpus_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert local_launcher.share(0, 1) == {}
-    assert local_launcher.share(2, 3) == {"OMP_NUM_THREADS": "2"}
-    assert local_launcher.share(0, 20) == {"OMP_NUM_THREADS": "1"}
+    assert local_launcher.job_environment(0, 1) == {}
+    assert local_launcher.job_environment(2, 3) == {"OMP_NUM_THREADS": "2"}
+    assert local_launcher.job_environment(0, 20) == {"OMP_NUM_THREADS": "1"}
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3,5,7")
-    assert [local_launcher.share(place, 2)["CUDA_VISIBLE_DEVICES"] for place in range(2)] == ["2,3", "5,7"]
-    assert [local_launcher.share(place, 5)["CUDA_VISIBLE_DEVICES"] for place in range(5)] == ["2", "3", "5", "7", "2"]
-    assert "OMP_NUM_THREADS" not in local_launcher.share(0, 2)
+    assert [local_launcher.job_environment(job, 2)["CUDA_VISIBLE_DEVICES"] for job in range(2)] == ["2,3", "5,7"]
+    assert [local_launcher.job_environment(job, 5)["CUDA_VISIBLE_DEVICES"] for job in range(5)] == [
+        "2",
+        "3",
+        "5",
+        "7",
+        "2",
+    ]
+    assert "OMP_NUM_THREADS" not in local_launcher.job_environment(0, 2)
 
 
 def test_gpus_are_counted_by_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +318,7 @@ def test_gpus_are_counted_by_the_driver(tmp_path: Path, monkeypatch: pytest.Monk
     command.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H100 (UUID: GPU-1)'\necho 'GPU 1: NVIDIA H100 (UUID: GPU-2)'\n")
     command.chmod(0o755)
     assert local_launcher.visible_gpus() == ["0", "1"]
-    assert [local_launcher.share(place, 2)["CUDA_VISIBLE_DEVICES"] for place in range(2)] == ["0", "1"]
+    assert [local_launcher.job_environment(job, 2)["CUDA_VISIBLE_DEVICES"] for job in range(2)] == ["0", "1"]
     command.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
     assert local_launcher.visible_gpus() == []
 
@@ -334,27 +340,27 @@ def test_killed_and_started_again_only_what_is_missing_runs(root: Path, calls: C
     assert main(["sweep", *words, "0"]) == 0
     runs = [root / "runs/e" / f"LitMLP-seed{seed}" for seed in range(3)]
     finished = (runs[0] / "record.json").read_bytes()
-    said = root / "output.txt"
+    printed = root / "output.txt"
 
     def start() -> "subprocess.Popen[bytes]":
-        with said.open("ab") as output:
+        with printed.open("ab") as output:
             line = [sys.executable, "-m", "experiments", "sweep", *words, "0..2"]
             return subprocess.Popen(line, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": PYTHONPATH})
 
     first, end = start(), time.monotonic() + 120
     while not (runs[1] / "checkpoints/last.ckpt").exists():
-        assert first.poll() is None, said.read_text()
-        assert time.monotonic() < end, said.read_text()
+        assert first.poll() is None, printed.read_text()
+        assert time.monotonic() < end, printed.read_text()
         time.sleep(0.005)
     first.kill()
     first.wait()
-    assert start().wait(200) == 0, said.read_text()
+    assert start().wait(200) == 0, printed.read_text()
     made = [json.loads((run / "record.json").read_bytes()) for run in runs]
     assert (runs[0] / "record.json").read_bytes() == finished
     assert [one["status"] for one in made] == ["finished"] * 3
     assert [len(one.get("resumed", [])) for one in made] == [0, 1, 0]
     assert made[1]["resumed"][0]["step"] < 25 * 5, "the killed sweep's run did not go on to its end"
-    assert "3 of 3 runs are finished" in said.read_text()
+    assert "3 of 3 runs are finished" in printed.read_text()
     plain = ["--model", "LitMLP", "--model.hidden", "[8]", "--seed_everything", "1", "--experiment", "alone"]
     assert fit(*TINY[2:-1], "25", *plain)["metrics"] == made[1]["metrics"]
 
@@ -371,13 +377,13 @@ def test_a_signal_stops_what_runs_and_starts_nothing_more(
             os.kill(os.getpid(), signum)
         return subprocess.Popen(["sleep", "60"])
 
-    monkeypatch.setattr(local_launcher, "start", start)
+    monkeypatch.setattr(local_launcher, "start_process", start)
     folder, runs = Folder(root), [Run(name, "", ("fit",)) for name in "abc"]
-    outcomes, told = work(local_launcher.Local(2), Listed(folder, runs), folder, Display(folder, 3, 0))
-    assert told == signum
+    outcomes, stopped_by = work(local_launcher.Local(2), Listed(folder, runs), folder, Display(folder, 3, 0))
+    assert stopped_by == signum
     assert started == ["a", "b"]
     assert [one.code for one in outcomes] == [143, 143]
-    assert exit_code(outcomes, told) == 128 + signum
+    assert exit_code(outcomes, stopped_by) == 128 + signum
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
@@ -399,7 +405,7 @@ def test_a_run_that_a_living_process_is_at_is_put_off(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "printed", "told"),
+    ("code", "printed", "message"),
     [
         (-9, "epoch 1/2\n", "exit code 137: killed by SIGKILL; was memory short?"),
         (2, "x\nerror: the disk is full\n", "exit code 2: the disk is full"),
@@ -407,12 +413,12 @@ def test_a_run_that_a_living_process_is_at_is_put_off(root: Path) -> None:
         (1, "", "exit code 1: it ended without a word"),
     ],
 )
-def test_a_failed_run_is_told_in_one_sentence(root: Path, code: int, printed: str, told: str) -> None:
+def test_a_failed_run_is_told_in_one_sentence(root: Path, code: int, printed: str, message: str) -> None:
     folder = Folder(root)
     folder.log("a").parent.mkdir()
     folder.log("a").write_text(f"$ evenhand fit\nerror: of the session before\n$ evenhand fit\n{printed}")
     outcome = Outcome.of(folder, Run("a", "", ()), code)
-    assert outcome.line() == f"a  {told}"
+    assert outcome.line() == f"a  {message}"
     assert not outcome.complete
 
 

@@ -1,1 +1,1 @@
-"""Checkpoint files: writing, choosing and reading them."""
+"""Checkpoint files: when they are written, how, and which one is read."""

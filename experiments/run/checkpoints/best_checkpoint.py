@@ -1,4 +1,4 @@
-"""Checkpoints: the best and the last of a run, and the configuration inside each."""
+"""``best.ckpt``: the callback that keeps it, the paths of a run's checkpoints, and the configuration inside."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -18,9 +18,9 @@ CONFIG = "evenhand_config"
 
 
 def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitModel, has_val: bool) -> list[Callback]:
-    """``best.ckpt`` by the task's ranking metric; nothing where a typed callback ranks.
+    """Returns the callback of ``best.ckpt``, by the task's ranking metric; none if a typed callback monitors a metric.
 
-    Without validation rows it is the epoch of the lowest train loss, as Fawaz et al. (2019) choose it.
+    Without validation rows it keeps the epoch of the lowest train loss, as in Fawaz et al. (2019).
     """
     if any(isinstance(callback, ModelCheckpoint) and callback.monitor for callback in typed):
         return []
@@ -38,7 +38,7 @@ def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitMo
 
 
 def best_path(trainer: Trainer) -> str | None:
-    """The best checkpoint, by the first callback that ranks."""
+    """Returns the best checkpoint of the first callback that monitors a metric."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
             return callback.best_model_path
@@ -46,34 +46,34 @@ def best_path(trainer: Trainer) -> str | None:
 
 
 def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> Path:
-    """The best or the last checkpoint of a run's folder; a file as it is.
+    """Returns the best or the last checkpoint of a run's folder, or the path itself if it is no folder.
 
     Raises:
-        ConfigError: For a folder without it.
+        ConfigError: For a folder without the checkpoint.
     """
-    place = Path(path)
-    if not place.is_dir():
-        return place
-    found = place / "checkpoints" / f"{name}.ckpt"
+    folder = Path(path)
+    if not folder.is_dir():
+        return folder
+    found = folder / "checkpoints" / f"{name}.ckpt"
     if not found.is_file():
         raise ConfigError(f"--ckpt_path {path} is a folder without checkpoints/{name}.ckpt; name a run or a checkpoint")
     return found
 
 
 def config_in(path: str, for_fit: bool) -> str:
-    """The configuration inside a checkpoint, as YAML text.
+    """Returns the configuration inside a checkpoint as YAML text.
 
     Args:
         path: The checkpoint.
-        for_fit: Whether to keep what only fit takes, such as the names of the experiment.
+        for_fit: Whether to keep settings of ``fit`` alone, such as the name of the experiment.
 
     Raises:
-        ConfigError: For a file that is no checkpoint, or not one of ours.
+        ConfigError: For a file that is no checkpoint of Evenhand.
     """
     try:
         config = safe_yaml.load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
     except KeyError as error:
-        raise ConfigError(f"--ckpt_path {path} has no configuration of ours; name a checkpoint of a run") from error
+        raise ConfigError(f"--ckpt_path {path} has no configuration of Evenhand; name a checkpoint of a run") from error
     except ConfigError as error:
         raise ConfigError(f"--ckpt_path: {error}") from error
     except safe_yaml.UnsafeYaml as error:
@@ -81,9 +81,9 @@ def config_in(path: str, for_fit: bool) -> str:
     except (yaml.YAMLError, AttributeError) as error:
         raise ConfigError(f"--ckpt_path {path} has a configuration that is no YAML") from error
     if not isinstance(config, dict) or not isinstance(config.get("trainer"), dict):
-        raise ConfigError(f"--ckpt_path {path} has a configuration that is none of ours")
+        raise ConfigError(f"--ckpt_path {path} has a configuration that is none of Evenhand's")
     if not for_fit:
-        # Callbacks, logger and folders served the training.
+        # Callbacks, logger and folders are the training's.
         config = {key: config[key] for key in ("seed_everything", "trainer", "model", "data") if key in config}
         config["trainer"].update(callbacks=None, logger=None)
     return yaml.safe_dump(config)
@@ -91,5 +91,5 @@ def config_in(path: str, for_fit: bool) -> str:
 
 @lru_cache(maxsize=8)
 def _text_in(path: str, modified: int) -> str:
-    """Asked for several times in a command; a checkpoint may be large."""
+    """Reads a checkpoint, which may be large, once per command."""
     return str(read(Path(path))[CONFIG])

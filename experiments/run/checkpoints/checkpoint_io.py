@@ -1,6 +1,6 @@
-"""Checkpoints on disk: the file is whole, or it is not there.
+"""Atomic checkpoint files.
 
-Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file where the one before it stood.
+Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file in place of the one before (PL#21253).
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
-from lightning.fabric.utilities.types import _PATH
+from typing_extensions import override
 
 from experiments.checked_zip import check
 from experiments.exit_codes import SaveError
@@ -23,67 +23,70 @@ HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
 
 
 class SafeCheckpointIO(CheckpointIO):
-    """Writes beside the target, flushes to the disk, reads back and renames. Reads nothing but plain data.
+    """Writes a temporary file, flushes it to the disk, reads it back and renames it. Reads plain data only.
 
     Args:
-        amend: What to change in a checkpoint that was read, ahead of everybody who restores from it.
+        amend: Changes a loaded checkpoint in place before anything is restored from it.
     """
 
     def __init__(self, amend: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.amend = amend
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
-        """Replace ``path``, or leave it as it is.
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Replaces ``path``, or leaves it unchanged.
 
         Raises:
-            SaveError: Where it cannot be written, as on a full disk.
+            SaveError: If it cannot be written, as on a full disk.
         """
         for key in HYPERPARAMETERS:
             check_plain(checkpoint.get(key, {}), key)
         target = Path(path)
-        beside = target.with_name(f".{target.name}.new")
+        temporary = target.with_name(f".{target.name}.new")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(beside, checkpoint)
-            read(beside)  # the name changes hands only where a run could go on from the file
-            os.replace(beside, target)
+            _write(temporary, checkpoint)
+            read(temporary)  # the file is renamed only if a run could resume from it
+            os.replace(temporary, target)
             _sync_folder(target.parent)
         except (OSError, ConfigError) as error:
-            _remove(beside)
+            _remove(temporary)
             reason = getattr(error, "strerror", None) or error
             kept = "the checkpoint before it is whole" if target.exists() else "there was none before it"
             raise SaveError(
                 f"{target} cannot be written ({reason}), and {kept}; make room or a writable folder, then run again"
             ) from error
 
+    @override
     def load_checkpoint(
-        self, path: _PATH, map_location: Any | None = None, weights_only: bool | None = None
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """What ``path`` holds, plain data and tensors on the CPU; never an object that could run code."""
         checkpoint = read(Path(path))
         if self.amend is not None:
             self.amend(checkpoint)
         return checkpoint
 
-    def remove_checkpoint(self, path: _PATH) -> None:
-        """Delete a file that is there."""
+    @override
+    def remove_checkpoint(self, path: str | Path) -> None:
         _remove(Path(path))
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint, every byte of it checked.
+    """Reads a checkpoint, and checks every byte.
+
+    Returns:
+        Plain data and tensors on the CPU; never an object that could run code.
 
     Raises:
-        ConfigError: For a file that is missing, damaged, or holds anything but plain data and tensors.
+        ConfigError: For a file that is missing, damaged, or has anything but plain data and tensors.
     """
     try:
-        check(path)  # torch.load itself does not look at the checksums
+        check(path)  # torch.load itself ignores the checksums
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError as error:
         raise ConfigError(f"there is no checkpoint {path}") from error
     except IsADirectoryError as error:
         raise ConfigError(f"{path} is a folder; name the checkpoint inside it") from error
-    except Exception as error:  # whatever zipfile, torch.load or the pickle inside raises, the file is of no use
+    except Exception as error:  # zipfile, torch.load and the pickle inside raise errors of all kinds
         raise ConfigError(f"{path} is no checkpoint that can be read here: {_reason(error)}") from error
     if not isinstance(checkpoint, dict):
         raise ConfigError(f"{path} is no checkpoint that can be read here: it holds no dictionary")
@@ -91,11 +94,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda _: None) -> Path | None:
-    """The checkpoint that was written last and is of use; says which ones are not. None where there is none.
+    """Returns the newest usable checkpoint, or None; prints why newer ones are not.
 
     Args:
-        folder: Where they are.
-        refuse: Says of a checkpoint that can be read why it is of no use; None where it is.
+        folder: Of the checkpoints.
+        refuse: Returns why a readable checkpoint is not usable, or None if it is.
     """
     found = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in found:
@@ -112,7 +115,7 @@ def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda
 
 
 def check_plain(value: Any, where: str) -> None:
-    """Raise ``TypeError`` unless it is made of dictionaries, lists, numbers and text: others need code to load."""
+    """Raises TypeError unless a value consists of dictionaries, lists, numbers and text; others need code to load."""
     if isinstance(value, dict):
         for key, item in value.items():
             check_plain(key, where)
@@ -141,7 +144,7 @@ def _write(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the rename on the disk too, where the system can."""
+    """Flushes the rename to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -153,4 +156,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError:
-        return  # a folder that allows no writing keeps it; the next save overwrites it
+        return  # a read-only folder keeps it; the next save overwrites it

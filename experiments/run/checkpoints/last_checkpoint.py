@@ -1,26 +1,27 @@
-"""``last.ckpt``: written at the end of every epoch, every so many steps, and when a run is interrupted."""
+"""``last.ckpt``: written at the end of every epoch, every few steps if the user wants, and on interruption."""
 
+import signal
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from typing_extensions import override
 
-from experiments import exit_codes
-from experiments.exit_codes import Diverged, Interrupted, SaveError
-from experiments.run.checkpoints.loop_state import batches, epochs, is_boundary
+from experiments.exit_codes import Diverged, Interrupted, SaveError, install_handler, restore_handlers
+from experiments.run.checkpoints.loop_state import batch_counts, epoch_counts, is_boundary
 
 AGREE_EVERY = 10
-"""Steps between two questions to the other processes whether one of them was told to stop."""
+"""Batches between two exchanges of signals among the processes of a run."""
 
 
 class LastCheckpoint(Checkpoint):
     """Saves at step boundaries only: after the optimizer's step, with no gradients kept and no validation due.
 
-    A step that failed half way is not saved, since its batch norm has seen a batch that its weights have not; then the
-    file of the last boundary stays. Nor is the inside of an epoch where a loader cannot say how far it is
-    (``state_dict``), or where a plateau schedule steps after the batch: those runs go back to the epoch's start.
+    A step that failed half-way is not saved, since its batch norm has seen a batch that its weights have not; the file
+    of the last boundary stays. Nothing is saved within an epoch if a loader has no ``state_dict``, or a plateau
+    schedule steps after the batch; those runs resume at the epoch's start.
 
     Args:
         path: The file.
@@ -38,99 +39,98 @@ class LastCheckpoint(Checkpoint):
         self._saved: tuple[int, int] | None = None
         self._handlers: dict[int, Any] = {}
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From now on a signal waits for the next boundary; a second one does not."""
-        self._saved = self._now(trainer)
-        self._next = self._after(trainer.global_step)
-        self._handlers = exit_codes.take_over(self._on_signal)
+        self._saved = self._counts(trainer)
+        self._next = self._next_multiple(trainer.global_step)
+        self._handlers = install_handler(self._on_signal)
 
+    @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save where it is time to, and where the boundary allows it."""
         if self.every_n_steps and trainer.global_step >= self._next:
-            self._due, self._next = True, self._after(trainer.global_step)
-        stop = self.signal
+            self._due, self._next = True, self._next_multiple(trainer.global_step)
+        signum = self.signal
         if trainer.world_size > 1:
-            stop = self._agreed(trainer) if batch_idx % AGREE_EVERY == 0 else None
-        if (self._due or stop is not None) and is_boundary(trainer):
-            self._save_and_stop(trainer, stop)
+            signum = self._signal_of_any_rank(trainer) if batch_idx % AGREE_EVERY == 0 else None
+        if (self._due or signum is not None) and is_boundary(trainer):
+            self._save_and_stop(trainer, signum)
 
-    def at_epoch_start(self, trainer: Trainer) -> None:
-        """Save what the epoch before has come to."""
-        stop = self._agreed(trainer)
-        if epochs(trainer).processed:
-            self._save_and_stop(trainer, stop)
-        elif stop is not None:
-            raise Interrupted(stop)
+    def on_epoch_boundary(self, trainer: Trainer) -> None:
+        """Saves the state after the epoch before."""
+        signum = self._signal_of_any_rank(trainer)
+        if epoch_counts(trainer).processed:
+            self._save_and_stop(trainer, signum)
+        elif signum is not None:
+            raise Interrupted(signum)
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the whole training."""
-        stop = self._agreed(trainer)
-        exit_codes.give_back(self._handlers)
-        self._save_and_stop(trainer, stop)
+        signum = self._signal_of_any_rank(trainer)
+        restore_handlers(self._handlers)
+        self._save_and_stop(trainer, signum)
 
+    @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save what a failing loader, or anything else between two steps, leaves behind."""
-        exit_codes.give_back(self._handlers)
-        batch = batches(trainer)
-        whole = trainer.training and batch.ready == batch.completed and batch.ready > 0
-        alone = trainer.world_size == 1  # the other processes may be anywhere
-        told = isinstance(exception, Interrupted | Diverged | SaveError)
-        if whole and alone and not told and is_boundary(trainer):
+        restore_handlers(self._handlers)
+        batch = batch_counts(trainer)
+        between_steps = trainer.training and batch.ready == batch.completed and batch.ready > 0
+        alone = trainer.world_size == 1  # other ranks may be at any step
+        handled = isinstance(exception, Interrupted | Diverged | SaveError)
+        if between_steps and alone and not handled and is_boundary(trainer):
             self.save(trainer)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.signal is not None:  # the second signal does not wait for a boundary
             raise Interrupted(signum)
         self.signal = signum
 
-    def _agreed(self, trainer: Trainer) -> int | None:
-        """The signal that this process got, or SIGTERM where another one was told to stop."""
+    def _signal_of_any_rank(self, trainer: Trainer) -> int | None:
+        """Returns the signal of this process, or SIGTERM if another one got a signal."""
         if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(self.signal is not None, all=False):
-            return self.signal or 15
+            return self.signal or signal.SIGTERM
         return self.signal
 
-    def _save_and_stop(self, trainer: Trainer, stop: int | None) -> None:
+    def _save_and_stop(self, trainer: Trainer, signum: int | None) -> None:
         self.save(trainer)
-        if stop is not None:
-            raise Interrupted(stop)
+        if signum is not None:
+            raise Interrupted(signum)
 
     def save(self, trainer: Trainer) -> None:
-        """Write the file, unless it holds this step already."""
-        if self._saved != self._now(trainer):
+        """Writes the file, unless it has this step already."""
+        if self._saved != self._counts(trainer):
             for logger in trainer.loggers:
-                logger.save()  # a resumed run logs nothing from before the checkpoint again
+                logger.save()  # a resumed run does not log again what is before the checkpoint
             trainer.save_checkpoint(self.path)
-            self._saved = self._now(trainer)
+            self._saved = self._counts(trainer)
         self._due = False
 
-    def _after(self, step: int) -> int:
-        """The next multiple, so that a resumed run saves at the same steps."""
+    def _next_multiple(self, step: int) -> int:
+        """Returns the next multiple of ``every_n_steps``, so that a resumed run saves at the same steps."""
         return step - step % (self.every_n_steps or 1) + (self.every_n_steps or 1)
 
     @staticmethod
-    def _now(trainer: Trainer) -> tuple[int, int]:
-        return trainer.global_step, epochs(trainer).processed
+    def _counts(trainer: Trainer) -> tuple[int, int]:
+        return trainer.global_step, epoch_counts(trainer).processed
 
 
 class EpochBoundary(Callback):
-    """Has ``last.ckpt`` written ahead of every other callback's ``on_train_epoch_start``, which a resumed run repeats.
+    """Writes ``last.ckpt`` before all other callbacks' ``on_train_epoch_start``, which a resumed run repeats.
 
-    And ahead of their ``on_train_end``, where weight averaging puts the average in place of the weights that a longer
-    run goes on with.
+    And before their ``on_train_end``, where weight averaging replaces the weights that a longer run resumes from.
 
     Args:
-        last: Who writes it.
+        last: Writes the file.
     """
 
     def __init__(self, last: LastCheckpoint) -> None:
         self.last = last
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch before is over, its plateau schedule stepped."""
-        self.last.at_epoch_start(trainer)
+        self.last.on_epoch_boundary(trainer)
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """So is the training."""
         self.last.save(trainer)

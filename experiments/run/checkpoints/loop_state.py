@@ -1,62 +1,67 @@
-"""Where a fit stands, and whether a run can go on from a checkpoint of that moment bit for bit."""
+"""Position of a fit in its epochs and batches, and whether a checkpoint at it can be resumed exactly."""
 
 from typing import Any, Literal
 
-from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import CombinedLoader
 
-Place = Literal["between epochs", "epoch end", "within an epoch"]
+from experiments.internals.lightning_private import is_accumulating, is_last_batch, is_validation_due
+
+Position = Literal["between epochs", "epoch end", "within an epoch"]
 
 
-def place(trainer: Trainer) -> Place:
-    """Where the fit stands, by Lightning's counters."""
-    epoch = epochs(trainer)
+def position(trainer: Trainer) -> Position:
+    """Returns the position of the fit, by Lightning's counters."""
+    epoch = epoch_counts(trainer)
     if epoch.processed == epoch.completed + 1:
         return "epoch end"
-    # An epoch that was announced and has not begun is no epoch yet.
     return "between epochs" if epoch.started == epoch.processed else "within an epoch"
 
 
-def epochs(trainer: Trainer) -> Any:
-    """Lightning's counts of epochs: ready, started, processed and completed."""
+def epoch_counts(trainer: Trainer) -> Any:
+    """Returns Lightning's counts of epochs: ready, started, processed and completed."""
     return trainer.fit_loop.epoch_progress.current
 
 
-def batches(trainer: Trainer) -> Any:
-    """Lightning's counts of the epoch's batches; until ``on_train_batch_end`` is over, the last is not completed."""
+def batch_counts(trainer: Trainer) -> Any:
+    """Returns Lightning's counts of the epoch's batches; a batch is completed after ``on_train_batch_end``."""
     return trainer.fit_loop.epoch_loop.batch_progress.current
 
 
+def train_loaders(trainer: Trainer) -> list[Any]:
+    """Returns the training loaders; empty before they are made."""
+    loaders = trainer.train_dataloader
+    return [] if loaders is None else CombinedLoader(loaders).flattened
+
+
 def is_boundary(trainer: Trainer) -> bool:
-    """Whether the fit stands between two steps of an epoch, with no gradients kept and no validation due.
+    """Returns True between two steps of an epoch, with no gradients kept and no validation due.
 
-    Never where a loader cannot say how far it is (``state_dict``), where a plateau schedule steps after the batch, and
-    at the epoch's last batch, whose checkpoint Lightning takes for one of the next epoch.
+    It is False if a loader has no ``state_dict``, if a plateau schedule steps after the batch, and at the epoch's last
+    batch, whose checkpoint Lightning takes for one of the next epoch.
     """
-    fetcher = trainer.fit_loop._data_fetcher
-    return fetcher is not None and _is_step(trainer) and not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
+    return not is_validation_due(trainer) and _is_step(trainer)
 
 
-def can_go_on(trainer: Trainer, validated: bool) -> bool:
-    """Whether a run that goes on from a checkpoint of this moment, whoever writes it, ends as one that was not stopped.
+def is_resumable(trainer: Trainer, validated: bool) -> bool:
+    """Returns True if a run resumed from a checkpoint at this moment ends as the uninterrupted run.
 
     Args:
         trainer: Of the fit.
-        validated: Whether the validation that it is in has come to its ``on_validation_end``.
+        validated: Whether the current validation is past ``on_validation_end``.
     """
-    if place(trainer) != "within an epoch":
+    if position(trainer) != "within an epoch":
         return True
     return validated and _is_step(trainer) if trainer.validating else is_boundary(trainer)
 
 
 def _is_step(trainer: Trainer) -> bool:
-    """All of the boundary but for the validation."""
-    loop, combined = trainer.fit_loop.epoch_loop, trainer.fit_loop._combined_loader
-    batch = batches(trainer)
-    if combined is None or place(trainer) != "within an epoch" or batch.processed != batch.ready:
+    """Returns True at a boundary, except that a validation may be due."""
+    loaders, batch = train_loaders(trainer), batch_counts(trainer)
+    if not loaders or position(trainer) != "within an epoch" or batch.processed != batch.ready:
         return False
-    if loop._num_ready_batches_reached() or loop._should_accumulate():
+    if is_last_batch(trainer) or is_accumulating(trainer):
         return False
-    if any(one.reduce_on_plateau and one.interval == "step" for one in trainer.lr_scheduler_configs):
+    if any(config.reduce_on_plateau and config.interval == "step" for config in trainer.lr_scheduler_configs):
         return False
-    return all(isinstance(loader, _Stateful) for loader in combined.flattened)
+    return all(hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict") for loader in loaders)

@@ -1,5 +1,6 @@
-"""A process that dies ends the others, with its name in one sentence, instead of leaving them waiting for it."""
+"""Heartbeat between the processes of a run: one that dies ends the others with one sentence, instead of a hang."""
 
+import os
 import signal
 import sys
 import threading
@@ -7,27 +8,31 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from os import _exit
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.strategies.launchers import subprocess_script
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from typing_extensions import override
 
 from experiments.exit_codes import RankDied
 from experiments.terminal import say
 
+PERIOD = 1.0
+"""Seconds between two beats."""
 
-def install() -> None:
-    """Put ``observe`` in the place of Lightning's observer.
+DEAD_AFTER, SUSPECT_AFTER = 30.0, 5.0
+"""Seconds without a beat after which a process counts as dead: in general, and after a failed message."""
 
-    That one kills this process with SIGKILL within five seconds of a child's end: no sentence, no exit code, no record.
-    """
-    subprocess_script._launch_process_observer = observe  # type: ignore[attr-defined,assignment]
+GRACE = 10.0
+"""Seconds that a process has to end by itself after the death of another one."""
 
 
 def observe(children: Sequence[Any]) -> None:
-    """End this process where one that it launched failed and it did not end because of that by itself."""
+    """Ends this process if one that it launched failed, and the run did not end because of that by itself.
+
+    Args:
+        children: ``subprocess.Popen`` of each launched process.
+    """
     threading.Thread(target=_observe, args=(children,), daemon=True).start()
 
 
@@ -39,37 +44,28 @@ def _observe(children: Sequence[Any]) -> None:
         if not any(code is None for code in codes) and not failed:
             return
         time.sleep(2 * GRACE if failed else PERIOD)
-    leave(RankDied(failed[0], len(children) + 1, *ended(children[failed[0] - 1].returncode)), children)
+    reason, code = describe_end(children[failed[0] - 1].returncode)
+    exit_process(RankDied(failed[0], len(children) + 1, reason, code), children)
 
 
-PERIOD = 1.0
-"""Seconds between two signs of life."""
+class Heartbeat(Callback):
+    """Sends a beat from each process every second; rank 0 checks those of all.
 
-DEAD_AFTER, SUSPECT_AFTER = 30.0, 5.0
-"""Seconds without one after which a process is given up: at any time, and once a message to another has failed."""
-
-GRACE = 10.0
-"""Seconds that a process has to end by itself once another is known to be gone."""
-
-
-class Watch(Callback):
-    """Each process of a run with several gives a sign of life every second; the first one listens to all of them.
-
-    Messages to a process that was killed fail at once, and those to a machine that fell silent after half an hour:
-    either way the first process finds out who it was within half a minute, tells the others, and all of them end.
+    Messages to a killed process fail at once, those to a machine that is off the network after half an hour: either way
+    rank 0 finds the dead process within half a minute and tells the others, and all of them end.
     """
 
     def __init__(self) -> None:
-        self.lost: RankDied | None = None
-        self._found, self._stop = threading.Event(), threading.Event()
+        self.dead: RankDied | None = None
+        self._is_dead, self._stop = threading.Event(), threading.Event()
         self._limit = DEAD_AFTER
         self._rank, self._world_size = 0, 1
         self._children: Sequence[Any] = ()
         self._thread: threading.Thread | None = None
         self._store: TCPStore
 
+    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start to watch."""
         self._rank, self._world_size = trainer.global_rank, trainer.world_size
         if self._world_size == 1:
             return
@@ -83,90 +79,91 @@ class Watch(Callback):
         if self._rank:
             self._store = TCPStore(host, port, timeout=wait)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, args=(self._stop,), daemon=True)
+        self._thread = threading.Thread(target=self._beat, args=(self._stop,), daemon=True)
         self._thread.start()
 
+    @override
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Stop together, since what is said is kept by the first process."""
         if self._thread is not None:
-            trainer.strategy.barrier()
+            trainer.strategy.barrier()  # all stop together, since rank 0 holds the store
             self._stop.set()
             self._thread = None
 
+    @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Tell a failure of this process from one that follows from another's.
+        """Separates a failure of this process from one that follows from another's death.
 
         Raises:
-            RankDied: Where another process is gone.
+            RankDied: If another process died.
         """
         if self._thread is None:
             return
         if isinstance(exception, RuntimeError):  # a message that failed, or a bug
             self._limit = SUSPECT_AFTER
-            self._found.wait(2 * SUSPECT_AFTER)
-        if self.lost is None:
+            self._is_dead.wait(2 * SUSPECT_AFTER)
+        if self.dead is None:
             code = int(getattr(exception, "code", None) or 1)
-            self._tell(self._rank, f"ended first, with exit code {code}", code)
+            self._announce(self._rank, f"ended first, with exit code {code}", code)
         self._stop.set()
         self._thread = None
-        if self.lost is not None:
-            raise self.lost from exception
+        if self.dead is not None:
+            raise self.dead from exception
 
     def _beats(self) -> list[str]:
         return [f"beat/{rank}" for rank in range(self._world_size)]
 
-    def _watch(self, stop: threading.Event) -> None:
-        number, seen = 0, [("", time.monotonic())] * self._world_size
+    def _beat(self, stop: threading.Event) -> None:
+        number, last_beats = 0, [("", time.monotonic())] * self._world_size
         while not stop.wait(PERIOD):
             number += 1
             try:
                 self._store.set(f"beat/{self._rank}", str(number))
                 if self._rank == 0:
-                    self._listen(seen)
-                said = self._store.get("end").decode()
+                    self._check_beats(last_beats)
+                announcement = self._store.get("end").decode()
             except RuntimeError:
-                said = "0|4|was killed or cannot be reached"
-            if said and not stop.is_set():
-                rank, code, what = said.split("|", 2)
+                announcement = "0|4|was killed or cannot be reached"
+            if announcement and not stop.is_set():
+                rank, code, reason = announcement.split("|", 2)
                 silent = self._rank != (1 if rank == "0" else 0)
-                self.lost = RankDied(int(rank), self._world_size, what, int(code), silent)
-                self._found.set()
+                self.dead = RankDied(int(rank), self._world_size, reason, int(code), silent)
+                self._is_dead.set()
                 if not stop.wait(GRACE):
-                    leave(self.lost, self._children)
+                    exit_process(self.dead, self._children)
                 return
 
-    def _listen(self, seen: list[tuple[str, float]]) -> None:
-        """Give up those that ended, and those whose number stays the same for too long."""
+    def _check_beats(self, last_beats: list[tuple[str, float]]) -> None:
+        """Announces processes that ended, and those whose beat is the same for too long."""
         for rank, child in enumerate(self._children, start=1):
             if child.poll():
-                self._tell(rank, *ended(child.returncode))
+                self._announce(rank, *describe_end(child.returncode))
         now = time.monotonic()
         for rank, beat in enumerate(self._store.multi_get(self._beats())):
-            if beat.decode() != seen[rank][0]:
-                seen[rank] = (beat.decode(), now)
-            elif (silence := now - seen[rank][1]) > self._limit:
-                self._tell(rank, f"gave no sign of life for {silence:.0f} s")
+            if beat.decode() != last_beats[rank][0]:
+                last_beats[rank] = (beat.decode(), now)
+            elif (silence := now - last_beats[rank][1]) > self._limit:
+                self._announce(rank, f"gave no sign of life for {silence:.0f} s")
 
-    def _tell(self, rank: int, what: str, code: int = 4) -> None:
-        """Have all processes know; the first word stands."""
+    def _announce(self, rank: int, reason: str, code: int = 4) -> None:
+        """Tells all processes of a death; the first announcement is kept."""
         with suppress(RuntimeError):
-            self._store.compare_set("end", "", f"{rank}|{code}|{what}")
+            self._store.compare_set("end", "", f"{rank}|{code}|{reason}")
 
 
-def ended(code: int) -> tuple[str, int]:
-    """How a process ended, by what ``subprocess`` calls its return code, and the exit code that follows for others."""
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}", 4
-    return f"ended with exit code {code}", code
+def describe_end(returncode: int) -> tuple[str, int]:
+    """Returns how a process ended, by the return code of ``subprocess``, and the exit code for the others."""
+    if returncode < 0:
+        return f"was killed by {signal.Signals(-returncode).name}", 4
+    return f"ended with exit code {returncode}", returncode
 
 
-def leave(lost: RankDied, children: Sequence[Any] = ()) -> None:
-    """End this process from whatever thread, and those that it launched."""
+def exit_process(dead: RankDied, children: Sequence[Any] = ()) -> None:
+    """Ends this process, from any thread, and those that it launched."""
     for child in children:
         child.kill()
-    if not lost.silent:
-        say(f"error: {lost}", sys.stderr)
-    _exit(lost.code)
+    if not dead.silent:
+        say(f"error: {dead}", sys.stderr)
+    os._exit(dead.code)
 
 
 def _host(trainer: Trainer) -> str:

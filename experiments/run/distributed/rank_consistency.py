@@ -1,4 +1,4 @@
-"""What has to be equal in all processes of a run, and is looked at before it can do harm."""
+"""Checks that all processes of a run have equal data, split, statistics, weights and learning rates."""
 
 import hashlib
 from typing import Any
@@ -6,59 +6,61 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules import DataModule
 from lit_models import ConfigError
 from lit_models.distributed.gather import gathered
 
 
-class Agreement(Callback):
-    """Compares data, split, statistics and first weights at the start, and the rates after every epoch.
+class RankConsistency(Callback):
+    """Compares data, split, statistics and first weights at the start, and learning rates after every epoch.
 
-    Processes that differ train nonsense without a word: an unsorted listing of files, a library of another version, a
-    seed that somebody draws, a plateau schedule that watches a number of its own.
+    Ranks that differ train nonsense without an error. Causes are an unsorted listing of files, another version of a
+    library, an unseeded draw, or a plateau schedule that monitors a metric of its rank.
     """
 
+    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """The data are split and fitted; DDP has not yet copied the first process's weights over the others'."""
+        # The data are split and fitted; DDP has not yet copied the weights of rank 0 to the others.
         if trainer.world_size == 1 or stage != "fit":
             return
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
         state = data.state_dict()
-        prints = data.fingerprints()
-        learned = {name: value for name, value in state.items() if name not in ("fingerprints", "split")}
+        fingerprints = data.fingerprints()
+        statistics = {name: value for name, value in state.items() if name not in ("fingerprints", "split")}
         _compare(
             trainer,
             {
-                "data": prints["data"],
-                "split": prints["split"],
-                "statistics of the train rows": digest(learned),
+                "data": fingerprints["data"],
+                "split": fingerprints["split"],
+                "statistics of the train rows": digest(statistics),
                 "initial weights": digest(pl_module.state_dict()),
             },
         )
 
+    @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch before is over, its plateau schedule stepped."""
         self._compare_rates(trainer)
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ahead of what is saved."""
         self._compare_rates(trainer)
 
     def _compare_rates(self, trainer: Trainer) -> None:
         if trainer.world_size == 1:
             return
-        groups = [group for one in trainer.optimizers for group in one.param_groups]
-        mine = torch.tensor([float(group["lr"]) for group in groups])
-        everyone = gathered(mine, trainer.strategy.root_device)
-        for rank, theirs in enumerate(everyone):
-            if not torch.equal(theirs, everyone[0]):
-                rates = [f"{float(one[0]):.3g}" for one in (theirs, everyone[0])]
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        local = torch.tensor([float(group["lr"]) for group in groups])
+        by_rank = gathered(local, trainer.strategy.root_device)
+        for rank, other in enumerate(by_rank):
+            if not torch.equal(other, by_rank[0]):
+                rates = [f"{float(values[0]):.3g}" for values in (other, by_rank[0])]
                 _stop(trainer, f"rank {rank} has the learning rate {rates[0]} and rank 0 {rates[1]}")
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of plain values and tensors, whatever holds them."""
+    """Returns the SHA-256 of nested plain values and tensors."""
     sha = hashlib.sha256()
     _update(sha, value)
     return sha.hexdigest()
@@ -70,8 +72,8 @@ def _update(sha: Any, value: Any) -> None:
             sha.update(str(key).encode())
             _update(sha, value[key])
     elif isinstance(value, list | tuple):
-        for one in value:
-            _update(sha, one)
+        for item in value:
+            _update(sha, item)
     elif isinstance(value, Tensor):
         sha.update(f"{value.dtype}{tuple(value.shape)}".encode())
         sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
@@ -80,17 +82,18 @@ def _update(sha: Any, value: Any) -> None:
 
 
 def _compare(trainer: Trainer, digests: dict[str, str]) -> None:
-    mine = torch.tensor([list(bytes.fromhex(one)) for one in digests.values()], dtype=torch.uint8)
-    everyone = gathered(mine, trainer.strategy.root_device)
-    for rank, theirs in enumerate(everyone):
-        for name, ours, other in zip(digests, everyone[0], theirs, strict=True):
-            if not torch.equal(ours, other):
+    local = torch.tensor([list(bytes.fromhex(digest)) for digest in digests.values()], dtype=torch.uint8)
+    by_rank = gathered(local, trainer.strategy.root_device)
+    for rank, digests_of_rank in enumerate(by_rank):
+        for name, first, other in zip(digests, by_rank[0], digests_of_rank, strict=True):
+            if not torch.equal(first, other):
                 _stop(trainer, f"rank {rank} has another {name} than rank 0")
 
 
-def _stop(trainer: Trainer, what: str) -> None:
+def _stop(trainer: Trainer, difference: str) -> None:
     if trainer.global_rank:
-        raise SystemExit(2)  # the first process says why
+        raise SystemExit(2)  # rank 0 prints the reason
     raise ConfigError(
-        f"the {trainer.world_size} processes differ: {what}; give all of them the same files, package versions and seed"
+        f"the {trainer.world_size} processes differ: {difference}; give all of them the same files, package versions "
+        "and seed"
     )

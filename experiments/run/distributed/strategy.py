@@ -1,4 +1,4 @@
-"""What the Trainer's strategy asks of a run: averages on its device, and under FSDP numbers and weights kept whole."""
+"""The Trainer's strategy: its plugins, averaged weights on its device, and FSDP without lost precision."""
 
 import copy
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecision
 from torch.optim import Optimizer
 
+from experiments.internals.lightning_private import average_on
 from experiments.run.record.config_diff import Changes
 from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError, LitModel
@@ -20,46 +21,51 @@ from lit_models.distributed.sync_batch_norm import GlobalBatchNorms
 
 
 def run_plugins(typed: list[Any], files: CheckpointIO) -> list[Any]:
-    """Add what makes batch normalization that of all devices, and what writes checkpoints.
+    """Returns the plugins with batch normalization over all devices and atomic checkpoints.
 
     Args:
-        typed: The plugins that the configuration names.
-        files: Writes checkpoints where nobody typed a way of their own.
+        typed: Plugins of the configuration.
+        files: Writes checkpoints, unless a typed plugin does.
     """
     plugins = typed
     if not any(isinstance(plugin, LayerSync) for plugin in plugins):
         plugins = [*plugins, GlobalBatchNorms()]
-    own = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
-    return plugins if own else [*plugins, files]
+    has_files = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
+    return plugins if has_files else [*plugins, files]
 
 
 def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
-    """Settle what nobody chose.
+    """Changes defaults of Lightning in a Trainer's strategy.
 
-    Lightning makes averaged weights where the model is ahead of the fit, on the CPU, and copies every step's there. And
-    it has FSDP cast parameters, buffers and batches, so that statistics in float64 lose digits, for good, since buffers
-    are saved as they were cast: what is to be done in half precision autocast knows by itself. It clips no sharded
-    gradients by their norm. Where weights have half the bits (``bf16-true``), targets would get as few.
+    - Averaged weights are kept on the strategy's device; Lightning copies every step's weights to the CPU.
+    - FSDP casts no parameters, buffers and batches: autocast chooses what is computed in half precision, and float64
+      statistics in buffers would lose digits for good.
+    - FSDP clips sharded gradients by their norm, which Lightning refuses.
+    - Targets and weights of rows keep their precision if the weights are 16-bit (``bf16-true``).
+
+    Args:
+        trainer: To change.
+        model: To train.
+        changes: Settings that differ from the checkpoint's.
 
     Raises:
-        ConfigError: For averages of weights that FSDP shares out, of which each process has but a part, and for
-            compiled networks, in which it would have to put the parts; for changes since a checkpoint, which it reads
-            without asking anybody what to leave out.
+        ConfigError: For FSDP with averaged weights or a compiled network, which need whole weights, or with changed
+            settings, since it loads a checkpoint without a filter.
     """
     strategy = trainer.strategy
     plugin = strategy.precision_plugin
     if type(plugin).convert_input is not Precision.convert_input:
-        plugin.convert_input = partial(_converted, plugin.convert_input)  # type: ignore[method-assign]
+        plugin.convert_input = partial(_convert_input, plugin.convert_input)  # type: ignore[method-assign]
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
-    for average in (one for one in callbacks if isinstance(one, WeightAveraging)):
+    for average in (callback for callback in callbacks if isinstance(callback, WeightAveraging)):
         if isinstance(strategy, FSDPStrategy):
-            raise ConfigError(f"{type(average).__name__} averages no weights that fsdp shares out; use ddp")
-        average._device = average._device or strategy.root_device
+            raise ConfigError(f"{type(average).__name__} cannot average the sharded weights of fsdp; use ddp")
+        average_on(average, strategy.root_device)
     if isinstance(strategy, FSDPStrategy):
         if model.compiles:
             raise ConfigError("fsdp does not go with a compiled network; leave --model.compile out, or use ddp")
         changed = [*changes.under(f"{OPTIMIZER}.class_path"), *changes.under(SCHEDULE)]
-        changed += [name for part in ("model", "data") for name in changes.under(part) if changes.allows(name)]
+        changed += [name for name in changes.under("model", "data") if changes.allows(name)]
         if changed:
             raise ConfigError(f"fsdp does not go on with another {changed[0]} than the checkpoint's; use ddp")
         if strategy.mixed_precision is None:
@@ -68,20 +74,20 @@ def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
 
 
 def whole(trainer: Trainer, model: LitModel) -> LitModel | None:
-    """The model ahead of a fit that leaves every process with a part of its weights, which no checkpoint fits.
+    """Returns a copy of the model before FSDP leaves each process a part of its weights; None if they stay whole.
 
-    None where they stay whole.
+    Checkpoints have whole weights, which fit the copy alone.
     """
     return copy.deepcopy(model) if isinstance(trainer.strategy, FSDPStrategy) else None
 
 
-def _converted(convert: Callable[[Any], Any], batch: Any) -> Any:
-    """A batch in the precision of the weights, but for what is measured against and what weighs."""
+def _convert_input(convert: Callable[[Any], Any], batch: Any) -> Any:
+    """Converts a batch to the precision of the weights, except targets and weights of rows."""
     if not isinstance(batch, dict):
         return convert(batch)
     return {**convert(batch), **{name: batch[name] for name in ("y", "share") if name in batch}}
 
 
 def _clip(strategy: FSDPStrategy, optimizer: Optimizer, clip_val: int | float = 0.0) -> None:
-    """By the norm that all processes together know, as torch has it for sharded gradients."""
+    """Clips by the norm over all processes."""
     cast(FullyShardedDataParallel, strategy.model).clip_grad_norm_(clip_val)

@@ -1,38 +1,44 @@
-"""Predictions as a Parquet file."""
+"""Files of a run beside its record: predictions, inspection and split."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules import DataModule
 from datamodules.inspection.inspection import inspect
+from experiments.terminal import say
 
 
 def write_data(folder: Path, data: DataModule) -> None:
-    """Write ``inspection.json`` and ``split.parquet``, a row id and its part in each row.
+    """Writes ``inspection.json`` and ``split.parquet``, which has a row id and its split in each row.
 
-    The split of streamed rows is never listed; it follows from the settings, and its fingerprint is in the record.
+    Streamed rows have no such file; their split follows from the settings, and its fingerprint is in the record.
     """
     if data.split is not None:
-        parts = [
-            polars.DataFrame({"row": rows.numpy()}).with_columns(part=polars.lit(part))
-            for part, rows in data.split._asdict().items()
+        splits = [
+            polars.DataFrame({"row": rows.numpy()}).with_columns(part=polars.lit(name))
+            for name, rows in data.split._asdict().items()
         ]
-        polars.concat(parts).write_parquet(folder / "split.parquet")
+        polars.concat(splits).write_parquet(folder / "split.parquet")
     (folder / "inspection.json").write_text(json.dumps(inspect(data).plain(), indent=2) + "\n")
 
 
 def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Sequence[str] = ()) -> None:
-    """One row for each row that was predicted, in double precision.
+    """Writes predictions as Parquet, a row each, in double precision.
 
     Args:
-        path: The file to write.
-        columns: ``row``, the ids (N,); ``target`` where it is known; ``prediction``. What has several columns itself is
-            written as ``prediction_<class or label>`` each.
-        class_names: The classes' or labels'; numbers where they are left out.
+        path: Of the file.
+        columns: ``row``, the ids (N,); optionally ``target``; ``prediction`` (N,) or (N, classes). The latter becomes
+            columns ``prediction_<class or label>``.
+        class_names: Of classes or labels; numbers without names.
     """
     written = {}
     for name, values in columns.items():
@@ -45,3 +51,25 @@ def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Se
             labels = class_names or [str(index) for index in range(array.shape[1])]
             written |= {f"{name}_{label}": array[:, index] for index, label in enumerate(labels)}
     polars.DataFrame(written).write_parquet(path)
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Callback that writes the predictions of ``Trainer.predict`` on one device.
+
+    Args:
+        path: Of the Parquet file.
+        class_names: Of classes or labels; numbers without names.
+    """
+
+    def __init__(self, path: Path, class_names: Sequence[str] = ()) -> None:
+        super().__init__("epoch")
+        self.path = path
+        self.class_names = class_names
+
+    @override
+    def write_on_epoch_end(
+        self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
+    ) -> None:
+        columns = {name: torch.cat([batch[name] for batch in predictions]) for name in ("row", "prediction")}
+        write_predictions(self.path, columns, self.class_names)
+        say(f"{len(columns['row']):,} rows predicted: {self.path}")

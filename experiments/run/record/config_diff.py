@@ -1,4 +1,4 @@
-"""What differs between the configuration that a checkpoint was trained with and the one that goes on from it."""
+"""Differences between the configuration of a checkpoint and that of the run that resumes or evaluates it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
-from jsonargparse._util import import_object
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from experiments import safe_yaml
 from experiments.console import Console
+from experiments.internals.jsonargparse_private import import_object
 from lit_models import ConfigError
 
 
 def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether a setting is new in its class and has its default, which leaves everything as it was before.
+    """Returns True if a setting is new in its class and has its default, so that nothing changes.
 
-    The class is that of the data, the model, a callback and the like, or the Trainer; a setting that is a class itself
-    is never taken for a new one.
+    The class is that of the data, the model, a callback and the like, or the Trainer. A setting that is a class itself
+    counts as changed.
 
     Args:
-        name: The setting's, as in ``model.mixup``.
-        before: The earlier configuration's settings by name.
-        now: Those of the one that goes on from it.
+        name: Of the setting, as in ``model.mixup``.
+        before: Settings of the earlier configuration by name.
+        now: Settings of the later one by name.
     """
     if name in before or name not in now or name.endswith(".class_path"):
         return False
@@ -39,30 +39,30 @@ def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bo
         parser.add_class_arguments(import_object(now.get(key, "lightning.pytorch.Trainer")), fail_untyped=False)
         default = parser.get_default(name.removeprefix(f"{owner}."))
     except (ImportError, AttributeError, KeyError, ValueError):
-        return False  # no class of today, or no setting of it
+        return False  # the class or its setting does not exist any more
     return bool((list(default) if isinstance(default, tuple) else default) == now[name])
 
 
 OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "figures", "trainer.default_root_dir")
-"""Settings that say where a run is kept, not what it is."""
+"""Settings about the folder of a run, which change nothing in it."""
 
 FREE = (
     *("model.optimizer", "model.schedule", "model.loss", "model.metrics", "model.dropout"),
     *("model.scale_lr", "model.compile", "model.checkpoint_activations"),
     *("model.steps_per_execution", "data.device"),
 )
-"""Settings of data and model that change neither shapes nor rows."""
+"""Settings of data and model that change neither shapes nor rows, and may differ."""
 
 Difference = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Differing settings, by their names on the command line, with the value before and the one now.
+    """Differing settings, by their names on the command line.
 
     Args:
-        values: Under each name the two values.
-        allowed: Names, or beginnings of names, that ``--allow_change`` was given.
+        values: The value before and the value now, by name.
+        allowed: Names given to ``--allow_change``; each allows the settings below it too.
     """
 
     values: dict[str, Difference] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Changes:
 
     @classmethod
     def between(cls, before: str, now: str, allowed: Iterable[str] = ()) -> "Changes":
-        """Those from one configuration, YAML text, to another; see ``is_added`` for what is none."""
+        """Compares two configurations, YAML texts; settings that ``is_added`` recognizes are no differences."""
         old, new = flat(safe_yaml.load(before)), flat(safe_yaml.load(now))
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         kept = [name for name in names if not _under(name, OF_ONE_RUN) and not is_added(name, old, new)]
@@ -78,10 +78,10 @@ class Changes:
         return cls({name: (old.get(name), new.get(name)) for name in kept}, short)
 
     def refuse_unsafe(self, evaluating: bool = False) -> None:
-        """Stop where shapes, data or the split would change and nobody said that they may.
+        """Raises an error if shapes, data or the split would change without permission.
 
         Args:
-            evaluating: Whether nothing is trained, so that the batch size is free.
+            evaluating: Whether nothing is trained, so that the batch size may differ.
 
         Raises:
             ConfigError: With the first such setting.
@@ -93,23 +93,23 @@ class Changes:
                 key = name.removesuffix(".class_path")
                 raise ConfigError(
                     f"--{key} is {_short(now)}, and the checkpoint was trained with {_short(before)}; "
-                    f"leave it out, or say --allow_change {key}"
+                    f"leave it out, or add --allow_change {key}"
                 )
 
     def allows(self, name: str) -> bool:
-        """Whether ``--allow_change`` names it, or what it belongs to."""
+        """Returns True if ``--allow_change`` names a setting, or one above it."""
         return _under(name, self.allowed)
 
     def only(self, *names: str) -> "Changes":
-        """Those that belong to one of these."""
+        """Returns the differences below one of the names."""
         return Changes({name: self.values[name] for name in self.under(*names)}, self.allowed)
 
     def under(self, *names: str) -> list[str]:
-        """The differing settings that belong to one of these."""
+        """Returns the differing settings below one of the names."""
         return [name for name in self.values if _under(name, names)]
 
     def show(self) -> None:
-        """Print them as a table; nothing where there are none."""
+        """Prints the differences as a table, if there are any."""
         if not self.values:
             return
         table = Table(title="changed since the checkpoint", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
@@ -120,21 +120,21 @@ class Changes:
         Console(stderr=True, highlight=False).print(table)
 
     def plain(self) -> dict[str, list[Any]]:
-        """For the record."""
+        """Returns plain values for the record."""
         return {name: list(values) for name, values in self.values.items()}
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
-    """A configuration's settings by their names on the command line, as in ``model.optimizer.lr``."""
+    """Flattens a configuration to settings by their names on the command line, as in ``model.optimizer.lr``."""
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         value = {str(index): item for index, item in enumerate(value)}
     if not isinstance(value, dict):
         return {name: value}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, inner in value.items():
         below = name if key == "init_args" else f"{name}.{key}".lstrip(".")
-        found |= flat(inner, below)
-    return found
+        settings |= flat(inner, below)
+    return settings
 
 
 def _under(name: str, owners: Iterable[str]) -> bool:
@@ -148,12 +148,12 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a fit starts.
+    """The start of a run.
 
     Args:
-        checkpoint: What it goes on from; None where it begins.
-        changes: What differs from the configuration until now.
-        again: Whether the run's directory is there already.
+        checkpoint: That the run starts from; None for new weights.
+        changes: Settings that differ from the checkpoint's.
+        again: Whether the run's folder exists already.
     """
 
     checkpoint: Path | None = None

@@ -1,4 +1,4 @@
-"""A few test rows as they were ahead of any normalization, kept with the run: what an export is checked on."""
+"""A sample of test rows before normalization, kept with the run, on which an export is verified."""
 
 from pathlib import Path
 
@@ -13,30 +13,30 @@ from datamodules.regular_file import check_regular
 FILE = "test_rows.safetensors"
 
 MOST_BYTES, MOST_ROWS = 4 << 20, 20_000
-"""All test rows are kept where they are no more than this, else as many as that, evenly over all."""
+"""Limits of the sample; larger test splits are sampled evenly."""
 
 
 def keep_test_rows(folder: Path, data: DataModule, rows: Tensor) -> list[str]:
-    """Write what ``evenhand export`` verifies with once the data are gone.
+    """Writes the sample that ``evenhand export`` verifies with, without the data.
 
     Args:
-        folder: The run's.
-        data: What was tested on.
+        folder: Of the run.
+        data: Of the test.
         rows: Ids of the test rows (N,).
 
     Returns:
-        What a person should know.
+        Notes for the user.
     """
     try:
         _keep(folder / FILE, data, rows)
-    except Exception as error:  # a data module of a person's own fails in every way there is, and the run is done
+    except Exception as error:  # a user's data module may raise anything, and the run is finished
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return [f"no test rows were kept to verify an export with: {reason}"]
     return []
 
 
 def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
-    """What was kept: ``row`` (N,) and the tensors of ``DataModule.unprepared``; None where there is no file.
+    """Reads the sample: ``row`` (N,) and the tensors of ``DataModule.unprepared``; None without a file.
 
     Raises:
         DataError: For a file that cannot be read.
@@ -51,14 +51,12 @@ def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, for all to read whom the folder is open to."""
+    """Writes tensors as safetensors, with the permissions of the folder."""
     path.write_bytes(save({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}))
 
 
 def _keep(path: Path, data: DataModule, rows: Tensor) -> None:
-    one = data.unprepared(rows[:1])
-    each = sum(tensor.nbytes for tensor in one.values()) + rows.element_size()
-    count = max(1, min(len(rows), MOST_ROWS, MOST_BYTES // each))
-    some = rows[torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).round().long()].cpu()
-    tensors = {**data.unprepared(some), "row": some}
-    save_tensors(path, tensors)
+    row_bytes = sum(tensor.nbytes for tensor in data.unprepared(rows[:1]).values()) + rows.element_size()
+    count = max(1, min(len(rows), MOST_ROWS, MOST_BYTES // row_bytes))
+    sample = rows[torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).round().long()].cpu()
+    save_tensors(path, {**data.unprepared(sample), "row": sample})

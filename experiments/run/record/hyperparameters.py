@@ -1,27 +1,26 @@
-"""The settings of a run that people compare by, flat and few."""
+"""Hyperparameters of a run, flat, for its record and TensorBoard."""
 
 from typing import Any
 
 KEPT_OF_OPTIMIZER = ("lr", "weight_decay", "momentum", "betas")
 LEFT_OUT = ("metrics",)
 IN_TENSORBOARD = ("data", "data.batch_size", "data.normalize", "max_epochs", "model", "seed")
-"""With all below ``model`` but the scheduler's own settings: what fits a table that a person reads."""
-
+"""Together with the settings below ``model``, without the scheduler's: few enough for a table."""
 
 Setting = str | int | float | bool
 
 
 def flat_hyperparameters(config: dict[str, Any]) -> dict[str, Setting]:
-    """A configuration as ``{"model": "LitCNN", "model.dropout": 0.1, "model.optimizer": "AdamW", ...}``.
+    """Flattens a configuration to ``{"model": "LitCNN", "model.dropout": 0.1, "model.optimizer": "AdamW", ...}``.
 
-    Classes are named without their module. Settings that are left at None are left out, and so are an optimizer's
-    technical ones. Lists become text, which is all that TensorBoard's HParams tab can show of them.
+    Classes lose their module. Settings of value None and an optimizer's technical ones are left out. Lists become
+    text, since TensorBoard's HParams tab shows no lists.
     """
     return {"seed": config["seed_everything"]} | flat_settings(config)
 
 
 def flat_settings(config: dict[str, Any]) -> dict[str, Setting]:
-    """The same of a configuration that may name only a part of its settings, without the seed."""
+    """Flattens a possibly incomplete configuration, without the seed."""
     flat: dict[str, Any] = {}
     _flatten("max_epochs", config.get("trainer", {}).get("max_epochs"), flat)
     for part in ("data", "model"):
@@ -30,7 +29,7 @@ def flat_settings(config: dict[str, Any]) -> dict[str, Setting]:
 
 
 def curated(flat: dict[str, Setting]) -> dict[str, Setting]:
-    """The few of ``flat_hyperparameters`` that TensorBoard's HParams tab shows."""
+    """Returns the hyperparameters that TensorBoard's HParams tab shows."""
     return {
         name: value
         for name, value in flat.items()

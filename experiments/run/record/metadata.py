@@ -1,4 +1,4 @@
-"""What is known of a run before its first step, as the record has it."""
+"""Metadata of a run before its first step, for the record."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ PACKAGES = ("evenhand", "torch", "lightning", "torchmetrics", "jsonargparse", "n
 
 
 def identity(device: torch.device, processes: int, precision: str) -> dict[str, Any]:
-    """Plain values for the record."""
+    """Returns code version, package versions, device and precision as plain values."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "git": _git(),
@@ -37,12 +37,12 @@ def identity(device: torch.device, processes: int, precision: str) -> dict[str, 
 
 
 def _git() -> dict[str, Any]:
-    """The commit of the code that runs and whether it was changed since; nulls outside a repository."""
-    here = Path(__file__).parent
+    """Returns the commit of the running code and whether it was changed since; None outside a repository."""
+    folder = Path(__file__).parent
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True)
+            done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
         except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip()
@@ -58,10 +58,10 @@ def _version(package: str) -> str | None:
         return None
 
 
-def effective(trainer: Trainer) -> dict[str, Any]:
-    """Plain values for the record: rows of a step, on how many devices and in how many pieces, and the rate.
+def effective_step(trainer: Trainer) -> dict[str, Any]:
+    """Returns batch size, devices, accumulated batches and learning rate of an optimizer step.
 
-    The rate is the optimizer's own, scaled where ``model.scale_lr`` says so, ahead of any schedule.
+    The learning rate includes ``model.scale_lr``, but no schedule.
     """
     data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
     return {
@@ -72,26 +72,26 @@ def effective(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def in_words(step: dict[str, Any]) -> str:
-    """The same in one line."""
-    parts = step["devices"] * step["accumulated"]
-    ways = [f"{step['devices']} devices"] if step["devices"] > 1 else []
-    ways += [f"{step['accumulated']} accumulated batches"] if step["accumulated"] > 1 else []
-    share = f", {step['batch_size'] // parts} on each of {' times '.join(ways)}" if ways else ""
-    return f"a step takes {step['batch_size']} rows{share}, learning rate {step['learning_rate']:.3g}"
+def step_sentence(step: dict[str, Any]) -> str:
+    """Returns one line about an optimizer step."""
+    factors = [f"{step['devices']} devices"] if step["devices"] > 1 else []
+    factors += [f"{step['accumulated']} accumulated batches"] if step["accumulated"] > 1 else []
+    rows = step["batch_size"] // (step["devices"] * step["accumulated"])
+    division = f", {rows} on each of {' times '.join(factors)}" if factors else ""
+    return f"a step takes {step['batch_size']} rows{division}, learning rate {step['learning_rate']:.3g}"
 
 
-def known(
+def metadata(
     directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel, parameters: int
 ) -> dict[str, Any]:
-    """Plain values for the record.
+    """Returns plain values for the record.
 
     Args:
-        directory: The run's.
+        directory: Of the run.
         config: As it runs.
-        trainer: With its optimizers made.
-        model: What is trained.
-        parameters: Numbers that it learns.
+        trainer: With its optimizers.
+        model: To train.
+        parameters: Number of trainable parameters.
     """
     data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
     return {
@@ -110,6 +110,6 @@ def known(
         "fingerprints": data.fingerprints(),
         "notes": list(data.notes),
         "hyperparameters": flat_hyperparameters(config),
-        "step": effective(trainer),
+        "step": effective_step(trainer),
         **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
     }

@@ -1,4 +1,4 @@
-"""The record: what a run was, how it went, and what it predicted."""
+"""The record of a run: ``config.yaml`` and ``record.json``, with the predictions of the test."""
 
 import json
 import os
@@ -8,22 +8,23 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.utils.tensorboard import SummaryWriter
+from typing_extensions import override
 
 from datamodules import DataModule
+from experiments import safe_yaml
 from experiments.exit_codes import Diverged, Interrupted
 from experiments.figures.tensorboard_figures import write_figures
 from experiments.run.checkpoints.best_checkpoint import CONFIG
 from experiments.run.checkpoints.checkpoint_io import read
-from experiments.run.precision import slowly_computed
+from experiments.run.precision import slow_precision_notes
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.config_diff import Start
 from experiments.run.record.export_samples import keep_test_rows
 from experiments.run.record.hyperparameters import curated
-from experiments.run.record.metadata import in_words, known
+from experiments.run.record.metadata import metadata, step_sentence
 from experiments.run.record.record_io import read_record
 from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_config
 from experiments.run.record.summary import heading
@@ -34,19 +35,19 @@ from lit_models import LitModel
 from lit_models.metrics.evaluation import Evaluation
 
 KEY = "evenhand_record"
-"""Under what a checkpoint holds how long the training took so far."""
+"""Key of the training time so far in a checkpoint."""
 
 
 class RunRecord(Callback):
     """Writes ``config.yaml`` and ``record.json`` before the first step, and the outcome at the end.
 
-    The folder is made only once data, model and optimizer are there: what cannot start leaves no half-made run.
+    The folder is made once data, model and optimizer exist, so that a run that cannot start leaves none.
 
     Args:
-        directory: Where the run lives.
+        directory: Of the run.
         config: The configuration as it runs, YAML text that ``-c`` takes.
-        command: The words that started it.
-        start: What it goes on from.
+        command: Words of the command that started it.
+        start: The checkpoint that the run starts from, and the settings changed since.
         figures: Whether to draw the test's figures into TensorBoard.
     """
 
@@ -69,20 +70,20 @@ class RunRecord(Callback):
         self._loaded: dict[str, Any] | None = None
         os.environ[LAUNCHED] = directory.run  # read by processes that are launched from here
 
+    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Count the parameters, of which FSDP leaves a process but a part; read what it goes on from."""
-        self._parameters = sum(one.numel() for one in pl_module.parameters() if one.requires_grad)
+        # Counted before FSDP leaves each process a part of the parameters.
+        self._parameters = sum(weight.numel() for weight in pl_module.parameters() if weight.requires_grad)
         late = stage == "fit" and trainer.strategy.restore_checkpoint_after_setup
         if late and self.start.checkpoint is not None:
             self.on_load_checkpoint(trainer, pl_module, read(self.start.checkpoint))  # Lightning's comes too late
 
+    @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Everything that is known before the first step."""
         os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
         self._started = time.monotonic()
-        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        config, model = yaml.safe_load(self.config), cast(LitModel, pl_module)
-        self.content |= known(self.directory, config, trainer, model, self._parameters)
+        config, model = safe_yaml.load(self.config), cast(LitModel, pl_module)
+        self.content |= metadata(self.directory, config, trainer, model, self._parameters)
         if self.start.again:
             self.content["started"] = read_record(self.directory.path)["started"]
         if self._loaded is not None:
@@ -90,54 +91,53 @@ class RunRecord(Callback):
             self.content["resumed"] = [*self._loaded["resumed"], self._resumption()]
         if trainer.is_global_zero:
             self.directory.path.mkdir(parents=True, exist_ok=True)
-            write_data(self.directory.path, data)
+            write_data(self.directory.path, _data(trainer))
             keep_config(self.directory, self.config, bool(self.start.changes.values))
             self._write()
-            said = (heading(self.content, self.directory), in_words(self.content["step"]), *self.content["notes"])
-            slowly = slowly_computed(str(trainer.precision), trainer.strategy.root_device)
-            say("\n".join((*said, *slowly)))
+            notes = slow_precision_notes(str(trainer.precision), trainer.strategy.root_device)
+            lines = (heading(self.content, self.directory), step_sentence(self.content["step"]))
+            say("\n".join((*lines, *self.content["notes"], *notes)))
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 if self.start.again:
-                    trainer.logger.go_on_at(self._loaded["logged_steps"] if self._loaded else 0)
+                    trainer.logger.purge_from(self._loaded["logged_steps"] if self._loaded else 0)
                 trainer.logger.open_session(curated(self.content["hyperparameters"]))
 
+    @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the configuration into every checkpoint, so that one file is enough, and the time until then."""
-        checkpoint[CONFIG] = self.config
+        checkpoint[CONFIG] = self.config  # so that the checkpoint alone is enough
         checkpoint[KEY] = {
             "seconds": self._seconds + time.monotonic() - self._started,
             "validation": self._validation(pl_module),
             "resumed": self.content.get("resumed", []),
         }
 
+    @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take over the time of the sessions before; of the checkpoint that is tested, the validation metrics."""
         if trainer.state.fn == TrainerFn.FITTING:
-            ours = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
+            entry = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
             steps = {"step": checkpoint["global_step"], "epoch": checkpoint["epoch"]}
-            self._loaded = {**ours, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
+            self._loaded = {**entry, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
         elif KEY in checkpoint:
             self.content["validation"] = checkpoint[KEY]["validation"]
 
+    @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """How long it took."""
         seconds = self._seconds + time.monotonic() - self._started
         self.content |= {"seconds": seconds, "epochs": trainer.current_epoch}
         if (compiled := cast(LitModel, pl_module).compiled) is not None:
             self.content["compiled_graphs"] = compiled.graphs
         self.content["validation"] = self._validation(pl_module)
 
+    @override
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The test metrics, and each test row's prediction."""
         evaluation = cast(LitModel, pl_module).evaluation
         assert evaluation is not None
         self.content["metrics"] = {f"test/{name}": value for name, value in evaluation.metrics.items()}
         if trainer.is_global_zero:
-            classes = trainer.datamodule.class_names  # type: ignore[attr-defined]
+            data = _data(trainer)
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
-            write_predictions(self.directory.path / "predictions.parquet", columns, classes)
-            data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+            write_predictions(self.directory.path / "predictions.parquet", columns, data.class_names)
             self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
             self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
@@ -146,16 +146,16 @@ class RunRecord(Callback):
                 trainer.logger.close_session()
 
     def leave_untested(self, trainer: Trainer) -> None:
-        """The fit is over, and nobody looks at the test rows."""
+        """Ends the record of a fit without a test."""
         self._finish("untested")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.close_session()
 
+    @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say how it ended, unless it had not begun."""
         if self._started and trainer.is_global_zero:
             interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
-            with suppress(OSError):  # on a full disk the sentence about the checkpoint says it all
+            with suppress(OSError):  # on a full disk the error about the checkpoint is enough
                 self._finish(
                     "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
                 )
@@ -175,9 +175,8 @@ class RunRecord(Callback):
         }
 
     def _draw(self, trainer: Trainer, model: LitModel, evaluation: Evaluation, writer: SummaryWriter) -> None:
-        """The record is written by now; what could not be drawn is noted in it."""
-        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        notes = write_figures(writer, model.task, data, evaluation, trainer.global_step)
+        """Draws the figures once the record is written; notes of missing figures are added to it."""
+        notes = write_figures(writer, model.task, _data(trainer), evaluation, trainer.global_step)
         if notes:
             say("\n".join(notes))
             self.content["notes"] += notes
@@ -192,3 +191,8 @@ class RunRecord(Callback):
         temporary = path.with_suffix(".json.new")
         temporary.write_text(json.dumps(self.content, indent=2) + "\n")
         os.replace(temporary, path)
+
+
+def _data(trainer: Trainer) -> DataModule:
+    data: DataModule = trainer.datamodule  # type: ignore[attr-defined]  # set from another class
+    return data

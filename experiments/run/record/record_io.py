@@ -1,4 +1,4 @@
-"""Reading a run's record, which a killed process could not finish, and its configuration."""
+"""Reads a run's record, which a killed process could not finish, and its configuration."""
 
 import json
 import os
@@ -13,28 +13,28 @@ from experiments.safe_yaml import check_text, read_text
 from lit_models.errors import ConfigError
 
 AUTO_PRECISIONS = ("bf16-mixed", "16-mixed", "32-true")
-"""What ``--trainer.precision auto`` may have become in a run's configuration."""
+"""Values that ``--trainer.precision auto`` becomes in a run's configuration."""
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A run's record; NaN stands for a metric that is undefined there.
+    """Reads a run's record; an undefined metric is NaN.
 
-    A run whose process is gone from this machine reads ``interrupted``: it was killed, and could not say so itself.
+    The status of a run whose process is gone from this machine is ``interrupted``: a killed process cannot write it.
 
     Raises:
         OSError: For a record that is missing or cannot be read.
-        ConfigError: For one that is damaged.
+        ConfigError: For a damaged record.
     """
-    content = _content(path / "record.json")
+    content = _read_json(path / "record.json")
     process = content.get("process")
     process = process if isinstance(process, dict) else {}
-    ours = content.get("status") == "running" and process.get("host") == platform.node()
-    if ours and (not isinstance(process.get("pid"), int) or _began(process["pid"]) != process.get("began")):
+    is_local = content.get("status") == "running" and process.get("host") == platform.node()
+    if is_local and (not isinstance(process.get("pid"), int) or _began(process["pid"]) != process.get("began")):
         content["status"] = "interrupted"
     return content
 
 
-def _content(file: Path) -> dict[str, Any]:
+def _read_json(file: Path) -> dict[str, Any]:
     check_regular(file)
     try:
         content = json.loads(file.read_bytes())
@@ -46,7 +46,7 @@ def _content(file: Path) -> dict[str, Any]:
 
 
 def config_of(path: Path) -> str:
-    """The configuration with which a run was last started, YAML text.
+    """Returns the configuration of a run's last start, YAML text.
 
     Raises:
         OSError: For a configuration that is missing or cannot be read.
@@ -62,30 +62,30 @@ def config_of(path: Path) -> str:
 
 
 def config_files(path: Path) -> list[Path]:
-    """``config.yaml`` of a run's folder, and those that stand beside it since it was started with another one."""
-    beside = {file.stem.partition("-")[2]: file for file in path.glob("config-*.yaml")}
-    numbered = {int(number): file for number, file in beside.items() if number.isdecimal()}
+    """Returns ``config.yaml`` of a run's folder and the ``config-N.yaml`` of later starts with changed settings."""
+    files = {file.stem.partition("-")[2]: file for file in path.glob("config-*.yaml")}
+    numbered = {int(number): file for number, file in files.items() if number.isdecimal()}
     return [path / "config.yaml", *(numbered[number] for number in sorted(numbered))]
 
 
 def process(pid: int) -> dict[str, Any]:
-    """What tells a process of this machine from every other, a later one of the same number included."""
+    """Returns plain values that identify a process, also among later ones with its number."""
     return {"host": platform.node(), "pid": pid, "began": _began(pid)}
 
 
 def _began(pid: int) -> str | None:
-    """When a process began, in the system's own ticks since it booted; None where there is no such process."""
+    """Returns the start time of a process in clock ticks since boot; None without such a process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return "running" if not Path("/proc/self").exists() and _is_alive(pid) else None
-    fields = stat.rpartition(")")[2].split()  # behind the name, which may hold anything
+    fields = stat.rpartition(")")[2].split()  # behind the name, which may contain anything
     return None if fields[0] == "Z" else f"{boot} {fields[19]}"
 
 
 def _is_alive(pid: int) -> bool:
-    """For systems without /proc, where a number taken again cannot be told from the first."""
+    """Returns True if a process exists, for systems without /proc, where a reused number cannot be recognized."""
     try:
         os.kill(pid, 0)
     except OSError:

@@ -1,4 +1,4 @@
-"""Where a run lives: ``runs/<experiment>/<run>/``."""
+"""The folder of a run, ``runs/<experiment>/<run>/``: its name, its seed and its configuration."""
 
 import hashlib
 import os
@@ -15,36 +15,36 @@ from experiments.run.record.record_io import config_files, process
 from lit_models import ConfigError
 
 LAST = "last"
+"""Value of ``--ckpt_path`` for the newest run with a checkpoint."""
+
+LAUNCHED = "EVENHAND_RUN"
+"""Environment variable with the run's name, for processes that Lightning launches on further devices."""
 
 
 def drawn_seed() -> int:
-    """A new seed, the same in every process of the run.
+    """Draws a new seed, the same in every process of the run.
 
-    A process that Lightning launched takes the seed of the one that launched it. Under SLURM and torchrun it follows
-    from the job's id; under torchrun without an id, where all processes are on one machine, from their parent process.
+    A process that Lightning launched takes the seed of its launcher. Under SLURM and torchrun the seed follows from the
+    job's id; under torchrun without an id, if all processes are on one machine, from their parent process.
     """
     if LAUNCHED in os.environ and "LOCAL_RANK" in os.environ:
         return int(os.environ["PL_GLOBAL_SEED"])
-    shared, here = job_id(), os.environ.get("LOCAL_WORLD_SIZE")
-    if shared is None and here is not None and here == os.environ.get("WORLD_SIZE"):
+    shared, local = job_id(), os.environ.get("LOCAL_WORLD_SIZE")
+    if shared is None and local is not None and local == os.environ.get("WORLD_SIZE"):
         shared = str(process(os.getppid()))
     if shared is None:
         return secrets.randbelow(2**31)
     return int(hashlib.sha256(shared.encode()).hexdigest()[:7], 16)
 
 
-LAUNCHED = "EVENHAND_RUN"
-"""Tells the processes that Lightning launches for more devices the name that the first one chose."""
-
-
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run's place and names.
+    """The folder of a run.
 
     Args:
-        root: The folder of all runs.
-        experiment: Runs that belong together.
-        run: This one's name.
+        root: Folder of all runs.
+        experiment: Name of a group of runs.
+        run: Name of the run.
     """
 
     root: Path
@@ -53,7 +53,7 @@ class RunDirectory:
 
     @property
     def path(self) -> Path:
-        """The run's own folder."""
+        """Folder of the run."""
         return self.root / self.experiment / self.run
 
     @property
@@ -63,10 +63,10 @@ class RunDirectory:
 
     @classmethod
     def choose(cls, config: Namespace, model: LightningModule, data: LightningDataModule) -> "RunDirectory":
-        """Names as typed; else the data's for the experiment, and model, seed and time for the run.
+        """Returns the typed names; by default the data's name, and model, seed and time for the run.
 
-        Under SLURM or torchrun the job's id stands for the time, and a digest of the configuration beside it: a job
-        that is started again goes on with its run, and another command of the same job is another run.
+        Under SLURM or torchrun the job's id and a digest of the configuration replace the time: a restarted job resumes
+        its run, and another command of the same job is another run.
 
         Raises:
             ConfigError: For a name that cannot be a folder's.
@@ -79,13 +79,13 @@ class RunDirectory:
             return cls(root, experiment, _checked("run", config.run))
         stem = f"{type(model).__name__}-seed{config.seed_everything}"
         if (job := job_id()) is not None:
-            typed = hashlib.sha256(str(config.as_dict()).encode()).hexdigest()[:6]
-            return cls(root, experiment, f"{stem}-job{job}-{typed}")
+            digest = hashlib.sha256(str(config.as_dict()).encode()).hexdigest()[:6]
+            return cls(root, experiment, f"{stem}-job{job}-{digest}")
         return cls.free(root, experiment, f"{stem}-{datetime.now():%Y%m%d-%H%M%S}")
 
     @classmethod
     def free(cls, root: Path, experiment: str, stem: str) -> "RunDirectory":
-        """The first of ``stem``, ``stem-2``, ``stem-3`` ... that no run has."""
+        """Returns the first of ``stem``, ``stem-2``, ``stem-3`` ... without a run."""
         run, again = stem, 2
         while (root / experiment / run).exists():
             run, again = f"{stem}-{again}", again + 1
@@ -93,26 +93,53 @@ class RunDirectory:
 
 
 def job_id() -> str | None:
-    """The id that SLURM, or torchrun with ``--rdzv-id``, gave the job; a requeued or restarted one keeps it."""
+    """Returns the id of a job under SLURM, or torchrun with ``--rdzv-id``, which a restarted job keeps."""
     array = [os.environ.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK")]
-    known = (os.environ.get("TORCHELASTIC_RUN_ID"), "-".join(filter(None, array)), os.environ.get("SLURM_JOB_ID"))
-    # torchrun calls every job "none" that got no id.
-    return next((re.sub(r"[^\w.-]", "-", one) for one in known if one and one != "none"), None)
+    ids = (os.environ.get("TORCHELASTIC_RUN_ID"), "-".join(filter(None, array)), os.environ.get("SLURM_JOB_ID"))
+    # torchrun names a job without an id "none".
+    return next((re.sub(r"[^\w.-]", "-", name) for name in ids if name and name != "none"), None)
+
+
+def find_run(root: Path, experiment: str | None, run: str | None, last: bool) -> RunDirectory | None:
+    """Returns the run of a name, or the newest run with a checkpoint; None without a run of that name.
+
+    Args:
+        root: Folder of all runs.
+        experiment: To look in; None for all.
+        run: Name of the run; None for all.
+        last: Whether to take the newest run with a checkpoint.
+
+    Raises:
+        ConfigError: For a name in several experiments, or no run with a checkpoint.
+    """
+    # glob would take * and [ in a name for a pattern
+    folders = [root / experiment] if experiment else sorted(root.iterdir()) if root.is_dir() else []
+    runs = [path for folder in folders for path in (sorted(folder.iterdir()) if folder.is_dir() else [])]
+    runs = [path for path in runs if (path / "record.json").is_file() and run in (None, path.name)]
+    if last:
+        runs = [path for path in runs if list((path / "checkpoints").glob("*.ckpt"))]
+        if not runs:
+            raise ConfigError(f"--ckpt_path last: no run with a checkpoint is in {root / (experiment or '')}")
+        runs = [max(runs, key=lambda path: (path / "record.json").stat().st_mtime_ns)]
+    if len(runs) > 1:
+        names = ", ".join(path.parent.name for path in runs)
+        raise ConfigError(f"--run {run} is in several experiments ({names}); add --experiment NAME")
+    return RunDirectory(root, runs[0].parent.name, runs[0].name) if runs else None
 
 
 def root_of(default_root_dir: str | None) -> Path:
-    """The folder of all runs."""
+    """Returns the folder of all runs."""
     return Path(default_root_dir or ".") / "runs"
 
 
-def _checked(what: str, name: str) -> str:
+def _checked(option: str, name: str) -> str:
     if not re.fullmatch(r"[\w][\w .+=,@-]*", name):
-        raise ConfigError(f"--{what} {name!r} cannot name a folder; use letters, digits and . + = , @ _ -")
+        raise ConfigError(f"--{option} {name!r} cannot name a folder; use letters, digits and . + = , @ _ -")
     return name
 
 
 def keep_config(directory: RunDirectory, text: str, changed: bool) -> None:
-    """Write the configuration; where another one is there, it stays, and this one stands beside it."""
+    """Writes the configuration; if the folder has one and settings changed, under the next number."""
     files = config_files(directory.path)
     if not files[0].exists():
         files[0].write_text(text)

@@ -1,4 +1,4 @@
-"""A record in a few lines for a person: what is about to run, and what came of it."""
+"""A record in a few printed lines, before and after the run."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from experiments.run.record.run_directory import RunDirectory
 
 
 def heading(content: dict[str, Any], directory: RunDirectory) -> str:
-    """What is about to run, in one line.
+    """Returns one line to print before the run.
 
     Args:
         content: Of the record.
-        directory: The run's.
+        directory: Of the run.
     """
     rows = ", ".join(f"{count:,} {part}" for part, count in content["rows"].items())
     return (
@@ -20,11 +20,11 @@ def heading(content: dict[str, Any], directory: RunDirectory) -> str:
 
 
 def summary(content: dict[str, Any], directory: RunDirectory) -> str:
-    """What a person wants to read at the end.
+    """Returns the lines to print after the run.
 
     Args:
         content: Of the record.
-        directory: The run's.
+        directory: Of the run.
     """
     measured = content.get("metrics") or content["validation"] or {}
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in measured.items())

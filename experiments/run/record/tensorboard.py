@@ -1,66 +1,69 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
+from typing_extensions import override
 
 from experiments.run.record.run_directory import RunDirectory
 
 
 class RunLogger(TensorBoardLogger):
-    """Lightning's logger, in the run's own folder, without a made-up ``hp_metric``.
+    """Lightning's logger, in the run's own folder, without a made-up ``hp_metric`` (PL#8175).
 
-    Lightning makes the event file before it has read the data. Here that waits for ``open_session``, so that a run that
-    cannot start leaves nothing behind.
+    Lightning makes the event file before it has read the data. Here ``open_session`` does, so that a run that cannot
+    start leaves no file.
     """
 
     def __init__(self, directory: RunDirectory) -> None:
         super().__init__(str(directory.root), name=directory.experiment, version=directory.run, default_hp_metric=False)
-        self._is_open = False
+        self._writer: SummaryWriter | None = None
+        self._purge_step: int | None = None
+        self._file: Any = None
         self._session_end: Any = None
 
-    def go_on_at(self, step: int) -> None:
-        """Have TensorBoard forget what an interrupted session logged from this step on; it will be logged again."""
-        self._kwargs["purge_step"] = step
+    def purge_from(self, step: int) -> None:
+        """Has TensorBoard forget what an interrupted session logged from a step on; it will be logged again."""
+        self._purge_step = step
 
     @property
     def experiment(self) -> SummaryWriter | None:
-        """The writer, once the session is open; None before."""
-        writer: SummaryWriter | None = super().experiment if self._is_open else None
-        return writer
+        """The writer of the open session; None before and on other ranks."""
+        return self._writer
 
+    @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Write scalars, without the epoch that Lightning adds to each and nobody plots."""
+        # Lightning adds the epoch to all metrics.
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
     def open_session(self, parameters: dict[str, Any]) -> None:
-        """Announce a row of the HParams tab: its parameters; all of the run's scalars are its metrics.
+        """Announces a row of the HParams tab with its parameters; all scalars of the run are its metrics.
 
         TensorBoard takes the first summary of an experiment's columns that it finds for that of all runs, so that
-        parameters and metrics of the others never show. Without any it collects the columns from all runs.
+        parameters and metrics of the others never show. Without one it collects the columns from all runs.
         """
-        self._is_open = True
+        os.makedirs(self.root_dir, exist_ok=True)
+        self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=self._purge_step)
+        self._file = self._writer.file_writer
         _, start, self._session_end = hparams(parameters, {})
-        self._add(start)
+        self._file.add_summary(start)
 
     def close_session(self) -> None:
-        """Say that the row is complete, and close the file."""
-        self._add(self._session_end)
-        if self.experiment is not None:
-            self.experiment.close()
+        """Marks the row as complete, and closes the file."""
+        if self._writer is not None:
+            self._file.add_summary(self._session_end)
+            self._writer.close()
 
+    @override
     def save(self) -> None:
-        """Write what is pending; not Lightning's hparams.yaml beside it, since the run has its config.yaml."""
-        if self.experiment is not None:
-            self.experiment.flush()
+        # Lightning's would also write hparams.yaml, which the run's config.yaml replaces.
+        if self._writer is not None:
+            self._writer.flush()
 
+    @override
     def finalize(self, status: str) -> None:
-        """Write what is pending; the test that follows a fit goes on in the same file."""
-        self.save()
-
-    def _add(self, summary: Any) -> None:
-        if self.experiment is not None:
-            self.experiment._get_file_writer().add_summary(summary)
+        self.save()  # the test after a fit continues in the same file

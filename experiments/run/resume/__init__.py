@@ -1,1 +1,1 @@
-"""Resuming a run: which checkpoint, what may change, and the exact state."""
+"""Resuming a run: the checkpoint, changed settings, and the exact state."""

@@ -1,4 +1,4 @@
-"""What a checkpoint is looked at for, and what of it is left out, before anybody restores from it."""
+"""Removes checkpoint entries that changed settings invalidate."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,25 +10,25 @@ from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError
 
 NEEDED = ("state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
-"""What a training goes on from; a test only needs the first."""
+"""Entries that a training resumes from; a test needs the first one alone."""
 
 
-def amendment(
+def checkpoint_filter(
     model: LightningModule, data: LightningDataModule, changes: Changes, training: bool
 ) -> Callable[[dict[str, Any]], None]:
-    """The function that a checkpoint goes through when it is loaded.
+    """Returns a function that changes a loaded checkpoint in place.
 
-    It leaves out what a change makes useless: another optimizer's state, another schedule's, the split and statistics
-    of data that were allowed to change, and weights of a shape that was allowed to change.
+    It removes the state of a replaced optimizer or schedule, the split and statistics of data that were allowed to
+    change, and weights whose shape was allowed to change.
 
     Args:
-        model: What the weights are for.
-        data: What the statistics are for.
-        changes: Since the checkpoint.
-        training: Whether the checkpoint is to be trained on.
+        model: Gets the weights.
+        data: Gets the statistics.
+        changes: Settings that differ from the checkpoint's.
+        training: Whether the run trains.
     """
 
-    def amend(checkpoint: dict[str, Any]) -> None:
+    def change(checkpoint: dict[str, Any]) -> None:
         missing = [name for name in (NEEDED if training else NEEDED[:1]) if name not in checkpoint]
         if missing:
             raise ConfigError(f"the checkpoint has no {' and no '.join(missing)}, and cannot be gone on with")
@@ -40,7 +40,7 @@ def amendment(
             checkpoint.pop(type(data).__qualname__, None)
         _fit_weights(model, checkpoint, any(changes.allows(name) for name in changes.under("model")))
 
-    return amend
+    return change
 
 
 def _fit_weights(model: LightningModule, checkpoint: dict[str, Any], may_differ: bool) -> None:
@@ -51,7 +51,7 @@ def _fit_weights(model: LightningModule, checkpoint: dict[str, Any], may_differ:
     if not may_differ:
         name = differing[0]
         raise ConfigError(
-            f"the checkpoint is of another architecture: {name} is {_shape(theirs.get(name))} there and "
+            f"the checkpoint is of another architecture: {name} is {_shape(theirs.get(name))} in it and "
             f"{_shape(ours.get(name))} in this {type(model).__name__}; leave --model as the checkpoint has it"
         )
     for name in differing:

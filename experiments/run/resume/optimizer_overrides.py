@@ -1,4 +1,4 @@
-"""A resumed optimizer and schedule: what was typed anew wins over what the checkpoint holds."""
+"""Changed settings of the optimizer and the schedule replace those of a checkpoint."""
 
 import copy
 import sys
@@ -7,24 +7,26 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.types import LRSchedulerConfig
+from typing_extensions import override
 
+from experiments.internals.torch_private import scale_learning_rates, scheduler_lengths
 from experiments.run.record.config_diff import Changes
+from experiments.terminal import say
 
 OPTIMIZER, SCHEDULE = "model.optimizer", "model.schedule"
 RATES = ("lr", "initial_lr", "max_lr", "min_lr")
 SCHEDULED = (*RATES, "betas", "momentum", "max_momentum", "base_momentum")
-"""What schedules keep in, or write to, an optimizer's groups."""
-LENGTHS = ("T_max", "total_steps", "_milestones")
+"""Entries of an optimizer's groups that schedules use or set."""
 
 
-class TypedWins(Callback):
-    """Puts changed settings of the optimizer and the schedule back after Lightning restored the old ones.
+class OptimizerOverrides(Callback):
+    """Restores changed settings of the optimizer and the schedule after Lightning has loaded the checkpoint's.
 
     A learning rate under a schedule scales the schedule. A schedule that was changed, or whose length follows from a
-    run that was made longer, is taken up at the step where the run is, as if it had been there from the start.
+    run that was made longer, continues at the current step as if it had been there from the start.
 
     Args:
-        changes: What was typed anew.
+        changes: Settings that differ from the checkpoint's.
     """
 
     def __init__(self, changes: Changes) -> None:
@@ -32,51 +34,53 @@ class TypedWins(Callback):
         self._groups: list[list[dict[str, Any]]] = []
         self._schedules: list[dict[str, Any]] = []
 
+    @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep what the configuration asks for; the checkpoint's state is loaded next."""
+        # Kept before Lightning loads the checkpoint's state.
         self._groups = [
             [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
             for optimizer in trainer.optimizers
         ]
-        self._schedules = [copy.deepcopy(one.scheduler.state_dict()) for one in trainer.lr_scheduler_configs]
+        self._schedules = [copy.deepcopy(config.scheduler.state_dict()) for config in trainer.lr_scheduler_configs]
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set what differs."""
         names = [name.removeprefix(f"{OPTIMIZER}.") for name in self.changes.under(OPTIMIZER)]
         schedules = trainer.lr_scheduler_configs
-        for optimizer, fresh in zip(trainer.optimizers, self._groups, strict=True):
-            for group, wanted in zip(optimizer.param_groups, fresh, strict=True):
+        for optimizer, groups in zip(trainer.optimizers, self._groups, strict=True):
+            for group, configured in zip(optimizer.param_groups, groups, strict=True):
                 for name in names:
-                    if name in wanted and not (name == "lr" and schedules):
-                        group[name] = wanted[name]
-        if self._is_another(schedules):
-            self._take_up(trainer)
+                    if name in configured and not (name == "lr" and schedules):
+                        group[name] = configured[name]
+        if self._has_new_schedule(schedules):
+            self._continue_schedules(trainer)
         elif "lr" in names and schedules:
             before, now = self.changes.values[f"{OPTIMIZER}.lr"]
             if before and now:
                 _scale(trainer, float(now) / float(before))
 
-    def _is_another(self, schedules: list[LRSchedulerConfig]) -> bool:
+    def _has_new_schedule(self, schedules: list[LRSchedulerConfig]) -> bool:
         if self.changes.under(SCHEDULE):
             return True
-        now = [one.scheduler.state_dict() for one in schedules]
-        return any(_lengths(one) != _lengths(wanted) for one, wanted in zip(now, self._schedules, strict=True))
+        states = [config.scheduler.state_dict() for config in schedules]
+        pairs = zip(states, self._schedules, strict=True)
+        return any(scheduler_lengths(state) != scheduler_lengths(configured) for state, configured in pairs)
 
-    def _take_up(self, trainer: Trainer) -> None:
+    def _continue_schedules(self, trainer: Trainer) -> None:
         before = trainer.optimizers[0].param_groups[0]["lr"]
-        for optimizer, fresh in zip(trainer.optimizers, self._groups, strict=True):
-            for group, wanted in zip(optimizer.param_groups, fresh, strict=True):
-                group.update({name: wanted[name] for name in SCHEDULED if name in wanted})
-        for one, state in zip(trainer.lr_scheduler_configs, self._schedules, strict=True):
-            one.scheduler.load_state_dict(state)
-            done = trainer.global_step if one.interval == "step" else trainer.current_epoch
+        for optimizer, groups in zip(trainer.optimizers, self._groups, strict=True):
+            for group, configured in zip(optimizer.param_groups, groups, strict=True):
+                group.update({name: configured[name] for name in SCHEDULED if name in configured})
+        for config, state in zip(trainer.lr_scheduler_configs, self._schedules, strict=True):
+            config.scheduler.load_state_dict(state)
+            done = trainer.global_step if config.interval == "step" else trainer.current_epoch
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the optimizer was not stepped in between
-                for _ in range(0 if one.reduce_on_plateau else done // one.frequency):
-                    one.scheduler.step()  # type: ignore[call-arg]  # the plateau's alone takes a metric
+                warnings.simplefilter("ignore")  # torch warns that the optimizer was not stepped in between
+                for _ in range(0 if config.reduce_on_plateau else done // config.frequency):
+                    config.scheduler.step()  # type: ignore[call-arg]  # only the plateau's takes a metric
         now = trainer.optimizers[0].param_groups[0]["lr"]
         if trainer.is_global_zero:
-            print(
+            say(
                 "the schedule now spans the run as it is configured, and is taken up at step "
                 f"{trainer.global_step}: the learning rate goes on from {before:.3g} at {now:.3g}",
                 file=sys.stderr,
@@ -87,13 +91,5 @@ def _scale(trainer: Trainer, factor: float) -> None:
     for optimizer in trainer.optimizers:
         for group in optimizer.param_groups:
             group.update({name: group[name] * factor for name in RATES if name in group})
-    for one in trainer.lr_scheduler_configs:
-        for scheduler in (one.scheduler, *getattr(one.scheduler, "_schedulers", ())):
-            for name in ("base_lrs", "_last_lr"):
-                if hasattr(scheduler, name):
-                    setattr(scheduler, name, [rate * factor for rate in getattr(scheduler, name)])
-
-
-def _lengths(state: dict[str, Any]) -> list[Any]:
-    inner = [_lengths(one) for one in state.get("_schedulers", ())]
-    return [[state.get(name) for name in LENGTHS], *inner]
+    for config in trainer.lr_scheduler_configs:
+        scale_learning_rates(config.scheduler, factor)

@@ -1,4 +1,4 @@
-"""``--run NAME`` given again, and ``--ckpt_path``: which checkpoint a fit goes on from, and whether it may."""
+"""Chooses the checkpoint that a fit resumes from, for ``--run NAME`` of an existing run and for ``--ckpt_path``."""
 
 from pathlib import Path
 
@@ -14,21 +14,21 @@ from experiments.run.resume.exact_state import inexact
 from lit_models import ConfigError
 
 
-def decide(directory: RunDirectory, config: Namespace, text: str, allowed: list[str]) -> Start:
-    """What a fit in this directory starts from.
+def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: list[str]) -> Start:
+    """Returns the start of a fit in a run's folder.
 
     Args:
-        directory: The run's.
+        directory: Of the run.
         config: As parsed.
-        text: The same, as it will be kept.
-        allowed: What ``--allow_change`` named.
+        text: The configuration as YAML, as it will be written.
+        allowed: Settings that may differ from the checkpoint's.
 
     Raises:
-        ConfigError: For a run that is finished or in progress, or a change that nobody allowed.
+        ConfigError: For a run that is finished or in progress, or a change without permission.
     """
-    again = (directory.path / "record.json").is_file()
+    exists = (directory.path / "record.json").is_file()
     path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
-    if again:
+    if exists:
         _check_unfinished(directory, config)
         checkpoint = path or newest(directory.checkpoints, inexact)
         changes = Changes.between(config_of(directory.path), text, allowed)
@@ -37,7 +37,7 @@ def decide(directory: RunDirectory, config: Namespace, text: str, allowed: list[
     else:
         return Start()
     changes.refuse_unsafe()
-    return Start(checkpoint, changes, again)
+    return Start(checkpoint, changes, exists)
 
 
 def _check_unfinished(directory: RunDirectory, config: Namespace) -> None:

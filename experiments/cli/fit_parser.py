@@ -1,0 +1,149 @@
+"""The parser of ``fit``'s words without a LightningCLI: for verbs that need a configuration or the data alone."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
+from lightning.pytorch.cli import LightningArgumentParser
+
+from datamodules import DataModule
+from experiments import safe_yaml
+from experiments.cli import default_model
+from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, without
+from experiments.cli.devices import device_defaults
+from experiments.cli.entry_point import root_cause, user_error
+from experiments.cli.error_messages import FACTS, Parser
+from experiments.run.checkpoints.best_checkpoint import config_in
+from experiments.run.cpu_speed import return_freed_memory
+from experiments.run.precision import AnyPrecisionTrainer
+from experiments.run.record.record_io import config_of
+from experiments.run.record.run_directory import LAST, RunDirectory, drawn_seed, find_run, root_of
+from lit_models import ConfigError, LitModel
+
+TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
+"""Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""
+
+
+def trainer_defaults() -> dict[str, Any]:
+    """Returns the Trainer's arguments that differ from Lightning's defaults on this machine."""
+    return {**TRAINER_DEFAULTS, **device_defaults()}
+
+
+def add_run_options(parser: LightningArgumentParser) -> None:
+    """Adds the options of a run, and links what the data module computes to the model's arguments."""
+    for option in RUN_OPTIONS:
+        parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
+    for fact in FACTS:
+        parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
+
+
+def fit_parser() -> Parser:
+    """Returns a parser that takes what ``evenhand fit`` takes, in the same order, so that both write the same YAML."""
+    parser = Parser()
+    parser.add_argument("-c", "--config", action=ActionConfigFile)
+    parser.add_argument("--seed_everything", type=bool | int, default=True)
+    parser.add_lightning_class_args(AnyPrecisionTrainer, "trainer")
+    parser.set_defaults({f"trainer.{name}": value for name, value in trainer_defaults().items()})
+    parser.add_lightning_class_args(LitModel, "model", subclass_mode=True)
+    parser.add_lightning_class_args(DataModule, "data", subclass_mode=True)
+    add_run_options(parser)
+    skipped = {"model", "train_dataloaders", "val_dataloaders", "datamodule"}
+    parser.add_method_arguments(AnyPrecisionTrainer, "fit", skip=skipped)
+    return parser
+
+
+def dump(parser: LightningArgumentParser, config: Namespace) -> str:
+    """Returns a configuration as YAML without the keys of this one run, so that ``-c`` can run it again."""
+    config = config.clone()
+    for key in ("config", "run", "ckpt_path"):
+        config.pop(key, None)
+    text: str = parser.dump(config, skip_none=False)
+    return text
+
+
+def plain_config(config: Namespace) -> dict[str, Any]:
+    """Returns a whole configuration of ``fit`` as plain values."""
+    plain: dict[str, Any] = safe_yaml.load(fit_parser().dump(config, skip_none=False))
+    return plain
+
+
+def parse_lines(lines: Sequence[Words]) -> list[str]:
+    """Parses several command lines of ``fit`` with one parser, and returns their configurations as YAML."""
+    parser = fit_parser()
+    return [dump(parser, parser.parse_args(in_precedence(words)[1:])) for words in lines]
+
+
+def complete_words(words: Words) -> tuple[Words, str]:
+    """Puts an earlier configuration, or that of the default model, below the words of a verb.
+
+    Returns:
+        The words in order of precedence, and a message about a default model, empty without one.
+    """
+    words = in_precedence(words)
+    verb, rest, is_fit = words[:1], words[1:], words[:1] == ["fit"]
+    path = typed(words, "ckpt_path")
+    if path not in (None, LAST):
+        return [*verb, "-c", config_below(config_in(path, is_fit), words), *rest], ""
+    if not is_fit or any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words):
+        return words, ""
+    if (run := _earlier_run(words)) is not None:
+        below = ["-c", config_below(config_of(run.path), words)]
+        return [*verb, *below, *rest, "--experiment", run.experiment, "--run", run.run], ""
+    if typed(words, "data") is None or typed(words, "model") is not None:
+        return words, ""
+    config, data = load_data(without(words, "--print_config", "--model"))
+    chosen = default_model.choose(data, config.data.class_path)
+    return [*verb, "-c", yaml.safe_dump(chosen.config), *rest], chosen.message
+
+
+def load_data(words: Words) -> tuple[Namespace, DataModule]:
+    """Parses the words of ``fit`` and makes the data module alone; any model will do where none is typed.
+
+    Args:
+        words: The command line's; the verb in front is not used.
+
+    Returns:
+        The configuration, with a seed, and the data module.
+
+    Raises:
+        ConfigError: For settings that its constructor refuses.
+    """
+    return_freed_memory()
+    words = ["fit", *words[1:]]
+    words, _ = complete_words(words if typed(words, "model") else [*words, "--model", "LitLinear"])
+    config = fit_parser().parse_args(words[1:])
+    if config.seed_everything is True:
+        config.seed_everything = drawn_seed()
+    parser = Parser()
+    parser.add_subclass_arguments(DataModule, "data")
+    with constructor_errors():
+        data = parser.instantiate_classes(parser.parse_object({"data": config.data})).data
+    return config, data
+
+
+@contextmanager
+def constructor_errors() -> Iterator[None]:
+    """Reports what a constructor refuses as an error of the configuration.
+
+    Raises:
+        ConfigError: In place of a TypeError or ValueError.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if user_error(error) is None:
+            raise ConfigError(root_cause(error)) from error
+        raise
+
+
+def _earlier_run(words: Words) -> RunDirectory | None:
+    """Returns the run that ``--run NAME`` or ``--ckpt_path last`` resumes, if it exists."""
+    run, last = typed(words, "run"), typed(words, "ckpt_path") == LAST
+    if run is None and not last:
+        return None
+    data = typed(words, "data")
+    class_path = data.get("class_path") if isinstance(data, dict) else data
+    experiment = typed(words, "experiment") or (str(class_path).rpartition(".")[2].lower() if class_path else None)
+    return find_run(root_of(typed(words, "trainer", "default_root_dir")), experiment, run, last)

@@ -1,0 +1,98 @@
+"""Private parts of jsonargparse, read in 4.52.0 and 4.53.0, and patches of its behaviour.
+
+Patched, since no setting does it:
+
+- A class that replaces another keeps every argument that both have (jsonargparse issue 460): SGD after AdamW would run
+  with AdamW's weight decay.
+- A short name that two classes share is refused, although only one of them may be imported.
+- A configuration file is read by the locale's encoding, and a pipe is waited for; YAML has no bounds.
+- An allowed package is an allowed class: functions and any class of it may be named.
+- ``torch.device`` and the enumeration ``Interval`` of Lightning's ``Timer`` cannot be written to YAML.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentParser, _loaders_dumpers, _typehints, _util
+from jsonargparse._common import ImportDenied, denying_import_path_entry
+from jsonargparse._paths import Path
+from jsonargparse._typehints import get_all_subclass_paths
+from jsonargparse._util import import_object
+from jsonargparse.typing import register_type
+from lightning.pytorch.callbacks.timer import Interval
+
+from experiments import safe_yaml
+
+__all__ = ["ImportDenied", "check_imports", "import_object", "install_patches", "option_names", "subclass_paths"]
+
+PATCHED = ("discard_init_args_on_class_path_change", "resolve_class_path_by_name")
+"""Names of ``jsonargparse._typehints`` that ``install_patches`` replaces."""
+
+PREFERENCE = ("lit_models.", "datamodules.", "experiments.", "torch.", "lightning.")
+"""Packages in the order in which a short name is looked up."""
+
+
+def install_patches() -> None:
+    """Replaces two functions of jsonargparse and registers two types; idempotent."""
+    register_type(torch.device, fail_already_registered=False)
+    yaml.SafeDumper.add_representer(Interval, lambda dumper, interval: dumper.represent_str(interval.value))
+    for name, function in zip(PATCHED, (_discard_init_args, _resolve_short_name), strict=True):
+        setattr(_typehints, name, function)
+    if Path.read_text is not _read_text:
+        loader = _loaders_dumpers.get_yaml_default_loader()  # type: ignore[no-untyped-call]
+        _loaders_dumpers.yaml_default_loader = safe_yaml.checked(loader)
+        Path.read_text = _read_text  # type: ignore[assignment,method-assign]
+
+
+def check_imports(check: Callable[[Any, set[str]], str | None]) -> None:
+    """Has every object that a configuration names checked right after its import; idempotent.
+
+    Args:
+        check: Gets the object and the paths where it is defined; returns why it is refused, or None.
+    """
+    paths_of = getattr(_util.canonical_import_paths, "unchecked", _util.canonical_import_paths)
+
+    def canonical_import_paths(value: Any) -> set[str]:
+        paths: set[str] = paths_of(value)
+        if (reason := check(value, paths)) is not None:
+            raise ImportDenied(reason)
+        return paths
+
+    canonical_import_paths.unchecked = paths_of  # type: ignore[attr-defined]
+    _util.canonical_import_paths = canonical_import_paths  # type: ignore[assignment]
+
+
+def subclass_paths(base: type) -> list[str]:
+    """Returns the import paths of all imported subclasses of a class."""
+    return list(get_all_subclass_paths(base))
+
+
+def option_names(parser: ArgumentParser, verb: str = "") -> list[str]:
+    """Returns the names of a parser's options, or those of one of its subcommands."""
+    verbs = parser._subcommands_action.choices if parser._subcommands_action else {}
+    return [action.dest for action in verbs.get(verb, parser)._actions]
+
+
+def _read_text(path: Path) -> str:
+    return safe_yaml.read_text(path.absolute)
+
+
+def _discard_init_args(parser_or_action: Any, prev_val: Any, value: Any) -> None:
+    if prev_val and "init_args" in prev_val and prev_val["class_path"] != value["class_path"]:
+        prev_val["init_args"] = type(prev_val["init_args"])()
+
+
+def _resolve_short_name(cls: Any, name: str) -> str:
+    if "." in name:
+        return name
+    bases = cls if isinstance(cls, tuple) else (cls,)
+    paths = [path for base in bases for path in get_all_subclass_paths(base) if path.rpartition(".")[2] == name]
+    allowed = [path for path in paths if denying_import_path_entry(path) is None]
+    return min(allowed or paths or [name], key=_preference)
+
+
+def _preference(path: str) -> tuple[int, int]:
+    rank = next((index for index, prefix in enumerate(PREFERENCE) if path.startswith(prefix)), len(PREFERENCE))
+    return rank, len(path)

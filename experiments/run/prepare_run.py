@@ -1,0 +1,155 @@
+"""Prepares the Trainer of one run, with its record, checkpoints, logger and progress bar, and tests it after a fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+
+from datamodules import DataModule
+from experiments.run.callbacks import run_callbacks, set_directions
+from experiments.run.checkpoints.best_checkpoint import best_path, config_in
+from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
+from experiments.run.cpu_speed import speed_callbacks, speed_profiler
+from experiments.run.distributed import strategy
+from experiments.run.distributed.heartbeat import Heartbeat
+from experiments.run.precision import AnyPrecisionTrainer, resolved_precision
+from experiments.run.progress_bar import progress_bar
+from experiments.run.record.artifacts import PredictionWriter
+from experiments.run.record.config_diff import Changes, Start
+from experiments.run.record.record import RunRecord
+from experiments.run.record.run_directory import RunDirectory
+from experiments.run.record.summary import summary
+from experiments.run.record.tensorboard import RunLogger
+from experiments.run.resume.checkpoint_filter import checkpoint_filter
+from experiments.run.resume.resume_plan import resume_plan
+from experiments.terminal import say
+from lit_models import ConfigError, LitModel
+
+
+@dataclass
+class PreparedRun:
+    """A run that can begin.
+
+    Args:
+        trainer: Lightning's.
+        start: The checkpoint that the run starts from, and the settings changed since.
+        record: Of a fit that leaves a folder; None for all others.
+        message: About choices that were made for the user; empty without any.
+    """
+
+    trainer: Trainer
+    start: Start
+    record: RunRecord | None
+    message: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command that starts a run.
+
+    Args:
+        verb: ``fit``, ``validate``, ``test`` or ``predict``.
+        words: The whole command, for the record.
+        allowed: Settings that may differ from the checkpoint's.
+        dump: Returns a configuration as YAML.
+    """
+
+    verb: str
+    words: list[str]
+    allowed: list[str]
+    dump: Callable[[Namespace], str]
+
+
+def prepare_run(
+    command: Command, config: Namespace, trainer_arguments: Namespace, model: LitModel, data: DataModule
+) -> PreparedRun:
+    """Makes the Trainer with all that accompanies a run.
+
+    Args:
+        command: That starts it.
+        config: As parsed; ``auto`` precision and the callbacks' directions are filled in.
+        trainer_arguments: Arguments of the Trainer, instantiated from the configuration.
+        model: To train or evaluate.
+        data: Its data.
+
+    Raises:
+        ConfigError: For settings that do not go together, or differ from the checkpoint's.
+    """
+    arguments, message = trainer_arguments, ""
+    is_recorded = command.verb == "fit" and not arguments.get("fast_dev_run")
+    callbacks = set_directions(as_list(arguments.callbacks), as_list(config.trainer.callbacks), model, data.has_val)
+    directory = RunDirectory.choose(config, model, data) if is_recorded else None
+    if config.trainer.precision == "auto":
+        precision = resolved_precision(config.trainer.accelerator, directory.path if directory else None)
+        config.trainer.precision = arguments.precision = precision
+        message = f"--trainer.precision auto is {precision} in this run"
+    record, logger = None, None
+    if directory is not None:
+        text = command.dump(config)
+        start = resume_plan(directory, config, text, command.allowed)
+        record, logger = RunRecord(directory, text, command.words, start, config.figures), RunLogger(directory)
+        save_every = config.save_every_n_steps if arguments.get("enable_checkpointing") is not False else 0
+        callbacks = run_callbacks(directory, callbacks, model, record, start, save_every, data.has_val)
+    else:
+        if command.verb == "validate" and not data.has_val:
+            raise ConfigError("no row validates; give val a share in --data.ratios, or evenhand test the test rows")
+        start = _evaluation_start(command, config)
+    if arguments.get("logger") in (None, True):
+        arguments.logger = logger or False
+    if command.verb == "predict":
+        callbacks.append(PredictionWriter(Path("predictions.parquet"), data.class_names))
+    arguments.callbacks = [*callbacks, *progress_bar(arguments, callbacks), *speed_callbacks(), Heartbeat()]
+    arguments.profiler = arguments.get("profiler") or speed_profiler()
+    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes, command.verb == "fit"))
+    arguments.plugins = strategy.run_plugins(as_list(arguments.get("plugins")), files)
+    trainer = AnyPrecisionTrainer(**vars(arguments))
+    if command.verb == "predict" and trainer.world_size > 1:
+        raise ConfigError("predict runs on one device; leave --trainer.devices out or set it to 1")
+    strategy.prepare(trainer, model, start.changes)
+    return PreparedRun(trainer, start, record, message)
+
+
+def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test_at_end: bool, sharded: bool) -> None:
+    """Tests the best checkpoint of a fit, unless the user did not want a test, and prints a summary.
+
+    Args:
+        run: That was fitted.
+        model: With its weights whole.
+        data: Of the fit.
+        test_at_end: Whether to test.
+        sharded: Whether FSDP left every process with a part of the weights, so that only a checkpoint has all.
+    """
+    trainer, record = run.trainer, run.record
+    path = None if record is None else best_path(trainer)
+    if test_at_end and record is None:
+        trainer.test(model, datamodule=data, verbose=False)
+    elif test_at_end and (path or not sharded):
+        # Lightning 2.6.6 would load the averaged weights into what WeightAveraging keeps for later training.
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
+        callbacks[:] = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
+        weights_only = True if path else None
+        trainer.test(model, datamodule=data, ckpt_path=path, weights_only=weights_only, verbose=False)
+    elif record is not None and trainer.is_global_zero:
+        record.leave_untested(trainer)
+        if test_at_end:
+            say("the test rows were not evaluated: fsdp leaves whole weights in checkpoints alone")
+    if record is not None and trainer.is_global_zero:
+        say(summary(record.content, record.directory))
+
+
+def as_list(value: Any) -> list[Any]:
+    """Returns a list of one or several values; empty for None."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _evaluation_start(command: Command, config: Namespace) -> Start:
+    if not config.get("ckpt_path"):
+        return Start()
+    before = config_in(config.ckpt_path, for_fit=True)
+    changes = Changes.between(before, command.dump(config), command.allowed).only("data", "model")
+    changes.refuse_unsafe(evaluating=command.verb != "fit")
+    return Start(Path(config.ckpt_path), changes)
