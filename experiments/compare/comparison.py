@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from experiments.compare.groups import Block, Group
 from experiments.compare.load_runs import Run
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.scoring import Score
 from experiments.compare.statistics import student_t
 from experiments.compare.statistics.pairwise_tests import Estimate, Pairs, estimate, holm, pairwise
 from experiments.compare.statistics.permutation import permutation
+from lit_models.metrics.task_metrics import MEASURES
 
 Array = NDArray[numpy.float64]
 

@@ -7,8 +7,8 @@ from typing import Any
 from experiments.compare.comparison import LEVEL, Standing
 from experiments.compare.groups import Block, differing
 from experiments.compare.load_runs import LeftOut
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.table_formats import Sheet
+from lit_models.metrics.task_metrics import MEASURES
 
 Compared = tuple[Block, list[Standing]]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.compare.comparison import Standing
 from experiments.compare.groups import Block
-from experiments.compare.metrics.metrics import MEASURES
+from lit_models.metrics.task_metrics import MEASURES
 
 Array = NDArray[numpy.float64]
 

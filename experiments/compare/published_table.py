@@ -8,11 +8,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from experiments.compare.load_runs import LeftOut, Run
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
 from experiments.compare.table_formats import Sheet
 from lit_models.errors import ConfigError
+from lit_models.metrics.task_metrics import MEASURES
 
 REPEAT = r"(-split\d+)?-seed\d+"
 """What a sweep puts behind a row's name."""

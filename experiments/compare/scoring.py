@@ -7,10 +7,10 @@ import numpy
 from numpy.typing import NDArray
 
 from experiments.compare.load_runs import LeftOut, Run, Unusable
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.read_predictions import Predictions, read_predictions
 from experiments.compare.statistics.bayesian_bootstrap import Resamples
 from lit_models.errors import ConfigError
+from lit_models.metrics.task_metrics import MEASURES
 
 Array = NDArray[numpy.float64]
 
@@ -70,8 +70,7 @@ def score(runs: Iterable[Run], metric: str | None) -> tuple[dict[Run, Score], li
 
 def _score(run: Run, predictions: Predictions, name: str, resamples: Resamples) -> Score:
     target, prediction = predictions.target, predictions.prediction
-    once = numpy.ones((1, len(target)))
-    metrics = {one: float(measure(target, prediction, once)[0]) for one, measure in MEASURES[run.task].items()}
+    metrics = {metric: float(measure(target, prediction)[0]) for metric, measure in MEASURES[run.task].items()}
     for one in metrics.keys() & run.metrics.keys():
         if not numpy.isclose(metrics[one], run.metrics[one], rtol=1e-4, atol=1e-4, equal_nan=True):
             told = f"{run.metrics[one]:.4f} in its record, and {metrics[one]:.4f} by its predictions"

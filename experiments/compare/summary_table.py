@@ -7,7 +7,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from experiments.compare.metrics.metrics import MEASURES
+from lit_models.metrics.task_metrics import MEASURES
 
 
 def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:

@@ -1,39 +1,24 @@
-"""torchmetrics, exact, and undefined (NaN) where a number would be made up.
+"""torchmetrics interface to our own metrics: exact, and undefined (NaN) where torchmetrics makes up a number.
 
-torchmetrics answers 0.0 for the AUROC of a class that no row has, averages it in, and takes eight times as long for a
-million rows of ten classes; its R2 takes any target that varies by less than 1e-4, in whatever unit, for a constant.
-Every metric here takes the probabilities (or values in the target's own units) of all evaluated rows in one ``update``;
-scikit-learn is what the tests compare with.
+torchmetrics returns an AUROC of 0.0 for a class without rows, averages it in, and takes eight times as long for a
+million rows of ten classes. Its R2 treats a target that varies by less than 1e-4, in any unit, as constant, and its
+mean squared error is accumulated in float32.
 """
 
-from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy
 import torch
 from torch import Tensor
-from torchmetrics import MeanSquaredError, Metric
+from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
-
-def auroc(score: Tensor, positive: Tensor) -> float:
-    """The area for scores (N,) and which rows are positive (N,) bool; NaN where not both kinds are there."""
-    scores, is_positive = score.cpu().numpy(), positive.cpu().numpy()
-    positives, negatives = numpy.sort(scores[is_positive]), numpy.sort(scores[~is_positive])
-    if not len(positives) or not len(negatives):
-        return torch.nan
-    few, many = (positives, negatives) if len(positives) < len(negatives) else (negatives, positives)
-    # Both are sorted, so that each search goes on, in memory too, where the one before it ended.
-    below = int(numpy.searchsorted(many, few).sum()) + int(numpy.searchsorted(many, few, side="right").sum())
-    share = below / 2 / len(few) / len(many)
-    return share if few is positives else 1 - share
+from lit_models.metrics.task_metrics import MEASURES, Measure
 
 
-class _AUROC(Metric):
-    """Keeps probabilities and targets; the area of each class or label is that of ``lit_models.metrics.exact``."""
+class _ExactMetric(Metric):
+    """Keeps the predictions and targets of all rows, and computes the metric from them at once."""
 
-    higher_is_better = True
+    measure: ClassVar[Measure]
     full_state_update = False
     preds: Any
     target: Any
@@ -44,77 +29,39 @@ class _AUROC(Metric):
         self.add_state("target", default=[], dist_reduce_fx="cat")
 
     def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keep probabilities and targets of the same rows."""
+        """Keeps predictions and targets of some rows, in the shapes that the measure takes."""
         self.preds.append(preds)
         self.target.append(target)
 
     def compute(self) -> Tensor:
-        """The mean of the areas; undefined where one of them is."""
-        areas = [auroc(*one) for one in self.pairs(dim_zero_cat(self.preds), dim_zero_cat(self.target))]
-        return torch.tensor(areas, dtype=torch.float64).mean().float()  # as torchmetrics answers
-
-    @abstractmethod
-    def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Of each class or label the scores (N,), and whether a row has it (N,) bool."""
+        """Returns the scalar float64 value."""
+        target, prediction = (dim_zero_cat(rows).cpu().numpy() for rows in (self.target, self.preds))
+        return torch.from_numpy(self.measure(target, prediction))[0]
 
 
-class ExactBinaryAUROC(_AUROC):
-    """Area under the ROC curve; undefined where only one class is present."""
+class ExactAUROC(_ExactMetric):
+    """Area under the ROC curve: of class 1 for predictions (N,), else the mean over classes or labels.
 
-    def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Probabilities (N,) of class 1."""
-        yield preds, target == 1
+    Undefined where a class or label has no row, or every row.
+    """
 
+    measure = MEASURES["multiclass"]["auroc_macro"]
+    higher_is_better = True
 
-class ExactMulticlassAUROC(_AUROC):
-    """Mean over classes of each against the rest; undefined where a class has no row, or all."""
-
-    def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Probabilities (N, K)."""
-        return ((score.contiguous(), target == label) for label, score in enumerate(preds.T))
+    def compute(self) -> Tensor:
+        """Returns the scalar value in float32, as torchmetrics does."""
+        return super().compute().float()
 
 
-class ExactMultilabelAUROC(_AUROC):
-    """Mean over labels; undefined where a label is on every row, or on none."""
-
-    def pairs(self, preds: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Probabilities (N, L)."""
-        return ((score.contiguous(), has == 1) for score, has in zip(preds.T, target.T, strict=True))
-
-
-class RMSE(MeanSquaredError):  # noqa: N818  # no exception
+class RMSE(_ExactMetric):
     """Root of the mean squared error of each output, averaged over outputs."""
 
-    def __init__(self, num_outputs: int, **kwargs: Any) -> None:
-        super().__init__(squared=False, num_outputs=num_outputs, **kwargs)
-
-    def compute(self) -> Tensor:
-        """The mean over outputs, a scalar."""
-        return super().compute().mean()
+    measure = MEASURES["regression"]["rmse"]
+    higher_is_better = False
 
 
-class R2(Metric):
-    """Explained share of the variance, averaged over outputs; undefined for a constant target or under two rows."""
+class R2(_ExactMetric):
+    """Explained fraction of the variance, averaged over outputs; undefined for a constant target or under two rows."""
 
+    measure = MEASURES["regression"]["r2"]
     higher_is_better = True
-    full_state_update = False
-    preds: Any
-    target: Any
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("preds", default=[], dist_reduce_fx="cat")
-        self.add_state("target", default=[], dist_reduce_fx="cat")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Keep values and targets, both (N, outputs)."""
-        self.preds.append(preds)
-        self.target.append(target)
-
-    def compute(self) -> Tensor:
-        """One minus residual over total sum of squares, in two passes, so that a large mean costs no digits."""
-        preds, target = dim_zero_cat(self.preds).double(), dim_zero_cat(self.target).double()
-        total = (target - target.mean(dim=0)).square().sum(dim=0)
-        if len(target) < 2 or bool((target == target[:1]).all(dim=0).any()):
-            return torch.tensor(torch.nan, device=self.device)
-        return (1 - (target - preds).square().sum(dim=0) / total).mean()

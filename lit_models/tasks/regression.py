@@ -52,7 +52,7 @@ class Regression(Task):
 
     def metrics(self) -> dict[str, Metric]:
         """In the target's own units, a plain mean over outputs."""
-        return {"mae": MeanAbsoluteError(), "rmse": RMSE(self.num_outputs), "r2": R2()}
+        return {"mae": MeanAbsoluteError(), "rmse": RMSE(), "r2": R2()}
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Values:
         """As many values as there are outputs."""

@@ -18,7 +18,7 @@ from sklearn import metrics as sklearn
 from tiny_data import QUICK
 
 from experiments.__main__ import main
-from experiments.compare.metrics.metrics import MEASURES
+from lit_models.metrics.task_metrics import MEASURES
 
 # Few values, so that scores tie and some lie on the threshold; short, so that classes are missing.
 PROBABILITIES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])

@@ -16,9 +16,9 @@ from in_process_sweep import Calls, calls, records
 from paths import REPOSITORY
 
 from experiments.__main__ import main
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.published_table import Outcome
 from experiments.compare.published_table_file import Row, read_paper
+from lit_models.metrics.task_metrics import MEASURES
 
 __all__ = ["calls"]
 

@@ -18,11 +18,12 @@ from tiny_data import QUICK, small_data
 
 from datamodules import TableData, TextData
 from experiments.figures import tensorboard_figures
-from experiments.figures.calibration import BINS, calibration
-from experiments.figures.confusion import MOST, _few, confusion
+from experiments.figures.calibration import calibration
+from experiments.figures.confusion import MAX_CLASSES, confusion, merge_classes
 from experiments.figures.roc_curves import precision_recall, roc
 from experiments.figures.tensorboard_figures import write_figures
 from experiments.figures.worst_rows import table_of_worst
+from lit_models.metrics.classification_metrics import BINS
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import TASKS
 from lit_models.tasks.prediction_types import Classes, Labels, Values
@@ -117,13 +118,13 @@ def test_losses_are_those_of_scikit_learn() -> None:
 def test_many_classes_are_put_together_and_none_is_lost() -> None:
     outcome = drawn(0, 3000, 60, ties=False)
     counts = confusion(outcome)
-    few, names = _few(counts, [str(one) for one in range(60)])
-    assert few.shape == (MOST, MOST)
-    assert names[-1] == f"{60 - MOST + 1} others"
+    few, names = merge_classes(counts, [str(label) for label in range(60)])
+    assert few.shape == (MAX_CLASSES, MAX_CLASSES)
+    assert names[-1] == f"{60 - MAX_CLASSES + 1} others"
     assert few.sum() == counts.sum() == 3000
     kept = [int(name) for name in names[:-1]]
     assert few[:-1, :-1].tolist() == counts[kept][:, kept].tolist()
-    others = [one for one in range(60) if one not in kept]
+    others = [label for label in range(60) if label not in kept]
     assert few[-1, -1] == counts[others][:, others].sum()
 
 
