@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Palette of Okabe & Ito (2008), which people with color vision deficiencies can distinguish, without the yellow."""
 GREY = "#767676"
+GROUP_COLORS = (*COLORS, "#999999")
+"""Colors of the groups of a comparison."""
 LINES = tuple((color, style) for style in ("-", "--") for color in COLORS)
 """Colors and styles of lines in one figure."""
 DPI = 110

@@ -3,16 +3,21 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-WHAT = "Runs side by side, with the statistics that make a claim honest."
+if TYPE_CHECKING:
+    from experiments.compare.load_runs import LeftOut
+    from experiments.compare.table_formats import Sheet
+
+DESCRIPTION = "Runs side by side, with the statistics that make a claim honest."
 
 EPILOG = """
 Runs that differ only in their seeds are a group. The best group is compared with every other on the same test rows:
-"better" is said where a difference this large would come up in under 5 % of repetitions with new training seeds and
-new test rows if there were none, whatever the number of groups. Runs of other data, other splits or another task come
-in a table of their own, and those that are not finished or broken are listed. For example:
+it is "better" where a difference this large would come up in under 5 % of repetitions with new training seeds and new
+test rows if there were none, whatever the number of groups. Runs of other data, other splits or another task come in a
+table of their own, and runs that are unfinished or broken are listed. For example:
 
   evenhand compare runs/mnist1d
   evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
@@ -27,98 +32,91 @@ SORTS = ("metric", "label", "n", "sd", "parameters", "seconds")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one sentence for an error."""
+    """Argument parser that reports an error in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Print it and exit with 2."""
+        """Prints the message and exits with code 2."""
         self.exit(2, f"error: {message}; evenhand compare --help tells more\n")
 
 
 def compare(words: list[str]) -> int:
-    """Read runs, and print how they compare.
+    """Reads runs, and prints how they compare.
 
     Args:
-        words: The command line's, behind ``compare``.
+        words: Command line after ``compare``.
 
     Raises:
-        SystemExit: With code 2 for words or folders that cannot be used, after one sentence on stderr.
+        SystemExit: With code 2 and a sentence on stderr for arguments or folders that cannot be used.
     """
     parser = Parser(
         "evenhand compare",
-        description=WHAT,
+        description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="Runs, experiments, or their root.")
-    parser.add_argument("--metric", metavar="NAME", help="The one to compare by; the task's own.")
+    parser.add_argument("--metric", metavar="NAME", help="Metric to compare by; the task's own by default.")
     parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help="Only runs set like this.")
-    parser.add_argument("--sort", choices=SORTS, default="metric", help="What orders the groups; best first.")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="What is printed.")
+    parser.add_argument("--sort", choices=SORTS, default="metric", help="Order of the groups; best first by default.")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="Format of the output.")
     parser.add_argument("--what-changed", action="store_true", help="Show the settings that differ, and no metrics.")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="Draw PNG and SVG files into this folder.")
     parser.add_argument("--paper", type=Path, metavar="FILE", help="Show a published table's figures beside ours.")
-    typed = parser.parse_args(words)
-    for option in ("metric", "where", "what_changed", "figures") if typed.paper else ():
-        if getattr(typed, option):
+    options = parser.parse_args(words)
+    for option in ("metric", "where", "what_changed", "figures") if options.paper else ():
+        if getattr(options, option):
             parser.error(f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out")
     from lit_models.errors import ConfigError
 
     try:
-        (_published if typed.paper else _compare)(typed)
+        (_published if options.paper else _compare)(options)
     except ConfigError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
     return 0
 
 
-def _published(typed: argparse.Namespace) -> None:
-    from experiments.compare import comparison_report, published_table, table_formats
+def _published(options: argparse.Namespace) -> None:
+    from experiments.compare import published_table, table_formats
     from experiments.compare.load_runs import read_runs
     from experiments.compare.published_table_file import read_paper
 
-    paper = read_paper(typed.paper)
-    runs, unread = read_runs(typed.paths)
+    paper = read_paper(options.paper)
+    runs, unread = read_runs(options.paths)
     found, left = published_table.outcomes(paper, runs)
+    left = unread + left
     rows = published_table.plain(found)
-    aside = comparison_report.left_out(unread + left)
-    match typed.format:
-        case "json":
-            omitted = [{"run": str(one.path), "reason": one.reason} for one in unread + left]
-            print(json.dumps({"source": paper.source, "rows": rows, "left_out": omitted}, indent=2))
-            return
-        case "csv":
-            print(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
-        case "table":
-            table_formats.to_terminal(published_table.sheet(paper, found))
-        case "markdown":
-            print(table_formats.to_markdown(published_table.sheet(paper, found)))
-        case "latex":
-            print(table_formats.to_latex(published_table.sheet(paper, found)))
-    print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
+    if options.format == "json":
+        print(json.dumps({"source": paper.source, "rows": rows, "left_out": _omitted(left)}, indent=2))
+    elif options.format == "csv":
+        print(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
+        _print_left_out(left, options.format)
+    else:
+        _print_sheet(published_table.sheet(paper, found), options.format)
+        _print_left_out(left, options.format)
 
 
-def _compare(typed: argparse.Namespace) -> None:
+def _compare(options: argparse.Namespace) -> None:
     from experiments.compare import comparison, comparison_report, table_formats
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
     from experiments.compare.scoring import score
 
-    runs, left = read_runs(typed.paths)
-    scores, unscored = score(select(runs, typed.where), typed.metric)
-    runs, again = once_per_seed(scores)
-    left += unscored + again
-    blocks = blocks_of(runs, typed.metric)
+    runs, left = read_runs(options.paths)
+    scores, unscored = score(select(runs, options.where), options.metric)
+    runs, repeated = once_per_seed(scores)
+    left += unscored + repeated
+    blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
-    compared = [(block, comparison_report.in_order(standings, typed.sort)) for block, standings in best_first]
-    why = ["" if block is blocks[0] else unlike(blocks[0], block) for block in blocks]
-    aside = comparison_report.left_out(left)
-    if typed.format == "json":
-        found = [comparison_report.plain(*pair) for pair in zip(compared, why, strict=True)]
-        omitted = [{"run": str(one.path), "reason": one.reason} for one in left]
-        print(json.dumps({"blocks": found, "left_out": omitted}, indent=2))
-    elif typed.format == "csv":
+    key = comparison_report.SORT_KEYS[options.sort]
+    compared = [(block, sorted(standings, key=key)) for block, standings in best_first]
+    reasons = ["" if block is blocks[0] else unlike(blocks[0], block) for block in blocks]
+    if options.format == "json":
+        found = [comparison_report.plain(*pair) for pair in zip(compared, reasons, strict=True)]
+        print(json.dumps({"blocks": found, "left_out": _omitted(left)}, indent=2))
+    elif options.format == "csv":
         rows = [
             {"block": number, "data": block.data, "metric": block.metric} | comparison_report.flat(standing)
             for number, (block, standings) in enumerate(compared, start=1)
@@ -126,22 +124,39 @@ def _compare(typed: argparse.Namespace) -> None:
         ]
         columns = list(dict.fromkeys(name for row in rows for name in row))
         print(table_formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
-        print("\n".join(aside), file=sys.stderr)
+        _print_left_out(left, options.format)
     else:
-        for number, pair in enumerate(zip(compared, why, strict=True), start=1):
-            at = number if len(blocks) > 1 else 0
-            shown = (
-                comparison_report.changes(pair[0], at)
-                if typed.what_changed
-                else comparison_report.sheet(pair[0], at, pair[1])
-            )
-            if typed.format == "table":
-                table_formats.to_terminal(shown)
+        for index, (pair, reason) in enumerate(zip(compared, reasons, strict=True), start=1):
+            number = index if len(blocks) > 1 else 0
+            if options.what_changed:
+                _print_sheet(comparison_report.changes(pair, number), options.format)
             else:
-                print(table_formats.to_markdown(shown) if typed.format == "markdown" else table_formats.to_latex(shown))
-        print("\n".join(aside), file=sys.stdout if typed.format == "table" else sys.stderr, end="\n" if aside else "")
-    if typed.figures is not None:
+                _print_sheet(comparison_report.sheet(pair, number, reason), options.format)
+        _print_left_out(left, options.format)
+    if options.figures is not None:
         from experiments.compare.figures import draw
 
-        for path in draw(best_first, typed.figures):
+        for path in draw(best_first, options.figures):
             print(f"figure: {path}", file=sys.stderr)
+
+
+def _print_sheet(sheet: "Sheet", style: str) -> None:
+    from experiments.compare.table_formats import to_latex, to_markdown, to_terminal
+
+    if style == "table":
+        to_terminal(sheet)
+    else:
+        print(to_markdown(sheet) if style == "markdown" else to_latex(sheet))
+
+
+def _print_left_out(left: "Sequence[LeftOut]", style: str) -> None:
+    """Prints the runs that are not compared: below a table, else on stderr."""
+    stream = sys.stdout if style == "table" else sys.stderr
+    if left:
+        print(f"{len(left)} run{'s' if len(left) > 1 else ''} left out:", file=stream)
+    for run in left:
+        print(f"  {run.path}: {run.reason}", file=stream)
+
+
+def _omitted(left: "Sequence[LeftOut]") -> list[dict[str, str]]:
+    return [{"run": str(run.path), "reason": run.reason} for run in left]

@@ -29,10 +29,10 @@ scikit-learn is needed: pip install 'evenhand[sklearn]'."""
 
 
 def floor(words: list[str]) -> int:
-    """Fit and record every baseline, and show them side by side.
+    """Fits and records every baseline, and prints them side by side.
 
     Args:
-        words: The command line's, behind ``floor``.
+        words: Command line after ``floor``.
     """
     if {"-h", "--help"} & {*words}:
         print(HELP)
@@ -41,9 +41,9 @@ def floor(words: list[str]) -> int:
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--seeds", nargs="+")
     own.add_argument("--paper", type=Path)
-    typed, words = own.parse_known_args(words)
-    seeds: list[str] | None = typed.seeds
-    paper: Path | None = typed.paper
+    options, words = own.parse_known_args(words)
+    seeds: list[str] | None = options.seeds
+    paper: Path | None = options.paper
 
     def fit(words: list[str], command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
@@ -52,14 +52,14 @@ def floor(words: list[str]) -> int:
 
         from experiments.floor.fit_floor import fit_floor
 
-        seen: list[dict[str, str]] = []
+        fitted: list[dict[str, str]] = []
         for line in [words] if paper is None else _lines(paper, words):
             cli = DataCLI(line, command, allowed)
             cli.datamodule.setup("fit")
-            if cli.datamodule.fingerprints() in seen:
+            if cli.datamodule.fingerprints() in fitted:
                 continue
             keep()
-            seen.append(cli.datamodule.fingerprints())
+            fitted.append(cli.datamodule.fingerprints())
             config = cli.config[cli.config.subcommand]
             records = [
                 record
@@ -74,6 +74,6 @@ def floor(words: list[str]) -> int:
 
 
 def _lines(path: Path, words: list[str]) -> list[list[str]]:
-    """The words of every row of a published table."""
+    """Returns the command line of every row of a published table."""
     paper = read_paper(path)
     return [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]

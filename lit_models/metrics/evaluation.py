@@ -1,4 +1,4 @@
-"""What one pass over an evaluation set comes to, on however many devices."""
+"""Evaluation of all rows of a split at once, gathered from all devices."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from lit_models.tasks import Task
 from lit_models.training.loss_precision import loss_of
 
 Kept = tuple[Tensor, Tensor, Tensor]
-"""Of some rows the ids, the targets and the network's outputs."""
+"""Row ids, targets and network outputs of some rows."""
 
 
 class Evaluation(NamedTuple):
-    """What one pass over an evaluation set came to, its rows in the order of their ids."""
+    """Result of a pass over an evaluation set, sorted by row id."""
 
     row: Tensor
     target: Tensor
@@ -25,7 +25,7 @@ class Evaluation(NamedTuple):
 
 
 def together(kept: list[Kept]) -> Kept:
-    """The rows of all batches and processes in the order of their ids; ``kept`` is emptied as soon as it can be."""
+    """Concatenates the rows of all batches and processes, sorted by row id; empties ``kept`` early to free memory."""
     row, target, outputs = (_gather(torch.cat(columns)) for columns in zip(*kept, strict=True))
     kept.clear()
     order = row.argsort()
@@ -33,20 +33,20 @@ def together(kept: list[Kept]) -> Kept:
 
 
 def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metric]) -> Evaluation:
-    """Compute everything of all rows at once.
+    """Computes predictions, loss and metrics of all rows at once.
 
     Args:
-        rows: All of them.
-        task: What is asked.
-        loss: The loss.
-        metrics: By name, computed besides ``loss``; undefined (NaN) where a prediction is not finite.
+        rows: All rows.
+        task: Task of the model.
+        loss: Loss module.
+        metrics: Metrics by name; their values are NaN if any prediction is not finite.
     """
     row, target, outputs = rows
     prediction = task.predict(outputs)
     values = {"loss": float(loss_of(loss, outputs, task.loss_target(target, outputs.dtype)))}
     for name, metric in metrics.items():
         values[name] = torch.nan
-        if prediction.isfinite().all():  # an argmax or a rank of NaN is a number, and means nothing
+        if prediction.isfinite().all():  # argmax and rank of NaN are numbers without meaning
             metric.to(prediction.device).reset()
             metric.update(prediction, task.metric_target(target))
             values[name] = float(metric.compute())
@@ -55,7 +55,7 @@ def evaluate(rows: Kept, task: Task, loss: nn.Module, metrics: Mapping[str, Metr
 
 
 def _gather(local: Tensor) -> Tensor:
-    """The rows of all processes, each of which may have another number of them."""
+    """Concatenates the rows of all processes, whose numbers of rows may differ."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return local
     return torch.cat(gather_all_tensors(local))
