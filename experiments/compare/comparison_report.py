@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.compare.comparison import LEVEL, Standing
 from experiments.compare.groups import Block, differing
-from experiments.compare.table_formats import Sheet
+from experiments.compare.table_formats import Sheet, defined
 
 Compared = tuple[Block, list[Standing]]
 
@@ -85,7 +85,7 @@ def plain(compared: Compared, reason: str) -> dict[str, Any]:
     for standing in standings:
         runs = [
             {"run": str(score.run.path), "seed": score.run.settings.get("seed"), "split": score.run.split}
-            | {"metrics": _defined(score.metrics), "seconds": score.run.seconds}
+            | {"metrics": defined(score.metrics), "seconds": score.run.seconds}
             for score in standing.scores
         ]
         groups.append(flat(standing) | {"settings": standing.group.settings, "runs": runs})
@@ -107,13 +107,13 @@ def flat(standing: Standing) -> dict[str, Any]:
     return {
         "group": standing.group.label,
         "n": len(standing.scores),
-        **_defined({**numbers, "p": standing.p}),
+        **defined({**numbers, "p": standing.p}),
         "verdict": standing.verdict,
         "best_run": str(standing.best.run.path),
         "median_run": str(standing.median.run.path),
         "parameters": standing.parameters,
         "seconds": standing.seconds,
-        **_defined(standing.metrics),
+        **defined(standing.metrics),
     }
 
 
@@ -138,7 +138,3 @@ def _row(standing: Standing) -> list[str]:
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:,.1f}" if abs(value) >= 1e4 else f"{value:.4f}"
-
-
-def _defined(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from experiments.compare.load_runs import LeftOut, Run
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
-from experiments.compare.table_formats import Sheet
+from experiments.compare.table_formats import Sheet, defined
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
@@ -108,26 +108,23 @@ def sheet(paper: Paper, found: Sequence[Outcome]) -> Sheet:
 
 def plain(found: Iterable[Outcome]) -> list[dict[str, Any]]:
     """Returns the rows for programs; an undefined number is None."""
-    rows = [
-        {
-            "row": outcome.row.name,
-            "n": len(outcome.values),
-            "mean": outcome.mean,
-            "sd": outcome.sd,
-            "published": outcome.row.published,
-            "verdict": outcome.verdict,
-            "floor": outcome.floor[0] if outcome.floor else None,
-            "floor_model": outcome.floor[1] if outcome.floor else None,
-            "parameters": outcome.parameters,
-            "seconds": outcome.seconds,
-        }
+    return [
+        defined(
+            {
+                "row": outcome.row.name,
+                "n": len(outcome.values),
+                "mean": outcome.mean,
+                "sd": outcome.sd,
+                "published": outcome.row.published,
+                "verdict": outcome.verdict,
+                "floor": outcome.floor[0] if outcome.floor else None,
+                "floor_model": outcome.floor[1] if outcome.floor else None,
+                "parameters": outcome.parameters,
+                "seconds": outcome.seconds,
+            }
+        )
         for outcome in found
     ]
-    return [{name: value if _is_defined(value) else None for name, value in row.items()} for row in rows]
-
-
-def _is_defined(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _cells(outcome: Outcome) -> list[str]:

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -83,13 +84,20 @@ def to_latex(sheet: Sheet) -> str:
     return "\n".join([*begin, *body, r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def to_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Formats rows as CSV, numbers at full precision; an undefined value is an empty cell."""
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Formats rows as CSV, numbers at full precision; None and missing columns are empty cells."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def defined(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces numbers that are not finite by None."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
 
 
 def _latex(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from experiments.figures.drawing import COLORS, GREY, sheet
-from lit_models.metrics.classification_metrics import BINS, calibration_bin, calibration_error
+from lit_models.metrics.classification_metrics import BINS, calibration_bin, class_confidence, ece
 from lit_models.metrics.row_weights import Array, grouped_sum
 from lit_models.tasks.prediction_types import Classes
 
@@ -28,11 +28,12 @@ class Calibration(NamedTuple):
 
 def calibration(outcome: Classes) -> Calibration:
     """Sorts rows into bins by the probability of the predicted class."""
-    confidence, predicted = (column.numpy() for column in outcome.probabilities.double().max(dim=1))
-    correct, bins = predicted == outcome.target.numpy(), calibration_bin(confidence)
-    rows, sure, right = (grouped_sum(bins, values, BINS)[0] for values in (numpy.ones(len(bins)), confidence, correct))
+    target, probabilities = outcome.target.numpy(), outcome.probabilities.double().numpy()
+    confidence, correct = class_confidence(target, probabilities)
+    columns = (numpy.ones(len(target)), confidence, correct)
+    rows, sure, right = (grouped_sum(calibration_bin(confidence), column, BINS)[0] for column in columns)
     with numpy.errstate(invalid="ignore"):
-        return Calibration(rows, sure / rows, right / rows, float(calibration_error(confidence, correct)[0]))
+        return Calibration(rows, sure / rows, right / rows, float(ece(target, probabilities)[0]))
 
 
 def draw_reliability(outcome: Classes) -> Any:

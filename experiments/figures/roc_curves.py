@@ -30,6 +30,9 @@ class Curve(NamedTuple):
     area: float
 
 
+CurveOf = Callable[[Tensor, Tensor], Curve]
+
+
 def roc(scores: Tensor, positive: Tensor) -> Curve:
     """Computes the exact ROC curve and its area.
 
@@ -54,33 +57,23 @@ def precision_recall(scores: Tensor, positive: Tensor) -> Curve:
 
 def draw_roc(outcome: Classes | Labels, names: Sequence[str]) -> Any:
     """Draws the ROC curves."""
-    figure, axes = _square("false-positive rate", "true-positive rate")
+    figure, (axes,) = sheet(width=7.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="chance")
-    _lines(axes, outcome, names, roc, "AUROC", "default")
+    axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    _draw(axes, outcome, names, roc, "AUROC", "default")
     return figure
 
 
 def draw_precision_recall(outcome: Classes | Labels, names: Sequence[str]) -> Any:
     """Draws the precision-recall curves, as steps, since precision is a step function of recall."""
-    figure, axes = _square("recall", "precision")
-    _lines(axes, outcome, names, precision_recall, "average precision", "steps-post")
+    figure, (axes,) = sheet(width=7.2)
+    axes.set(xlabel="recall", ylabel="precision")
+    _draw(axes, outcome, names, precision_recall, "average precision", "steps-post")
     return figure
 
 
-def _square(x: str, y: str) -> tuple[Any, Any]:
-    figure, (axes,) = sheet(width=7.2)
-    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    return figure, axes
-
-
-def _lines(
-    axes: Any,
-    outcome: Classes | Labels,
-    names: Sequence[str],
-    curve_of: Callable[[Tensor, Tensor], Curve],
-    area: str,
-    style: str,
-) -> None:
+def _draw(axes: Any, outcome: Classes | Labels, names: Sequence[str], curve_of: CurveOf, area: str, style: str) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     columns = outcome.one_against_rest()
     labels = display_names(names, outcome.probabilities.shape[1])
     defined = {index: pair for index, pair in columns.items() if pair[1].any() and not pair[1].all()}

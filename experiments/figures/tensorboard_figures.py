@@ -9,12 +9,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from datamodules import DataModule
 from experiments.figures.calibration import calibration, draw_reliability
-from experiments.figures.captions import truth_and_prediction
 from experiments.figures.confusion import draw_confusion
 from experiments.figures.drawing import pixels
 from experiments.figures.residuals import draw_predicted, draw_residuals
 from experiments.figures.roc_curves import draw_precision_recall, draw_roc
-from experiments.figures.worst_rows import MAX_ROWS, draw_worst, table_of_worst, texts_of_worst
+from experiments.figures.worst_rows import MAX_ROWS, draw_worst, table_of_worst, texts_of_worst, truth_and_prediction
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import Task
 from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values

@@ -8,7 +8,8 @@ import polars
 import torch
 from torch import Tensor
 
-from experiments.figures.drawing import COLORS, panels
+from experiments.figures.drawing import COLORS, display_names, panels
+from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
 
 MAX_ROWS = 12
 MAX_COLUMNS = 30
@@ -17,6 +18,32 @@ MAX_CHARACTERS = 600
 
 Captions = Sequence[tuple[str, str]]
 """Truth and prediction of each row."""
+
+
+def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tuple[str, str]:
+    """Returns captions with probabilities, as in ``("3 (0.02)", "8 (0.97)")``.
+
+    Args:
+        outcome: All rows.
+        row: Position of the row in ``outcome``.
+        names: Names of the classes or labels.
+    """
+    match outcome:
+        case Values(prediction, target):
+            true, predicted = (
+                ", ".join(f"{value:.4g}" for value in rows[row].tolist()) for rows in (target, prediction)
+            )
+            return true, predicted
+        case Classes(probabilities, target) | Labels(probabilities, target):
+            probability = probabilities[row].tolist()
+            labels = display_names(names, len(probability))
+            captions = [f"{label} ({value:.2f})" for label, value in zip(labels, probability, strict=True)]
+    if isinstance(outcome, Classes):
+        return captions[int(target[row])], captions[int(probabilities[row].argmax())]
+    pairs = [*zip(captions, target[row].tolist(), probability, strict=True)]
+    true_labels = [caption for caption, is_true, _ in pairs if is_true]
+    predicted_labels = [caption for caption, _, value in pairs if value > 0.5]
+    return ", ".join(true_labels) or "none", ", ".join(predicted_labels) or "none"
 
 
 def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -> Any:

@@ -3,9 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from experiments.compare.load_runs import LeftOut
@@ -78,27 +77,20 @@ def compare(words: list[str]) -> int:
 
 
 def _published(options: argparse.Namespace) -> None:
-    from experiments.compare import published_table, table_formats
+    from experiments.compare import published_table
     from experiments.compare.load_runs import read_runs
     from experiments.compare.published_table_file import read_paper
 
     paper = read_paper(options.paper)
     runs, unread = read_runs(options.paths)
     found, left = published_table.outcomes(paper, runs)
-    left = unread + left
     rows = published_table.plain(found)
-    if options.format == "json":
-        print(json.dumps({"source": paper.source, "rows": rows, "left_out": _omitted(left)}, indent=2))
-    elif options.format == "csv":
-        print(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
-        _print_left_out(left, options.format)
-    else:
-        _print_sheet(published_table.sheet(paper, found), options.format)
-        _print_left_out(left, options.format)
+    sheet = published_table.sheet(paper, found)
+    _print(options.format, {"source": paper.source, "rows": rows}, rows, [sheet], unread + left)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from experiments.compare import comparison, comparison_report, table_formats
+    from experiments.compare import comparison, comparison_report
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
@@ -107,32 +99,20 @@ def _compare(options: argparse.Namespace) -> None:
     runs, left = read_runs(options.paths)
     scores, unscored = score(select(runs, options.where), options.metric)
     runs, repeated = once_per_seed(scores)
-    left += unscored + repeated
     blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
-    key = comparison_report.SORT_KEYS[options.sort]
-    compared = [(block, sorted(standings, key=key)) for block, standings in best_first]
-    reasons = ["" if block is blocks[0] else unlike(blocks[0], block) for block in blocks]
-    if options.format == "json":
-        found = [comparison_report.plain(*pair) for pair in zip(compared, reasons, strict=True)]
-        print(json.dumps({"blocks": found, "left_out": _omitted(left)}, indent=2))
-    elif options.format == "csv":
-        rows = [
-            {"block": number, "data": block.data, "metric": block.metric} | comparison_report.flat(standing)
-            for number, (block, standings) in enumerate(compared, start=1)
-            for standing in standings
-        ]
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        print(table_formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
-        _print_left_out(left, options.format)
-    else:
-        for index, (pair, reason) in enumerate(zip(compared, reasons, strict=True), start=1):
-            number = index if len(blocks) > 1 else 0
-            if options.what_changed:
-                _print_sheet(comparison_report.changes(pair, number), options.format)
-            else:
-                _print_sheet(comparison_report.sheet(pair, number, reason), options.format)
-        _print_left_out(left, options.format)
+    content, rows, sheets = [], [], []
+    for index, (block, standings) in enumerate(best_first, start=1):
+        compared = (block, sorted(standings, key=comparison_report.SORT_KEYS[options.sort]))
+        number, reason = index if len(blocks) > 1 else 0, unlike(blocks[0], block) if index > 1 else ""
+        content.append(comparison_report.plain(compared, reason))
+        names = {"block": index, "data": block.data, "metric": block.metric}
+        rows += [names | comparison_report.flat(standing) for standing in compared[1]]
+        if options.what_changed:
+            sheets.append(comparison_report.changes(compared, number))
+        else:
+            sheets.append(comparison_report.sheet(compared, number, reason))
+    _print(options.format, {"blocks": content}, rows, sheets, left + unscored + repeated)
     if options.figures is not None:
         from experiments.compare.figures import draw
 
@@ -140,23 +120,25 @@ def _compare(options: argparse.Namespace) -> None:
             print(f"figure: {path}", file=sys.stderr)
 
 
-def _print_sheet(sheet: "Sheet", style: str) -> None:
-    from experiments.compare.table_formats import to_latex, to_markdown, to_terminal
+def _print(
+    style: str, content: dict[str, Any], rows: list[dict[str, Any]], sheets: "list[Sheet]", left: "list[LeftOut]"
+) -> None:
+    """Prints a comparison in a format; the runs that are left out stand below a table, else on stderr."""
+    from experiments.compare.table_formats import to_csv, to_latex, to_markdown, to_terminal
 
-    if style == "table":
-        to_terminal(sheet)
-    else:
-        print(to_markdown(sheet) if style == "markdown" else to_latex(sheet))
-
-
-def _print_left_out(left: "Sequence[LeftOut]", style: str) -> None:
-    """Prints the runs that are not compared: below a table, else on stderr."""
+    if style == "json":
+        omitted = [{"run": str(run.path), "reason": run.reason} for run in left]
+        print(json.dumps(content | {"left_out": omitted}, indent=2))
+        return
+    if style == "csv":
+        print(to_csv(rows), end="")
+    for sheet in sheets if style != "csv" else ():
+        if style == "table":
+            to_terminal(sheet)
+        else:
+            print(to_markdown(sheet) if style == "markdown" else to_latex(sheet))
     stream = sys.stdout if style == "table" else sys.stderr
     if left:
         print(f"{len(left)} run{'s' if len(left) > 1 else ''} left out:", file=stream)
     for run in left:
         print(f"  {run.path}: {run.reason}", file=stream)
-
-
-def _omitted(left: "Sequence[LeftOut]") -> list[dict[str, str]]:
-    return [{"run": str(run.path), "reason": run.reason} for run in left]

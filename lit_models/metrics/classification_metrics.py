@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy
 from numpy.typing import NDArray
 
-from lit_models.metrics.row_weights import Array, Values, Weights, grouped_sum, undefined, weighted_mean, weighted_sum
+from lit_models.metrics.row_weights import Array, Weights, grouped_sum, undefined, weighted_mean, weighted_sum
 
 BINS = 15
 """Bins of the calibration error."""
@@ -167,23 +167,19 @@ def brier(target: Array, prediction: Array, weights: Weights = None) -> Array:
 
 
 def ece(target: Array, prediction: Array, weights: Weights = None) -> Array:
-    """Computes the expected calibration error of the predicted class; of class 1 for binary."""
-    if prediction.ndim == 1:
-        return calibration_error(prediction, target, weights)
-    return calibration_error(prediction.max(axis=1), prediction.argmax(axis=1) == target, weights)
+    """Computes the expected calibration error (Guo et al. 2017) of the predicted class; of class 1 for binary.
 
-
-def calibration_error(confidence: Array, correct: Values, weights: Weights = None) -> Array:
-    """Computes the mean over rows of abs(accuracy - confidence) of the row's bin (Guo et al. 2017): (N,), (N,) -> (B,).
-
-    Args:
-        confidence: Probabilities (N,).
-        correct: 1 where the row has the class of that probability (N,).
-        weights: Row weights.
+    It is the mean over rows of abs(accuracy - confidence) of the row's bin.
     """
+    confidence, correct = (prediction, target) if prediction.ndim == 1 else class_confidence(target, prediction)
     gaps = numpy.abs(grouped_sum(calibration_bin(confidence), correct - confidence, BINS, weights)).sum(axis=1)
-    error: Array = gaps / (len(confidence) if weights is None else weights.sum(axis=1))
+    error: Array = gaps / (len(target) if weights is None else weights.sum(axis=1))
     return error
+
+
+def class_confidence(target: Array, prediction: Array) -> tuple[Array, NDArray[numpy.bool_]]:
+    """Returns the probability (N,) of the predicted class, and whether it is right (N,), for predictions (N, K)."""
+    return prediction.max(axis=1), prediction.argmax(axis=1) == target
 
 
 def calibration_bin(confidence: Array) -> NDArray[numpy.int64]:
