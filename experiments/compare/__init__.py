@@ -1,1 +1,1 @@
-"""Runs side by side, from what they left behind: no torch, no GPU."""
+"""Comparison of finished runs, from their files alone. Needs neither torch nor a GPU."""

@@ -1,4 +1,4 @@
-"""A block's groups with their statistics, and in words how each stands to the best."""
+"""Statistics of a block's groups, and a verdict on each group against the best."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from experiments.compare.groups import Block, Group
 from experiments.compare.load_runs import Run
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.scoring import Score
 from experiments.compare.statistics import student_t
 from experiments.compare.statistics.pairwise_tests import Estimate, Pairs, estimate, holm, pairwise
@@ -19,22 +18,22 @@ from experiments.compare.statistics.permutation import permutation
 Array = NDArray[numpy.float64]
 
 LEVEL = 0.05
-FEWEST_ROWS = 6
-"""With fewer test rows, flipping the sign of every row's difference in all ways cannot give p < 0.05."""
+MIN_ROWS = 6
+"""With fewer test rows, no sign flips of the rows' differences can reach p < 0.05."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A group, and what can be said of it.
+    """A group with its statistics.
 
     Args:
-        group: Its runs and label.
-        scores: Of its runs, best first.
-        estimate: Of the metric.
-        difference: Of its mean to the best group's; 0 for the best itself.
+        group: Runs and label.
+        scores: Scores of the runs, best first.
+        estimate: Mean, standard deviation and interval of the metric.
+        difference: Mean minus the best group's mean; 0 for the best itself.
         margin: Half the 95 % interval of the difference over seeds and test rows, not corrected for choosing the best.
-        p: Of the claim that the best is better, corrected; NaN where so few seeds tell nothing.
-        verdict: ``best``, or what the best is: ``better``, ``no difference shown``, ``too few seeds to tell (...)``.
+        p: Corrected p value of the best being better; NaN where there are too few seeds or rows.
+        verdict: ``best``, or of the best: ``better``, ``no difference shown``, ``too few seeds to tell (...)``.
     """
 
     group: Group
@@ -47,64 +46,63 @@ class Standing:
 
     @property
     def best(self) -> Score:
-        """The run with the best value."""
+        """Score of the best run."""
         return self.scores[0]
 
     @property
     def median(self) -> Score:
-        """The run in the middle; the worse of two."""
+        """Score of the middle run; the worse of the two for an even number."""
         return self.scores[len(self.scores) // 2]
 
     @property
     def seconds(self) -> float:
-        """The mean over runs."""
+        """Mean training time of the runs."""
         return fmean(score.run.seconds for score in self.scores)
 
     @property
     def parameters(self) -> int:
-        """Of the runs, the most where they differ."""
+        """Largest number of trained parameters of the runs."""
         return max(score.run.parameters for score in self.scores)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """The mean over runs of all the task's metrics."""
+        """Means over runs of all metrics of the task."""
         return {name: fmean(score.metrics[name] for score in self.scores) for name in self.scores[0].metrics}
 
 
 def compare(block: Block, scores: Mapping[Run, Score]) -> list[Standing]:
-    """Groups of a block, best first by their means; those with an undefined value last.
+    """Ranks the groups of a block by their means, best first; undefined means come last.
 
-    The best is ``better`` than a group where two tests agree. One is of the difference over seeds and test rows, Holm's
-    correction over all pairs of groups: the best is chosen by looking, so any pair might have been the one. The other
-    is a permutation of the runs, exact for any distribution over seeds; it is what few seeds cannot pass.
+    The best is ``better`` than a group where two tests agree. The first tests the difference over seeds and test rows;
+    it is Holm-corrected over all pairs of groups, since the best is chosen by looking at all of them. The second
+    permutes the runs, which is exact for any distribution over seeds; few seeds cannot pass it.
     """
-    sign = -1 if MEASURES[block.task][block.metric].lower_is_better else 1
+    run = block.groups[0].runs[0]
+    rows, ratio = run.rows["test"], run.rows["test"] / max(run.rows["train"], 1)
     samples = [[_values(group, split, scores) for split in block.splits] for group in block.groups]
-    one = block.groups[0].runs[0]
-    ratio = one.rows["test"] / max(one.rows["train"], 1)
     estimates = [estimate(sample, ratio) for sample in samples]
-    order = sorted(range(len(samples)), key=lambda at: _last_if_nan(-sign * estimates[at].mean))
-    pairs = pairwise(samples, one.rows["test"], ratio)
+    order = sorted(range(len(samples)), key=lambda index: _last_if_nan(-block.sign * estimates[index].mean))
+    pairs = pairwise(samples, rows, ratio)
     corrected = _corrected(pairs)
     best = order[0]
     margins = _margins(pairs, best)
-    found = []
-    for at in order:
-        p, verdict = numpy.nan, "best"
-        if at != best:
-            between = permutation(*([split[:, 0] for split in samples[index]] for index in (best, at)))
-            p = max(corrected[best, at], between.p) if not numpy.isnan(corrected[best, at]) else numpy.nan
-            counts = [len(block.groups[index].runs) for index in (best, at)]
-            verdict = _verdict(estimates[at].mean, p, between.smallest, counts, one.rows["test"])
+    standings = []
+    for index in order:
+        group, mean, p = block.groups[index], estimates[index].mean, numpy.nan
+        if index != best:
+            over_seeds = permutation(*([split[:, 0] for split in samples[side]] for side in (index, best)))
+            p = float(numpy.maximum(corrected[best, index], over_seeds.p))
+            counts = [len(block.groups[side].runs) for side in (index, best)]
+            verdict = _verdict(mean, p, over_seeds.smallest, counts, rows)
             p = p if verdict in ("better", "no difference shown") else numpy.nan
-        elif numpy.isnan(estimates[at].mean):
+        elif numpy.isnan(mean):
             verdict = "undefined"
-        elif len(order) == 1:
-            verdict = "nothing to compare with"
-        ranked = sorted((scores[run] for run in block.groups[at].runs), key=lambda s: _last_if_nan(-sign * s.value))
-        difference = float(pairs.difference[at, best])
-        found.append(Standing(block.groups[at], ranked, estimates[at], difference, float(margins[at]), p, verdict))
-    return found
+        else:
+            verdict = "best" if len(order) > 1 else "nothing to compare with"
+        ranked = sorted((scores[run] for run in group.runs), key=lambda score: _last_if_nan(-block.sign * score.value))
+        difference = float(pairs.difference[index, best])
+        standings.append(Standing(group, ranked, estimates[index], difference, float(margins[index]), p, verdict))
+    return standings
 
 
 def _verdict(mean: float, p: float, smallest: float, counts: list[int], rows: int) -> str:
@@ -113,7 +111,7 @@ def _verdict(mean: float, p: float, smallest: float, counts: list[int], rows: in
     if smallest >= LEVEL or numpy.isnan(p):
         n = " and ".join(map(str, dict.fromkeys(counts)))
         return f"too few seeds to tell (n = {n} cannot reach p < {LEVEL})"
-    if rows < FEWEST_ROWS:
+    if rows < MIN_ROWS:
         return f"too few test rows to tell ({rows} cannot reach p < {LEVEL})"
     return "better" if p < LEVEL else "no difference shown"
 
@@ -132,8 +130,8 @@ def _corrected(pairs: Pairs) -> Array:
 
 def _margins(pairs: Pairs, best: int) -> Array:
     margins: Array = pairs.error[best].copy()
-    told = ~numpy.isnan(margins)
-    margins[told] *= student_t.quantile(pairs.df[best][told])
+    defined = ~numpy.isnan(margins)
+    margins[defined] *= student_t.quantile(pairs.df[best][defined])
     return margins
 
 

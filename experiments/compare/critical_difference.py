@@ -1,4 +1,4 @@
-"""Average ranks over several comparisons, and the difference that counts (Demšar 2006)."""
+"""Average ranks over several comparisons, and their critical difference (Demšar 2006)."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,26 @@ from numpy.typing import NDArray
 
 from experiments.compare.comparison import Standing
 from experiments.compare.groups import Block
-from experiments.compare.metrics.metrics import MEASURES
 
 Array = NDArray[numpy.float64]
 
 
+class Units(NamedTuple):
+    """Units over which groups are ranked.
+
+    Args:
+        values: (units, groups), high is good.
+        labels: Labels of the groups.
+        noun: Plural name of a unit.
+    """
+
+    values: Array
+    labels: list[str]
+    noun: str
+
+
 def average_ranks(values: Array) -> Array:
-    """Ranks of groups (units, G) -> (G,), 1 for the highest value of a unit, ties shared, averaged over units."""
+    """Averages the ranks of groups over units: (units, G) -> (G,); rank 1 is the highest value, ties share a rank."""
     higher = (values[:, None, :] > values[:, :, None]).sum(axis=2)
     equal = (values[:, None, :] == values[:, :, None]).sum(axis=2)
     ranks: Array = (higher + (equal + 1) / 2).mean(axis=0)
@@ -24,57 +37,47 @@ def average_ranks(values: Array) -> Array:
 
 
 def critical_difference(groups: int, units: int, level: float = 0.05) -> float:
-    """Nemenyi's: average ranks further apart than this differ, all pairs of groups taken together."""
+    """Returns Nemenyi's critical difference: average ranks further apart differ, over all pairs of groups together."""
     return _range_quantile(groups, level) / math.sqrt(2) * math.sqrt(groups * (groups + 1) / (6 * units))
 
 
-class Units(NamedTuple):
-    """What is ranked: values (units, groups), high is good, the groups' labels, and what a unit is."""
-
-    values: Array
-    labels: list[str]
-    what: str
-
-
 def within(block: Block, standings: Sequence[Standing]) -> Units:
-    """A unit for each split where there are several; else one for each run of a group, by the order of their seeds."""
-    sign = -1 if MEASURES[block.task][block.metric].lower_is_better else 1
-    labels = [one.group.label for one in standings]
+    """Returns a unit for each split of a block, or for a single split one for each run, in the order of the seeds."""
+    labels = [standing.group.label for standing in standings]
+    several = len(block.splits) > 1
+    count = min(len(standing.scores) for standing in standings)
     columns = []
-    if len(block.splits) > 1:
-        for one in standings:
-            values = [[score.value for score in one.scores if score.run.split == split] for split in block.splits]
-            columns.append([sign * fmean(of_split) for of_split in values])
-        return Units(numpy.array(columns).T, labels, "splits")
-    count = min(len(one.scores) for one in standings)
-    for one in standings:
-        in_order = sorted(one.scores, key=lambda score: float(score.run.settings.get("seed", 0)))
-        columns.append([sign * score.value for score in in_order[:count]])
-    return Units(numpy.array(columns).T, labels, "seeds")
+    for standing in standings:
+        if several:
+            scores = standing.scores
+            columns.append([fmean(s.value for s in scores if s.run.split == split) for split in block.splits])
+        else:
+            by_seed = sorted(standing.scores, key=lambda score: float(score.run.settings.get("seed", 0)))
+            columns.append([score.value for score in by_seed[:count]])
+    return Units(block.sign * numpy.array(columns).T, labels, "splits" if several else "seeds")
 
 
 def across(compared: Sequence[tuple[Block, list[Standing]]]) -> Units:
-    """A unit for each block, for the groups whose labels all blocks have."""
-    means = []
-    for block, standings in compared:
-        sign = -1 if MEASURES[block.task][block.metric].lower_is_better else 1
-        means.append({one.group.label: sign * one.estimate.mean for one in standings})
-    labels = [label for label in means[0] if all(label in one for one in means)]
-    return Units(numpy.array([[one[label] for label in labels] for one in means]), labels, "data sets")
+    """Returns a unit for each block, over the groups whose labels all blocks have."""
+    means = [
+        {standing.group.label: block.sign * standing.estimate.mean for standing in standings}
+        for block, standings in compared
+    ]
+    labels = [label for label in means[0] if all(label in mean_of for mean_of in means)]
+    return Units(numpy.array([[mean_of[label] for label in labels] for mean_of in means]), labels, "data sets")
 
 
 def _range_quantile(groups: int, level: float) -> float:
-    """What the range of so many standard normal values exceeds with this probability, by quadrature and bisection."""
+    """Returns what the range of as many standard normal values exceeds with this probability.
+
+    By quadrature and bisection: scipy is no dependency.
+    """
     x = numpy.linspace(-8, 8, 1601)
     density = numpy.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-    below = numpy.vectorize(_below)
+    cumulative = numpy.vectorize(lambda value: (1 + math.erf(value / math.sqrt(2))) / 2)
     low, high = 0.0, 20.0
     for _ in range(50):
         middle = (low + high) / 2
-        within = groups * (density * (below(x + middle) - below(x)) ** (groups - 1)).sum() * (x[1] - x[0])
+        within = groups * (density * (cumulative(x + middle) - cumulative(x)) ** (groups - 1)).sum() * (x[1] - x[0])
         low, high = (low, middle) if within > 1 - level else (middle, high)
     return high
-
-
-def _below(x: float) -> float:
-    return (1 + math.erf(x / math.sqrt(2))) / 2

@@ -1,4 +1,4 @@
-"""``--where model.dropout=0.1``: which runs are compared."""
+"""Selects runs by their options: ``--where model.dropout=0.1``."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -8,23 +8,23 @@ from lit_models.errors import ConfigError
 
 
 def select(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:
-    """The runs that meet every condition.
+    """Returns the runs that meet every condition.
 
     Args:
-        runs: Finished ones.
-        conditions: ``NAME=VALUE`` each, a setting's name on the command line; numbers are compared as numbers.
+        runs: Finished runs.
+        conditions: ``NAME=VALUE`` each, by an option's name on the command line; numbers are compared as numbers.
 
     Raises:
-        ConfigError: For a condition of another form, a setting that no run has, or where nothing is left.
+        ConfigError: For a condition of another form, an option that no run has, or if no run is left.
     """
     kept = list(runs)
     for condition in conditions:
         name, equals, value = condition.partition("=")
         if not equals:
             raise ConfigError(f"--where {condition} is not of the form NAME=VALUE, as in model.dropout=0.1")
-        known = sorted({setting for run in runs for setting in run.settings})
-        if runs and name not in known:
-            near = difflib.get_close_matches(name, known, n=4, cutoff=0.5) or known[:10]
+        names = sorted({option for run in runs for option in run.settings})
+        if runs and name not in names:
+            near = difflib.get_close_matches(name, names, n=4, cutoff=0.5) or names[:10]
             raise ConfigError(f"--where {condition}: no run has a setting {name}; nearest: {', '.join(near)}")
         values = sorted({str(run.settings[name]) for run in kept if name in run.settings})
         kept = [run for run in kept if name in run.settings and _equal(run.settings[name], value)]

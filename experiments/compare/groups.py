@@ -1,44 +1,45 @@
-"""Runs that differ only in their seeds, what such a group is called, and which groups can be compared."""
+"""Groups of runs that differ only in their seeds, their labels, and blocks of comparable groups."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from experiments.compare.load_runs import REPEATS, Run, Setting
+from lit_models.metrics.task_metrics import MEASURES
 
 
 @dataclass
 class Group:
-    """Runs with all settings in common but the seeds.
+    """Runs with all options in common but the seeds.
 
     Args:
         runs: At least one.
-        label: The model, and the settings in which it differs from its like; set by ``name_groups``.
+        label: The model, and the options in which it differs from similar groups; set by ``name_groups``.
     """
 
     runs: list[Run]
-    label: str = field(default="")
+    label: str = ""
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What the runs have in common."""
+        """Options that the runs have in common."""
         return {name: value for name, value in self.runs[0].settings.items() if name not in REPEATS}
 
     @property
     def splits(self) -> list[str]:
-        """Fingerprints, in order."""
+        """Fingerprints of the splits, sorted."""
         return sorted({run.split for run in self.runs})
 
 
 @dataclass(frozen=True)
 class Block:
-    """Groups of the same data, splits, task and metric: like with like.
+    """Comparable groups: the same data, splits, task and metric.
 
     Args:
-        data: What the data are called.
-        task: As a configuration names it.
-        metric: What the groups are compared by, without ``test/``.
-        splits: Fingerprints of the splits, on each of which every group has a run.
+        data: Name of the data.
+        task: Name of the task in a configuration.
+        metric: Metric by which the groups are compared, without ``test/``.
+        splits: Fingerprints of the splits; each group has a run on each of them.
         groups: At least one.
     """
 
@@ -48,38 +49,44 @@ class Block:
     splits: tuple[str, ...]
     groups: list[Group]
 
+    @property
+    def sign(self) -> int:
+        """1 where a higher metric is better, else -1."""
+        return -1 if MEASURES[self.task][self.metric].lower_is_better else 1
+
 
 def blocks_of(runs: Iterable[Run], metric: str | None) -> list[Block]:
-    """Group runs, and put together the groups that can be compared; named, the largest block first.
+    """Sorts runs into groups and comparable groups into blocks, the largest block first; labels the groups.
 
     Args:
-        runs: Finished ones.
-        metric: What all are compared by; the metric that ranks each task where it is None.
+        runs: Finished runs.
+        metric: Metric by which all are compared; None for the metric that ranks each task.
     """
     groups: dict[tuple[object, ...], Group] = {}
     for run in runs:
         settings = sorted((name, str(value)) for name, value in run.settings.items() if name not in REPEATS)
         key = (run.task, run.fingerprints[0], run.rank_by, *settings)
         groups.setdefault(key, Group([])).runs.append(run)
-    alike: dict[tuple[object, ...], list[Group]] = defaultdict(list)
+    comparable: dict[tuple[object, ...], list[Group]] = defaultdict(list)
     for group in groups.values():
-        one = group.runs[0]
-        alike[(one.fingerprints[0], one.task, metric or one.rank_by, *group.splits)].append(group)
-    found = []
-    for together in alike.values():
-        one = together[0].runs[0]
-        name_groups(together)
-        found.append(Block(one.data, one.task, metric or one.rank_by, tuple(together[0].splits), together))
-    return sorted(found, key=lambda block: -len(block.groups))
+        run = group.runs[0]
+        comparable[(run.fingerprints[0], run.task, metric or run.rank_by, *group.splits)].append(group)
+    blocks = []
+    for members in comparable.values():
+        run = members[0].runs[0]
+        name_groups(members)
+        blocks.append(Block(run.data, run.task, metric or run.rank_by, tuple(members[0].splits), members))
+    return sorted(blocks, key=lambda block: -len(block.groups))
 
 
 def unlike(first: Block, other: Block) -> str:
-    """Why two blocks are not compared, as in ``other data than the first``."""
-    one, two = (block.groups[0].runs[0] for block in (first, other))
-    if one.task != two.task:
-        return f"the task is {two.task}, and {one.task} in the first"
-    if one.fingerprints[0] != two.fingerprints[0]:
-        return f"the rows of {two.data} are not the rows of {one.data} in the first (fingerprints of the data differ)"
+    """Returns why two blocks are not compared."""
+    ours, theirs = (block.groups[0].runs[0] for block in (first, other))
+    if ours.task != theirs.task:
+        return f"the task is {theirs.task}, and {ours.task} in the first"
+    if ours.fingerprints[0] != theirs.fingerprints[0]:
+        data = f"the rows of {theirs.data} are not the rows of {ours.data} in the first"
+        return f"{data} (fingerprints of the data differ)"
     if first.metric != other.metric:
         return f"ranked by {other.metric}, and by {first.metric} in the first"
     shared = len({*first.splits} & {*other.splits})
@@ -87,62 +94,63 @@ def unlike(first: Block, other: Block) -> str:
 
 
 def name_groups(groups: Sequence[Group]) -> None:
-    """Set labels that tell groups apart: the model, and only the settings that differ between groups of that model.
+    """Sets labels that distinguish groups: the model, and the options that differ between groups of that model.
 
-    A setting below a class counts between groups that have the class in common; one that some groups lack counts
-    only where nothing else tells two groups apart.
+    An option of a class is compared between groups that share the class. An option that some groups lack is shown only
+    where nothing else distinguishes two groups.
     """
     settings = [group.settings for group in groups]
     varied = _varied(settings)
-    shown = [[name for name in one if (name, _owners(name, one)) in varied] for one in settings]
-    for name in dict.fromkeys(name for one in settings for name in one):
-        alike = defaultdict(list)
+    shown = [[name for name in options if (name, _owners(name, options)) in varied] for options in settings]
+    for name in dict.fromkeys(name for options in settings for name in options):
+        by_label = defaultdict(list)
         for index, pair in enumerate(zip(settings, shown, strict=True)):
-            alike[_label(*pair)].append(index)
-        for same in alike.values():
+            by_label[_label(*pair)].append(index)
+        for same in by_label.values():
             holders = [index for index in same if name in settings[index] and name not in shown[index]]
             for index in holders if len(holders) < len(same) else ():
                 shown[index].append(name)
-        if len(alike) == len(groups):
+        if len(by_label) == len(groups):
             break
-    for group, one, names in zip(groups, settings, shown, strict=True):
-        group.label = _label(one, names)
+    for group, options, names in zip(groups, settings, shown, strict=True):
+        group.label = _label(options, names)
 
 
 def differing(groups: Sequence[Group]) -> list[str]:
-    """The settings in which any groups differ, the seeds left out."""
+    """Returns the options in which any groups differ, seeds excluded."""
     settings = [group.settings for group in groups]
-    names = dict.fromkeys(name for one in settings for name in one)
-    return [name for name in names if len({str(one.get(name)) for one in settings}) > 1]
+    names = dict.fromkeys(name for options in settings for name in options)
+    return [name for name in names if len({str(options.get(name)) for options in settings}) > 1]
 
 
 def _varied(settings: Sequence[dict[str, Setting]]) -> set[tuple[str, tuple[str, ...]]]:
-    """The settings, each with its owners' values, that take several values among groups which share those."""
+    """Returns the options, with their owners' values, that have several values among groups with the same owners."""
     values = defaultdict(set)
-    for one in settings:
-        for name, value in one.items():
-            values[(name, _owners(name, one))].add(str(value))
-    return {key for key, found in values.items() if len(found) > 1 and key[0] != "model"}
+    for options in settings:
+        for name, value in options.items():
+            values[(name, _owners(name, options))].add(str(value))
+    return {key for key, distinct in values.items() if len(distinct) > 1 and key[0] != "model"}
 
 
-def _owners(name: str, one: dict[str, Setting]) -> tuple[str, ...]:
-    """The values of the model and of what a setting belongs to, as ``model.optimizer`` for ``model.optimizer.lr``."""
-    parts = name.split(".")
-    return tuple(str(one.get(owner)) for owner in ("model", *(".".join(parts[:end]) for end in range(1, len(parts)))))
+def _owners(name: str, options: dict[str, Setting]) -> tuple[str, ...]:
+    """Returns the model and the values of an option's prefixes: ``model.optimizer`` owns ``model.optimizer.lr``."""
+    words = name.split(".")
+    prefixes = (".".join(words[:end]) for end in range(1, len(words)))
+    return tuple(str(options.get(owner)) for owner in ("model", *prefixes))
 
 
 def _label(settings: dict[str, Setting], names: Sequence[str]) -> str:
-    told = [f"{_short(name, settings)}={_plain(settings[name])}" for name in names]
-    return " ".join([str(settings["model"]), *told])
+    options = [f"{_short(name, settings)}={_plain(settings[name])}" for name in names]
+    return " ".join([str(settings["model"]), *options])
 
 
 def _short(name: str, settings: Iterable[str]) -> str:
-    """The last parts of a setting's name that no other setting ends in."""
-    parts = name.split(".")
-    for length in range(1, len(parts)):
-        end = ".".join(parts[-length:])
-        if sum(other == end or other.endswith(f".{end}") for other in settings) == 1:
-            return end
+    """Returns the shortest suffix of an option's name that no other option has."""
+    words = name.split(".")
+    for length in range(1, len(words)):
+        suffix = ".".join(words[-length:])
+        if sum(other == suffix or other.endswith(f".{suffix}") for other in settings) == 1:
+            return suffix
     return name
 
 

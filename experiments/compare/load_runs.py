@@ -1,4 +1,4 @@
-"""Finding runs, and telling those that can be compared from those that cannot."""
+"""Finds runs in folders, and loads the records of finished ones."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from experiments.run.record.record_io import read_record
 from lit_models.errors import ConfigError
 
 REPEATS = ("seed", "data.split_seed", "data.fold")
-"""Settings that make a repetition of a run, not another run."""
+"""Options in which repetitions of a run differ."""
 
 WHY_NOT = {
     "running": "is still running",
@@ -19,32 +19,32 @@ WHY_NOT = {
     "failed": "failed",
     "untested": "was not tested; a search tests its choice alone",
 }
-"""Under each status but ``finished``, what a person reads."""
+"""Reasons by each status but ``finished``."""
 
 Setting = str | int | float | bool
 
 
-class Unusable(Exception):  # noqa: N818  # what a run is
-    """A run that cannot be compared; the message says why, and goes behind its name."""
+class Unusable(Exception):  # noqa: N818  # a run is unusable, which is no error
+    """A run cannot be compared; the message is the reason, to be read after the run's name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What comparing needs of a finished run's record.
+    """Record of a finished run, as far as a comparison needs it.
 
     Args:
-        path: The run's folder.
-        settings: The hyperparameters, flat, by their names on the command line.
-        data: What the data are called.
-        task: As a configuration names it.
-        rank_by: The metric that ranks runs of this task, without ``test/``.
+        path: Folder of the run.
+        settings: Hyperparameters, flat, by their names on the command line.
+        data: Name of the data.
+        task: Name of the task in a configuration.
+        rank_by: Metric that ranks runs of this task, without ``test/``.
         fingerprints: SHA-256 of the data and of the split.
-        rows: How many rows ``train`` and ``test`` have.
-        parameters: How many are trained.
-        seconds: What the training took.
-        metrics: Those of the test rows as recorded, without ``test/``; NaN where undefined.
+        rows: Number of rows of ``train`` and ``test``.
+        parameters: Number of trained parameters.
+        seconds: Training time.
+        metrics: Recorded metrics of the test rows, without ``test/``; NaN where undefined.
         identity: Commit, device and precision, as text.
-        started: When, as ISO 8601 text.
+        started: Start time in ISO 8601.
     """
 
     path: Path
@@ -62,28 +62,28 @@ class Run:
 
     @property
     def name(self) -> str:
-        """``experiment/run``, or the folder's name where it stands alone."""
+        """``experiment/run``, the last two folders of the path."""
         return "/".join(self.path.parts[-2:])
 
     @property
     def split(self) -> str:
-        """The split's fingerprint."""
+        """Fingerprint of the split."""
         return self.fingerprints[1]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run that is not compared, and why, as in ``runs/a/b: diverged``."""
+    """A run that is not compared, and the reason."""
 
     path: Path
     reason: str
 
 
 def read_runs(paths: Iterable[Path]) -> tuple[list[Run], list[LeftOut]]:
-    """Every run at or below the paths, each once, in the order of their paths.
+    """Loads every run at or below the paths, each once, sorted by path.
 
     Raises:
-        ConfigError: For a path that does not exist, or where no run is found at all.
+        ConfigError: For a path that does not exist, or if there is no run at all.
     """
     runs: list[Run] = []
     left: list[LeftOut] = []
@@ -101,7 +101,7 @@ def read_runs(paths: Iterable[Path]) -> tuple[list[Run], list[LeftOut]]:
 
 
 def find(path: Path) -> Iterator[Path]:
-    """The folders at or below a path that hold a record, or the beginning of one."""
+    """Yields the folders at or below a path that have a record, or an incomplete one."""
     if not path.is_dir():
         raise ConfigError(f"there is no folder {path}; give folders of runs, of experiments, or their root")
     for folder, below, files in os.walk(path):
@@ -111,10 +111,10 @@ def find(path: Path) -> Iterator[Path]:
 
 
 def read_run(folder: Path) -> Run:
-    """One run's record.
+    """Loads the record of a run.
 
     Raises:
-        Unusable: Where it is not a finished run's.
+        Unusable: If the run is not finished.
     """
     if not (folder / "record.json").exists():
         raise Unusable("its record was never completely written")
@@ -134,40 +134,29 @@ def read_run(folder: Path) -> Run:
         task=str(content["task"]),
         rank_by=content["rank_by"].removeprefix("test/"),
         fingerprints=(str(fingerprints["data"]), str(fingerprints["split"])),
-        rows={part: int(content["rows"][part]) for part in ("train", "test")},
+        rows={split: int(content["rows"][split]) for split in ("train", "test")},
         parameters=int(content["parameters"]),
         seconds=float(content["seconds"]),
         metrics={name.removeprefix("test/"): float(value) for name, value in content["metrics"].items()},
-        identity=_identity(content, device),
+        identity={
+            "commits": str((content.get("git") or {}).get("sha"))[:10],
+            "devices": " ".join(str(device.get(name)) for name in ("type", "name", "processes")),
+            "precisions": str(content.get("precision")),
+        },
         started=str(content["started"]),
     )
 
 
 def once_per_seed(runs: Iterable[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """The newest of runs that have every setting in common, the seed too: repeating a run adds no evidence."""
+    """Keeps the newest of runs that have every option and the seed in common: a copy of a run adds no evidence."""
     runs = list(runs)
     newest: dict[tuple[Any, ...], Run] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        newest[
-            (
-                run.task,
-                run.rank_by,
-                run.fingerprints,
-                *sorted((name, str(value)) for name, value in run.settings.items()),
-            )
-        ] = run
-    kept = {id(run) for run in newest.values()}
-    again = [LeftOut(run.path, "has the settings and the seed of a newer run") for run in runs if id(run) not in kept]
-    return [run for run in runs if id(run) in kept], again
-
-
-def _identity(content: dict[str, Any], device: dict[str, Any]) -> dict[str, str]:
-    git = content.get("git") or {}
-    return {
-        "commits": str(git.get("sha"))[:10],
-        "devices": " ".join(str(device.get(name)) for name in ("type", "name", "processes")),
-        "precisions": str(content.get("precision")),
-    }
+        settings = sorted((name, str(value)) for name, value in run.settings.items())
+        newest[(run.task, run.rank_by, run.fingerprints, *settings)] = run
+    kept = {*newest.values()}
+    older = [LeftOut(run.path, "has the settings and the seed of a newer run") for run in runs if run not in kept]
+    return [run for run in runs if run in kept], older
 
 
 def _reason(error: Exception) -> str:

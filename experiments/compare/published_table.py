@@ -1,4 +1,4 @@
-"""A published table beside our own figures."""
+"""A published table beside the figures of our own runs."""
 
 import math
 import re
@@ -8,27 +8,27 @@ from statistics import fmean, stdev
 from typing import Any
 
 from experiments.compare.load_runs import LeftOut, Run
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
-from experiments.compare.table_formats import Sheet
+from experiments.compare.table_formats import Sheet, defined
 from lit_models.errors import ConfigError
+from lit_models.metrics.task_metrics import MEASURES
 
 REPEAT = r"(-split\d+)?-seed\d+"
-"""What a sweep puts behind a row's name."""
+"""Suffix that a sweep adds to a row's name."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a row's runs have come to.
+    """Results of a row's runs.
 
     Args:
-        row: Which.
-        values: The metric of each run; empty where there is none.
-        floor: The mean of the best classical baseline on the same split, and its name; None where none was fitted.
-        lower: Whether the metric is best when low.
-        parameters: Of the runs.
-        seconds: Their mean.
+        row: The row.
+        values: The metric of each run; empty without runs.
+        floor: Mean of the best classical baseline on the same split, and its name; None without baselines.
+        lower: True where a lower metric is better.
+        parameters: Number of trained parameters.
+        seconds: Mean training time.
     """
 
     row: Row
@@ -40,17 +40,17 @@ class Outcome:
 
     @property
     def mean(self) -> float:
-        """Over runs."""
+        """Mean over runs."""
         return fmean(self.values) if self.values else math.nan
 
     @property
     def sd(self) -> float:
-        """Over runs; NaN for fewer than two."""
+        """Standard deviation over runs; NaN for fewer than two."""
         return stdev(self.values) if len(self.values) > 1 else math.nan
 
     @property
     def verdict(self) -> str:
-        """How the mean stands to the figure, two standard errors of the mean over seeds being the measure."""
+        """Compares the mean with the published figure: ``the same`` within two standard errors over seeds."""
         if self.row.published is None or not self.values:
             return ""
         ahead = (self.mean - self.row.published) * (-1 if self.lower else 1)
@@ -63,9 +63,9 @@ class Outcome:
 
 
 def outcomes(paper: Paper, runs: Sequence[Run]) -> tuple[list[Outcome], list[LeftOut]]:
-    """What the runs of every row have come to, and the runs of a row's name that are not the row's.
+    """Returns the outcome of each row, and the runs that have a row's name but other options.
 
-    A row's runs are those that ``evenhand sweep --paper`` has named after it, with all that its recipe sets.
+    A row's runs are those that ``evenhand sweep --paper`` named after it, with all options of its recipe.
 
     Raises:
         ConfigError: For a metric that the runs do not have.
@@ -73,35 +73,29 @@ def outcomes(paper: Paper, runs: Sequence[Run]) -> tuple[list[Outcome], list[Lef
     found, left = [], []
     for row in paper.rows:
         named = [run for run in runs if re.fullmatch(re.escape(row.name) + REPEAT, run.path.name)]
-        differing = [(run, _difference(row, run)) for run in named]
-        left += [LeftOut(run.path, f"is not of this table: {why}") for run, why in differing if why]
-        mine = [run for run, why in differing if not why]
-        for run in mine:
+        reasons = {run: _difference(row, run) for run in named}
+        left += [LeftOut(run.path, f"is not of this table: {reason}") for run, reason in reasons.items() if reason]
+        matching = [run for run, reason in reasons.items() if not reason]
+        for run in matching:
             if paper.metric not in MEASURES.get(run.task, {}):
                 raise ConfigError(f"{paper.path}: metric {paper.metric} is none of the task of {run.name}, {run.task}")
-        scores, unscored = score(mine, paper.metric)
+        scores, unscored = score(matching, paper.metric)
         left += unscored
         if not scores:
             found.append(Outcome(row, []))
             continue
-        one = next(iter(scores))
-        found.append(
-            Outcome(
-                row,
-                [each.value for each in scores.values()],
-                _floor(runs, one, paper.metric),
-                MEASURES[one.task][paper.metric].lower_is_better,
-                one.parameters,
-                fmean(run.seconds for run in scores),
-            )
-        )
+        run = next(iter(scores))
+        lower = MEASURES[run.task][paper.metric].lower_is_better
+        floor = _floor(runs, run, paper.metric, lower)
+        seconds = fmean(run.seconds for run in scores)
+        found.append(Outcome(row, [each.value for each in scores.values()], floor, lower, run.parameters, seconds))
     return found, left
 
 
 def sheet(paper: Paper, found: Sequence[Outcome]) -> Sheet:
-    """The table for people: our figures beside the published ones."""
+    """Returns the table for people: our figures beside the published figures."""
     columns = ["row", "n", f"{paper.metric}, mean ± sd", "published", "ours is", "floor", "parameters", "seconds"]
-    lower = any(one.lower for one in found)
+    lower = any(outcome.lower for outcome in found)
     title = f"{paper.path.stem}: {paper.metric}, {'lower' if lower else 'higher'} is better"
     notes = [
         f"Published: {paper.source}.",
@@ -109,62 +103,55 @@ def sheet(paper: Paper, found: Sequence[Outcome]) -> Sheet:
         "The same: within two standard errors of our mean, over seeds. Floor: the best classical baseline.",
         f"A row again: evenhand sweep --paper {paper.path} --rows ROW --seeds 0..4",
     ]
-    return Sheet(title, columns, [_cells(one) for one in found], notes, ragged=False)
+    return Sheet(title, columns, [_cells(outcome) for outcome in found], notes, ragged=False)
 
 
 def plain(found: Iterable[Outcome]) -> list[dict[str, Any]]:
-    """The rows for programs; an undefined number is None."""
+    """Returns the rows for programs; an undefined number is None."""
     return [
-        {
-            "row": one.row.name,
-            "n": len(one.values),
-            "mean": _defined(one.mean),
-            "sd": _defined(one.sd),
-            "published": one.row.published,
-            "verdict": one.verdict,
-            "floor": one.floor[0] if one.floor else None,
-            "floor_model": one.floor[1] if one.floor else None,
-            "parameters": one.parameters,
-            "seconds": _defined(one.seconds),
-        }
-        for one in found
+        defined(
+            {
+                "row": outcome.row.name,
+                "n": len(outcome.values),
+                "mean": outcome.mean,
+                "sd": outcome.sd,
+                "published": outcome.row.published,
+                "verdict": outcome.verdict,
+                "floor": outcome.floor[0] if outcome.floor else None,
+                "floor_model": outcome.floor[1] if outcome.floor else None,
+                "parameters": outcome.parameters,
+                "seconds": outcome.seconds,
+            }
+        )
+        for outcome in found
     ]
 
 
-def _cells(one: Outcome) -> list[str]:
-    published = "–" if one.row.published is None else str(one.row.published)
-    floor = f"{one.floor[0]:.4f} {one.floor[1]}" if one.floor else "–"
-    if not one.values:
-        return [one.row.name, "0", "–", published, "not run", floor, "–", "–"]
-    ours = f"{one.mean:.4f}" + ("" if math.isnan(one.sd) else f" ± {one.sd:.4f}")
-    numbers = [f"{one.parameters:,}", f"{one.seconds:.1f}"]
-    return [one.row.name, str(len(one.values)), ours, published, one.verdict or "–", floor, *numbers]
+def _cells(outcome: Outcome) -> list[str]:
+    row = outcome.row
+    published = "–" if row.published is None else str(row.published)
+    floor = f"{outcome.floor[0]:.4f} {outcome.floor[1]}" if outcome.floor else "–"
+    if not outcome.values:
+        return [row.name, "0", "–", published, "not run", floor, "–", "–"]
+    ours = f"{outcome.mean:.4f}" + ("" if math.isnan(outcome.sd) else f" ± {outcome.sd:.4f}")
+    numbers = [f"{outcome.parameters:,}", f"{outcome.seconds:.1f}"]
+    return [row.name, str(len(outcome.values)), ours, published, outcome.verdict or "–", floor, *numbers]
 
 
 def _difference(row: Row, run: Run) -> str:
-    """The first setting of the row that the run has not; empty where it has all."""
+    """Returns the first option in which the run differs from the row, or an empty string."""
     for name, value in row.settings.items():
-        has = run.settings.get(name)
-        if str(has) != str(value) and not _equal_numbers(has, value):
-            return f"{name} is {has}, and {value} in {row.config}"
+        actual = run.settings.get(name)
+        if str(actual) != str(value) and actual != value:
+            return f"{name} is {actual}, and {value} in {row.config}"
     return ""
 
 
-def _equal_numbers(one: object, other: object) -> bool:
-    numbers = (int, float)
-    return isinstance(one, numbers) and isinstance(other, numbers) and float(one) == float(other)
-
-
-def _floor(runs: Iterable[Run], like: Run, metric: str) -> tuple[float, str] | None:
-    """The best baseline, one without parameters that learn by gradients, on the data and the split of a run."""
+def _floor(runs: Iterable[Run], like: Run, metric: str, lower: bool) -> tuple[float, str] | None:
+    """Returns the best baseline on a run's data and split; a baseline has no parameters trained by gradients."""
     values: dict[str, list[float]] = {}
     for run in runs:
         if not run.parameters and run.fingerprints == like.fingerprints and metric in run.metrics:
             values.setdefault(str(run.settings["model"]), []).append(run.metrics[metric])
     means = [(fmean(each), name) for name, each in values.items()]
-    best = min if MEASURES[like.task][metric].lower_is_better else max
-    return best(means) if means else None
-
-
-def _defined(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return (min if lower else max)(means) if means else None

@@ -1,4 +1,4 @@
-"""Published tables: files that name, for every row, a recipe and the figure that was published. Needs no torch."""
+"""Files of published tables: a recipe and a published figure for each row. Needs no torch."""
 
 import difflib
 import json
@@ -23,10 +23,10 @@ class Row:
     """One row of a published table.
 
     Args:
-        name: What its runs are named after.
+        name: Prefix of its runs' names.
         config: The recipe, a configuration of ``fit``.
-        changes: Settings in which the row differs from the recipe.
-        published: The figure; None where there is none.
+        changes: Options in which the row differs from the recipe.
+        published: The published figure; None where there is none.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Row:
 
     @property
     def words(self) -> list[str]:
-        """The row as words of ``fit``."""
-        told = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.changes.items()}
-        return [f"--config={self.config}", *(f"--{key}={value}" for key, value in told.items())]
+        """Arguments of ``fit`` for the row."""
+        changes = {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.changes.items()}
+        return [f"--config={self.config}", *(f"--{key}={value}" for key, value in changes.items())]
 
     @property
     def settings(self) -> dict[str, Setting]:
-        """What the recipe and the changes set, by the names that a run's record has."""
+        """Options of the recipe and the changes, by their names in a run's record."""
         changes = {{"trainer.max_epochs": "max_epochs"}.get(key, key): value for key, value in self.changes.items()}
         recorded = {key: value for key, value in changes.items() if not key.startswith("trainer.")}
         return flat_settings(_read(self.config)) | recorded
@@ -54,9 +54,9 @@ class Paper:
 
     Args:
         path: Its file.
-        source: Where the figures stand.
-        metric: What they are, such as ``accuracy``.
-        protocol: In what the runs here differ from those that were published, a sentence each.
+        source: Publication of the figures.
+        metric: Metric of the figures, such as ``accuracy``.
+        protocol: Sentences on the differences between our runs and the published ones.
         rows: At least one.
     """
 
@@ -68,29 +68,29 @@ class Paper:
 
     @property
     def experiment(self) -> str:
-        """The folder of its runs, beneath ``runs/``."""
+        """Folder of its runs in ``runs/``."""
         return f"paper-{self.path.stem}"
 
     def only(self, names: Sequence[str]) -> "Paper":
-        """The rows of these names, all where there is none.
+        """Returns the table with the rows of these names only; with all rows for no names.
 
         Raises:
             ConfigError: For a name that no row has.
         """
-        known = [row.name for row in self.rows]
+        existing = [row.name for row in self.rows]
         for name in names:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=3) or known[:5]
+            if name not in existing:
+                near = difflib.get_close_matches(name, existing, n=3) or existing[:5]
                 raise ConfigError(f"--rows {name}: {self.path} has no such row; there are {', '.join(near)}")
         rows = tuple(row for row in self.rows if row.name in names or not names)
         return Paper(self.path, self.source, self.metric, self.protocol, rows)
 
 
 def read_paper(path: Path) -> Paper:
-    """Read a file of a published table.
+    """Reads a file of a published table.
 
     Raises:
-        ConfigError: For what is no such file, with what it lacks.
+        ConfigError: For a file that cannot be read, or has missing, unknown or malformed keys.
     """
     content = _read(path)
     _check_keys(str(path), content, TABLE_KEYS, ("source", "metric", "rows"))
@@ -125,12 +125,12 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _check_keys(where: str, content: object, known: Sequence[str], needed: Sequence[str]) -> None:
+def _check_keys(where: str, content: object, allowed: Sequence[str], required: Sequence[str]) -> None:
     if not isinstance(content, dict):
-        raise ConfigError(f"{where} is no mapping; it has {', '.join(known)}")
+        raise ConfigError(f"{where} is no mapping; it has {', '.join(allowed)}")
     for key in content:
-        if key not in known:
-            raise ConfigError(f"{where} has {key!r}, which means nothing; it has {', '.join(known)}")
-    for key in needed:
+        if key not in allowed:
+            raise ConfigError(f"{where} has {key!r}, which means nothing; it has {', '.join(allowed)}")
+    for key in required:
         if key not in content:
-            raise ConfigError(f"{where} lacks {key}; it has {', '.join(known)}")
+            raise ConfigError(f"{where} lacks {key}; it has {', '.join(allowed)}")

@@ -1,4 +1,4 @@
-"""A run's predictions for its test rows, from ``predictions.parquet``."""
+"""Reads a run's predictions of its test rows from ``predictions.parquet``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,10 @@ COLUMNS = ("row", "target", "prediction")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test rows in the order of their ids.
+    """Targets and predictions of test rows, sorted by row id.
 
     Args:
-        row: Ids (N,), each once.
+        row: Row ids (N,), unique.
         target: (N,) class indices for binary and multiclass; (N, outputs) labels of 0 and 1, or values.
         prediction: (N,) probabilities of class 1 for binary; else (N, outputs) probabilities or values.
     """
@@ -31,10 +31,10 @@ class Predictions:
 
 
 def read_predictions(folder: Path, task: str) -> Predictions:
-    """A run's predictions.
+    """Reads the predictions of a run.
 
     Raises:
-        Unusable: Where the file is missing, broken, or not what a run of this task writes.
+        Unusable: If the file is missing or broken, or does not fit the task.
     """
     path = folder / "predictions.parquet"
     try:
@@ -44,7 +44,7 @@ def read_predictions(folder: Path, task: str) -> Predictions:
         raise Unusable("its predictions.parquet is missing") from None
     except (DataError, OSError, polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise Unusable("its predictions.parquet cannot be read") from error
-    names = {name: [one for one in frame.columns if one == name or one.startswith(f"{name}_")] for name in COLUMNS}
+    names = {name: [c for c in frame.columns if c == name or c.startswith(f"{name}_")] for name in COLUMNS}
     if not frame.height or not all(names.values()) or not all(kind.is_numeric() for kind in frame.dtypes):
         raise Unusable("its predictions.parquet lacks rows, or the columns row, target and prediction of numbers")
     if "row" not in frame.columns or not frame.schema["row"].is_integer() or frame["row"].null_count():
@@ -55,8 +55,9 @@ def read_predictions(folder: Path, task: str) -> Predictions:
     if (row[1:] == row[:-1]).any():
         raise Unusable("its predictions.parquet has a row twice")
     target, prediction = (
-        numpy.column_stack([_values(frame[one]) for one in names[name]])[order] for name in ("target", "prediction")
-    )
+        numpy.column_stack([frame[column].to_numpy().astype(numpy.float64) for column in names[name]])[order]
+        for name in ("target", "prediction")
+    )  # a missing value becomes NaN
     if task in ("binary", "multiclass"):
         classes = 2 if task == "binary" else prediction.shape[1]
         if target.shape[1] > 1 or classes < 2 or not numpy.isin(target, numpy.arange(classes)).all():
@@ -69,7 +70,3 @@ def read_predictions(folder: Path, task: str) -> Predictions:
             raise Unusable("its predictions.parquet has several predictions a row, and the task is binary")
         prediction = prediction[:, 0]
     return Predictions(row, target, prediction)
-
-
-def _values(column: polars.Series) -> Array:
-    return column.to_numpy().astype(numpy.float64)  # a missing value becomes NaN

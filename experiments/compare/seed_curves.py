@@ -1,8 +1,7 @@
-"""A mean curve with its spread for runs that differ only in their seeds, as runs of their own in TensorBoard."""
+"""Mean curves with their spread for runs that differ only in their seeds, written as separate TensorBoard runs."""
 
 import re
 import shutil
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,35 +11,32 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from experiments.run.record.record_io import read_record
-
-ENDS = (" mean", " mean + sd", " mean - sd")
-SEEDS = ("seed", "data.split_seed")
+SUFFIXES = (" mean", " mean + sd", " mean - sd")
 EVENTS = "events.out.tfevents.*"
 
 Curve = dict[int, tuple[float, float]]
-"""Value and time of day by step."""
+"""Value and wall time by step."""
 
 
-def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]] | None = None) -> list[str]:
-    """Write the mean, and the mean plus and minus a standard deviation (n - 1), of each group's curves.
+def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Writes the mean, and the mean plus and minus a standard deviation (n - 1), of each group's curves.
 
-    They are folders beside the runs, ``<group> mean`` and so on, with events only and no record; those from before are
-    replaced. A curve has the steps that all runs of the group have, and what a test left its last value.
+    The folders ``<group> mean`` and so on beside the runs contain events only; older ones are replaced. A curve has the
+    steps that all runs of the group have, and of a test the last value.
 
     Args:
         experiment: Folder of the runs.
-        groups: Folders of runs by the group's name; runs alike in all settings but the seeds where it is left out.
+        groups: Folders of runs by the group's name.
 
     Returns:
-        The groups as their folders name them: those of at least two runs with events.
+        Folder names of the groups with events of at least two runs, without the suffix.
     """
     for folder in [*experiment.iterdir()]:
-        if folder.is_dir() and folder.name.endswith(ENDS) and all(file.match(EVENTS) for file in folder.iterdir()):
+        if folder.is_dir() and folder.name.endswith(SUFFIXES) and all(file.match(EVENTS) for file in folder.iterdir()):
             shutil.rmtree(folder)
-    written = []
-    for name, runs in (alike(experiment) if groups is None else groups).items():
-        curves = [_curves(run) for run in runs if any(run.glob(EVENTS))]
+    written: list[str] = []
+    for name, runs in groups.items():
+        curves = [curves for curves in map(read_curves, runs) if curves]
         if len(curves) > 1:
             stem = re.sub(r"[^\w .+=,@-]", "_", re.sub(r"[\[\](){}'\"]", "", name))
             while stem in written:
@@ -50,31 +46,10 @@ def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]] | None = No
     return written
 
 
-def alike(experiment: Path) -> dict[str, list[Path]]:
-    """Finished runs that differ only in their seeds, by their model and the settings that tell groups of it apart."""
-    groups: dict[tuple[tuple[str, str], ...], list[Path]] = defaultdict(list)
-    for path in sorted(file.parent for file in experiment.glob("*/record.json")):
-        try:
-            record = read_record(path)
-            status, settings = record["status"], record["hyperparameters"]
-        except (OSError, ValueError, KeyError):  # a run that broke, or is none of ours
-            continue
-        if status == "finished":
-            shared = {name: str(value) for name, value in settings.items() if name not in SEEDS}
-            groups[tuple(sorted(shared.items()))].append(path)
-    named = {}
-    for key, runs in groups.items():
-        others = [dict(other) for other in groups if dict(other)["model"] == dict(key)["model"]]
-        told = [
-            f"{name.removeprefix('model.')}={value}"
-            for name, value in key
-            if any(other.get(name) != value for other in others)
-        ]
-        named[" ".join([dict(key)["model"], *told])] = runs
-    return named
-
-
-def _curves(run: Path) -> dict[str, Curve]:
+def read_curves(run: Path) -> dict[str, Curve]:
+    """Reads the scalars of a run by tag; the later value where a step was logged twice."""
+    if not any(run.glob(EVENTS)):
+        return {}
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0}).Reload()
     return {
         tag: {event.step: (event.value, event.wall_time) for event in events.Scalars(tag)}
@@ -83,9 +58,9 @@ def _curves(run: Path) -> dict[str, Curve]:
 
 
 def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> None:
-    writers = [EventFileWriter(str(experiment / f"{stem}{end}")) for end in ENDS]
+    writers = [EventFileWriter(str(experiment / f"{stem}{suffix}")) for suffix in SUFFIXES]
     for tag in sorted(set.intersection(*(set(run) for run in runs))):
-        for step, points in _together(tag, [run[tag] for run in runs]).items():
+        for step, points in _points(tag, [run[tag] for run in runs]).items():
             values, times = zip(*points, strict=True)
             mean, spread = float(numpy.mean(values)), float(numpy.std(values, ddof=1))
             for writer, value in zip(writers, (mean, mean + spread, mean - spread), strict=True):
@@ -95,8 +70,8 @@ def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> Non
         writer.close()
 
 
-def _together(tag: str, curves: Sequence[Curve]) -> dict[int, list[tuple[float, float]]]:
-    """The points of all runs at each step."""
+def _points(tag: str, curves: Sequence[Curve]) -> dict[int, list[tuple[float, float]]]:
+    """Returns the points of all runs by step."""
     if tag.startswith("test/"):  # early stopping may have ended the runs at different steps
         return {max(max(curve) for curve in curves): [curve[max(curve)] for curve in curves]}
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))

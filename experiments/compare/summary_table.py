@@ -1,4 +1,4 @@
-"""Runs side by side."""
+"""Table of runs side by side, for the terminal."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
@@ -7,27 +7,26 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from experiments.compare.metrics.metrics import MEASURES
+from lit_models.metrics.task_metrics import MEASURES
 
 
 def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
-    """One row for each label, the mean over its runs; best first by the ranking metric.
+    """Returns a table with a row for each label, the mean over its runs; best first by the ranking metric.
 
-    Where there are several runs, the ranking metric also has its standard deviation over them (n - 1).
+    Of several runs, the ranking metric also has its standard deviation over them (n - 1).
 
     Args:
-        records: Of finished runs with the same metrics, each with the key ``label`` added.
-        title: What stands above.
+        records: Records of finished runs with the same metrics, each with the key ``label`` added.
+        title: Title of the table.
     """
     metrics = [name for name in records[0]["metrics"] if name != "test/loss"]
     groups: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         groups.setdefault(record["label"], []).append(record)
-    table = Table(title=title, box=SIMPLE_HEAD, padding=0)  # eighty columns are enough
+    several = len(records) > len(groups)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0)  # fits into eighty columns
     table.add_column("model", no_wrap=True)
-    if len(records) > len(groups):
-        table.add_column("seeds", justify="right")
-    for name in (*metrics, "parameters", "seconds"):
+    for name in (*(["seeds"] if several else []), *metrics, "parameters", "seconds"):
         table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right")
     rank = records[0]["rank_by"]
     lower = MEASURES[records[0]["task"]][rank.removeprefix("test/")].lower_is_better
@@ -35,12 +34,9 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
         groups.items(), key=lambda group: fmean(run["metrics"][rank] for run in group[1]), reverse=not lower
     )
     for label, runs in ranked:
-        cells = [label]
-        if len(records) > len(groups):
-            cells.append(str(len(runs)))
-        cells += [_mean([run["metrics"][name] for run in runs], spread=name == rank) for name in metrics]
-        cells += [f"{runs[0]['parameters']:,}", f"{fmean(run['seconds'] for run in runs):.1f}"]
-        table.add_row(*cells)
+        means = [_mean([run["metrics"][name] for run in runs], spread=name == rank) for name in metrics]
+        costs = [f"{runs[0]['parameters']:,}", f"{fmean(run['seconds'] for run in runs):.1f}"]
+        table.add_row(label, *([str(len(runs))] if several else []), *means, *costs)
     return table
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.measure import Measurement
@@ -16,16 +18,16 @@ from experiments.terminal import say
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows and columns to be shown.
+    """Content of a table.
 
     Args:
-        title: What stands above; a line.
+        title: A line above the table.
         columns: Headings.
-        rows: A text for each column.
-        notes: Sentences below.
-        texts: So many of the first columns, and the last where ``ragged``, are words and not numbers.
-        ragged: Whether the last column is words.
-        parts: Columns of the tables that stand below each other where the whole is too wide for a terminal.
+        rows: Cells.
+        notes: Sentences below the table.
+        texts: Number of leading columns that are text; the others are numbers.
+        ragged: True where the last column is text too.
+        parts: Columns of each of the tables into which it is divided on a narrow terminal.
     """
 
     title: str
@@ -36,13 +38,13 @@ class Sheet:
     ragged: bool = True
     parts: Sequence[Sequence[int]] = ()
 
-    def is_words(self, index: int) -> bool:
-        """Whether a column is set flush left."""
+    def is_text(self, index: int) -> bool:
+        """Returns True if a column is aligned left."""
         return index < self.texts or (self.ragged and index == len(self.columns) - 1)
 
 
 def to_terminal(sheet: Sheet) -> None:
-    """Print it, in parts where the terminal is too narrow; at full width where the output is no terminal."""
+    """Prints a table, in parts on a narrow terminal; at full width where the output is no terminal."""
     screen, text = Console(highlight=False), io.StringIO()
     console = screen if screen.is_terminal else Console(file=text, width=10_000, highlight=False)
     console.print(Text(sheet.title, style="bold"))
@@ -60,44 +62,51 @@ def _table(sheet: Sheet, columns: Iterable[int]) -> Table:
     columns = [*columns]
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index in columns:
-        words = sheet.is_words(index)
-        table.add_column(Text(sheet.columns[index]), justify="left" if words else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if sheet.is_text(index) else "right"
+        table.add_column(Text(sheet.columns[index]), justify=justify, overflow="fold")
     for row in sheet.rows:
         table.add_row(*(Text(row[index]) for index in columns))
     return table
 
 
 def to_markdown(sheet: Sheet) -> str:
-    """A table of GitHub's Markdown."""
+    """Formats a table as GitHub's Markdown."""
     lines = [[_flat(cell).replace("|", "\\|") for cell in row] for row in (sheet.columns, *sheet.rows)]
-    rule = ["---" if sheet.is_words(index) else "---:" for index in range(len(sheet.columns))]
+    rule = ["---" if sheet.is_text(index) else "---:" for index in range(len(sheet.columns))]
     text = "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
     return "\n\n".join([f"**{_flat(sheet.title)}**", text, *sheet.notes]) + "\n"
 
 
 def to_latex(sheet: Sheet) -> str:
-    """A ``table`` environment that needs the package booktabs."""
+    """Formats a table as a LaTeX ``table`` environment, which needs the package booktabs."""
     lines = [" & ".join(map(_latex, row)) + r" \\" for row in (sheet.columns, *sheet.rows)]
-    kinds = "".join("l" if sheet.is_words(index) else "r" for index in range(len(sheet.columns)))
+    kinds = "".join("l" if sheet.is_text(index) else "r" for index in range(len(sheet.columns)))
     begin = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(' '.join((sheet.title + '.', *sheet.notes)))}}}"]
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
     return "\n".join([*begin, *body, r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def to_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Comma-separated values with a heading, numbers at full precision; nothing where a value is undefined."""
+def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Formats rows as CSV, numbers at full precision; None and missing columns are empty cells."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([["" if value is None else value for value in row] for row in rows])
+    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def defined(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces numbers that are not finite by None."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
+    }
 
 
 def _latex(text: str) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
     special |= {"<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "−": r"$-$"}
-    special |= {one: f"\\{one}" for one in "&%$#_{}"}
-    return "".join(special.get(one, one) for one in _flat(text))
+    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    return "".join(special.get(sign, sign) for sign in _flat(text))
 
 
 def _flat(text: str) -> str:

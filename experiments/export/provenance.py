@@ -8,7 +8,6 @@ import numpy
 
 from experiments import safe_yaml
 from experiments.compare.load_runs import Unusable
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.read_predictions import read_predictions
 from experiments.compare.statistics.bayesian_bootstrap import Resamples
 from experiments.export.artifact import sha256
@@ -16,6 +15,7 @@ from experiments.run.checkpoints.best_checkpoint import CONFIG
 from experiments.run.checkpoints.checkpoint_io import read
 from experiments.run.record.record_io import read_record
 from lit_models.errors import ConfigError
+from lit_models.metrics.task_metrics import MEASURES
 
 RECORDED = ("data", "task", "seed", "rank_by", "parameters", "rows", "fingerprints", "git", "precision", "started",
             "notes")  # fmt: skip

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import DataError
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.export.check_rows import CheckRows
 from experiments.export.exported_predictor import Exported, load_export
 from experiments.run.record.export_samples import save_tensors
+from lit_models.metrics.task_metrics import MEASURES
 
 ROWS = "rows.safetensors"
 BATCHES = (1, 2, 64)

@@ -1,1 +1,1 @@
-"""Figures of a test, drawn once at its end; matplotlib is imported only by what draws."""
+"""Figures of a test, drawn at its end. Only the functions that draw import matplotlib."""

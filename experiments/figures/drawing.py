@@ -1,4 +1,4 @@
-"""What all figures share: a sheet without pyplot's global state, colours, and the way to pixels."""
+"""Canvas, colors and pixels of all figures, without pyplot's global state."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -7,16 +7,17 @@ from typing import Any, Literal
 import numpy
 from numpy.typing import NDArray
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Those of Okabe & Ito (2008), which people tell apart however they see colours, without the yellow."""
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Palette of Okabe & Ito (2008), which people with color vision deficiencies can distinguish, without the yellow."""
 GREY = "#767676"
-STYLES = ("-", "--")
-LINES = tuple((colour, style) for style in STYLES for colour in COLOURS)
-"""So many lines of one picture can be told apart."""
+GROUP_COLORS = (*COLORS, "#999999")
+"""Colors of the groups of a comparison."""
+LINES = tuple((color, style) for style in ("-", "--") for color in COLORS)
+"""Colors and styles of lines in one figure."""
 DPI = 110
 
 Layout = Literal["constrained"] | None
-"""Matplotlib's own, or that of ``subplots_adjust``."""
+"""Matplotlib's constrained layout, or none, for ``subplots_adjust``."""
 
 
 def sheet(
@@ -27,37 +28,37 @@ def sheet(
     layout: Layout = "constrained",
     **kwargs: Any,
 ) -> tuple[Any, list[Any]]:
-    """A matplotlib figure of ``rows`` x ``columns`` axes, in inches, and its axes in reading order."""
+    """Creates a matplotlib figure of ``rows`` x ``columns`` axes, in inches; returns it and its axes row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel().tolist()
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
 def panels(
     count: int, columns: int, width: float, height: float, layout: Layout = "constrained"
 ) -> tuple[Any, list[Any]]:
-    """So many axes of one size, ``columns`` of them beside each other."""
+    """Creates ``count`` axes of one size in at most ``columns`` columns."""
     across = min(count, columns)
     down = ceil(count / across)
     figure, axes = sheet(down, across, width * across, height * down, layout)
-    for one in axes[count:]:
-        one.set_visible(False)
+    for panel in axes[count:]:
+        panel.set_visible(False)
     return figure, axes[:count]
 
 
 def pixels(figure: Any) -> NDArray[numpy.uint8]:
-    """A figure as an image (H, W, 3)."""
+    """Renders a figure as an image (H, W, 3)."""
     figure.canvas.draw()
     return numpy.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
-def named(names: Sequence[str], count: int) -> list[str]:
-    """The names where there are as many, else numbers; long ones are cut."""
-    given = list(names) if len(names) == count else [str(index) for index in range(count)]
-    return [one if len(one) <= 18 else f"{one[:17]}…" for one in given]
+def display_names(names: Sequence[str], count: int) -> list[str]:
+    """Returns names cut to 18 characters, or indices where there are not ``count`` names."""
+    labels = list(names) if len(names) == count else [str(index) for index in range(count)]
+    return [label if len(label) <= 18 else f"{label[:17]}…" for label in labels]

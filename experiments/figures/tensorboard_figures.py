@@ -9,12 +9,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from datamodules import DataModule
 from experiments.figures.calibration import calibration, draw_reliability
-from experiments.figures.captions import truth_and_prediction
 from experiments.figures.confusion import draw_confusion
 from experiments.figures.drawing import pixels
 from experiments.figures.residuals import draw_predicted, draw_residuals
 from experiments.figures.roc_curves import draw_precision_recall, draw_roc
-from experiments.figures.worst_rows import MOST, draw_worst, table_of_worst, texts_of_worst
+from experiments.figures.worst_rows import MAX_ROWS, draw_worst, table_of_worst, texts_of_worst, truth_and_prediction
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import Task
 from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
@@ -25,19 +24,19 @@ Write = Callable[[], None]
 
 
 def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluation: Evaluation, step: int) -> list[str]:
-    """Write what a person wants to see of a test; nothing that goes wrong here reaches the run.
+    """Writes the figures of a test. No error is raised: the run's results are worth more than its figures.
 
     Args:
-        writer: Of the run's events.
-        task: The model's.
-        data: Whose test rows they are.
-        evaluation: Of the test.
-        step: Of the training, at which TensorBoard shows them.
+        writer: Writer of the run's events.
+        task: Task of the model.
+        data: Data module of the test rows.
+        evaluation: Result of the test.
+        step: Training step at which TensorBoard shows the figures.
 
     Returns:
-        A sentence for each thing that could not be drawn.
+        A sentence for each figure that could not be drawn.
     """
-    row, target, prediction = (one.cpu() for one in evaluation[:3])
+    row, target, prediction = (column.cpu() for column in evaluation[:3])
     if not prediction.isfinite().all():
         return ["no figures: some predictions are not finite"]
     notes = []
@@ -49,7 +48,7 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
     def image(tag: str, draw: Callable[[], Any]) -> tuple[str, Write]:
         return tag, lambda: writer.add_image(tag, pixels(draw()), step, dataformats="HWC") if has_matplotlib else None
 
-    def everything() -> Iterator[tuple[str, Write]]:
+    def figures() -> Iterator[tuple[str, Write]]:
         names = data.class_names
         match outcome:
             case Classes():
@@ -65,24 +64,24 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
             yield image("test_curves/precision_recall", lambda: draw_precision_recall(outcome, names))
         yield WORST, lambda: _write_worst(writer, outcome, data, row, step, has_matplotlib)
 
-    for tag, write in everything():
+    for tag, write in figures():
         try:
             write()
-        except Exception as error:  # the run's results are worth more than a picture of them
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            notes.append(f"{tag} could not be drawn ({said[:200]})")
+        except Exception as error:
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            notes.append(f"{tag} could not be drawn ({message[:200]})")
     return notes
 
 
 def _write_worst(
     writer: SummaryWriter, outcome: Outcome, data: DataModule, row: Any, step: int, has_matplotlib: bool
 ) -> None:
-    places = outcome.losses().argsort(descending=True, stable=True)[:MOST]
-    said = [truth_and_prediction(outcome, place, data.class_names) for place in places.tolist()]
-    ids, seen = row[places].tolist(), data.raw(row[places])
-    if isinstance(seen, polars.DataFrame):
-        writer.add_text(WORST, table_of_worst(seen, ids, said), step)
-    elif isinstance(seen, polars.Series):
-        writer.add_text(WORST, texts_of_worst(seen.to_list(), ids, said), step)
+    worst = outcome.losses().argsort(descending=True, stable=True)[:MAX_ROWS]
+    captions = [truth_and_prediction(outcome, index, data.class_names) for index in worst.tolist()]
+    ids, raw = row[worst].tolist(), data.raw(row[worst])
+    if isinstance(raw, polars.DataFrame):
+        writer.add_text(WORST, table_of_worst(raw, ids, captions), step)
+    elif isinstance(raw, polars.Series):
+        writer.add_text(WORST, texts_of_worst(raw.to_list(), ids, captions), step)
     elif has_matplotlib:
-        writer.add_image(WORST, pixels(draw_worst(seen, ids, said)), step, dataformats="HWC")
+        writer.add_image(WORST, pixels(draw_worst(raw, ids, captions)), step, dataformats="HWC")

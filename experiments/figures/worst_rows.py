@@ -1,5 +1,6 @@
-"""The test rows with the highest loss: what a person looks at first."""
+"""Test rows with the highest loss, as images, tables or texts."""
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,57 +8,83 @@ import polars
 import torch
 from torch import Tensor
 
-from experiments.figures.drawing import COLOURS, panels
+from experiments.figures.drawing import COLORS, display_names, panels
+from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
 
-MOST = 12
-"""Rows that are shown."""
-COLUMNS = 30
-"""Columns of a table that are shown."""
-CHARACTERS = 600
-"""Of a text that are shown."""
+MAX_ROWS = 12
+MAX_COLUMNS = 30
+MAX_CHARACTERS = 600
+"""Characters of a text that are shown."""
 
-Said = Sequence[tuple[str, str]]
-"""Of each row what it is and what it was taken for."""
+Captions = Sequence[tuple[str, str]]
+"""Truth and prediction of each row."""
 
 
-def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], said: Said) -> Any:
-    """A figure of images (C, H, W) or series (C, T), each with its row id, its truth and its prediction."""
+def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tuple[str, str]:
+    """Returns captions with probabilities, as in ``("3 (0.02)", "8 (0.97)")``.
+
+    Args:
+        outcome: All rows.
+        row: Position of the row in ``outcome``.
+        names: Names of the classes or labels.
+    """
+    match outcome:
+        case Values(prediction, target):
+            true, predicted = (
+                ", ".join(f"{value:.4g}" for value in rows[row].tolist()) for rows in (target, prediction)
+            )
+            return true, predicted
+        case Classes(probabilities, target) | Labels(probabilities, target):
+            probability = probabilities[row].tolist()
+            labels = display_names(names, len(probability))
+            captions = [f"{label} ({value:.2f})" for label, value in zip(labels, probability, strict=True)]
+    if isinstance(outcome, Classes):
+        return captions[int(target[row])], captions[int(probabilities[row].argmax())]
+    pairs = [*zip(captions, target[row].tolist(), probability, strict=True)]
+    true_labels = [caption for caption, is_true, _ in pairs if is_true]
+    predicted_labels = [caption for caption, _, value in pairs if value > 0.5]
+    return ", ".join(true_labels) or "none", ", ".join(predicted_labels) or "none"
+
+
+def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -> Any:
+    """Draws images (C, H, W) or series (C, T), each with its row id, its truth and its prediction."""
     figure, axes = panels(len(rows), 4, 2.6, 2.5, layout=None)
-    # With so many axes matplotlib's own layout takes most of the drawing's time.
+    # The constrained layout takes most of the drawing time of so many axes.
     width, height = figure.get_size_inches()
     sides = {"left": 0.35 / width, "right": 1 - 0.1 / width, "bottom": 0.25 / height, "top": 1 - 0.55 / height}
     figure.subplots_adjust(**sides, wspace=0.22, hspace=0.45)
-    for row, number, (true, taken), panel in zip(rows, ids, said, axes, strict=True):
-        panel.set_title(f"row {number}\ntrue {_cut(true, 40)}\npredicted {_cut(taken, 34)}", fontsize=8)
+    for row, row_id, (true, predicted), panel in zip(rows, ids, captions, axes, strict=True):
+        panel.set_title(f"row {row_id}\ntrue {_cut(true, 40)}\npredicted {_cut(predicted, 34)}", fontsize=8)
         if row.dim() == 3:
             panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
             panel.set_axis_off()
         else:
             for index, channel in enumerate(row.numpy()):
-                panel.plot(channel, color=COLOURS[index % len(COLOURS)], linewidth=1, alpha=1 if len(row) < 4 else 0.6)
+                panel.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1, alpha=1 if len(row) < 4 else 0.6)
             panel.tick_params(labelsize=7)
     return figure
 
 
-def table_of_worst(rows: polars.DataFrame, ids: Sequence[int], said: Said) -> str:
-    """A markdown table, a row for each."""
-    shown = rows.columns[:COLUMNS]
-    left_out = f"\n\nThe first {COLUMNS} of {rows.width} columns." if rows.width > COLUMNS else ""
+def table_of_worst(rows: polars.DataFrame, ids: Sequence[int], captions: Captions) -> str:
+    """Returns a Markdown table of the rows' first columns."""
+    shown = rows.columns[:MAX_COLUMNS]
+    left_out = f"\n\nThe first {MAX_COLUMNS} of {rows.width} columns." if rows.width > MAX_COLUMNS else ""
+    cells = rows.select(shown).iter_rows()
     lines = [
-        [str(number), true, taken, *map(_cell, values)]
-        for number, (true, taken), values in zip(ids, said, rows.select(shown).iter_rows(), strict=True)
+        [str(row_id), *caption, *map(_cell, values)]
+        for row_id, caption, values in zip(ids, captions, cells, strict=True)
     ]
     return _markdown(["row", "true", "predicted", *shown], lines) + left_out
 
 
-def texts_of_worst(rows: Sequence[str], ids: Sequence[int], said: Said) -> str:
-    """A markdown table with the beginning of each text."""
-    lines = [[str(number), *both, _cut(text)] for number, both, text in zip(ids, said, rows, strict=True)]
+def texts_of_worst(rows: Sequence[str], ids: Sequence[int], captions: Captions) -> str:
+    """Returns a Markdown table with the beginning of each text."""
+    lines = [[str(row_id), *caption, _cut(text)] for row_id, caption, text in zip(ids, captions, rows, strict=True)]
     return _markdown(["row", "true", "predicted", "text"], lines)
 
 
 def _displayed(image: Tensor) -> Tensor:
-    """(C, H, W) in any unit -> what matplotlib shows: (H, W), or (H, W, 3) in [0, 1]."""
+    """Converts an image (C, H, W) in any unit for matplotlib: (H, W), or (H, W, 3) in [0, 1]."""
     if image.shape[0] != 3:
         return image.double().mean(dim=0)
     if image.dtype == torch.uint8:
@@ -67,23 +94,20 @@ def _displayed(image: Tensor) -> Tensor:
 
 
 def _markdown(names: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    every = [list(names), ["---"] * len(names), *lines]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in every)
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in [names, ["---"] * len(names), *lines])
 
 
 def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _cut(text: str, most: int = CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+def _cut(text: str, length: int = MAX_CHARACTERS) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def _escaped(text: str) -> str:
-    """On one line, without what markdown or HTML would take for its own."""
+    """Escapes Markdown and HTML, and joins lines."""
     flat = " ".join(text.split())
     if set(flat) == {"-"}:
         return flat
-    for sign, plain in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        flat = flat.replace(sign, plain)
-    return "".join(f"\\{one}" if one in "\\`*_[]#|" else one for one in flat)
+    return "".join(f"\\{sign}" if sign in "\\`*_[]#|" else sign for sign in html.escape(flat, quote=False))

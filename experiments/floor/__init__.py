@@ -1,1 +1,1 @@
-"""The floor: classical baselines of scikit-learn on the very split that the networks get."""
+"""Classical baselines of scikit-learn on the split of the networks."""

@@ -1,4 +1,4 @@
-"""The classical baselines, each a scikit-learn estimator that gives probabilities or values."""
+"""Classical baselines: scikit-learn estimators of probabilities or values."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,16 +20,16 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from experiments.floor.features import Features, Matrix
 
-MOST_CATEGORIES = 255
-"""A column with more of them is a number to gradient boosting."""
+MAX_CATEGORIES = 255
+"""Gradient boosting treats a column with more categories as a number."""
 
 
 class Baseline(NamedTuple):
     """A baseline.
 
     Args:
-        name: What a table calls it.
-        estimator: Not fitted yet; ``predict_proba`` for classes and labels, ``predict`` for values.
+        name: Name in tables.
+        estimator: Unfitted; ``predict_proba`` for classes and labels, ``predict`` for values.
     """
 
     name: str
@@ -37,24 +37,24 @@ class Baseline(NamedTuple):
 
 
 def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[Baseline]:
-    """The baselines that fit the data.
+    """Yields the baselines for the data.
 
-    For texts they are the majority, and logistic regression or ridge on TF-IDF of words and pairs of words. Otherwise
-    they are the majority (or mean), logistic regression or ridge, a random forest and histogram gradient boosting. All
-    with scikit-learn's defaults but for 300 trees and enough iterations.
+    For texts: the majority class, and logistic or ridge regression on TF-IDF of words and pairs of words. Otherwise:
+    the majority class (or mean), logistic or ridge regression, a random forest and histogram gradient boosting. All
+    have scikit-learn's defaults but for 300 trees and enough iterations.
 
     Args:
         train: The train rows.
-        task: What is asked.
-        seed: Of what is random in them.
-        threads: For those that use several.
+        task: Name of the task.
+        seed: Random state of the estimators.
+        threads: Number of threads of the random forest.
     """
     values, several = task == "regression", train.target[0].numel() > 1
     linear = Ridge() if values else LogisticRegression(max_iter=1000)
     linear = linear if values or not several else MultiOutputClassifier(linear)
+    yield Baseline("majority", DummyRegressor() if values else DummyClassifier(strategy="prior"))
     if isinstance(train.inputs, list):
         words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-        yield Baseline("majority", DummyRegressor() if values else DummyClassifier(strategy="prior"))
         yield Baseline("tfidf+ridge" if values else "tfidf+logistic", make_pipeline(words, linear))
         return
     columns = train.inputs.shape[1]
@@ -62,25 +62,25 @@ def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[B
     encoder = ColumnTransformer(
         [("categories", OneHotEncoder(handle_unknown="ignore"), categorical)], remainder=StandardScaler()
     )
-    few = [column for column in categorical if train.inputs[:, column].max() < MOST_CATEGORIES]
-    yield Baseline("majority", DummyRegressor() if values else DummyClassifier(strategy="prior"))
+    few = [column for column in categorical if train.inputs[:, column].max() < MAX_CATEGORIES]
     yield Baseline("ridge" if values else "logistic", make_pipeline(encoder, linear))
     forest = RandomForestRegressor if values else RandomForestClassifier
     yield Baseline("random forest", forest(n_estimators=300, random_state=seed, n_jobs=threads))
-    if values:
-        boosting: Any = HistGradientBoostingRegressor(categorical_features=few, random_state=seed)
-        yield Baseline("gradient boosting", MultiOutputRegressor(boosting) if several else boosting)
-    else:
-        boosting = HistGradientBoostingClassifier(categorical_features=few, random_state=seed)
-        yield Baseline("gradient boosting", MultiOutputClassifier(boosting) if several else boosting)
+    kind, multiple = (
+        (HistGradientBoostingRegressor, MultiOutputRegressor)
+        if values
+        else (HistGradientBoostingClassifier, MultiOutputClassifier)
+    )
+    boosting = kind(categorical_features=few, random_state=seed)
+    yield Baseline("gradient boosting", multiple(boosting) if several else boosting)
 
 
 def probabilities(estimator: Any, inputs: Any, task: str) -> Matrix:
-    """What a fitted estimator says of rows: (N,) or (N, K) probabilities, or values (N, R)."""
+    """Returns a fitted estimator's predictions: probabilities (N,) or (N, K), or values (N, R)."""
     if task == "regression":
-        said = estimator.predict(inputs)
-        return numpy.asarray(said, dtype=numpy.float64).reshape(len(said), -1)
-    said = estimator.predict_proba(inputs)
-    if isinstance(said, list):  # one matrix for each label
-        said = numpy.stack([matrix[:, -1] for matrix in said], axis=1)
-    return numpy.asarray(said[:, 1] if task == "binary" else said, dtype=numpy.float64)
+        values = estimator.predict(inputs)
+        return numpy.asarray(values, dtype=numpy.float64).reshape(len(values), -1)
+    prediction = estimator.predict_proba(inputs)
+    if isinstance(prediction, list):  # a matrix for each label
+        prediction = numpy.stack([matrix[:, -1] for matrix in prediction], axis=1)
+    return numpy.asarray(prediction[:, 1] if task == "binary" else prediction, dtype=numpy.float64)

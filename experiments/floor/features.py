@@ -1,4 +1,4 @@
-"""Rows as scikit-learn takes them: a matrix of numbers, or texts."""
+"""Rows in the form that scikit-learn takes: a matrix of numbers, or texts."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,12 @@ Matrix = NDArray[numpy.float64]
 
 
 class Features(NamedTuple):
-    """One part of a data set.
+    """Rows of a split.
 
     Args:
         inputs: A matrix (N, F), or N texts.
-        categories: How many of the last columns of the matrix are indices of categories.
-        target: As the data module gives it.
+        categories: Number of trailing columns of the matrix that are category indices.
+        target: Target of the data module.
         row: Row ids (N,).
     """
 
@@ -28,17 +28,16 @@ class Features(NamedTuple):
     row: Tensor
 
 
-def features(data: DataModule, part: str) -> Features:
-    """The rows of train, val or test, normalized and encoded as a network gets them, but flat.
+def features(data: DataModule, split: str) -> Features:
+    """Returns the rows of a split, normalized and encoded as for a network, but flat.
 
-    Series of unequal lengths are resampled, linearly, to the length of the longest. Images are not augmented. Texts
-    stay texts.
+    Series of unequal lengths are resampled to the length of the longest. Images are not augmented. Texts stay texts.
 
     Args:
-        data: Set up.
-        part: Which one.
+        data: Data module after ``setup``.
+        split: ``train``, ``val`` or ``test``.
     """
-    tensors = data.part(part)
+    tensors = data.part(split)
     row, target = tensors["row"], tensors["y"]
     if isinstance(data, LabelledTexts):
         return Features(data.texts.gather(row.numpy()).to_list(), 0, target, row)
@@ -53,11 +52,11 @@ def features(data: DataModule, part: str) -> Features:
 
 
 def resampled(x: Matrix, lengths: NDArray[numpy.int64]) -> Matrix:
-    """Padded series (N, C, T) with their lengths (N,) -> (N, C, T), each stretched to all T steps."""
+    """Stretches padded series (N, C, T) of lengths (N,) to all T steps by linear interpolation: (N, C, T)."""
     steps = x.shape[2]
     stretched = numpy.empty_like(x)
     for index, length in enumerate(lengths):
-        places = numpy.linspace(0, length - 1, steps)
+        positions = numpy.linspace(0, length - 1, steps)
         for channel in range(x.shape[1]):
-            stretched[index, channel] = numpy.interp(places, numpy.arange(length), x[index, channel, :length])
+            stretched[index, channel] = numpy.interp(positions, numpy.arange(length), x[index, channel, :length])
     return stretched

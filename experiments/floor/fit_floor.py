@@ -1,4 +1,4 @@
-"""Fitting the baselines, and recording each as a run like any other."""
+"""Fits the baselines, and records each as a run like any other."""
 
 import json
 import shlex
@@ -24,30 +24,36 @@ from lit_models.tasks import TASKS, Task
 def fit_floor(
     data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str], seed: int
 ) -> list[dict[str, Any]]:
-    """Fit every baseline on the train rows, evaluate it on test rows and val rows, if any, and write its run.
+    """Fits every baseline on the train rows, evaluates it on test rows and val rows, if any, and writes its run.
 
     Args:
         data: The data module.
-        config: As parsed, for the run's place.
-        plain_config: The same as plain values, for the record.
-        command: The words that started it.
-        seed: Of what is random in the baselines.
+        config: Parsed configuration, for the run's folder.
+        plain_config: Configuration as plain values, for the record.
+        command: Command line.
+        seed: Random state of the baselines.
 
     Returns:
-        The records, with the label of each.
+        The records, each with the key ``label`` added.
     """
     data.setup("fit")
     experiment = config.experiment or type(data).__name__.lower()
     threads = torch.get_num_threads()
-    parts = {part: features(data, part) for part, rows in data.part_rows().items() if rows}
+    splits = {split: features(data, split) for split, rows in data.part_rows().items() if rows}
+    train, test = splits.pop("train"), splits["test"]
     task = TASKS[data.task](data.num_outputs)
+    options = {
+        name: value
+        for name, value in flat_hyperparameters(plain_config).items()
+        if name == "seed" or name.partition(".")[0] == "data"
+    }
     records = []
-    for baseline in baselines(parts["train"], data.task, seed, threads):
+    for baseline in baselines(train, data.task, seed, threads):
         started = time.monotonic()
-        # scikit-learn hears of classes in the order of their indices, all of which the train rows have.
-        target = parts["train"].target.numpy()
-        baseline.estimator.fit(parts["train"].inputs, target.ravel() if target[0].size == 1 else target)
-        evaluated = {part: _evaluate(task, baseline, rows) for part, rows in parts.items() if part != "train"}
+        # The train rows have every class, so scikit-learn's sorted classes are our class indices.
+        target = train.target.numpy()
+        baseline.estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)
+        evaluated = {split: _evaluate(task, baseline, rows) for split, rows in splits.items()}
         stem = f"{baseline.name.replace(' ', '-')}-seed{seed}"
         directory = RunDirectory.free(root_of(config.trainer.default_root_dir), experiment, stem)
         record = {
@@ -65,7 +71,7 @@ def fit_floor(
             "rows": data.part_rows(),
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
-            "hyperparameters": _hyperparameters(plain_config, baseline.name) | {"seed": seed},
+            "hyperparameters": options | {"model": baseline.name, "seed": seed},
             **identity(torch.device("cpu"), 1, "64-true"),
             "seconds": time.monotonic() - started,
             "validation": evaluated["val"][1] if "val" in evaluated else None,
@@ -73,7 +79,7 @@ def fit_floor(
         }
         directory.path.mkdir(parents=True)
         write_data(directory.path, data)
-        columns = {"row": parts["test"].row, "target": parts["test"].target, "prediction": evaluated["test"][0]}
+        columns = {"row": test.row, "target": test.target, "prediction": evaluated["test"][0]}
         write_predictions(directory.path / "predictions.parquet", columns, data.class_names)
         (directory.path / "record.json").write_text(json.dumps(record, indent=2) + "\n")
         say(f"{baseline.name}: {directory.path}")
@@ -82,15 +88,9 @@ def fit_floor(
 
 
 def _evaluate(task: Task, baseline: Baseline, rows: Features) -> tuple[Tensor, dict[str, float]]:
-    """Predictions of some rows and their metrics, by the metrics that networks are measured with."""
+    """Returns predictions of a split's rows and the metrics that networks have."""
     prediction, values = torch.from_numpy(probabilities(baseline.estimator, rows.inputs, task.name)), {}
     for name, metric in task.metrics().items():
         metric.update(prediction, task.metric_target(rows.target))
         values[name] = float(metric.compute())
     return prediction, values
-
-
-def _hyperparameters(config: dict[str, Any], name: str) -> dict[str, str | int | float | bool]:
-    flat = flat_hyperparameters(config)
-    kept = {key: value for key, value in flat.items() if key == "seed" or key.partition(".")[0] == "data"}
-    return {**kept, "model": name}

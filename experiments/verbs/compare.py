@@ -4,12 +4,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.cli.arguments import VerbParser, Words
 from experiments.terminal import say
 
 if TYPE_CHECKING:
+    from experiments.compare.load_runs import LeftOut
     from experiments.compare.table_formats import Sheet
 
 EPILOG = """\
@@ -62,63 +63,42 @@ def compare(words: Words) -> int:
 
 
 def _published(options: argparse.Namespace) -> None:
-    from experiments.compare import comparison_report, published_table, table_formats
+    from experiments.compare import published_table
     from experiments.compare.load_runs import read_runs
     from experiments.compare.published_table_file import read_paper
 
     paper = read_paper(options.paper)
     runs, unread = read_runs(options.paths)
-    outcomes, omitted = published_table.outcomes(paper, runs)
-    omitted = unread + omitted
-    rows = published_table.plain(outcomes)
-    if options.format == "json":
-        reasons = [{"run": str(run.path), "reason": run.reason} for run in omitted]
-        print(json.dumps({"source": paper.source, "rows": rows, "left_out": reasons}, indent=2))
-        return
-    if options.format == "csv":
-        say(table_formats.to_csv([*rows[0]], [[*row.values()] for row in rows]), end="")
-    else:
-        _print_sheet(published_table.sheet(paper, outcomes), options.format)
-    _print_notes(comparison_report.left_out(omitted), options.format)
+    found, left = published_table.outcomes(paper, runs)
+    rows = published_table.plain(found)
+    sheet = published_table.sheet(paper, found)
+    _print(options.format, {"source": paper.source, "rows": rows}, rows, [sheet], unread + left)
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from experiments.compare import comparison, comparison_report, table_formats
+    from experiments.compare import comparison, comparison_report
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
     from experiments.compare.scoring import score
 
-    runs, omitted = read_runs(options.paths)
+    runs, left = read_runs(options.paths)
     scores, unscored = score(select(runs, options.where), options.metric)
     runs, repeated = once_per_seed(scores)
-    omitted += unscored + repeated
     blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
-    compared = [(block, comparison_report.in_order(standings, options.sort)) for block, standings in best_first]
-    reasons = ["" if block is blocks[0] else unlike(blocks[0], block) for block in blocks]
-    if options.format == "json":
-        plain = [comparison_report.plain(*pair) for pair in zip(compared, reasons, strict=True)]
-        left_out = [{"run": str(run.path), "reason": run.reason} for run in omitted]
-        print(json.dumps({"blocks": plain, "left_out": left_out}, indent=2))
-    elif options.format == "csv":
-        rows = [
-            {"block": number, "data": block.data, "metric": block.metric} | comparison_report.flat(standing)
-            for number, (block, standings) in enumerate(compared, start=1)
-            for standing in standings
-        ]
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        say(table_formats.to_csv(columns, [[row.get(name) for name in columns] for row in rows]), end="")
-        say("\n".join(comparison_report.left_out(omitted)), sys.stderr)
-    else:
-        for index, (pair, reason) in enumerate(zip(compared, reasons, strict=True), start=1):
-            number = index if len(blocks) > 1 else 0
-            if options.what_changed:
-                sheet = comparison_report.changes(pair, number)
-            else:
-                sheet = comparison_report.sheet(pair, number, reason)
-            _print_sheet(sheet, options.format)
-        _print_notes(comparison_report.left_out(omitted), options.format)
+    content, rows, sheets = [], [], []
+    for index, (block, standings) in enumerate(best_first, start=1):
+        compared = (block, sorted(standings, key=comparison_report.SORT_KEYS[options.sort]))
+        number, reason = index if len(blocks) > 1 else 0, unlike(blocks[0], block) if index > 1 else ""
+        content.append(comparison_report.plain(compared, reason))
+        names = {"block": index, "data": block.data, "metric": block.metric}
+        rows += [names | comparison_report.flat(standing) for standing in compared[1]]
+        if options.what_changed:
+            sheets.append(comparison_report.changes(compared, number))
+        else:
+            sheets.append(comparison_report.sheet(compared, number, reason))
+    _print(options.format, {"blocks": content}, rows, sheets, left + unscored + repeated)
     if options.figures is not None:
         from experiments.compare.figures import draw
 
@@ -126,15 +106,25 @@ def _compare(options: argparse.Namespace) -> None:
             say(f"figure: {path}", sys.stderr)
 
 
-def _print_sheet(sheet: "Sheet", output_format: str) -> None:
-    from experiments.compare import table_formats
+def _print(
+    style: str, content: dict[str, Any], rows: list[dict[str, Any]], sheets: "list[Sheet]", left: "list[LeftOut]"
+) -> None:
+    """Prints a comparison in a format; the runs that are left out stand below a table, else on stderr."""
+    from experiments.compare.table_formats import to_csv, to_latex, to_markdown, to_terminal
 
-    if output_format == "table":
-        table_formats.to_terminal(sheet)
-    else:
-        say(table_formats.to_markdown(sheet) if output_format == "markdown" else table_formats.to_latex(sheet))
-
-
-def _print_notes(notes: list[str], output_format: str) -> None:
-    file = sys.stdout if output_format == "table" else sys.stderr
-    say("\n".join(notes), file, end="\n" if notes else "")
+    if style == "json":
+        omitted = [{"run": str(run.path), "reason": run.reason} for run in left]
+        print(json.dumps(content | {"left_out": omitted}, indent=2))
+        return
+    if style == "csv":
+        say(to_csv(rows), end="")
+    for sheet in sheets if style != "csv" else ():
+        if style == "table":
+            to_terminal(sheet)
+        else:
+            say(to_markdown(sheet) if style == "markdown" else to_latex(sheet))
+    stream = sys.stdout if style == "table" else sys.stderr
+    if left:
+        say(f"{len(left)} run{'s' if len(left) > 1 else ''} left out:", stream)
+    for run in left:
+        say(f"  {run.path}: {run.reason}", stream)

@@ -1,1 +1,1 @@
-"""Exact metrics of all rows, and their evaluation over devices."""
+"""Exact metrics of all rows, in numpy for every user and as torchmetrics for training, and their evaluation."""

@@ -7,7 +7,7 @@ from torchmetrics import classification as cls
 
 from lit_models.errors import ConfigError
 from lit_models.losses import FocalLoss
-from lit_models.metrics.exact import ExactBinaryAUROC
+from lit_models.metrics.exact import ExactAUROC
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Classes
 
@@ -43,7 +43,7 @@ class Binary(Task):
             "precision_binary": cls.BinaryPrecision(),
             "recall_binary": cls.BinaryRecall(),
             "f1_binary": cls.BinaryF1Score(),
-            "auroc": ExactBinaryAUROC(),
+            "auroc": ExactAUROC(),
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:

@@ -6,7 +6,7 @@ from torchmetrics import Metric
 from torchmetrics import classification as cls
 
 from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
-from lit_models.metrics.exact import ExactMulticlassAUROC
+from lit_models.metrics.exact import ExactAUROC
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Classes
 
@@ -38,7 +38,7 @@ class Multiclass(Task):
             "precision_macro": cls.MulticlassPrecision(k, average="macro"),
             "recall_macro": cls.MulticlassRecall(k, average="macro"),
             "f1_macro": cls.MulticlassF1Score(k, average="macro"),
-            "auroc_macro": ExactMulticlassAUROC(),
+            "auroc_macro": ExactAUROC(),
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:

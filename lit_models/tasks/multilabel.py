@@ -6,7 +6,7 @@ from torchmetrics import Metric
 from torchmetrics import classification as cls
 
 from lit_models.losses import FocalLoss
-from lit_models.metrics.exact import ExactMultilabelAUROC
+from lit_models.metrics.exact import ExactAUROC
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Labels
 
@@ -38,7 +38,7 @@ class Multilabel(Task):
             "precision_macro": cls.MultilabelPrecision(labels, average="macro"),
             "recall_macro": cls.MultilabelRecall(labels, average="macro"),
             "f1_macro": cls.MultilabelF1Score(labels, average="macro"),
-            "auroc_macro": ExactMultilabelAUROC(),
+            "auroc_macro": ExactAUROC(),
         }
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Labels:

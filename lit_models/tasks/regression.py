@@ -45,7 +45,7 @@ class Regression(KeepPrecision, Task):
 
     def metrics(self) -> dict[str, Metric]:
         """Returns metrics in the target's own units, a plain mean over outputs."""
-        return {"mae": MeanAbsoluteError(), "rmse": RMSE(self.num_outputs), "r2": R2()}
+        return {"mae": MeanAbsoluteError(), "rmse": RMSE(), "r2": R2()}
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Values:
         """Returns a value per output."""

@@ -1,4 +1,4 @@
-"""``evenhand compare``: like with like, in words that the runs bear out, at once."""
+"""``evenhand compare``: groups, verdicts, labels and blocks, and that it is quick."""
 
 import json
 import resource
@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy
 import pytest
-from compared_groups import TARGET, Says, group
+from compared_groups import TARGET, Output, group
 from conftest import Fit
 from handmade_runs import guesses, record_run
 from sklearn import metrics as sklearn
 
 
-def test_groups_differ_in_more_than_the_seed_and_the_best_comes_first(tmp_path: Path, told: Any) -> None:
+def test_groups_differ_in_more_than_the_seed_and_the_best_comes_first(tmp_path: Path, compare_json: Any) -> None:
     weak, strong = group(tmp_path / "a", 0.5, 5, "LitMLP"), group(tmp_path / "a", 3.0, 5, "LitCNN")
-    (block,) = told(tmp_path)["blocks"]
+    (block,) = compare_json(tmp_path)["blocks"]
     first, second = block["groups"]
     assert (first["group"], second["group"]) == ("LitCNN", "LitMLP")
     assert (first["n"], second["n"]) == (5, 5)
@@ -35,59 +35,59 @@ def test_groups_differ_in_more_than_the_seed_and_the_best_comes_first(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("seeds", "words"),
+    ("seeds", "verdict"),
     [
         (1, "too few seeds to tell (n = 1 cannot reach p < 0.05)"),
         (3, "too few seeds to tell (n = 3 cannot reach p < 0.05)"),
         (4, "better (p = 0.029)"),
     ],
 )
-def test_a_claim_needs_seeds(tmp_path: Path, says: Says, seeds: int, words: str) -> None:
+def test_a_claim_needs_seeds(tmp_path: Path, compare_output: Output, seeds: int, verdict: str) -> None:
     group(tmp_path / "a", 0.0, seeds, "LitMLP")
     group(tmp_path / "a", 5.0, seeds, "LitCNN")
-    assert words in says(tmp_path)
+    assert verdict in compare_output(tmp_path)
 
 
-def test_equal_groups_are_not_told_apart(tmp_path: Path, told: Any) -> None:
+def test_equal_groups_show_no_difference(tmp_path: Path, compare_json: Any) -> None:
     generator = numpy.random.default_rng(0)
     for seed in range(6):
         for model in ("LitMLP", "LitCNN"):
             folder = tmp_path / f"{model}{seed}"
             record_run(folder, TARGET, guesses(generator, TARGET, 1.0), model=model, seed=seed)
-    assert told(tmp_path)["blocks"][0]["groups"][1]["verdict"] == "no difference shown"
+    assert compare_json(tmp_path)["blocks"][0]["groups"][1]["verdict"] == "no difference shown"
 
 
-def test_the_same_predictions_show_no_difference(tmp_path: Path, told: Any) -> None:
+def test_the_same_predictions_show_no_difference(tmp_path: Path, compare_json: Any) -> None:
     prediction = guesses(numpy.random.default_rng(0), TARGET, 1.0)
     for seed in range(5):
         for model in ("LitMLP", "LitCNN"):
             record_run(tmp_path / f"{model}{seed}", TARGET, prediction, model=model, seed=seed)
-    second = told(tmp_path)["blocks"][0]["groups"][1]
+    second = compare_json(tmp_path)["blocks"][0]["groups"][1]
     assert (second["verdict"], second["p"], second["margin"]) == ("no difference shown", 1.0, 0.0)
 
 
-def test_lower_is_better_for_an_error(tmp_path: Path, told: Any) -> None:
+def test_lower_is_better_for_an_error(tmp_path: Path, compare_json: Any) -> None:
     generator = numpy.random.default_rng(0)
     target = generator.normal(size=100)
     for seed in range(5):
         for model, noise in (("LitMLP", 0.1), ("LitLinear", 2.0)):
             prediction = target + generator.normal(0, noise, 100)
             record_run(tmp_path / f"{model}{seed}", target, prediction, "regression", model, seed)
-    first, second = told(tmp_path)["blocks"][0]["groups"]
+    first, second = compare_json(tmp_path)["blocks"][0]["groups"]
     assert (first["group"], second["verdict"]) == ("LitMLP", "better")
     values = [run["metrics"]["rmse"] for run in first["runs"]]
     assert values == sorted(values)
 
 
-def test_few_test_rows_tell_nothing(tmp_path: Path, told: Any) -> None:
+def test_few_test_rows_show_nothing(tmp_path: Path, compare_json: Any) -> None:
     target = numpy.array([0, 1, 2, 0])
     for seed in range(5):
         for model, shift in (("LitMLP", 0), ("LitLinear", 1)):
             record_run(tmp_path / f"{model}{seed}", target, numpy.eye(3)[(target + shift) % 3], model=model, seed=seed)
-    assert told(tmp_path)["blocks"][0]["groups"][1]["verdict"].startswith("too few test rows")
+    assert compare_json(tmp_path)["blocks"][0]["groups"][1]["verdict"].startswith("too few test rows")
 
 
-def test_labels_name_the_model_and_what_differs_between_its_groups(tmp_path: Path, told: Any) -> None:
+def test_labels_name_the_model_and_what_differs_between_its_groups(tmp_path: Path, compare_json: Any) -> None:
     onecycle = {"model.schedule.scheduler": "OneCycleLR", "model.schedule.scheduler.pct_start": 0.3}
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "LitMLP lr=0.1": ("LitMLP", {"model.optimizer": "SGD", "model.optimizer.lr": 0.1, "model.dropout": 0.1}),
@@ -99,15 +99,15 @@ def test_labels_name_the_model_and_what_differs_between_its_groups(tmp_path: Pat
     }
     for index, (model, settings) in enumerate(kinds.values()):
         group(tmp_path / "a", 1.0 + index, 2, model, name=str(index), settings=settings)
-    assert {one["group"] for one in told(tmp_path)["blocks"][0]["groups"]} == set(kinds)
+    assert {group["group"] for group in compare_json(tmp_path)["blocks"][0]["groups"]} == set(kinds)
 
 
-def test_repeating_a_run_adds_no_evidence(tmp_path: Path, told: Any) -> None:
+def test_repeating_a_run_adds_no_evidence(tmp_path: Path, compare_json: Any) -> None:
     group(tmp_path / "a", 1.0, 3)
     shutil.copytree(tmp_path / "a", tmp_path / "copies")
-    content = told(tmp_path)
+    content = compare_json(tmp_path)
     assert content["blocks"][0]["groups"][0]["n"] == 3
-    assert [one["reason"] for one in content["left_out"]] == ["has the settings and the seed of a newer run"] * 3
+    assert [run["reason"] for run in content["left_out"]] == ["has the settings and the seed of a newer run"] * 3
 
 
 UNLIKE: list[tuple[dict[str, Any], str]] = [
@@ -118,24 +118,26 @@ UNLIKE: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "why"), UNLIKE)
-def test_unlike_runs_are_not_compared(tmp_path: Path, says: Says, changes: dict[str, Any], why: str) -> None:
+def test_unlike_runs_are_not_compared(
+    tmp_path: Path, compare_output: Output, changes: dict[str, Any], why: str
+) -> None:
     group(tmp_path / "a", 1.0, 2, "LitMLP")
     group(tmp_path / "a", 3.0, 2, "LitCNN")
     group(tmp_path / "b", 2.0, 2, "LitRNN", **changes)
-    said = says(tmp_path)
-    assert f"2. Blobs: {changes.get('rank_by', 'accuracy').removeprefix('test/')}" in said
-    assert f"not compared with the first: {why}" in " ".join(said.split()) or why in said
-    assert "nothing to compare with" in said.partition("2. Blobs")[2]
+    output = compare_output(tmp_path)
+    assert f"2. Blobs: {changes.get('rank_by', 'accuracy').removeprefix('test/')}" in output
+    assert f"not compared with the first: {why}" in " ".join(output.split()) or why in output
+    assert "nothing to compare with" in output.partition("2. Blobs")[2]
 
 
-def test_another_task_is_not_compared(tmp_path: Path, says: Says) -> None:
+def test_another_task_is_not_compared(tmp_path: Path, compare_output: Output) -> None:
     group(tmp_path / "a", 1.0, 2)
     group(tmp_path / "a", 1.0, 2, "LitCNN")
     record_run(tmp_path / "b", TARGET * 1.0, TARGET + 0.5, "regression")
-    assert "the task is regression, and multiclass in the first" in says(tmp_path)
+    assert "the task is regression, and multiclass in the first" in compare_output(tmp_path)
 
 
-def test_repeated_splits_are_compared_split_by_split(tmp_path: Path, told: Any) -> None:
+def test_repeated_splits_are_compared_split_by_split(tmp_path: Path, compare_json: Any) -> None:
     # Splits differ far more than models do: only pairs on a split show the difference.
     generator = numpy.random.default_rng(0)
     target = generator.integers(0, 3, 400)
@@ -144,45 +146,45 @@ def test_repeated_splits_are_compared_split_by_split(tmp_path: Path, told: Any) 
             prediction = guesses(generator, target, skill + split / 3)
             folder = tmp_path / f"{model}{split}"
             record_run(folder, target, prediction, model=model, split=str(split), row=numpy.arange(400) + 400 * split)
-    (block,) = told(tmp_path)["blocks"]
+    (block,) = compare_json(tmp_path)["blocks"]
     assert len(block["splits"]) == 8
-    assert [one["n"] for one in block["groups"]] == [8, 8]
+    assert [group["n"] for group in block["groups"]] == [8, 8]
     assert block["groups"][1]["verdict"] == "better"
     assert "over splits" in block["notes"][0]
 
 
-def test_a_metric_that_no_run_was_trained_with(tmp_path: Path, told: Any) -> None:
+def test_a_metric_that_no_run_was_trained_with(tmp_path: Path, compare_json: Any) -> None:
     (path,) = group(tmp_path / "a", 1.0, 1)
     generator = numpy.random.default_rng(5)
     probability = guesses(generator, TARGET, 1.0)
     shutil.rmtree(path)
     record_run(path, TARGET, probability)
-    (block,) = told(tmp_path, "--metric", "log_loss")["blocks"]
+    (block,) = compare_json(tmp_path, "--metric", "log_loss")["blocks"]
     assert block["metric"] == "log_loss"
     assert block["groups"][0]["mean"] == pytest.approx(sklearn.log_loss(TARGET, probability), abs=1e-9)
 
 
-def test_two_fits_compare(fit: Fit, root: Path, told: Any, says: Says) -> None:
+def test_two_fits_compare(fit: Fit, root: Path, compare_json: Any, compare_output: Output) -> None:
     tiny = ("--data", "Tiny", "--trainer.max_epochs", "2", "--data.batch_size", "10")
     records = {
         (model, seed): fit(*tiny, "--model", model, "--seed_everything", str(seed))
         for model in ("LitMLP", "LitLinear")
         for seed in (0, 1)
     }
-    (block,) = told(root / "runs")["blocks"]
-    assert {one["group"]: one["n"] for one in block["groups"]} == {"LitMLP": 2, "LitLinear": 2}
-    for one in block["groups"]:
-        for run in one["runs"]:
-            recorded = records[(one["settings"]["model"], run["seed"])]["metrics"]
+    (block,) = compare_json(root / "runs")["blocks"]
+    assert {group["group"]: group["n"] for group in block["groups"]} == {"LitMLP": 2, "LitLinear": 2}
+    for named in block["groups"]:
+        for run in named["runs"]:
+            recorded = records[(named["settings"]["model"], run["seed"])]["metrics"]
             again = {f"test/{name}": run["metrics"][name] for name in run["metrics"] if f"test/{name}" in recorded}
             assert again == pytest.approx({name: recorded[name] for name in again}, abs=1e-6)
             assert len(again) == 5
-    says(root / "runs", "--figures", root / "figures")
+    compare_output(root / "runs", "--figures", root / "figures")
     assert (root / "figures" / "curves.svg").stat().st_size > 10_000
 
 
 def seconds(*words: object) -> tuple[float, str]:
-    """The processor's time that a command takes in a process of its own, and what it prints."""
+    """Runs a command in a process; returns its CPU time and its output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -201,12 +203,12 @@ def test_it_is_quick_and_needs_no_torch(tmp_path: Path) -> None:
         content["hyperparameters"] |= {"seed": content["seed"], "model": content["model"]}
         (folder / "record.json").write_text(json.dumps(content))
     help_time, _ = seconds("-m", "experiments", "compare", "--help")
-    few, said = seconds("-m", "experiments", "compare", tmp_path / "runs" / "few")
-    many, all_said = seconds("-m", "experiments", "compare", tmp_path / "runs")
-    assert (said.count(" Lit"), all_said.count(" Lit")) == (20, 200)
+    few, output = seconds("-m", "experiments", "compare", tmp_path / "runs" / "few")
+    many, all_output = seconds("-m", "experiments", "compare", tmp_path / "runs")
+    assert (output.count(" Lit"), all_output.count(" Lit")) == (20, 200)
     assert help_time < 0.4
-    # The promise is a second for a hundred runs, on a machine of usual speed; on any, they take about ten times as long
-    # as the help, and a thousand runs at most ten times as long as a hundred.
+    # The promise is a second for a hundred runs on an ordinary machine. On any machine, they take about ten times as
+    # long as the help, and a thousand runs take at most ten times as long as a hundred.
     assert few < 20 * help_time
     assert many < 10 * few
     loaded = "import sys; from experiments.__main__ import main; main(sys.argv[1:]); print(sorted(sys.modules))"

@@ -1,4 +1,4 @@
-"""What ``evenhand compare`` says of a run is what scikit-learn computes from its predictions file."""
+"""Metrics of ``evenhand compare`` against scikit-learn's, from the predictions file."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ from sklearn import metrics as sklearn
 from tiny_data import QUICK
 
 from experiments.__main__ import main
-from experiments.compare.metrics.metrics import MEASURES
+from lit_models.metrics.task_metrics import MEASURES
 
 # Few values, so that scores tie and some lie on the threshold; short, so that classes are missing.
 PROBABILITIES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0])
@@ -34,8 +34,8 @@ def classes(rows: int, count: int) -> st.SearchStrategy:
     return st.lists(st.integers(0, count - 1), min_size=rows, max_size=rows).map(numpy.array)
 
 
-def told(target: Any, prediction: Any, task: str) -> dict[str, float]:
-    """The metrics of a run with these predictions, as the command prints them."""
+def metrics_of(target: Any, prediction: Any, task: str) -> dict[str, float]:
+    """Returns the metrics of a run with these predictions, as the command prints them."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
         path = record_run(Path(folder) / "runs" / "a", target, prediction, task)
         assert main(["compare", str(path), "--format", "json"]) == 0
@@ -58,18 +58,18 @@ def mcc(target: Any, guess: Any, weights: Any = None) -> float:
 def ece(sure: Any, hit: Any, weights: Any = None) -> float:
     weights = numpy.ones(len(sure)) if weights is None else weights
     gaps = []
-    for place in range(15):
-        inside = (sure > place / 15) & (sure <= (place + 1) / 15) | ((sure == 0) & (place == 0))
+    for index in range(15):
+        inside = (sure > index / 15) & (sure <= (index + 1) / 15) | ((sure == 0) & (index == 0))
         gaps.append(abs(float((weights * (hit - sure))[inside].sum())))
     return sum(gaps) / weights.sum()
 
 
 def of_classes(target: Any, probability: Any, weights: Any = None) -> dict[str, float]:
-    """scikit-learn's for binary (N,) or multiclass (N, K) probabilities."""
+    """Computes scikit-learn's metrics for binary (N,) or multiclass (N, K) probabilities."""
     binary = probability.ndim == 1
     guess = (probability > 0.5).astype(int) if binary else probability.argmax(axis=1)
     average = "binary" if binary else "macro"
-    how = {"sample_weight": weights}
+    options = {"sample_weight": weights}
     labels = [0, 1] if binary else [*range(probability.shape[1])]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -77,15 +77,15 @@ def of_classes(target: Any, probability: Any, weights: Any = None) -> dict[str, 
             auroc(target == label, probability if binary else probability[:, label], weights) for label in labels
         ]
         return {
-            "accuracy": sklearn.accuracy_score(target, guess, **how),
-            f"precision_{average}": sklearn.precision_score(target, guess, average=average, zero_division=0, **how),
-            f"recall_{average}": sklearn.recall_score(target, guess, average=average, zero_division=0, **how),
-            f"f1_{average}": sklearn.f1_score(target, guess, average=average, zero_division=0, **how),
+            "accuracy": sklearn.accuracy_score(target, guess, **options),
+            f"precision_{average}": sklearn.precision_score(target, guess, average=average, zero_division=0, **options),
+            f"recall_{average}": sklearn.recall_score(target, guess, average=average, zero_division=0, **options),
+            f"f1_{average}": sklearn.f1_score(target, guess, average=average, zero_division=0, **options),
             "auroc" if binary else "auroc_macro": by_class[1] if binary else float(numpy.mean(by_class)),
-            "balanced_accuracy": sklearn.balanced_accuracy_score(target, guess, **how),
+            "balanced_accuracy": sklearn.balanced_accuracy_score(target, guess, **options),
             "mcc": mcc(target, guess, weights),
-            "log_loss": sklearn.log_loss(target, probability, labels=labels, **how),
-            "brier": sklearn.brier_score_loss(target, probability, labels=labels, scale_by_half=binary, **how),
+            "log_loss": sklearn.log_loss(target, probability, labels=labels, **options),
+            "brier": sklearn.brier_score_loss(target, probability, labels=labels, scale_by_half=binary, **options),
             "ece": ece(probability, target, weights)
             if binary
             else ece(probability.max(axis=1), guess == target, weights),
@@ -94,12 +94,12 @@ def of_classes(target: Any, probability: Any, weights: Any = None) -> dict[str, 
 
 def of_labels(target: Any, probability: Any) -> dict[str, float]:
     guess = probability > 0.5
-    how = {"average": "macro", "zero_division": 0}
+    options = {"average": "macro", "zero_division": 0}
     by_label = [auroc(*pair) for pair in zip(target.T, probability.T, strict=True)]
     return {
-        "f1_macro": sklearn.f1_score(target, guess, **how),
-        "precision_macro": sklearn.precision_score(target, guess, **how),
-        "recall_macro": sklearn.recall_score(target, guess, **how),
+        "f1_macro": sklearn.f1_score(target, guess, **options),
+        "precision_macro": sklearn.precision_score(target, guess, **options),
+        "recall_macro": sklearn.recall_score(target, guess, **options),
         "accuracy_micro": float((guess == target).mean()),
         "auroc_macro": float(numpy.mean(by_label)),
     }
@@ -107,12 +107,12 @@ def of_labels(target: Any, probability: Any) -> dict[str, float]:
 
 def of_values(target: Any, value: Any, weights: Any = None) -> dict[str, float]:
     constant = len(target) < 2 or bool((target == target[:1]).all(axis=0).any())
-    how = {"sample_weight": weights}
+    options = {"sample_weight": weights}
     return {
-        "rmse": sklearn.root_mean_squared_error(target, value, **how),
-        "mae": sklearn.mean_absolute_error(target, value, **how),
-        "r2": math.nan if constant else sklearn.r2_score(target, value, **how),
-        "median_absolute_error": sklearn.median_absolute_error(target, value, **how),
+        "rmse": sklearn.root_mean_squared_error(target, value, **options),
+        "mae": sklearn.mean_absolute_error(target, value, **options),
+        "r2": math.nan if constant else sklearn.r2_score(target, value, **options),
+        "median_absolute_error": sklearn.median_absolute_error(target, value, **options),
     }
 
 
@@ -127,7 +127,7 @@ SIZES = st.integers(1, 12)
 @given(SIZES.flatmap(lambda n: st.tuples(classes(n, 2), matrix(n, 1, PROBABILITIES))))
 def test_binary(case: tuple[Any, Any]) -> None:
     target, probability = case[0], case[1][:, 0]
-    assert told(target, probability, "binary") == close(of_classes(target, probability))
+    assert metrics_of(target, probability, "binary") == close(of_classes(target, probability))
 
 
 @QUICK
@@ -135,7 +135,7 @@ def test_binary(case: tuple[Any, Any]) -> None:
 def test_multiclass(case: tuple[Any, Any]) -> None:
     target, raw = case
     probability = (raw + 0.1) / (raw + 0.1).sum(axis=1, keepdims=True)
-    assert told(target, probability, "multiclass") == close(of_classes(target, probability))
+    assert metrics_of(target, probability, "multiclass") == close(of_classes(target, probability))
 
 
 @QUICK
@@ -145,7 +145,7 @@ def test_multiclass(case: tuple[Any, Any]) -> None:
     )
 )
 def test_multilabel(case: tuple[Any, Any]) -> None:
-    assert told(*case, "multilabel") == close(of_labels(*case))
+    assert metrics_of(*case, "multilabel") == close(of_labels(*case))
 
 
 @QUICK
@@ -154,17 +154,19 @@ def test_multilabel(case: tuple[Any, Any]) -> None:
     st.sampled_from([0.0, 1e6]),
 )
 def test_regression(case: tuple[Any, Any], offset: float) -> None:
-    target, value = (one + offset for one in case)
-    written = (one[:, 0] if one.shape[1] == 1 else one for one in (target, value))
-    assert told(*written, "regression") == close(of_values(target, value))
+    target, value = (values + offset for values in case)
+    written = (rows[:, 0] if rows.shape[1] == 1 else rows for rows in (target, value))
+    assert metrics_of(*written, "regression") == close(of_values(target, value))
 
 
 def test_a_run_of_a_single_row_is_shown() -> None:
-    assert told(numpy.array([1]), numpy.array([0.7]), "binary")["accuracy"] == 1
+    assert metrics_of(numpy.array([1]), numpy.array([0.7]), "binary")["accuracy"] == 1
 
 
 def test_a_prediction_that_is_not_finite_makes_every_metric_undefined() -> None:
-    assert all(map(math.isnan, told(numpy.array([0, 1, 1]), numpy.array([0.2, math.nan, 0.9]), "binary").values()))
+    assert all(
+        map(math.isnan, metrics_of(numpy.array([0, 1, 1]), numpy.array([0.2, math.nan, 0.9]), "binary").values())
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,4 +1,4 @@
-"""What can be asked of ``evenhand compare``: which runs, in what order, in which format."""
+"""Options of ``evenhand compare``: which runs, in which order, in which format."""
 
 import csv
 import io
@@ -7,34 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compared_groups import Says, group
+from compared_groups import Output, group
 
 from experiments.__main__ import main
 
 
 @pytest.fixture
-def refused(capfd: pytest.CaptureFixture[str]) -> Says:
-    """The one sentence with which it ends, exit code 2."""
+def refused(capfd: pytest.CaptureFixture[str]) -> Output:
+    """Runs a command that must end with exit code 2; returns its error message of one sentence."""
 
     def run(*words: object) -> str:
         with pytest.raises(SystemExit) as stopped:
             main(["compare", *map(str, words)])
         assert stopped.value.code == 2
-        said = capfd.readouterr().err.strip()
-        assert said.startswith("error: ")
-        assert len(said.splitlines()) == 1
-        return said
+        message = capfd.readouterr().err.strip()
+        assert message.startswith("error: ")
+        assert len(message.splitlines()) == 1
+        return message
 
     return run
 
 
-def test_where_takes_the_runs_that_are_set_so(tmp_path: Path, told: Any, refused: Says) -> None:
+def test_where_takes_the_runs_that_are_set_so(tmp_path: Path, compare_json: Any, refused: Output) -> None:
     for dropout in (0.1, 0.5):
         settings = {"model.dropout": dropout, "model.hidden": "[8, 8]"}
         group(tmp_path / "a", 1.0 + dropout, 2, name=str(dropout), settings=settings)
 
     def kept(*words: str) -> int:
-        return sum(one["n"] for one in told(tmp_path, *words)["blocks"][0]["groups"])
+        return sum(group["n"] for group in compare_json(tmp_path, *words)["blocks"][0]["groups"])
 
     assert kept("--where", "model.dropout=0.10") == 2
     assert kept("--where", "model.hidden=[8,8]") == 4
@@ -44,56 +44,58 @@ def test_where_takes_the_runs_that_are_set_so(tmp_path: Path, told: Any, refused
     assert "NAME=VALUE" in refused(tmp_path, "--where", "model.dropout")
 
 
-def test_what_changed_shows_only_settings_that_differ(tmp_path: Path, says: Says) -> None:
+def test_what_changed_shows_only_settings_that_differ(tmp_path: Path, compare_output: Output) -> None:
     for lr in (0.1, 0.01):
         group(tmp_path / "a", 1.0 + lr, 3, name=str(lr), settings={"model.lr": lr, "model.width": 8})
-    said = says(tmp_path, "--what-changed", "--format", "markdown").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said if line.startswith("| ")]
+    lines = compare_output(tmp_path, "--what-changed", "--format", "markdown").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     assert rows[0] == ["group", "model.lr", "seed"]
     assert {tuple(row[1:]) for row in rows[2:]} == {("0.1", "0, 1, 2"), ("0.01", "0, 1, 2")}
 
 
-def test_sorting(tmp_path: Path, told: Any) -> None:
+def test_sorting(tmp_path: Path, compare_json: Any) -> None:
     for index, (skill, parameters) in enumerate([(1.0, 30), (3.0, 20), (2.0, 10)]):
         group(tmp_path / "a", skill, 2, f"Lit{'CAB'[index]}", parameters=parameters)
 
     def order(by: str) -> str:
-        return "".join(one["group"][-1] for one in told(tmp_path, "--sort", by)["blocks"][0]["groups"])
+        return "".join(group["group"][-1] for group in compare_json(tmp_path, "--sort", by)["blocks"][0]["groups"])
 
     assert (order("metric"), order("label"), order("parameters")) == ("ABC", "ABC", "BAC")
 
 
-def test_every_format_says_the_same(tmp_path: Path, says: Says, told: Any) -> None:
+def test_every_format_says_the_same(tmp_path: Path, compare_output: Output, compare_json: Any) -> None:
     group(tmp_path / "a", 0.5, 5, "LitMLP", settings={"model.a_b": "50 % & more"})
     group(tmp_path / "a", 3.0, 5, "LitMLP", name="other", settings={"model.a_b": "x|y"})
-    first, second = told(tmp_path)["blocks"][0]["groups"]
-    rows = [*csv.DictReader(io.StringIO(says(tmp_path, "--format", "csv")))]
+    first, second = compare_json(tmp_path)["blocks"][0]["groups"]
+    rows = [*csv.DictReader(io.StringIO(compare_output(tmp_path, "--format", "csv")))]
     assert [float(row["mean"]) for row in rows] == [first["mean"], second["mean"]]
     assert [row["verdict"] for row in rows] == ["best", "better"]
     mean = f"{first['mean']:.4f}"
-    markdown = says(tmp_path, "--format", "markdown")
+    markdown = compare_output(tmp_path, "--format", "markdown")
     assert f"| LitMLP a_b=x\\|y | 5 | {mean} |" in markdown
-    latex = says(tmp_path, "--format", "latex")
+    latex = compare_output(tmp_path, "--format", "latex")
     assert f"LitMLP a\\_b=x|y & 5 & {mean} &" in latex
     assert "a\\_b=50 \\% \\& more" in latex
     assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 1
-    assert mean in says(tmp_path)
+    assert mean in compare_output(tmp_path)
 
 
-def test_a_narrow_terminal_gets_every_number_whole(tmp_path: Path, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_gets_every_number_whole(
+    tmp_path: Path, compare_output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     group(tmp_path / "a", 0.5, 3, "LitTransformer")
     group(tmp_path / "a", 3.0, 3, "LitCNN")
-    wide = says(tmp_path).split()
+    wide = compare_output(tmp_path).split()
     for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in says(tmp_path).splitlines()]
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in compare_output(tmp_path).splitlines()]
     assert max(map(len, lines)) <= 80
     numbers = {word for word in wide if re.match(r"[-+]?[\d,]+\.?\d*$", word)}
     assert len(numbers) > 8
     assert numbers <= set(" ".join(lines).split())
 
 
-def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, refused: Says) -> None:
+def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, refused: Output) -> None:
     assert "there is no folder" in refused(tmp_path / "nowhere")
     assert "no run is at or below" in refused(tmp_path)
     group(tmp_path / "a", 1.0, 1)
@@ -103,10 +105,10 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, refused: S
     assert "cannot be written" in refused(tmp_path, "--figures", tmp_path / "file")
 
 
-def test_figures_are_png_and_svg(tmp_path: Path, says: Says) -> None:
+def test_figures_are_png_and_svg(tmp_path: Path, compare_output: Output) -> None:
     for model, skill in (("LitMLP", 1.0), ("LitCNN", 3.0), ("LitRNN", 2.0)):
         group(tmp_path / "runs", skill, 3, model)
-    says(tmp_path / "runs", "--figures", tmp_path / "figures")
+    compare_output(tmp_path / "runs", "--figures", tmp_path / "figures")
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}.{kind}" for name in ("costs", "ranks") for kind in ("png", "svg")
     }  # no curves: these runs have no TensorBoard events

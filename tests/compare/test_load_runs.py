@@ -1,4 +1,4 @@
-"""``evenhand compare`` beside runs that are unfinished or broken: they are listed, and stop nothing."""
+"""``evenhand compare`` with unfinished or broken runs: it lists them, and compares the others."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
-from compared_groups import TARGET, Says, group
+from compared_groups import TARGET, Output, group
 from handmade_runs import guesses, record_run
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ STATES = {
 }
 
 
-def test_unfinished_and_broken_runs_are_listed_and_stop_nothing(tmp_path: Path, says: Says) -> None:
+def test_unfinished_and_broken_runs_are_listed_and_stop_nothing(tmp_path: Path, compare_output: Output) -> None:
     group(tmp_path / "good", 1.0, 2)
     bad = tmp_path / "bad"
     for state in STATES:
@@ -44,8 +44,8 @@ def test_unfinished_and_broken_runs_are_listed_and_stop_nothing(tmp_path: Path, 
     shutil.rmtree(bad / "others-0")
     record_run(bad / "others-0", TARGET, numpy.eye(3)[TARGET], row=numpy.arange(200) + 7, seed=50)
     change(bad / "nan-0", seed=51, hyperparameters=None)
-    said = says(tmp_path)
-    listed = dict(line.strip().split(": ", 1) for line in said.partition("left out:")[2].splitlines() if ": " in line)
+    output = compare_output(tmp_path)
+    listed = dict(line.strip().split(": ", 1) for line in output.partition("left out:")[2].splitlines() if ": " in line)
     reasons = {Path(path).name.removesuffix("-0"): reason for path, reason in listed.items()}
     for state, word in STATES.items():
         assert word in reasons[state]
@@ -58,7 +58,7 @@ def test_unfinished_and_broken_runs_are_listed_and_stop_nothing(tmp_path: Path, 
     assert reasons["fewer"] == "has predictions for 200 of its 300 test rows"
     assert "other test rows" in reasons["others"]
     assert "0.9900 in its record" in reasons["edited"]
-    assert " LitMLP  2 " in said
+    assert " LitMLP  2 " in output
 
 
 def change(folder: Path, **changes: Any) -> None:

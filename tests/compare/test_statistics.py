@@ -22,12 +22,12 @@ Array = Any
 
 
 def without_rows(values: Array) -> Array:
-    """A sample of one split in which test rows make no difference."""
+    """Returns a sample of a single split in which test rows make no difference."""
     return [numpy.repeat(numpy.asarray(values, dtype=float)[:, None], 1 + RESAMPLES, axis=1)]
 
 
 def on_rows(rows: Array, weights: Array) -> Array:
-    """Runs' means (n,) over their values on each row (n, N), and over the weighted rows: (n, 1 + RESAMPLES)."""
+    """Computes runs' means of their values (n, N), over rows and over weighted rows: (n, 1 + RESAMPLES)."""
     return numpy.column_stack([rows.mean(axis=1), rows @ (weights / weights.sum(axis=1, keepdims=True)).T])
 
 
@@ -44,9 +44,9 @@ def test_student_is_scipys(df: float) -> None:
 
 def test_the_interval_is_students() -> None:
     values = [0.71, 0.74, 0.69, 0.75, 0.73]
-    told = estimate(without_rows(values), test_to_train=0.2)
+    interval = estimate(without_rows(values), test_to_train=0.2)
     low, high = stats.t.interval(0.95, 4, loc=numpy.mean(values), scale=stats.sem(values))
-    assert told == pytest.approx((numpy.mean(values), numpy.std(values, ddof=1), low, high))
+    assert interval == pytest.approx((numpy.mean(values), numpy.std(values, ddof=1), low, high))
     assert numpy.isnan(estimate(without_rows([0.7]), 0.2).low)
 
 
@@ -71,7 +71,7 @@ def test_without_variance_over_seeds_the_test_is_the_paired_one_over_rows() -> N
     generator = numpy.random.default_rng(0)
     shared, rows = generator.normal(size=400), 400
     ours, theirs = shared + generator.normal(0.12, 1, rows), shared + generator.normal(0, 1, rows)
-    samples = [[on_rows(numpy.tile(one, (4, 1)), weights_of(rows))] for one in (ours, theirs)]
+    samples = [[on_rows(numpy.tile(group, (4, 1)), weights_of(rows))] for group in (ours, theirs)]
     pairs = pairwise(samples, rows, 0.2)
     assert pairs.error[0, 1] == pytest.approx(stats.sem(ours - theirs), rel=0.12)  # 200 resamples: 5 %
     assert pairs.p[0, 1] == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, abs=0.02)
@@ -90,15 +90,15 @@ def test_what_rows_explain_of_the_spread_over_seeds_counts_once() -> None:
 def test_resamples_spread_as_rows_drawn_with_replacement_do() -> None:
     values = numpy.random.default_rng(2).exponential(size=300)
     drawn = [resample(values, random_state=seed).mean() for seed in range(2000)]
-    told = on_rows(values[None], weights_of(300))[0, 1:]
-    assert told.std() == pytest.approx(numpy.std(drawn), rel=0.15)
+    resampled = on_rows(values[None], weights_of(300))[0, 1:]
+    assert resampled.std() == pytest.approx(numpy.std(drawn), rel=0.15)
 
 
 def test_a_row_has_the_same_weights_in_every_split(monkeypatch: pytest.MonkeyPatch) -> None:
     (one,), (two,) = Resamples(numpy.array([3, 8, 21])), Resamples(numpy.array([8, 9, 21, 40]))
     assert (one[:, 1:] == two[:, [0, 2]]).all()
-    monkeypatch.setattr(bayesian_bootstrap, "KEPT", 10)
-    monkeypatch.setattr(bayesian_bootstrap, "AT_ONCE", 20_000)
+    monkeypatch.setattr(bayesian_bootstrap, "MAX_STORED", 10)
+    monkeypatch.setattr(bayesian_bootstrap, "CHUNK", 20_000)
     many = Resamples(numpy.arange(3000))  # drawn in pieces, and not kept
     pieces = [*many]
     assert len(pieces) > 1
@@ -230,7 +230,7 @@ def test_over_splits_too_better_is_claimed_in_at_most_a_twentieth() -> None:
 def test_a_difference_is_found() -> None:
     simulation = Simulation(2, better_by=0.6)
     found = [simulation.once() for _ in range(50)]
-    assert sum(one[1].verdict == "better" and one[0].group.label == "0" for one in found) >= 40
+    assert sum(second.verdict == "better" and first.group.label == "0" for first, second in found) >= 40
 
 
 def test_intervals_of_means_cover() -> None:
@@ -238,6 +238,6 @@ def test_intervals_of_means_cover() -> None:
     times = 1000
     covered = 0
     for _ in range(times):
-        told = estimate(without_rows(generator.normal(0.8, 0.02, 5)), 0.2)
-        covered += told.low <= 0.8 <= told.high
+        interval = estimate(without_rows(generator.normal(0.8, 0.02, 5)), 0.2)
+        covered += interval.low <= 0.8 <= interval.high
     assert covered / times == pytest.approx(0.95, abs=2 * numpy.sqrt(0.05 * 0.95 / times))

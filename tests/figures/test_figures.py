@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a test: its numbers are scikit-learn's, and no picture is worth a run."""
+"""Figures of a test in TensorBoard: their numbers are scikit-learn's, and no failing figure stops a run."""
 
 import json
 from collections.abc import Callable
@@ -18,11 +18,12 @@ from tiny_data import QUICK, small_data
 
 from datamodules import TableData, TextData
 from experiments.figures import tensorboard_figures
-from experiments.figures.calibration import BINS, calibration
-from experiments.figures.confusion import MOST, _few, confusion
+from experiments.figures.calibration import calibration
+from experiments.figures.confusion import MAX_CLASSES, confusion, merge_classes
 from experiments.figures.roc_curves import precision_recall, roc
 from experiments.figures.tensorboard_figures import write_figures
 from experiments.figures.worst_rows import table_of_worst
+from lit_models.metrics.classification_metrics import BINS
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import TASKS
 from lit_models.tasks.prediction_types import Classes, Labels, Values
@@ -31,8 +32,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 TINY = ("--data", "Tiny", "--model", "LitLinear", "--trainer.max_epochs", "2", "--figures", "true")
 
 
-class Kept:
-    """Stands for a SummaryWriter, and keeps what is written."""
+class FakeWriter:
+    """SummaryWriter that stores what is written."""
 
     def __init__(self) -> None:
         self.images: dict[str, numpy.ndarray] = {}
@@ -50,15 +51,15 @@ class Kept:
         self.scalars[tag] = value
 
 
-def written(task: str, outputs: int, data: Any, prediction: torch.Tensor) -> tuple[Kept, list[str]]:
+def written(task: str, outputs: int, data: Any, prediction: torch.Tensor) -> tuple[FakeWriter, list[str]]:
     data.setup("test")
     row = data.split.test
-    kept, evaluation = Kept(), Evaluation(row, data.targets(row), prediction[row], {})
+    kept, evaluation = FakeWriter(), Evaluation(row, data.targets(row), prediction[row], {})
     return kept, write_figures(kept, TASKS[task](outputs), data, evaluation, 3)
 
 
 def drawn(seed: int, rows: int, classes: int, ties: bool) -> Classes:
-    """Predictions with or without ties, classes with or without a row."""
+    """Returns predictions with or without ties, of classes with or without rows."""
     draw = torch.Generator().manual_seed(seed)
     logits = torch.randn(rows, classes, generator=draw).double()
     probabilities = (logits.round() if ties else logits * 3).softmax(dim=1)
@@ -86,7 +87,7 @@ def test_the_calibration_error_is_that_of_guo(seed: int, rows: int, classes: int
     outcome = drawn(seed, rows, classes, ties)
     sure, right = outcome.probabilities.max(dim=1).values.numpy(), 0.0
     is_right = (outcome.probabilities.argmax(dim=1) == outcome.target).numpy()
-    for bin in range(BINS):  # as their equation 3 says it
+    for bin in range(BINS):  # their equation 3
         inside = (sure > bin / BINS) & (sure <= (bin + 1) / BINS)
         if inside.any():
             right += inside.sum() / rows * abs(is_right[inside].mean() - sure[inside].mean())
@@ -103,12 +104,14 @@ def test_calibration_of_known_rows() -> None:
 def test_losses_are_those_of_scikit_learn() -> None:
     outcome = drawn(0, 50, 4, ties=False)
     each = [
-        sklearn.log_loss([one], [row], labels=range(4))
-        for one, row in zip(outcome.target.tolist(), outcome.probabilities.numpy(), strict=True)
+        sklearn.log_loss([label], [row], labels=range(4))
+        for label, row in zip(outcome.target.tolist(), outcome.probabilities.numpy(), strict=True)
     ]
     assert outcome.losses().tolist() == pytest.approx(each)
     chances, has = torch.tensor([[0.9, 0.2], [0.5, 0.6]]), torch.tensor([[1, 0], [0, 1]])
-    each = [sklearn.log_loss(one, row, labels=[0, 1]) for one, row in zip(has.tolist(), chances.tolist(), strict=True)]
+    each = [
+        sklearn.log_loss(labels, row, labels=[0, 1]) for labels, row in zip(has.tolist(), chances.tolist(), strict=True)
+    ]
     assert Labels(chances, has).losses().tolist() == pytest.approx(each)
     values = Values(torch.tensor([[1.0, 300.0], [3.0, 100.0]]), torch.tensor([[1.0, 100.0], [3.0, 300.0]]))
     assert values.losses().tolist() == pytest.approx([2.0, 2.0])
@@ -117,13 +120,13 @@ def test_losses_are_those_of_scikit_learn() -> None:
 def test_many_classes_are_put_together_and_none_is_lost() -> None:
     outcome = drawn(0, 3000, 60, ties=False)
     counts = confusion(outcome)
-    few, names = _few(counts, [str(one) for one in range(60)])
-    assert few.shape == (MOST, MOST)
-    assert names[-1] == f"{60 - MOST + 1} others"
+    few, names = merge_classes(counts, [str(label) for label in range(60)])
+    assert few.shape == (MAX_CLASSES, MAX_CLASSES)
+    assert names[-1] == f"{60 - MAX_CLASSES + 1} others"
     assert few.sum() == counts.sum() == 3000
     kept = [int(name) for name in names[:-1]]
     assert few[:-1, :-1].tolist() == counts[kept][:, kept].tolist()
-    others = [one for one in range(60) if one not in kept]
+    others = [label for label in range(60) if label not in kept]
     assert few[-1, -1] == counts[others][:, others].sum()
 
 
@@ -165,15 +168,15 @@ def test_the_worst_texts_and_table_rows_come_first_and_as_they_are_in_the_file(t
         assert first.startswith(f"| {worst} | {true} (0.10) | {taken} (0.90) | ")
         is_text = data.modality == "text"
         assert heading == f"| row | true | predicted | {'text' if is_text else 'size'} |"
-        told = rf"word{worst} \| &lt;b&gt;bold&lt;/b&gt; \*star\*" if is_text else f"{worst}"
-        assert first.rstrip(" |").endswith(told)
+        cell = rf"word{worst} \| &lt;b&gt;bold&lt;/b&gt; \*star\*" if is_text else f"{worst}"
+        assert first.rstrip(" |").endswith(cell)
 
 
 def test_a_wide_table_is_cut_and_says_so() -> None:
     rows = polars.DataFrame({f"column {index}": [1.0, None] for index in range(40)})
-    told = table_of_worst(rows, [3, 4], [("a", "b"), ("b", "a")])
-    assert told.splitlines()[0].count("column") == 30
-    assert told.endswith("The first 30 of 40 columns.")
+    table = table_of_worst(rows, [3, 4], [("a", "b"), ("b", "a")])
+    assert table.splitlines()[0].count("column") == 30
+    assert table.endswith("The first 30 of 40 columns.")
 
 
 def test_regression_and_labels_have_figures_of_their_own() -> None:
@@ -216,8 +219,8 @@ def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit) -> No
     chances = torch.tensor(rows.select([f"prediction_{name}" for name in ("low", "middle", "high")]).to_numpy())
     (error,) = events.Scalars("test/ece")
     assert error.value == pytest.approx(calibration(Classes(chances, torch.tensor(rows["target"]))).error, abs=1e-6)
-    assert [one.value > 0 for one in events.Scalars("train/gradient_norm")] == [True, True]
-    assert all(100 < one.value < 100_000 for one in events.Scalars("train/memory_mib"))
+    assert [event.value > 0 for event in events.Scalars("train/gradient_norm")] == [True, True]
+    assert all(100 < event.value < 100_000 for event in events.Scalars("train/memory_mib"))
 
 
 @pytest.fixture
@@ -238,9 +241,9 @@ def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
     failed = bare("--run", "failed")
     assert failed["metrics"] == wanted["metrics"]
     assert failed["status"] == "finished"
-    said = "test_curves/roc could not be drawn (ValueError: no ink left)"
-    assert failed["notes"] == [said]
-    assert said in capsys.readouterr().out
+    note = "test_curves/roc could not be drawn (ValueError: no ink left)"
+    assert failed["notes"] == [note]
+    assert note in capsys.readouterr().out
     assert set(events_of(failed["path"]).Tags()["images"]) == CLASSES - {"test_curves/roc"}
 
     monkeypatch.setattr(tensorboard_figures, "find_spec", lambda name: None)

@@ -1,4 +1,4 @@
-"""The floor: scikit-learn on the identical split, recorded as runs that stand beside the networks'."""
+"""Classical baselines on the identical split, recorded as runs beside the networks'."""
 
 import json
 from pathlib import Path
@@ -69,19 +69,19 @@ def test_seeds_make_a_run_each_which_compare_groups(root: Path, capsys: pytest.C
     assert dict(table.select("group", "n").iter_rows()) == {record["model"]: 2 for record in records}
 
 
-def test_a_baseline_is_what_scikit_learn_alone_makes_of_the_train_rows() -> None:
+def test_a_baseline_is_scikit_learns_own_fit_of_the_train_rows() -> None:
     torch.manual_seed(0)
     y = torch.arange(120) % 3
     data = small_data(torch.randn(120, 4) + y.unsqueeze(1), y)
     data.setup("fit")
     train, test = features(data, "train"), features(data, "test")
-    (forest,) = (one.estimator for one in baselines(train, "multiclass", 5, 1) if one.name == "random forest")
-    said = probabilities(forest.fit(train.inputs, train.target.numpy()), test.inputs, "multiclass")
+    (forest,) = (estimator for name, estimator in baselines(train, "multiclass", 5, 1) if name == "random forest")
+    prediction = probabilities(forest.fit(train.inputs, train.target.numpy()), test.inputs, "multiclass")
     x = data.rows.x.numpy()
     mean, sd = x[data.split.train].mean(axis=0), x[data.split.train].std(axis=0)
     alone = RandomForestClassifier(300, random_state=5)
     alone.fit(((x[data.split.train] - mean) / sd), y[data.split.train].numpy())
-    assert numpy.abs(said - alone.predict_proba((x[data.split.test] - mean) / sd)).max() < 0.05
+    assert numpy.abs(prediction - alone.predict_proba((x[data.split.test] - mean) / sd)).max() < 0.05
 
 
 TARGETS = {
@@ -102,8 +102,8 @@ def test_every_task_has_a_floor_that_learns(task: str) -> None:
     for name, estimator in baselines(train, task, 0, 1):
         target = train.target.numpy()
         estimator.fit(train.inputs, target)
-        said = torch.from_numpy(probabilities(estimator, test.inputs, task))
-        off[name] = float((said - test.target.double().view(said.shape)).abs().mean())
+        prediction = torch.from_numpy(probabilities(estimator, test.inputs, task))
+        off[name] = float((prediction - test.target.double().view(prediction.shape)).abs().mean())
     assert max(value for name, value in off.items() if name != "majority") < 0.5 * off["majority"]
 
 
@@ -120,7 +120,7 @@ def test_texts_are_tfidf(root: Path) -> None:
     draw = numpy.random.default_rng(0)
     y = draw.integers(0, 2, 200)
     good, bad = ["good", "great", "fine", "lovely"], ["bad", "awful", "poor", "broken"]
-    texts = [" ".join(draw.choice(good if one else bad, 4)) + " dress shirt" for one in y]
+    texts = [" ".join(draw.choice(good if label else bad, 4)) + " dress shirt" for label in y]
     polars.DataFrame({"text": texts, "y": y}).write_csv(root / "texts.csv")
     words = ["--data", "TextData", "--data.path", str(root / "texts.csv"), "--data.text", "text", "--data.target", "y"]
     found = floor(root, *words)

@@ -1,4 +1,4 @@
-"""Groups of runs that nobody trained, to be compared."""
+"""Groups of handmade runs, to be compared."""
 
 import zlib
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import Any
 import numpy
 from handmade_runs import guesses, record_run
 
-Says = Callable[..., str]
+Output = Callable[..., str]
 
 TARGET = numpy.random.default_rng(7).integers(0, 3, 200)
 
 
 def group(folder: Path, skill: float, seeds: int, model: str = "LitMLP", name: str = "", **changes: Any) -> list[Path]:
-    """Runs of one model and as many seeds; equal ``skill`` makes equal groups."""
+    """Writes runs of a model, one for each seed; equal ``skill`` makes equal groups."""
     generator = numpy.random.default_rng(zlib.crc32(f"{model} {skill}".encode()))
     return [
         record_run(

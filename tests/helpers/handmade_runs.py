@@ -1,4 +1,4 @@
-"""Runs as they stand on disk, made by hand: what ``evenhand compare`` reads."""
+"""Handmade folders of finished runs, as ``evenhand compare`` reads them."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def record_run(
     settings: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
-    """A finished run's folder, with these predictions of its test rows; ``changes`` replace parts of the record."""
+    """Writes the folder of a finished run with predictions of its test rows; ``changes`` replace keys of the record."""
     folder.mkdir(parents=True)
     row = numpy.arange(len(target)) if row is None else row
     rank_by = {"multilabel": "f1_macro", "regression": "rmse"}.get(task, "accuracy")
@@ -52,7 +52,7 @@ def record_run(
 
 
 def guesses(generator: numpy.random.Generator, target: Array, skill: Array, classes: int = 3) -> Array:
-    """Probabilities (N, classes) that lean to the right class by ``skill``, a number or one for each row."""
+    """Draws probabilities (N, classes) that favor the right class by ``skill``, a number or an array (N,)."""
     logits = generator.normal(size=(len(target), classes))
     logits[numpy.arange(len(target)), target] += skill
     return numpy.exp(logits) / numpy.exp(logits).sum(axis=1, keepdims=True)

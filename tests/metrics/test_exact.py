@@ -1,4 +1,4 @@
-"""A metric is exact and named for what it is, or it is reported undefined, never a made-up number."""
+"""Metrics of training against scikit-learn's: exact, or reported as undefined, never a made-up number."""
 
 import warnings
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from tiny_data import QUICK, model_for, quiet_trainer, small_data
 from torch import Tensor
 
-from lit_models.metrics.exact import auroc as area
+from lit_models.metrics.classification_metrics import roc_area
 from lit_models.tasks import TASKS
 
 # Few values, so that scores tie and some lie on the threshold; short, so that classes are missing.
@@ -30,7 +30,7 @@ def matrix(rows: int, columns: int, elements: st.SearchStrategy[float]) -> st.Se
 def labelled(
     columns: st.SearchStrategy[int], target: Callable[[int, int], st.SearchStrategy[Tensor]]
 ) -> st.SearchStrategy:
-    """Outputs (N, columns) and their targets."""
+    """Returns a strategy for outputs (N, columns) and their targets."""
     sizes = st.tuples(st.integers(1, 12), columns)
     return sizes.flatmap(lambda size: st.tuples(matrix(*size, LOGITS), target(*size)))
 
@@ -44,7 +44,7 @@ def labels_of(rows: int, labels: int) -> st.SearchStrategy[Tensor]:
 
 
 def measured(name: str, outputs: Tensor, target: Tensor, center: float = 0.0, scale: float = 1.0) -> dict[str, float]:
-    """The task's metrics of a network's outputs, as a model computes them."""
+    """Computes the task's metrics of a network's outputs, as a model does."""
     task = TASKS[name](outputs.shape[1])
     task.set_target_statistics(torch.tensor(center), torch.tensor(scale))
     metrics = task.metrics()
@@ -54,7 +54,7 @@ def measured(name: str, outputs: Tensor, target: Tensor, center: float = 0.0, sc
 
 
 def auroc(target: numpy.ndarray, score: numpy.ndarray) -> float:
-    """scikit-learn's, NaN where it says that there is none."""
+    """Computes scikit-learn's AUROC, NaN where it is undefined."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UndefinedMetricWarning)
         try:
@@ -96,7 +96,7 @@ def test_multiclass_metrics_are_scikit_learns(case: tuple[Tensor, Tensor]) -> No
             "precision_macro": sklearn.precision_score(y, predicted, average="macro", zero_division=0),
             "recall_macro": sklearn.recall_score(y, predicted, average="macro", zero_division=0),
             "f1_macro": sklearn.f1_score(y, predicted, average="macro", zero_division=0),
-            "auroc_macro": numpy.mean([auroc(y == one, score) for one, score in enumerate(probability.T)]),
+            "auroc_macro": numpy.mean([auroc(y == label, score) for label, score in enumerate(probability.T)]),
         }
     )
 
@@ -181,9 +181,8 @@ def test_predictions_that_are_not_finite_have_no_metrics(task: str, target: Tens
 def test_the_area_counts_ties_half_and_is_undefined_without_both_kinds(
     rows: list[tuple[int, bool]], unit: float
 ) -> None:
-    score, positive = (
-        torch.tensor([one for one, _ in rows]).double() * unit,
-        torch.tensor([one for _, one in rows]).bool(),
-    )
-    expected = auroc(positive.numpy(), score.numpy()) if len(rows) else numpy.nan
-    numpy.testing.assert_allclose(area(score, positive), expected, rtol=1e-12)
+    score = numpy.array([score for score, _ in rows], dtype=float) * unit
+    positive = numpy.array([positive for _, positive in rows], dtype=bool)
+    expected = auroc(positive, score) if len(rows) else numpy.nan
+    numpy.testing.assert_allclose(roc_area(score, positive), [expected], rtol=1e-12)
+    numpy.testing.assert_allclose(roc_area(score, positive, numpy.ones((2, len(rows)))), [expected] * 2, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Figures of a comparison, as PNG and SVG; matplotlib is imported here alone."""
+"""Figures of a comparison, as PNG and SVG. Importing this package imports matplotlib."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,20 +17,20 @@ except ModuleNotFoundError as error:
 
 
 def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list[Path]:
-    """Draw each block's learning curves, costs and ranks, as far as its runs have them.
+    """Draws each block's learning curves, costs and ranks, as far as its runs have them.
 
-    Ranks are averaged over splits where there are several, else over seeds; where several data sets were given to
-    groups of the same labels, also over these.
+    Ranks are averaged over several splits, else over seeds. Over several data sets with groups of the same labels, they
+    are also averaged over the data sets.
 
     Args:
         compared: Blocks and their standings, best first.
-        folder: Gets ``curves``, ``costs`` and ``ranks`` as PNG and SVG, those of a second block as ``curves-2``.
+        folder: Receives ``curves``, ``costs`` and ``ranks`` as PNG and SVG; of a second block ``curves-2`` and so on.
 
     Returns:
-        The files.
+        Paths of the files.
 
     Raises:
-        ConfigError: Where the folder cannot be written.
+        ConfigError: If the folder cannot be written.
     """
     files = []
     for number, (block, standings) in enumerate(compared, start=1):

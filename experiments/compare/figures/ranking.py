@@ -1,4 +1,4 @@
-"""The critical-difference diagram of Demšar (2006)."""
+"""Critical-difference diagram of Demšar (2006)."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from experiments.compare.critical_difference import Units, average_ranks, critic
 
 
 def figure(units: Units, title: str) -> Figure | None:
-    """Average ranks on a line, bars joining groups whose ranks are not shown to differ.
+    """Draws average ranks on a line, and bars that join groups whose ranks are not shown to differ.
 
-    None for a single group or a single unit, or where a value is undefined.
+    Returns None for a single group or a single unit, or if a value is undefined.
     """
-    values, labels, what = units
+    values, labels, noun = units
     if min(values.shape) < 2 or numpy.isnan(values).any():
         return None
     count = len(labels)
@@ -32,12 +32,12 @@ def figure(units: Units, title: str) -> Figure | None:
     for tick in range(1, count + 1):
         axes.plot([tick, tick], [0, 0.15], color="black", linewidth=1)
         axes.text(tick, 0.25, str(tick), ha="center", va="bottom", fontsize=8)
-    for place, at in enumerate(order):
-        is_left = place < half
-        low = -(top + 0.8 * (place if is_left else count - 1 - place))
+    for position, group in enumerate(order):
+        is_left = position < half
+        low = -(top + 0.8 * (position if is_left else count - 1 - position))
         side, align = (1, "right") if is_left else (count, "left")
-        axes.plot([ranks[at], ranks[at], side], [0, low, low], color="black", linewidth=0.8)
-        text = f"{labels[at]}  {ranks[at]:.2f}"
+        axes.plot([ranks[group], ranks[group], side], [0, low, low], color="black", linewidth=0.8)
+        text = f"{labels[group]}  {ranks[group]:.2f}"
         axes.annotate(
             text, (side, low), xytext=(-4 if is_left else 4, 0), textcoords="offset points", ha=align, va="center",
             fontsize=8,
@@ -47,12 +47,12 @@ def figure(units: Units, title: str) -> Figure | None:
     width = min(apart, count - 1)
     axes.plot([1, 1, 1 + width, 1 + width], [1.0, 1.1, 1.1, 1.0], color="black", linewidth=1)
     axes.text(1 + width / 2, 1.15, f"critical difference {apart:.2f}", ha="center", va="bottom", fontsize=8)
-    axes.set_title(f"{title}: average rank over {len(values)} {what}, Nemenyi p < 0.05", fontsize=10)
+    axes.set_title(f"{title}: average rank over {len(values)} {noun}, Nemenyi p < 0.05", fontsize=10)
     return drawn
 
 
 def _bars(ranks: Sequence[float], apart: float) -> list[tuple[float, float]]:
-    """The longest stretches of sorted ranks that are no further apart, each of two groups at least."""
+    """Returns the longest intervals of sorted ranks within the critical difference, each of at least two groups."""
     bars: list[tuple[float, float]] = []
     for first in ranks:
         last = max(rank for rank in ranks if first <= rank <= first + apart)

@@ -1,1 +1,1 @@
-"""Statistical tests and intervals for comparisons."""
+"""Statistical tests and intervals of comparisons."""

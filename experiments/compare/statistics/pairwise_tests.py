@@ -1,16 +1,17 @@
-"""Is one group better than another, or is it the seeds and the test rows that happened to be drawn?
+"""Pairwise tests of groups over training seeds and test rows.
 
-Two things would come out differently next time: the training seeds and the test rows. Both count, as in the
-multi-bootstrap of Sellam et al. (2022); a test of either alone claims too much, and so does asking both in turn. The
-difference of two groups' means gets the variance
+A repetition would have other training seeds and other test rows. Both count, as in the multi-bootstrap of Sellam et al.
+(2022); a test of either alone claims too much, and so do two separate tests. The difference of two groups' means has
+the variance
 
     rows: of the difference over resamples of the test rows, the same in both groups
-    + seeds: the variance of a group's runs over their number, of both groups, less what the rows explain of it
+    + seeds: the variance of a group's runs over their number, of both groups, minus the variance explained by rows
 
-and is told by Student's t with the degrees of freedom of Welch and Satterthwaite, which makes up for few seeds, where
-resampling them as well would not. Over several splits of the data the unit is the split: differences within each,
-their variance corrected for train rows in common (Nadeau & Bengio 2003). That supposes that they do to a value what
-their share is; no estimate from overlapping splits can do without a supposition (Bengio & Grandvalet 2004).
+The test is Student's t with the degrees of freedom of Welch and Satterthwaite, which account for few seeds; resampling
+the seeds would not. Over several splits of the data the unit is the split: differences within each split, their
+variance corrected for shared train rows (Nadeau & Bengio 2003). The correction assumes that the values of
+two splits correlate by the fraction of test rows; no estimate from overlapping splits is free of assumptions (Bengio &
+Grandvalet 2004).
 """
 
 from collections.abc import Sequence
@@ -24,17 +25,17 @@ from experiments.compare.statistics import student_t
 Array = NDArray[numpy.float64]
 
 Sample = Sequence[Array]
-"""A group's values: for each split (n, 1 + RESAMPLES), a run a row; first the metric itself, then on resampled rows."""
+"""Values of a group: for each split (n runs, 1 + RESAMPLES), first the metric itself, then on resampled rows."""
 
 
 class Pairs(NamedTuple):
-    """Every group against every other, each (G, G); NaN where a group has a single run or an undefined value.
+    """Tests of every pair of groups, each (G, G); NaN where a group has a single run or an undefined value.
 
     Args:
-        difference: The first's mean less the second's.
-        error: The difference's standard error, over seeds and test rows.
-        df: Its degrees of freedom.
-        p: Two-sided, of no difference between what the two give on average over seeds and rows; not corrected.
+        difference: Mean of the row's group minus mean of the column's group.
+        error: Standard error of the difference, over seeds and test rows.
+        df: Degrees of freedom.
+        p: Two-sided p value of equal means over seeds and rows; not corrected.
     """
 
     difference: Array
@@ -44,7 +45,7 @@ class Pairs(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A group's mean, its runs' standard deviation (n - 1), and the 95 % interval of the mean."""
+    """Mean of a group, standard deviation of its runs (n - 1), and 95 % interval of the mean."""
 
     mean: float
     sd: float
@@ -53,10 +54,10 @@ class Estimate(NamedTuple):
 
 
 def estimate(sample: Sample, test_to_train: float) -> Estimate:
-    """Of one group. The interval is about the mean over training seeds on these very test rows.
+    """Estimates the mean of a group over training seeds, on these test rows.
 
-    By Student's t over the runs of one split; over the means of several, with the variance corrected for train rows in
-    common.
+    The interval is Student's t over the runs of a single split. Over several splits it is of the splits' means, with
+    the variance corrected for shared train rows.
     """
     means, runs = numpy.array([split[:, 0].mean() for split in sample]), numpy.concatenate([s[:, 0] for s in sample])
     units, factor = (runs, 1 / len(runs)) if len(sample) == 1 else (means, 1 / len(means) + test_to_train)
@@ -68,16 +69,16 @@ def estimate(sample: Sample, test_to_train: float) -> Estimate:
 
 
 def pairwise(samples: Sequence[Sample], rows: int, test_to_train: float) -> Pairs:
-    """Compare all groups, each of which has the same splits in the same order.
+    """Compares all pairs of groups, which have the same splits in the same order.
 
     Args:
-        samples: Of each group.
-        rows: How many rows a split tests.
-        test_to_train: A split's test rows over its train rows.
+        samples: Values of each group.
+        rows: Number of test rows of a split.
+        test_to_train: Test rows over train rows of a split.
     """
     seeds = _seeds if len(samples[0]) == 1 else _splits
     mean = numpy.array([numpy.mean([split.mean(axis=0) for split in sample], axis=0) for sample in samples])
-    finite = (rows + 1) / max(rows - 1, 1)  # the Bayesian bootstrap's variance is this much below the unbiased one
+    finite = (rows + 1) / max(rows - 1, 1)  # the Bayesian bootstrap's variance is biased
     of_rows = finite * _between(_covariance(mean[:, 1:]))
     of_seeds, explained, in_df = seeds(samples, test_to_train)
     variance = of_rows + numpy.maximum(of_seeds - finite * explained, 0)
@@ -85,16 +86,16 @@ def pairwise(samples: Sequence[Sample], rows: int, test_to_train: float) -> Pair
         df = variance**2 / (in_df + of_rows**2 / min(rows - 1, mean.shape[1] - 2))
         difference = mean[:, None, 0] - mean[None, :, 0]
         t = difference / numpy.sqrt(variance)
-    t[(difference == 0) & (variance == 0)] = 0  # the same predictions
+    t[(difference == 0) & (variance == 0)] = 0  # identical predictions
     df = numpy.where(variance == 0, 1.0, numpy.maximum(df, 1.0))
     p = numpy.full_like(t, numpy.nan)
-    told = ~numpy.isnan(t)
-    p[told] = student_t.two_sided(numpy.minimum(numpy.abs(t[told]), 1e6), df[told])
+    defined = ~numpy.isnan(t)
+    p[defined] = student_t.two_sided(numpy.minimum(numpy.abs(t[defined]), 1e6), df[defined])
     return Pairs(difference, numpy.sqrt(variance), df, p)
 
 
 def holm(p: Array) -> Array:
-    """Corrected for their number (Holm 1979): (m,) to (m,); NaN is no comparison."""
+    """Corrects p values for their number (Holm 1979): (m,) -> (m,); NaN does not count."""
     corrected = numpy.full(len(p), numpy.nan)
     order = [index for index in p.argsort() if not numpy.isnan(p[index])]
     factors = numpy.arange(len(order), 0, -1)
@@ -103,18 +104,18 @@ def holm(p: Array) -> Array:
 
 
 def _seeds(samples: Sequence[Sample], test_to_train: float) -> tuple[Array, Array, Array]:
-    """Variance of the difference over the runs of one split, what rows explain of it, and its part of the df."""
+    """Computes, over the runs of a single split: variance of the difference, variance explained by rows, df term."""
     n = numpy.array([len(sample[0]) for sample in samples])
-    lone = numpy.where(n > 1, 1.0, numpy.nan)  # a single run says nothing of its spread
+    lone = numpy.where(n > 1, 1.0, numpy.nan)  # a single run has no variance
     below = numpy.maximum(n - 1, 1)
     own = numpy.array([sample[0][:, 0].var() for sample in samples]) / below * lone
     deviations = [sample[0][:, 1:] - sample[0][:, 1:].mean(axis=0) for sample in samples]
-    explained = numpy.array([one.var(axis=1, ddof=1).sum() for one in deviations]) / below / n
+    explained = numpy.array([deviation.var(axis=1, ddof=1).sum() for deviation in deviations]) / below / n
     return _sums(own), _sums(explained), _sums(own**2 / below)
 
 
 def _splits(samples: Sequence[Sample], test_to_train: float) -> tuple[Array, Array, Array]:
-    """The same over the splits' differences."""
+    """Computes, over the differences within splits: variance, variance explained by rows, df term."""
     units = numpy.array([[split.mean(axis=0) for split in sample] for sample in samples])  # (G, K, 1 + RESAMPLES)
     count = units.shape[1]
     variance = (1 / count + test_to_train) * _between(_covariance(units[:, :, 0]))
@@ -132,7 +133,7 @@ def _covariance(values: Array) -> Array:
 
 
 def _between(covariance: Array) -> Array:
-    """Variances of the differences."""
+    """Returns the variances of the differences."""
     own = numpy.diag(covariance)
     return numpy.maximum(_sums(own) - 2 * covariance, 0)
 

@@ -1,1 +1,0 @@
-"""Metrics of recorded predictions, in numpy and without torch."""

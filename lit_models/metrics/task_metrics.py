@@ -1,0 +1,73 @@
+"""Metrics of each task by name. Training, ``evenhand compare``, figures and exports compute them by these functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy
+
+from lit_models.metrics import classification_metrics as classes
+from lit_models.metrics import regression_metrics as values
+from lit_models.metrics.row_weights import Array, Weights, undefined
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric.
+
+    Args:
+        compute: Targets, predictions and row weights to values (B,).
+        lower_is_better: Its direction.
+    """
+
+    compute: Callable[[Array, Array, Weights], Array]
+    lower_is_better: bool = False
+
+    def __call__(self, target: Array, prediction: Array, weights: Weights = None) -> Array:
+        """Returns values (B,); NaN where a prediction is not finite, since its rank or argmax has no meaning."""
+        if not numpy.isfinite(prediction).all():
+            return undefined(weights)
+        with numpy.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return self.compute(target, prediction, weights)
+
+
+_OF_CLASSES = {
+    "balanced_accuracy": Measure(classes.balanced_accuracy),
+    "mcc": Measure(classes.mcc),
+    "log_loss": Measure(classes.log_loss, lower_is_better=True),
+    "brier": Measure(classes.brier, lower_is_better=True),
+    "ece": Measure(classes.ece, lower_is_better=True),
+}
+
+MEASURES: dict[str, dict[str, Measure]] = {
+    "binary": {
+        "accuracy": Measure(classes.accuracy),
+        "precision_binary": Measure(partial(classes.of_class_1, classes.precision)),
+        "recall_binary": Measure(partial(classes.of_class_1, classes.recall)),
+        "f1_binary": Measure(partial(classes.of_class_1, classes.f1)),
+        "auroc": Measure(classes.auroc),
+        **_OF_CLASSES,
+    },
+    "multiclass": {
+        "accuracy": Measure(classes.accuracy),
+        "precision_macro": Measure(partial(classes.macro, classes.precision)),
+        "recall_macro": Measure(partial(classes.macro, classes.recall)),
+        "f1_macro": Measure(partial(classes.macro, classes.f1)),
+        "auroc_macro": Measure(classes.auroc),
+        **_OF_CLASSES,
+    },
+    "multilabel": {
+        "f1_macro": Measure(partial(classes.over_labels, classes.f1)),
+        "precision_macro": Measure(partial(classes.over_labels, classes.precision)),
+        "recall_macro": Measure(partial(classes.over_labels, classes.recall)),
+        "accuracy_micro": Measure(classes.accuracy_micro),
+        "auroc_macro": Measure(classes.auroc),
+    },
+    "regression": {
+        "rmse": Measure(values.rmse, lower_is_better=True),
+        "mae": Measure(values.mae, lower_is_better=True),
+        "r2": Measure(values.r2),
+        "median_absolute_error": Measure(values.median_absolute_error, lower_is_better=True),
+    },
+}
+"""Metrics by task and by their names in records; those of training come first."""
