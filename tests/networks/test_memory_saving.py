@@ -9,7 +9,7 @@ from conftest import Fit
 from tiny_data import model_for, quiet_trainer, small_data
 
 from lit_models import LitMLP, LitTransformer
-from lit_models.base import Compiled
+from lit_models.internals.torch_parts import CompiledNetwork
 from lit_models.networks import Transformer
 
 
@@ -81,9 +81,12 @@ def test_a_compiled_network_keeps_its_names_and_compiles_a_few_times(fit: Fit) -
 
 
 def test_a_model_is_compiled_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Compiled, "_count", lambda self, graph, inputs: self.note(graph))
+    monkeypatch.setattr(CompiledNetwork, "_count", lambda self, graph, inputs: self.note(graph))
     monkeypatch.setattr(
-        Compiled, "note", lambda self, graph: setattr(self, "graphs", self.graphs + 1) or graph.forward, raising=False
+        CompiledNetwork,
+        "note",
+        lambda self, graph: setattr(self, "graphs", self.graphs + 1) or graph.forward,
+        raising=False,
     )
     data = small_data(torch.randn(60, 4), torch.arange(60) % 3, batch_size=16)
     model = model_for(data, LitMLP, compile=True)
