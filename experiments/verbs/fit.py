@@ -14,7 +14,10 @@ EPILOG = """\
 exit codes: 0 done, 1 a bug, 2 configuration, data or disk, 3 diverged, 130 Ctrl-C, 143 SIGTERM
 evenhand fit --help-all shows every setting of the Trainer too."""
 
-NO_DATA_SETS = ("Augment", "DataError", "DataModule", "FrameData", "LabelledTexts", "PixelData", "Rows", "SequenceData")
+NO_DATA_SETS = {
+    *("Augment", "DataError", "DataModule", "FrameData", "InMemoryData", "LabelledTexts", "PixelData", "Rows"),
+    *("SequenceData", "StreamData"),
+}
 """Names of ``datamodules`` that ``--data`` does not take."""
 
 
