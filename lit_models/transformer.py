@@ -20,7 +20,6 @@ class LitTransformer(LitModel):
         checkpoint_activations: Compute each layer again in the backward pass instead of keeping its activations: the
             same numbers, less memory, a third more time.
         stochastic_depth: Probability that a row skips the last layer's sublayers, in [0, 1); earlier ones less.
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

@@ -13,14 +13,7 @@ from datamodules.tables.frame_data import FrameData
 
 
 class Digits(InMemoryData):
-    """1,797 handwritten digits of 8 x 8 pixels from 0 to 16 (Alpaydin & Kaynak 1998, the test part alone).
-
-    Args:
-        kwargs: Options of every data set in memory, see ``InMemoryData``.
-
-    Raises:
-        DataError: Without scikit-learn.
-    """
+    """1,797 handwritten digits of 8 x 8 pixels from 0 to 16 (Alpaydin & Kaynak 1998, the test part alone)."""
 
     task = "multiclass"
     modality = "image"
@@ -41,14 +34,7 @@ class Digits(InMemoryData):
 
 
 class BreastCancer(FrameData):
-    """569 fine needle aspirates, 30 numbers of their cell nuclei: malignant or benign (Street, Wolberg et al. 1993)?
-
-    Args:
-        kwargs: Options of every table, see ``FrameData``.
-
-    Raises:
-        DataError: Without scikit-learn.
-    """
+    """569 fine needle aspirates, 30 numbers of their cell nuclei: malignant or benign (Street, Wolberg et al. 1993)?"""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,14 +48,7 @@ class BreastCancer(FrameData):
 
 
 class Diabetes(FrameData):
-    """442 patients, 10 numbers each: a measure of their disease a year later, 25 to 346 (Efron et al. 2004).
-
-    Args:
-        kwargs: Options of every table, see ``FrameData``.
-
-    Raises:
-        DataError: Without scikit-learn.
-    """
+    """442 patients, 10 numbers each: a measure of their disease a year later, 25 to 346 (Efron et al. 2004)."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -38,7 +38,6 @@ class TensorLoader(Loader):
             last dimension of ``x`` is that of the longest row of the batch, over all processes.
         batch_size: Rows of a batch over all processes.
         balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
-        kwargs: Arguments of every ``Loader``.
     """
 
     def __init__(

@@ -21,11 +21,7 @@ PACKAGES = ("evenhand", "torch", "onnx", "onnxscript", "onnxruntime", "safetenso
 
 
 def describe(predictor: Answering) -> dict[str, Any]:
-    """Describes the inputs and the output of a model in JSON values.
-
-    Args:
-        predictor: Of a run, or an artefact.
-    """
+    """Describes the inputs and the output of a model in JSON values."""
     return {
         "task": predictor.task,
         "inputs": predictor.inputs.signature(),
@@ -80,11 +76,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def _check_names(folder: Path, content: dict[str, Any]) -> None:
-    """Refuse a signature of other files than those that stand in its folder and that an export writes.
-
-    Raises:
-        DataError: For a name that leaves the folder, a link, a pipe or a device, and for too many files.
-    """
+    """Raises ``DataError`` for a name that leaves the folder, a link, a pipe or a device, and for too many files."""
     files = content.get("files")
     if not isinstance(files, dict) or len(files) > MOST_FILES:
         raise DataError(f"{folder / FILE} names no files that an export writes; export the run again")

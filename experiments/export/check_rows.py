@@ -22,32 +22,19 @@ MADE_UP = 64
 
 @dataclass
 class CheckRows:
-    """Rows to check an export with.
+    """Rows to check an export with."""
 
-    Args:
-        raw: Tensors of the signature.
-        row: Ids (N,).
-        target: Of each row (N, ...); None for random rows.
-        recorded: Predictions of the run (N, ...); None for random rows.
-        of: Number of test rows that the run has.
-    """
-
-    raw: dict[str, Tensor]
-    row: Tensor
-    target: Tensor | None = None
-    recorded: Tensor | None = None
-    of: int = 0
+    raw: dict[str, Tensor]  # tensors of the signature
+    row: Tensor  # ids (N,)
+    target: Tensor | None = None  # of each row (N, ...); None for random rows
+    recorded: Tensor | None = None  # predictions of the run (N, ...); None for random rows
+    of: int = 0  # number of test rows that the run has
 
 
 def check_rows(predictor: Predictor, run: Path | None) -> CheckRows:
     """Returns test rows of a run with its predictions, or random rows if there is only a checkpoint.
 
-    Args:
-        predictor: Of the run.
-        run: The run's folder, if there is one.
-
-    Raises:
-        DataError: If the test rows that the run kept do not fit its predictions.
+    Raises ``DataError`` if the test rows that the run kept do not fit its predictions.
     """
     kept = read_test_rows(run) if run is not None else None
     if kept is None or run is None or not (run / "predictions.parquet").is_file():

@@ -23,20 +23,13 @@ from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 
 
 def export(path: str | Path, format: str, output: Path, packages: list[str] | None = None) -> str:
-    """Writes a run's artefact, or nothing.
+    """Writes a run's artefact, or nothing, and returns lines for the terminal: files, differences and notes.
 
-    Args:
-        path: The run's folder, or one of its checkpoints.
-        format: Name in ``formats.FORMATS``.
-        output: Folder to create.
-        packages: Trusted packages of the user, whose classes the run names.
+    ``path`` is the run's folder or one of its checkpoints, and ``packages`` are trusted ones, whose classes the run
+    names.
 
-    Returns:
-        Lines for the terminal: the files, the differences and notes.
-
-    Raises:
-        ConfigError: For a path that is no run, or a network that cannot be traced.
-        DataError: For an output that is there, or where the artefact answers otherwise than the run.
+    Raises ``ConfigError`` for a path that is no run or a network that cannot be traced, and ``DataError`` for an output
+    that is there, or where the artefact answers otherwise than the run.
     """
     if output.exists():
         raise DataError(f"{output} exists; name a folder that does not, or remove it")

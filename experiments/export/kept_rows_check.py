@@ -11,16 +11,7 @@ from experiments.inference.predictor import Predictor
 
 
 def check_kept_rows(kept: dict[str, Tensor], predictor: Predictor, path: Path) -> None:
-    """Refuses rows that the model cannot have been tested on.
-
-    Args:
-        kept: ``row`` (N,), ``x`` (N, ...), and perhaps ``categories`` (N, C) and ``lengths`` (N,).
-        predictor: Of the run.
-        path: The file, for the message.
-
-    Raises:
-        DataError: With the first tensor that does not fit.
-    """
+    """Raises ``DataError`` with the first tensor of a file that the model cannot have been tested on."""
     fault = _fault(kept, predictor)
     if fault is not None:
         raise DataError(f"{path} is damaged, {fault}; delete it, or test the run again")

@@ -12,12 +12,9 @@ ELEMENTWISE = ("Relu",)
 
 
 def widen(model: Any) -> None:
-    """Rewrites the 1-D ``Conv``, ``MaxPool`` and elementwise nodes between them, in place.
+    """Rewrites 1-D ``Conv``, ``MaxPool`` and elementwise nodes between them in a sorted ``onnx.ModelProto``, in place.
 
     Their inputs get an axis of one element, and their outputs lose it; between two of them the rows keep it.
-
-    Args:
-        model: An ``onnx.ModelProto`` whose graph is sorted.
     """
     from onnx import TensorProto, helper
 

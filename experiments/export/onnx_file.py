@@ -70,14 +70,7 @@ def _write(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool
 
 
 class OnnxGraph:
-    """Graph in ONNX Runtime, on as many threads as torch has.
-
-    Args:
-        path: ONNX file.
-
-    Raises:
-        DataError: If the extra is not installed, or ONNX Runtime refuses the file.
-    """
+    """Graph in ONNX Runtime, on as many threads as torch has."""
 
     def __init__(self, path: Path) -> None:
         try:

@@ -39,11 +39,7 @@ def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
 
 
 def check(exported: Exported, folder: Path) -> Checked:
-    """Predicts the rows of an artefact again.
-
-    Raises:
-        DataError: For a prediction that is further off than ``AT_MOST``.
-    """
+    """Predicts the rows of an artefact again; raises ``DataError`` for one that is further off than ``AT_MOST``."""
     try:
         raw = load_file(folder / ROWS)
     except (OSError, SafetensorError) as error:
@@ -75,13 +71,9 @@ def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | 
 
 
 def verify(folder: Path, packages: list[str]) -> str:
-    """Verifies an artefact by its own files alone.
+    """Verifies an artefact by its own files alone; returns a sentence for the terminal.
 
-    Returns:
-        A sentence for the terminal.
-
-    Raises:
-        DataError: If a byte was changed after it was written, or predictions differ from those at the export.
+    Raises ``DataError`` if a byte was changed after it was written, or predictions differ from those at the export.
     """
     exported = load_export(folder, packages)
     about = exported.signature["checked"]

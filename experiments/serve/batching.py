@@ -20,19 +20,12 @@ UNREADABLE = (PolarsError, PanicException, OverflowError)
 
 @dataclass
 class Reply:
-    """Reply to a request.
+    """Reply to a request."""
 
-    Args:
-        status: Of HTTP.
-        content: JSON values.
-        rows: Number of predicted rows.
-        batch: Rows of all requests of the network call, if this is the first of them; else 0.
-    """
-
-    status: int
-    content: dict[str, Any]
-    rows: int = 0
-    batch: int = 0
+    status: int  # of HTTP
+    content: dict[str, Any]  # JSON values
+    rows: int = 0  # number of predicted rows
+    batch: int = 0  # rows of all requests of the network call, if this is the first of them; else 0
 
 
 @dataclass
@@ -46,12 +39,7 @@ class _Result:
 
 
 class Answers:
-    """Predicts requests.
-
-    Args:
-        predictor: Of a run or an artefact.
-        max_rows: Most rows of a request.
-    """
+    """Predicts requests of at most ``max_rows`` rows."""
 
     def __init__(self, predictor: Answering, max_rows: int) -> None:
         self.predictor, self.max_rows = predictor, max_rows

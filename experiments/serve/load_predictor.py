@@ -18,12 +18,7 @@ from lit_models import ConfigError
 
 
 def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]], dict[str, Any]]:
-    """Returns a function from requests to replies, and the facts of ``/info``.
-
-    Raises:
-        ConfigError: For a path that is no run.
-        DataError: If the run does not describe its inputs.
-    """
+    """Returns a function from requests to replies, and the facts of ``/info``."""
     quieten()
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -41,12 +36,7 @@ def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]
 
 
 def open_predictor(settings: Settings) -> Answering:
-    """Loads a run or an artefact.
-
-    Raises:
-        ConfigError: For another path, or for options that an artefact does not have.
-        DataError: If it does not describe its inputs.
-    """
+    """Loads a run or an artefact; raises ``ConfigError`` for options that an artefact does not have."""
     if not (Path(settings.path) / artifact.FILE).is_file():
         predictor = load(settings.path, settings.device, [*settings.packages])  # type: ignore[arg-type]  # checked there
         if settings.compile:

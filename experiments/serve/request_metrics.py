@@ -34,12 +34,7 @@ class RequestMetrics:
         self.seconds.observe(seconds)
 
     def add_rows(self, rows: int, batch: int) -> None:
-        """Counts the rows of a response.
-
-        Args:
-            rows: Predicted rows.
-            batch: Rows of the network call, if this is the first response of it; else 0.
-        """
+        """Counts the rows of a response, and those of the network call if this is its first response, else 0."""
         self.rows.inc(rows)
         if batch:
             self.batches.observe(batch)

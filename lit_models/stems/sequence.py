@@ -19,11 +19,7 @@ class Transpose(nn.Module):
 
 
 class FlatSeries(nn.Module):
-    """Flattens a series to a vector, with zeros after a row's end.
-
-    Args:
-        steps: T of the vector, to which a batch of fewer steps is padded.
-    """
+    """Flattens a series to a vector of ``steps`` steps, with zeros after a row's end."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -38,12 +34,7 @@ class FlatSeries(nn.Module):
 
 
 class MeanOfTokens(nn.Module):
-    """Computes the mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016).
-
-    Args:
-        vocab_size: Number of token ids.
-        width: Size of an embedding.
-    """
+    """Computes the mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016)."""
 
     def __init__(self, vocab_size: int, width: int) -> None:
         super().__init__()

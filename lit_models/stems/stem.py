@@ -37,10 +37,6 @@ class Stemmed(nn.Module):
     """Stem and network in sequence.
 
     Categories go to the stem. Lengths go to the module that pools the steps: the stem of a vector, else the network.
-
-    Args:
-        stem: Turns rows into the network's inputs.
-        body: The network.
     """
 
     def __init__(self, stem: Stem, body: nn.Module) -> None:
@@ -71,39 +67,23 @@ class ImageRows(nn.Module):
 
 
 class Row(NamedTuple):
-    """Facts about a row.
+    """Facts about a row."""
 
-    Args:
-        shape: ``input_shape`` of the data.
-        cardinalities: Of a table's categorical columns.
-        vocab_size: Number of a text's token ids.
-        token_width: Features of a column's or text's token; None for the modality's usual number.
-    """
-
-    shape: tuple[int, ...]
-    cardinalities: tuple[int, ...] = ()
-    vocab_size: int = 0
-    token_width: int | None = None
+    shape: tuple[int, ...]  # ``input_shape`` of the data
+    cardinalities: tuple[int, ...] = ()  # those of a table's categorical columns
+    vocab_size: int = 0  # number of a text's token ids
+    token_width: int | None = None  # features of a column's or text's token; None for the default
 
 
 class ModalityStems(NamedTuple):
-    """Stems of a modality.
+    """Stems of a modality."""
 
-    Args:
-        dims: Sizes in the shape of a row.
-        vector: Returns a module to (N, F).
-        sequence: Returns a module to (N, T, D).
-        grid: Returns a module to (N, C, L) or (N, C, H, W); None for the tokens of the sequence.
-        has_categories: True if a row may have category indices.
-        has_tokens: True if a row is token ids.
-    """
-
-    dims: int
-    vector: Callable[[Row], Stem]
-    sequence: Callable[[Row], Stem]
-    grid: Callable[[Row], Stem] | None = None
-    has_categories: bool = False
-    has_tokens: bool = False
+    dims: int  # number of sizes of a row's shape
+    vector: Callable[[Row], Stem]  # to a module to (N, F)
+    sequence: Callable[[Row], Stem]  # to a module to (N, T, D)
+    grid: Callable[[Row], Stem] | None = None  # to (N, C, L) or (N, C, H, W); None: the sequence's tokens
+    has_categories: bool = False  # a row may have category indices
+    has_tokens: bool = False  # a row is token ids
 
 
 def _table_vector(row: Row) -> Stem:

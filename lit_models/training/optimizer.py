@@ -44,14 +44,9 @@ def lr_schedulers(
 
 
 def scale_rate(optimizer: Optimizer, rule: ScaleRate, world_size: int) -> None:
-    """Multiplies the learning rate by the number of devices, or by its square root.
+    """Multiplies the learning rate by the number of devices, or by its square root, before a scheduler reads it.
 
     ``linear`` is the rule of Goyal et al. 2017 for SGD, ``sqrt`` the usual one for Adam (Krizhevsky 2014).
-
-    Args:
-        optimizer: Optimizer that no scheduler has read the learning rate of yet.
-        rule: Scaling rule.
-        world_size: Number of devices.
     """
     factor = {"none": 1.0, "linear": float(world_size), "sqrt": sqrt(world_size)}[rule]
     if factor == 1.0:
@@ -69,20 +64,12 @@ def dims(module: nn.Module) -> dict[str, int]:
 def build_optimizer(
     factory: OptimizerFactory, module: nn.Module, fused: bool = True, axes: Mapping[str, int] | None = None
 ) -> Optimizer:
-    """Builds an optimizer over a module's trainable parameters.
+    """Builds an optimizer over a module's trainable parameters, whose numbers of axes are those before any sharding.
 
     Biases and the scales of norms (parameters with fewer than two axes) get no weight decay, as in nanoGPT's
-    ``configure_optimizers``: pulling them to zero regularizes nothing.
-
-    Args:
-        factory: Makes the optimizer from parameters or parameter groups.
-        module: Module whose parameters are optimized.
-        fused: Choose the fused implementation if the optimizer has one and no implementation was chosen; on a CPU
-            Adam's is three to four times as fast as the default, with the same arithmetic up to rounding.
-        axes: Numbers of axes from ``dims`` before any sharding.
-
-    Raises:
-        ConfigError: For a fused SGD over weights of 16 bits on a CPU, most of which torch 2.13 does not update.
+    ``configure_optimizers``: pulling them to zero regularizes nothing. With ``fused``, an optimizer without a chosen
+    implementation gets the fused one if there is one; on a CPU Adam's is three to four times as fast as the default,
+    with the same arithmetic up to rounding.
     """
     axes = axes or dims(module)
     named = [
