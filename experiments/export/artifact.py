@@ -42,8 +42,7 @@ def write(folder: Path, content: dict[str, Any]) -> None:
 def read(folder: Path) -> dict[str, Any]:
     """Reads the signature of an artefact and checks the hashes of its files.
 
-    Raises:
-        DataError: For a folder that is no artefact, or one of which a byte was changed.
+    Raises ``DataError`` for a folder that is no artefact, or one of which a byte was changed.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name the one that evenhand export wrote")
@@ -55,7 +54,7 @@ def read(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{folder} has no {FILE} that can be read; name a folder that evenhand export wrote") from error
     try:
-        content = json.loads(raw)
+        content: dict[str, Any] = json.loads(raw)
         digest = content.pop("digest")
         # The text is checked too: another blank changes a byte, and not the JSON value.
         whole = digest == _digest(content) and raw == _text({**content, "digest": digest}).encode()
@@ -71,8 +70,7 @@ def read(folder: Path) -> dict[str, Any]:
             raise DataError(f"{folder} lacks {name}; export the run again") from error
         if found != expected:
             raise DataError(f"{folder / name} was changed after it was written; export the run again")
-    signature: dict[str, Any] = content
-    return signature
+    return content
 
 
 def _check_names(folder: Path, content: dict[str, Any]) -> None:
