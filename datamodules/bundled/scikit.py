@@ -1,5 +1,6 @@
 """Small data sets inside scikit-learn, which is imported when one of them is loaded."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,13 +24,11 @@ class Digits(InMemoryData):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        _need_sklearn("Digits")
+        _datasets("Digits")  # an error before training, and not in it
 
     def load(self) -> Rows:
         """Returns the digits in scikit-learn's order."""
-        from sklearn.datasets import load_digits
-
-        pixels, labels = load_digits(return_X_y=True)
+        pixels, labels = _datasets("Digits").load_digits(return_X_y=True)
         return Rows(torch.from_numpy(pixels).float().view(-1, 1, 8, 8), torch.from_numpy(labels).long())
 
 
@@ -38,10 +37,7 @@ class BreastCancer(FrameData):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        _need_sklearn("BreastCancer")
-        from sklearn.datasets import load_breast_cancer
-
-        made = load_breast_cancer()
+        made = _datasets("BreastCancer").load_breast_cancer()
         frame = polars.DataFrame(made.data, schema=list(made.feature_names))
         kinds = [str(made.target_names[label]) for label in made.target]
         self.take(frame.with_columns(kind=polars.Series(kinds)), ["kind"], "binary")
@@ -52,14 +48,12 @@ class Diabetes(FrameData):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        _need_sklearn("Diabetes")
-        from sklearn.datasets import load_diabetes
-
-        made = load_diabetes(scaled=False)
+        made = _datasets("Diabetes").load_diabetes(scaled=False)
         frame = polars.DataFrame(made.data, schema=list(made.feature_names))
         self.take(frame.with_columns(progression=made.target), ["progression"], "regression")
 
 
-def _need_sklearn(name: str) -> None:
+def _datasets(name: str) -> Any:
     if find_spec("sklearn") is None:
         raise DataError(f"{name} is inside the package scikit-learn, which is not installed; pip install scikit-learn")
+    return import_module("sklearn.datasets")

@@ -43,12 +43,7 @@ class BlockLoader(Loader):
         super().__init__(**kwargs)
         self.blocks = blocks
         self.buffer_rows = buffer_rows
-        self._num_rows = int(blocks.counts.sum())
-
-    @property
-    def num_rows(self) -> int:
-        """Number of rows of all batches."""
-        return self._num_rows
+        self.num_rows = int(blocks.counts.sum())
 
     def begin(self) -> Callable[[slice], Batch]:
         """Returns a function from positions in this epoch's order to rows."""

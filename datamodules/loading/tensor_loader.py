@@ -46,11 +46,7 @@ class TensorLoader(Loader):
         super().__init__(batch_size, **kwargs)
         self.tensors = tensors
         self.balance = balance
-
-    @property
-    def num_rows(self) -> int:
-        """Number of rows of all batches."""
-        return len(next(iter(self.tensors.values())))
+        self.num_rows = len(next(iter(tensors.values())))
 
     def order(self) -> Tensor:
         """Returns the row positions of this epoch, in order."""
