@@ -58,15 +58,14 @@ class Predicted:
     done: float  # fraction of the source that has been read, in [0, 1]
 
 
+@dataclass(eq=False)
 class Answering(ABC):
     """Base of what predicts raw rows; a subclass computes the predictions."""
 
-    def __init__(
-        self, task: TaskName, inputs: Inputs, class_names: tuple[str, ...] = (), target_names: tuple[str, ...] = ()
-    ) -> None:
-        self.task = task
-        self.inputs = inputs
-        self.class_names, self.target_names = class_names, target_names
+    task: TaskName
+    inputs: Inputs  # from raw rows to tensors
+    class_names: tuple[str, ...] = ()  # of the classes or labels; empty for numbers
+    target_names: tuple[str, ...] = ()  # of the targets, in the order of the outputs
 
     @abstractmethod
     def compute(self, chunk: Chunk) -> Tensor:

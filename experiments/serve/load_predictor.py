@@ -1,5 +1,6 @@
 """Predictor of a run or an artefact for the server, and its facts for ``/info``."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,7 @@ def describe(predictor: Answering, path: str) -> dict[str, Any]:
 def _metrics(path: str) -> dict[str, Any]:
     """Returns the finite test metrics of a run whose record is there."""
     try:
-        record = read_record(Path(path))
-        return {
-            name: value for name, value in record["metrics"].items() if value == value and abs(value) < float("inf")
-        }
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        metrics = read_record(Path(path))["metrics"]
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
         return {}

@@ -64,17 +64,15 @@ def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body:
 def read_page() -> HTMLResponse:
     """Reads the page, whose script and style its Content-Security-Policy allows by their hashes."""
     html = (files("experiments") / "serve" / "page.html").read_text(encoding="utf-8")
-    hashes = {kind: _hash(html, kind) for kind in ("script", "style")}
+    hashes = {}
+    for kind in ("script", "style"):
+        (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
+        hashes[kind] = "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src '{hashes['script']}'; style-src '{hashes['style']}'; connect-src 'self'; "
         "img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return HTMLResponse(html, headers={"content-security-policy": policy})
-
-
-def _hash(html: str, kind: str) -> str:
-    (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
 async def read_request(request: Request, most: int) -> Body:
