@@ -37,17 +37,6 @@ class LitTransformer(LitModel):
         super().__init__(**kwargs)
         stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size, width)
         length, features = stem.shape
-        transformer = Transformer(
-            features,
-            length,
-            self.num_outputs,
-            width,
-            heads,
-            num_layers,
-            dropout,
-            pooling,
-            convolution,
-            checkpoint_activations,
-            stochastic_depth,
-        )
-        self.network = Stemmed(stem, transformer)
+        sizes = (features, length, self.num_outputs, width, heads, num_layers)
+        extras = (convolution, checkpoint_activations, stochastic_depth)
+        self.network = Stemmed(stem, Transformer(*sizes, dropout, pooling, *extras))

@@ -59,9 +59,8 @@ class Block(nn.Module):
             normed: Tensor = self.norm(x)
             return normed
         grid = x.transpose(1, 2)  # (N, L, C)
-        counts = (
-            (~padding).flatten().nonzero().squeeze(1)
-        )  # one wait for a GPU, in place of one in each of the next two lines
+        # One wait for a GPU, in place of one in each of the next two lines.
+        counts = (~padding).flatten().nonzero().squeeze(1)
         steps: Tensor = self.norm(grid.reshape(-1, grid.shape[2]).index_select(0, counts))  # (all rows' steps, C)
         flat = steps.new_zeros(padding.numel(), grid.shape[2]).index_copy(0, counts, steps)
         return flat.view(grid.shape).transpose(1, 2)

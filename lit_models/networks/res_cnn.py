@@ -14,20 +14,14 @@ class ResidualBlock(nn.Module):
     """Convolutions with batch norm, added to their input, then an optional max-pool and ReLU."""
 
     def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        dims: int,
-        kernel_size: Sequence[int],
-        pool: bool,
-        stochastic_depth: float,
+        self, in_channels: int, channels: int, dims: int, kernels: Sequence[int], pool: bool, stochastic_depth: float
     ) -> None:
         super().__init__()
-        inner, last = [channels] * (len(kernel_size) - 1), len(kernel_size) - 1
+        inner, last = [channels] * (len(kernels) - 1), len(kernels) - 1
         self.chain = nn.ModuleList(
             Block(before, after, dims, kernel, pool=False, relu=index < last)
             for index, ((before, after), kernel) in enumerate(
-                zip(pairwise((in_channels, *inner, channels)), kernel_size, strict=True)
+                zip(pairwise((in_channels, *inner, channels)), kernels, strict=True)
             )
         )
         # The shortcut must have as many channels as the chain.

@@ -71,6 +71,5 @@ class RNN(nn.Module):
             x = x.masked_fill(padding.unsqueeze(2), 0.0)
         for index, layer in enumerate(self.layers):
             x = layer(self.between(x) if index else x, lengths)
-        pooled = x.mean(dim=1) if padding is None else masked_mean(x, padding)
-        outputs: Tensor = self.head(self.dropout(pooled))
+        outputs: Tensor = self.head(self.dropout(masked_mean(x, padding)))
         return outputs

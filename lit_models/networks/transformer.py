@@ -104,10 +104,6 @@ class Transformer(nn.Module):
                 tokens = checkpoint(layer, tokens, mask, use_reentrant=False)
             else:
                 tokens = layer(tokens, mask)
-        outputs: Tensor = self.head(self._pool(self.norm(tokens), padding))
+        tokens = self.norm(tokens)
+        outputs: Tensor = self.head(tokens[:, 0] if self.pooling == "class_token" else masked_mean(tokens, padding))
         return outputs
-
-    def _pool(self, tokens: Tensor, padding: Tensor | None) -> Tensor:
-        if self.pooling == "class_token":
-            return tokens[:, 0]
-        return tokens.mean(dim=1) if padding is None else masked_mean(tokens, padding)

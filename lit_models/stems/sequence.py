@@ -11,10 +11,10 @@ from lit_models.networks.padding import is_padding, masked_mean
 
 
 class Transpose(nn.Module):
-    """Turns a series (N, C, T) into its steps (N, T, C), or back."""
+    """Turns a series (N, C, T) into its steps (N, T, C), or back; and an image (N, C, H, W) into (N, H, C, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Swaps the last two axes."""
+        """Swaps the first two axes of a row."""
         return x.transpose(1, 2)
 
 
@@ -42,10 +42,7 @@ class MeanOfTokens(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, T) int64 and (N,) -> (N, width)."""
-        tokens = self.embedding(ids)
-        if lengths is None:
-            return torch.mean(tokens, dim=1)
-        return masked_mean(tokens, is_padding(lengths, ids.shape[1]))
+        return masked_mean(self.embedding(ids), None if lengths is None else is_padding(lengths, ids.shape[1]))
 
 
 def token_embedding(vocab_size: int, width: int) -> nn.Embedding:

@@ -9,7 +9,10 @@ from torch.distributions import Beta
 
 from lit_models.errors import ConfigError
 from lit_models.networks.padding import is_padding
-from lit_models.training.batch import Batch
+
+Batch = dict[str, Tensor]
+"""``x``: inputs, ``y``: targets, ``row``: row ids; ``categories`` and ``lengths`` if the data have them; ``share``:
+factor of the loss in a last training batch that does not divide evenly over devices."""
 
 
 class Mixup:

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.optim import SGD, Optimizer
 
 from lit_models.errors import ConfigError
+from lit_models.internals.lightning_parts import train_dataloader_source
 from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
 from lit_models.schedules.schedule import Schedule
-from lit_models.schedules.total_steps import total_steps
 
 ScaleRate = Literal["none", "linear", "sqrt"]
 
@@ -41,6 +42,32 @@ def lr_schedulers(
     return schedule.build(
         optimizer, partial(total_steps, trainer), epochs, direction, trainer.check_val_every_n_epoch or 1
     )
+
+
+def total_steps(trainer: Trainer) -> int:
+    """Returns the number of optimizer steps of the whole fit, before it starts.
+
+    ``Trainer.estimated_stepping_batches`` returns the same number, but makes the loaders, and a resumed run's loader
+    then loses its position (Lightning issue 20550). A data module with ``train_batches`` returns the number of
+    batches itself; of another one a second loader is made for its length and dropped.
+    """
+    if trainer.max_epochs is None or trainer.max_epochs < 0:
+        if trainer.max_steps < 0:
+            raise ConfigError("a schedule over the whole run needs its length; set --trainer.max_epochs or max_steps")
+        return trainer.max_steps
+    source = train_dataloader_source(trainer)
+    count = getattr(source.instance, "train_batches", None)
+    batches = len(source.dataloader()) if count is None else count()
+    limit = trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
+    plan = next((callback for callback in callbacks if isinstance(callback, GradientAccumulationScheduler)), None)
+    batches_per_step = [
+        plan.get_accumulate_grad_batches(epoch) if plan else trainer.accumulate_grad_batches
+        for epoch in range(trainer.max_epochs)
+    ]
+    steps = sum(ceil(batches / accumulated) for accumulated in batches_per_step)
+    return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
 
 
 def scale_rate(optimizer: Optimizer, rule: ScaleRate, world_size: int) -> None:
