@@ -14,21 +14,6 @@ from datamodules.loading.epoch_order import generator
 Batch = dict[str, Tensor]
 
 
-class Batches(Protocol):
-    """Protocol of a data module's loader: sized, iterable, and resumable within an epoch."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns the position in the epoch."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a position that ``state_dict`` returned."""
-        ...
-
-
 class Transform(Protocol):
     """Protocol of a transform of a sliced batch, such as augmentation.
 
