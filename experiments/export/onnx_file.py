@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from experiments.inference.predictor import Predictor
 
 EXTRA = "ONNX is an extra; install it with pip install 'evenhand[export]'"
+
+
 FILE = "model.onnx"
 
 
