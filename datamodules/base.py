@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.inspection.summary_columns import InspectionSample
-from datamodules.loading.base_loader import Batch, Batches, Transform
+from datamodules.loading.base_loader import Batch, Loader, Transform
 from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.global_batch import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.preprocessing.array_inputs import ArrayInputs
@@ -110,7 +110,7 @@ class DataModule(LightningDataModule):
         """Computes ``statistics`` of the train rows, and ``target_statistics`` for regression."""
 
     @abstractmethod
-    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Batches:
+    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Loader:
         """Returns a loader of a split; its order is a function of the training seed and the epoch."""
 
     @property
@@ -142,15 +142,15 @@ class DataModule(LightningDataModule):
         """Returns a transform of each batch of a split, such as augmentation; None unless a subclass has one."""
         return None
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Loader:
         """Returns shuffled train batches."""
         return self._loader("train", self.batch_size, shuffle=True)
 
-    def val_dataloader(self) -> Batches | list[Batches]:
+    def val_dataloader(self) -> Loader | list[Loader]:
         """Returns validation batches in row order; an empty list without validation rows."""
         return self._evaluation_loader("val") if self.has_val else []
 
-    def test_dataloader(self) -> Batches:
+    def test_dataloader(self) -> Loader:
         """Returns test batches in row order."""
         return self._evaluation_loader("test")
 
@@ -176,6 +176,6 @@ class DataModule(LightningDataModule):
         if state_dict["target_statistics"]:
             self.target_statistics = Statistics(**state_dict["target_statistics"])
 
-    def _evaluation_loader(self, split: str) -> Batches:
+    def _evaluation_loader(self, split: str) -> Loader:
         size = rows_at_once(self.input_shape, self.modality, device_of(self.trainer))  # for speed, changes no result
         return self._loader(split, max(self.batch_size, size))

@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.errors import DataError
 from datamodules.inspection.summary_columns import InspectionSample, array_features
-from datamodules.loading.base_loader import Batch, Batches
+from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.device_placement import DeviceOption, placed
 from datamodules.loading.global_batch import device_of, order_options
 from datamodules.loading.tensor_loader import TensorLoader
@@ -219,7 +219,7 @@ class InMemoryData(DataModule):
             raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
         return self.targets(self.split_now().train)
 
-    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Batches:
+    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Loader:
         balance = self._balance() if shuffle else None
         tensors, transform, device = self._sliced(split), self.transform(split), device_of(self.trainer)
         if transform is None or getattr(transform, "device", torch.device("cpu")) == device:

@@ -17,12 +17,11 @@ from lit_models.metrics.evaluation import Evaluation, Outputs, direction, evalua
 from lit_models.schedules import Schedule
 from lit_models.stems.stem import Modality
 from lit_models.tasks import TaskName, make_task
-from lit_models.training.batch import Batch
 from lit_models.training.class_weights import ClassWeights
 from lit_models.training.epoch_monitor import EpochMonitor
 from lit_models.training.factory import copyable
 from lit_models.training.loss_precision import at_least_float32, keep_precision, loss_of
-from lit_models.training.mixup import Mixup
+from lit_models.training.mixup import Batch, Mixup
 from lit_models.training.multi_step import MultiStep
 from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, lr_schedulers, trainer_optimizer
 from lit_models.training.safe_hparams import save_plain_hyperparameters
@@ -55,9 +54,6 @@ class LitModel(LightningModule):
         steps_per_execution: Optimizer steps between two calls of Lightning and its callbacks. The result is that of 1,
             bit for bit; small networks train up to twice as fast, and saves every so many steps end such a block. auto
             takes as many as a CPU runs in 0.1 to 0.3 seconds, and 1 if a callback or the model observes single steps.
-
-    Raises:
-        ConfigError: For a task or modality that does not exist, or a loss that does not fit.
     """
 
     network: nn.Module

@@ -18,7 +18,6 @@ class LitCNN(LitModel):
         dropout: Probability of zeroing a pooled feature, in [0, 1).
         pool_blocks: Number of first blocks that halve the grid.
         norm: Batch norm over the batch and the grid, layer norm over the channels of each position, or none.
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

@@ -12,7 +12,6 @@ class LitLinear(LitModel):
 
     Args:
         dropout: Probability of zeroing an input, in [0, 1).
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(self, dropout: float = 0.0, **kwargs: Any) -> None:

@@ -22,8 +22,7 @@ class FocalLoss(nn.Module):
             raise ValueError(f"FocalLoss's gamma must be at least 0, and it is {gamma}")
         if alpha is not None and not 0 <= alpha <= 1:
             raise ValueError(f"FocalLoss's alpha must be in [0, 1], and it is {alpha}")
-        self.gamma = gamma
-        self.alpha = alpha
+        self.gamma, self.alpha = gamma, alpha
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Logits (N, K) with class indices (N,), or both of one shape with float targets -> the mean loss."""

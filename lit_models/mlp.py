@@ -17,7 +17,6 @@ class LitMLP(LitModel):
         dropout: Probability of zeroing a hidden unit, in [0, 1).
         norm: Batch norm over the rows of a batch, layer norm over the units of a layer, or none.
         input_dropout: Probability of zeroing an input, in [0, 1), as Wang, Yan & Oates (2017) do with series.
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

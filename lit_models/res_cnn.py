@@ -17,7 +17,6 @@ class LitResCNN(LitModel):
         dropout: Probability of zeroing a pooled feature, in [0, 1).
         pool_blocks: Number of first blocks that halve the grid.
         stochastic_depth: Probability that a row skips the last block in training, in [0, 1); earlier ones less.
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

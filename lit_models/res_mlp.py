@@ -17,7 +17,6 @@ class LitResMLP(LitModel):
         dropout: Probability of zeroing a unit inside a block, in [0, 1).
         residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
         stochastic_depth: Probability that a row skips the last block in training, in [0, 1); earlier ones less.
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

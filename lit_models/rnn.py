@@ -16,7 +16,6 @@ class LitRNN(LitModel):
         num_layers: Recurrent layers on top of each other.
         bidirectional: Also read the sequence from its end.
         dropout: Probability of zeroing a state between layers and ahead of the head, in [0, 1).
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(

@@ -20,7 +20,6 @@ class LitTransformer(LitModel):
         checkpoint_activations: Compute each layer again in the backward pass instead of keeping its activations: the
             same numbers, less memory, a third more time.
         stochastic_depth: Probability that a row skips the last layer's sublayers, in [0, 1); earlier ones less.
-        kwargs: Arguments of every model, see ``LitModel``.
     """
 
     def __init__(
@@ -38,17 +37,6 @@ class LitTransformer(LitModel):
         super().__init__(**kwargs)
         stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size, width)
         length, features = stem.shape
-        transformer = Transformer(
-            features,
-            length,
-            self.num_outputs,
-            width,
-            heads,
-            num_layers,
-            dropout,
-            pooling,
-            convolution,
-            checkpoint_activations,
-            stochastic_depth,
-        )
-        self.network = Stemmed(stem, transformer)
+        sizes = (features, length, self.num_outputs, width, heads, num_layers)
+        extras = (convolution, checkpoint_activations, stochastic_depth)
+        self.network = Stemmed(stem, Transformer(*sizes, dropout, pooling, *extras))

@@ -17,10 +17,6 @@ class Adult(FrameData):
 
     Args:
         pooled: Split all rows, instead of testing on the official 16,281 test rows.
-        kwargs: Options of every table, see ``FrameData``.
-
-    Raises:
-        DataError: For data that cannot be fetched.
     """
 
     def __init__(self, pooled: bool = False, **kwargs: Any) -> None:

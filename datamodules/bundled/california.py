@@ -8,14 +8,7 @@ from datamodules.tables.read_table import parse
 
 
 class CaliforniaHousing(FrameData):
-    """20,640 districts of the 1990 census, 8 numbers: the median house value, in 100,000 dollars.
-
-    Args:
-        kwargs: Options of every table, see ``FrameData``.
-
-    Raises:
-        DataError: For data that cannot be fetched.
-    """
+    """20,640 districts of the 1990 census, 8 numbers: the median house value, in 100,000 dollars."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

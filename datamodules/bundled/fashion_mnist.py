@@ -32,10 +32,6 @@ class FashionMNIST(PixelData):
 
     Args:
         pooled: Split all rows by ``ratios``, instead of testing on the official 10,000 test rows.
-        kwargs: Options of all images, see ``PixelData``.
-
-    Raises:
-        DataError: For files that are missing, or are not the original ones.
     """
 
     def __init__(self, pooled: bool = False, **kwargs: Any) -> None:

@@ -17,7 +17,6 @@ class MNIST1D(InMemoryData):
     Args:
         pooled: Split all rows by ``ratios``, instead of testing on the official 1,000 test rows.
         shuffle_seq: Permute the 40 steps, the same in all series, so that neighbours are unrelated.
-        kwargs: Options of every data set in memory, see ``InMemoryData``.
     """
 
     task = "multiclass"

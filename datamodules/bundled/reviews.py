@@ -15,14 +15,10 @@ class WomensReviews(LabelledTexts):
     """22,642 reviews of clothes: does the customer recommend the piece?
 
     Of the 23,486 rows of the file, 844 have neither title nor text and are left out; without the titles it is 845.
+    The split may depend on the file's other columns, such as ``Clothing ID``.
 
     Args:
         title: Read the review's title and its text; its text alone is harder, and what many publications use.
-        kwargs: Options of all texts, see ``LabelledTexts``. The split may depend on the file's other columns, such as
-            ``Clothing ID``.
-
-    Raises:
-        DataError: For data that cannot be fetched.
     """
 
     def __init__(self, title: bool = True, **kwargs: Any) -> None:

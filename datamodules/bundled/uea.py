@@ -32,10 +32,6 @@ class UEA(SequenceData):
     Args:
         name: Name of the data set.
         pooled: Split all series, instead of testing on the official test split.
-        kwargs: Options of all series, see ``SequenceData``.
-
-    Raises:
-        DataError: Where the data cannot be fetched.
     """
 
     def __init__(self, name: Name, pooled: bool = False, **kwargs: Any) -> None:

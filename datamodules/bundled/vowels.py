@@ -12,10 +12,6 @@ class JapaneseVowels(UEA):
 
     Args:
         pooled: Split all series, instead of training on the official 270 and testing on the official 370.
-        kwargs: Options of all series, see ``SequenceData``.
-
-    Raises:
-        DataError: For data that cannot be fetched.
     """
 
     def __init__(self, pooled: bool = False, **kwargs: Any) -> None:

@@ -15,14 +15,7 @@ from datamodules.errors import DataError
 
 @dataclass(frozen=True)
 class Wheel:
-    """File of a package index.
-
-    Args:
-        package: Name of the package.
-        version: Version of the package.
-        filename: Name of the wheel's file.
-        sha256: SHA-256 of the file.
-    """
+    """File of a package index, with its SHA-256."""
 
     package: str
     version: str
@@ -48,11 +41,7 @@ SKTIME = Wheel(
 
 
 def read_member(wheel: Wheel, member: str) -> bytes:
-    """Returns the bytes of a file inside a wheel, which is fetched if the cache lacks it.
-
-    Raises:
-        DataError: For a wheel that cannot be fetched, or is not the pinned file.
-    """
+    """Returns the bytes of a file inside a wheel, which is fetched if the cache lacks it."""
     path = cache_folder() / wheel.filename
     if not path.exists():
         _fetch(wheel, path)

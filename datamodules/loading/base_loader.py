@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -11,21 +12,6 @@ from datamodules.loading.device_placement import pinned
 from datamodules.loading.epoch_order import generator
 
 Batch = dict[str, Tensor]
-
-
-class Batches(Protocol):
-    """Protocol of a data module's loader: sized, iterable, and resumable within an epoch."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns the position in the epoch."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continues from a position that ``state_dict`` returned."""
-        ...
 
 
 class Transform(Protocol):
@@ -46,57 +32,37 @@ class Transform(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class Loader(ABC):
     """Batches of consecutive positions in an epoch's order, never collated row by row.
 
     The order of an epoch is a function of ``(seed, epoch)`` alone. ``state_dict`` counts the batches that were yielded:
     Lightning saves it, and a resumed run continues with the very next batch.
 
-    Args:
-        batch_size: Rows of a batch over all processes; the last batch has the remaining rows.
-        shuffle: Whether every epoch has an order of its own, for training. A last batch with less than two rows for a
-            process is then left out, since a batch norm cannot learn from one row; the rows left out differ between
-            epochs.
-        seed: Seed of the order.
-        rank: Rank of this process, which takes every ``world_size``-th row of a batch: the rows of a batch do not
-            depend on the number of processes.
-        world_size: Number of processes.
-        transform: Transform of each batch.
-        accumulate: Pieces of a train batch, whose gradients the Trainer accumulates. A piece of a last batch that does
-            not divide evenly has a ``share``, the factor of its mean loss that makes the mean over pieces and processes
-            that of the batch's rows.
+    A process takes every ``world_size``-th row of a batch, so that a batch's rows do not depend on the number of
+    processes. A last train batch with less than two rows for a process is left out, since a batch norm cannot learn
+    from one row; the rows left out differ between epochs. A piece of a last batch that does not divide evenly has a
+    ``share``, the factor of its mean loss that makes the mean over pieces and processes that of the batch's rows.
     """
+
+    batch_size: int  # rows of a batch over all processes; the last batch has the remaining rows
+    shuffle: bool = False  # every epoch has an order of its own, for training
+    seed: int = 0  # of the order
+    rank: int = 0  # of this process
+    world_size: int = 1
+    transform: Transform | None = None  # of each batch
+    accumulate: int = 1  # pieces of a train batch, whose gradients the Trainer accumulates
+    num_rows: int = field(init=False)  # of all batches; a subclass sets it
+    device: torch.device = field(default=torch.device("cpu"), init=False)  # batches are pinned to be copied to it
+    epoch: int = field(default=0, init=False)
+    _consumed: int = field(default=0, init=False)
+    _resume_at: int = field(default=0, init=False)
 
     batch_sampler = None
     """Lightning reads it from every loader with a ``sampler``."""
 
-    def __init__(
-        self,
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        transform: Transform | None = None,
-        accumulate: int = 1,
-    ) -> None:
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.transform = transform
-        self.accumulate = accumulate if shuffle else 1
-        self.device = torch.device("cpu")
-        """Device that batches are moved to; batches are pinned so that the copy is asynchronous."""
-        self.epoch = 0
-        self._consumed = 0
-        self._resume_at = 0
-
-    @property
-    @abstractmethod
-    def num_rows(self) -> int:
-        """Number of rows of all batches."""
+    def __post_init__(self) -> None:
+        self.accumulate = self.accumulate if self.shuffle else 1
 
     @abstractmethod
     def begin(self) -> Callable[[slice], Batch]:
@@ -133,7 +99,9 @@ class Loader(ABC):
             self._consumed = index + 1
             batch = take(slice(first + own.start, first + own.stop, self.world_size))
             if self.transform is not None:
-                batch = self._transformed(batch, number, own)
+                draws = generator(self.seed, self.epoch, 1 + number)
+                uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
+                batch = self.transform(batch, uniform[own])
             parts = self.world_size * self.accumulate
             if self.shuffle and (count := len(batch["row"])) * parts != rows:
                 batch = {**batch, "share": torch.tensor(count * parts / rows)}
@@ -159,9 +127,3 @@ class Loader(ABC):
             return self.accumulate
         each = rows // self.world_size
         return max(1, min(self.accumulate, each // 2)) if each > (self.num_rows > self.batch_size) else 0
-
-    def _transformed(self, batch: Batch, number: int, own: slice) -> Batch:
-        assert self.transform is not None
-        draws = generator(self.seed, self.epoch, 1 + number)
-        uniform = torch.rand(self.batch_size, self.transform.draws, generator=draws)
-        return self.transform(batch, uniform[own])

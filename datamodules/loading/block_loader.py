@@ -28,32 +28,22 @@ class Blocks(Protocol):
 
 
 class BlockLoader(Loader):
-    """Batches of rows on disk, of which one buffer is in memory.
+    """Batches of rows on disk, of which one buffer is in memory: as many blocks as have ``buffer_rows``, at least one.
 
     Every epoch has a new random order of blocks and of each buffer's rows, both functions of ``(seed, epoch)``. One
-    buffer for all rows is a full shuffle. With smaller buffers, two rows of a batch are of one block with probability
-    1 / (blocks of a buffer), and a class in few blocks, as in a sorted file, is spread over the epoch's buffers as its
-    blocks are: with B blocks a buffer the fraction p of a class differs from buffer to buffer by about
-    sqrt(p (1 - p) / B).
+    buffer for all rows is a full shuffle. With smaller buffers, two rows of a batch are of one block with probability 1
+    / (blocks of a buffer), and a class in few blocks, as in a sorted file, is spread over the epoch's buffers as its
+    blocks are: with B blocks a buffer the fraction p of a class differs from buffer to buffer by about sqrt(p (1 - p) /
+    B).
 
     A process reads every buffer and takes its rows of it. Resuming within an epoch reads one buffer again.
-
-    Args:
-        blocks: The rows.
-        buffer_rows: Rows of a buffer; it has as many blocks as reach them, at least one.
-        kwargs: Arguments of every ``Loader``.
     """
 
     def __init__(self, blocks: Blocks, buffer_rows: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.blocks = blocks
         self.buffer_rows = buffer_rows
-        self._num_rows = int(blocks.counts.sum())
-
-    @property
-    def num_rows(self) -> int:
-        """Number of rows of all batches."""
-        return self._num_rows
+        self.num_rows = int(blocks.counts.sum())
 
     def begin(self) -> Callable[[slice], Batch]:
         """Returns a function from positions in this epoch's order to rows."""

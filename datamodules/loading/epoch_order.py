@@ -13,15 +13,10 @@ def generator(*numbers: int) -> torch.Generator:
 
 
 def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
-    """Returns as many positions as rows, in random order, in which the counts of classes differ by at most one.
+    """Returns as many positions as labels (N,), in random order, in which the counts of classes differ by at most one.
 
     A class is drawn in one shuffled round of its rows after another, over epochs too: no row is drawn a second time
-    before each was drawn once.
-
-    Args:
-        labels: Class of each row (N,); classes without a row are left out.
-        seed: Seed of the order.
-        epoch: Number of the epoch, from 0.
+    before each was drawn once. Classes without a row are left out.
     """
     classes = labels.unique().tolist()
     quota, rest = divmod(len(labels), len(classes))

@@ -38,7 +38,6 @@ class TensorLoader(Loader):
             last dimension of ``x`` is that of the longest row of the batch, over all processes.
         batch_size: Rows of a batch over all processes.
         balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
-        kwargs: Arguments of every ``Loader``.
     """
 
     def __init__(
@@ -47,11 +46,7 @@ class TensorLoader(Loader):
         super().__init__(batch_size, **kwargs)
         self.tensors = tensors
         self.balance = balance
-
-    @property
-    def num_rows(self) -> int:
-        """Number of rows of all batches."""
-        return len(next(iter(self.tensors.values())))
+        self.num_rows = len(next(iter(tensors.values())))
 
     def order(self) -> Tensor:
         """Returns the row positions of this epoch, in order."""

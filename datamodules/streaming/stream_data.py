@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.base import DataModule
 from datamodules.errors import DataError
 from datamodules.inspection.summary_columns import InspectionSample, array_features
-from datamodules.loading.base_loader import Batch, Batches
+from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.block_loader import BlockLoader
 from datamodules.loading.device_placement import DeviceOption
 from datamodules.loading.global_batch import device_of, order_options
@@ -181,7 +181,7 @@ class StreamData(DataModule):
             self.target_statistics = target
         self.set_statistics(learned)
 
-    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Batches:
+    def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Loader:
         number = PARTS.index(split)
         blocks = SplitBlocks(self.partitioned, number, self._counts.blocks[number], self.finish)
         buffer_rows = self._buffer_rows if shuffle else self.partitioned.block_rows

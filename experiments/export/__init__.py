@@ -1,17 +1,6 @@
 """Exported models: writing, verifying and loading them."""
 
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from experiments.export.exported_predictor import load_export
-
-__all__ = ["load_export"]
-
-
-def __getattr__(name: str) -> Any:
-    # Lazily: parts of this package need neither polars nor onnxruntime.
-    if name != "load_export":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from experiments.export.exported_predictor import load_export
-
-    return load_export
+# Parts of this package need neither polars nor onnxruntime.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

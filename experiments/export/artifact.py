@@ -21,11 +21,7 @@ PACKAGES = ("evenhand", "torch", "onnx", "onnxscript", "onnxruntime", "safetenso
 
 
 def describe(predictor: Answering) -> dict[str, Any]:
-    """Describes the inputs and the output of a model in JSON values.
-
-    Args:
-        predictor: Of a run, or an artefact.
-    """
+    """Describes the inputs and the output of a model in JSON values."""
     return {
         "task": predictor.task,
         "inputs": predictor.inputs.signature(),
@@ -46,8 +42,7 @@ def write(folder: Path, content: dict[str, Any]) -> None:
 def read(folder: Path) -> dict[str, Any]:
     """Reads the signature of an artefact and checks the hashes of its files.
 
-    Raises:
-        DataError: For a folder that is no artefact, or one of which a byte was changed.
+    Raises ``DataError`` for a folder that is no artefact, or one of which a byte was changed.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name the one that evenhand export wrote")
@@ -59,7 +54,7 @@ def read(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{folder} has no {FILE} that can be read; name a folder that evenhand export wrote") from error
     try:
-        content = json.loads(raw)
+        content: dict[str, Any] = json.loads(raw)
         digest = content.pop("digest")
         # The text is checked too: another blank changes a byte, and not the JSON value.
         whole = digest == _digest(content) and raw == _text({**content, "digest": digest}).encode()
@@ -75,16 +70,11 @@ def read(folder: Path) -> dict[str, Any]:
             raise DataError(f"{folder} lacks {name}; export the run again") from error
         if found != expected:
             raise DataError(f"{folder / name} was changed after it was written; export the run again")
-    signature: dict[str, Any] = content
-    return signature
+    return content
 
 
 def _check_names(folder: Path, content: dict[str, Any]) -> None:
-    """Refuse a signature of other files than those that stand in its folder and that an export writes.
-
-    Raises:
-        DataError: For a name that leaves the folder, a link, a pipe or a device, and for too many files.
-    """
+    """Raises ``DataError`` for a name that leaves the folder, a link, a pipe or a device, and for too many files."""
     files = content.get("files")
     if not isinstance(files, dict) or len(files) > MOST_FILES:
         raise DataError(f"{folder / FILE} names no files that an export writes; export the run again")

@@ -12,7 +12,6 @@ from datamodules import DataError
 from datamodules.preprocessing.inputs import TIME, Chunk
 from experiments.compare.load_runs import Unusable
 from experiments.compare.read_predictions import read_predictions
-from experiments.export.kept_rows_check import check_kept_rows
 from experiments.inference.predictor import Predictor
 from experiments.run.record.export_samples import FILE, read_test_rows
 
@@ -22,38 +21,26 @@ MADE_UP = 64
 
 @dataclass
 class CheckRows:
-    """Rows to check an export with.
+    """Rows to check an export with."""
 
-    Args:
-        raw: Tensors of the signature.
-        row: Ids (N,).
-        target: Of each row (N, ...); None for random rows.
-        recorded: Predictions of the run (N, ...); None for random rows.
-        of: Number of test rows that the run has.
-    """
-
-    raw: dict[str, Tensor]
-    row: Tensor
-    target: Tensor | None = None
-    recorded: Tensor | None = None
-    of: int = 0
+    raw: dict[str, Tensor]  # tensors of the signature
+    row: Tensor  # ids (N,)
+    target: Tensor | None = None  # of each row (N, ...); None for random rows
+    recorded: Tensor | None = None  # predictions of the run (N, ...); None for random rows
+    of: int = 0  # number of test rows that the run has
 
 
 def check_rows(predictor: Predictor, run: Path | None) -> CheckRows:
     """Returns test rows of a run with its predictions, or random rows if there is only a checkpoint.
 
-    Args:
-        predictor: Of the run.
-        run: The run's folder, if there is one.
-
-    Raises:
-        DataError: If the test rows that the run kept do not fit its predictions.
+    Raises ``DataError`` if the test rows that the run kept do not fit its predictions.
     """
     kept = read_test_rows(run) if run is not None else None
     if kept is None or run is None or not (run / "predictions.parquet").is_file():
         random = predictor.inputs.example_rows(MADE_UP, torch.Generator().manual_seed(0))
         return CheckRows(_padded(predictor, random, of_run=False), torch.arange(MADE_UP))
-    check_kept_rows(kept, predictor, run / FILE)
+    if fault := _fault(kept, predictor):
+        raise DataError(f"{run / FILE} is damaged, {fault}; delete it, or test the run again")
     row = kept.pop("row")
     try:
         tested = read_predictions(run, predictor.task)
@@ -100,3 +87,33 @@ def _takes_lengths(predictor: Predictor, raw: dict[str, Tensor]) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _fault(kept: dict[str, Tensor], predictor: Predictor) -> str | None:
+    """Returns why the model cannot have been tested on rows; the network would fail without a reason."""
+    model = predictor.model
+    row, x = kept.get("row"), kept.get("x")
+    if row is None or row.dim() != 1 or not len(row) or row.dtype != torch.int64:
+        return "row is no list of row numbers"
+    if x is None or x.dim() != 1 + len(model.input_shape) or len(x) != len(row):
+        return f"x has not {len(row):,} rows of {len(model.input_shape)} axes"
+    specs = {spec["name"]: spec for spec in predictor.inputs.signature()}
+    free = 1 if specs["x"]["shape"][-1] == TIME else 0  # steps are padded later
+    if tuple(x.shape[1 : x.dim() - free]) != model.input_shape[: len(model.input_shape) - free]:
+        return f"a row of x is {tuple(x.shape[1:])}, and the model takes {model.input_shape}"
+    limits = {"categories": (model.cardinalities, 2), "lengths": ((x.shape[-1] + 1,), 1)}
+    if model.vocab_size:
+        limits["x"] = ((model.vocab_size,) * x.shape[-1], 2)
+    for name, (sizes, dimensions) in limits.items():
+        indices = kept.get(name)
+        if indices is None:
+            if name == "categories" and sizes:
+                return "categories are missing"
+            continue
+        width = len(sizes) if dimensions == 2 else None
+        fits = indices.dim() == dimensions and len(indices) == len(row) and width in (None, indices.shape[-1])
+        if not fits or indices.dtype.is_floating_point:
+            return f"{name} are no whole numbers of each row"
+        if bool(((indices < 0) | (indices >= torch.tensor(sizes))).any()):
+            return f"{name} has a value that no row of the data has"
+    return None

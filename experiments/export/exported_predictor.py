@@ -17,13 +17,7 @@ from experiments.inference.base import Answering
 
 
 class Exported(Answering):
-    """Predictor of an artefact.
-
-    Args:
-        about: Its signature.
-        inputs: From raw rows to the tensors of the graph.
-        graph: From these to predictions.
-    """
+    """Predictor of an artefact: inputs turn raw rows into the tensors of the graph."""
 
     def __init__(self, about: dict[str, Any], inputs: Inputs, graph: Graph) -> None:
         super().__init__(about["task"], inputs, tuple(about["classes"]), tuple(about["targets"]))
@@ -59,15 +53,11 @@ class Exported(Answering):
 
 
 def load_export(path: str | Path, trust: list[str] | None = None) -> Exported:
-    """Loads an artefact that ``evenhand export`` wrote.
+    """Loads an artefact's folder that ``evenhand export`` wrote.
 
-    Args:
-        path: Its folder.
-        trust: Trusted packages of the user: of a modality, or of a model that is exported as weights. A pyproject.toml
-            is not read.
-
-    Raises:
-        DataError: For another folder, or one of which a byte was changed after it was written.
+    A user's ``trust``-ed packages have the class of a modality, or of a model that is exported as weights; a
+    pyproject.toml is not read. Raises ``DataError`` for another folder, or one of which a byte was changed after it was
+    written.
     """
     if trust:
         from experiments import import_allowlist  # needs jsonargparse, and a graph of ours does not

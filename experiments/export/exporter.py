@@ -23,51 +23,39 @@ from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 
 
 def export(path: str | Path, format: str, output: Path, packages: list[str] | None = None) -> str:
-    """Writes a run's artefact, or nothing.
+    """Writes a run's artefact, or nothing, and returns lines for the terminal: files, differences and notes.
 
-    Args:
-        path: The run's folder, or one of its checkpoints.
-        format: Name in ``formats.FORMATS``.
-        output: Folder to create.
-        packages: Trusted packages of the user, whose classes the run names.
+    ``path`` is the run's folder or one of its checkpoints, and ``packages`` are trusted ones, whose classes the run
+    names.
 
-    Returns:
-        Lines for the terminal: the files, the differences and notes.
-
-    Raises:
-        ConfigError: For a path that is no run, or a network that cannot be traced.
-        DataError: For an output that is there, or where the artefact answers otherwise than the run.
+    Raises ``ConfigError`` for a path that is no run or a network that cannot be traced, and ``DataError`` for an output
+    that is there, or where the artefact answers otherwise than the run.
     """
     if output.exists():
         raise DataError(f"{output} exists; name a folder that does not, or remove it")
-    predictor = load(path, "cpu", packages)
-    run = run_of(checkpoint_of(path))
+    packages = packages or []
+    predictor, checkpoint = load(path, "cpu", packages), checkpoint_of(path)
+    run = run_of(checkpoint)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
         folder = Path(name) / output.name
         folder.mkdir()
-        lines = _write(predictor, run, checkpoint_of(path), format, folder, packages or [])
+        rows = check_rows(predictor, run)
+        expected = eager(predictor, rows.raw)
+        any_steps = export_format(format).save(predictor, rows.raw, folder)
+        write_rows(folder, rows, expected)
+        for file, text in predictor.inputs.exported_files().items():
+            (folder / file).write_text(text, encoding="utf-8")
+        content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(run, checkpoint)}
+        artifact.write(folder, content)  # for the check, which reads the folder as every user does
+        found = check(load_export(folder, packages), folder)
+        content["checked"] |= {"differences": found.differences, "metrics": found.metrics}
+        (folder / CARD).write_text(card(content), encoding="utf-8")
+        artifact.write(folder, content)
         os.replace(folder, output)
-    return "\n".join([f"{output}: {', '.join(sorted(file.name for file in output.iterdir()))}", *lines])
-
-
-def _write(
-    predictor: Predictor, run: Path | None, checkpoint: Path, format: str, folder: Path, packages: list[str]
-) -> list[str]:
-    rows = check_rows(predictor, run)
-    expected = eager(predictor, rows.raw)
-    any_steps = export_format(format).save(predictor, rows.raw, folder)
-    write_rows(folder, rows, expected)
-    for name, text in predictor.inputs.exported_files().items():
-        (folder / name).write_text(text, encoding="utf-8")
-    content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(run, checkpoint)}
-    artifact.write(folder, content)  # for the check, which reads the folder as every user does
-    found = check(load_export(folder, packages), folder)
-    content["checked"] |= {"differences": found.differences, "metrics": found.metrics}
-    (folder / CARD).write_text(card(content), encoding="utf-8")
-    artifact.write(folder, content)
+    written = ", ".join(sorted(file.name for file in output.iterdir()))
     notes = [*content["notes"], *_metric_notes(content["checked"])]
-    return [summary(content["checked"]), *(f"note: {note}" for note in notes)]
+    return "\n".join([f"{output}: {written}", summary(content["checked"]), *(f"note: {note}" for note in notes)])
 
 
 def _content(

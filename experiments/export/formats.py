@@ -28,33 +28,20 @@ class ExportFormat(ABC):
 
     @abstractmethod
     def save(self, predictor: "Predictor", raw: "dict[str, Tensor]", folder: Path) -> bool:
-        """Writes the files of a model.
+        """Writes the files of a model into an existing folder; returns True if rows may have any number of steps.
 
-        Args:
-            predictor: Trained model on the CPU.
-            raw: Raw rows as ``Inputs.signature`` describes them, padded to the most steps.
-            folder: Existing folder of the artefact.
+        The raw rows are those that ``Inputs.signature`` describes, padded to the most steps.
 
-        Returns:
-            True if rows may have any number of steps.
-
-        Raises:
-            ConfigError: For a network that the format cannot hold.
-            DataError: If an extra is not installed.
+        Raises ``ConfigError`` for a network that the format cannot hold, and ``DataError`` if an extra is not
+        installed.
         """
 
     @abstractmethod
     def load(self, folder: Path, about: dict[str, Any], files: Mapping[str, str], packages: list[str]) -> Graph:
-        """Reads the files again.
+        """Reads the files again; raises ``DataError`` if it cannot.
 
-        Args:
-            folder: Of the artefact.
-            about: Its signature.
-            files: Text files of its inputs, by name.
-            packages: Trusted packages of the user, for formats that import classes.
-
-        Raises:
-            DataError: For files that cannot be read.
+        ``about`` is the signature, ``files`` are the text files of the inputs by name, and ``packages`` are trusted
+        ones.
         """
 
 

@@ -12,12 +12,7 @@ from lit_models import ConfigError, LitModel
 
 
 class Graph(nn.Module):
-    """Preprocessing, network and the task's prediction.
-
-    Args:
-        prepare: Preprocessing of raw numbers.
-        model: Trained.
-    """
+    """Preprocessing of raw numbers, trained network, and the task's prediction."""
 
     def __init__(self, prepare: nn.Module, model: LitModel) -> None:
         super().__init__()
@@ -32,28 +27,18 @@ class Graph(nn.Module):
 
 
 class Traced(NamedTuple):
-    """Graph without Python in it.
+    """Graph without Python in it."""
 
-    Args:
-        program: The graph.
-        example: Raw rows that it was traced with.
-        any_steps: True if rows may have any number of steps.
-    """
-
-    program: ExportedProgram
-    example: dict[str, Tensor]
-    any_steps: bool
+    program: ExportedProgram  # the graph, without Python in it
+    example: dict[str, Tensor]  # raw rows that it was traced with
+    any_steps: bool  # True if rows may have any number of steps
 
 
 def trace(predictor: Predictor, raw: dict[str, Tensor]) -> Traced:
     """Traces a trained model with a batch of any size, and with any number of steps if the network allows it.
 
-    Args:
-        predictor: Trained model.
-        raw: Raw rows, padded to the most steps that a row has.
-
-    Raises:
-        ConfigError: For a network that cannot be traced.
+    The raw rows are padded to the most steps that a row has. Raises ``ConfigError`` for a network that cannot be
+    traced.
     """
     graph = Graph(predictor.inputs.preprocessor(), predictor.model).cpu().eval()
     # A batch of one would stay a batch of one.

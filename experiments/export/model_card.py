@@ -10,11 +10,7 @@ UNKNOWN = "unknown"
 
 
 def card(content: dict[str, Any]) -> str:
-    """Writes the card in Markdown.
-
-    Args:
-        content: Of the signature.
-    """
+    """Writes the card in Markdown from the content of the signature."""
     run = content["run"]
     parts = [
         f"# {run['id'] or run['checkpoint']['name']}",

@@ -8,16 +8,11 @@ from typing import Any
 AXIS = "one_pixel_high"
 """Initializer with the number of the axis that is inserted and removed."""
 
-ELEMENTWISE = ("Relu",)
-
 
 def widen(model: Any) -> None:
-    """Rewrites the 1-D ``Conv``, ``MaxPool`` and elementwise nodes between them, in place.
+    """Rewrites 1-D ``Conv``, ``MaxPool`` and elementwise nodes between them in a sorted ``onnx.ModelProto``, in place.
 
     Their inputs get an axis of one element, and their outputs lose it; between two of them the rows keep it.
-
-    Args:
-        model: An ``onnx.ModelProto`` whose graph is sorted.
     """
     from onnx import TensorProto, helper
 
@@ -28,7 +23,7 @@ def widen(model: Any) -> None:
     for node in graph.node:
         first = node.input[0] if node.input else ""
         over_series = _is_over_series(node, weights)
-        if not (over_series or (node.op_type in ELEMENTWISE and first in wide)):
+        if not (over_series or (node.op_type == "Relu" and first in wide)):
             nodes.append(node)
             continue
         if first not in wide:

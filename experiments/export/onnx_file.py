@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.export import ExportedProgram
 from typing_extensions import override
 
 from datamodules.errors import DataError
@@ -26,79 +25,55 @@ FILE = "model.onnx"
 
 
 class Onnx(ExportFormat):
-    """Graph for ONNX Runtime."""
+    """Graph for ONNX Runtime, which computes on as many threads as torch has."""
 
     @override
     def save(self, predictor: "Predictor", raw: dict[str, Tensor], folder: Path) -> bool:
         from experiments.export.graph import trace  # needs the training code, and reading does not
 
         traced = trace(predictor, raw)
-        _write(traced.program, traced.example, traced.any_steps, folder / FILE)
+        try:
+            import onnx
+            import onnxscript  # noqa: F401, torch.onnx needs it and fails late without it
+        except ImportError as error:
+            raise DataError(EXTRA) from error
+        try:
+            with _quiet():
+                made = torch.onnx.export(
+                    traced.program, (), kwargs=traced.example, dynamo=True, verbose=False, output_names=["prediction"]
+                )
+        except Exception as error:  # torch.onnx raises errors of every kind
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(f"the graph has no counterpart in ONNX: {reason}; take --format torch-export") from error
+        assert made is not None
+        model = made.model_proto
+        for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
+            del node.metadata_props[:]  # paths of the source
+        widen(model)
+        for value in model.graph.input:
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
+            if traced.any_steps and value.name == "x":
+                value.type.tensor_type.shape.dim[-1].dim_param = "time"
+        model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+        onnx.save_model(model, folder / FILE)
         return traced.any_steps
 
     @override
     def load(self, folder: Path, about: dict[str, Any], files: Mapping[str, str], packages: list[str]) -> Graph:
-        return OnnxGraph(folder / FILE)
-
-
-def _write(program: ExportedProgram, example: dict[str, Tensor], any_steps: bool, path: Path) -> None:
-    """Writes a traced graph without the paths of its source."""
-    try:
-        import onnx
-        import onnxscript  # noqa: F401, torch.onnx needs it and fails late without it
-    except ImportError as error:
-        raise DataError(EXTRA) from error
-    try:
-        with _quiet():
-            made = torch.onnx.export(
-                program, (), kwargs=example, dynamo=True, verbose=False, output_names=["prediction"]
-            )
-    except Exception as error:  # torch.onnx raises errors of every kind
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"the graph has no counterpart in ONNX: {reason}; take --format torch-export") from error
-    assert made is not None
-    model = made.model_proto
-    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
-        del node.metadata_props[:]
-    widen(model)
-    for value in model.graph.input:
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-        if any_steps and value.name == "x":
-            value.type.tensor_type.shape.dim[-1].dim_param = "time"
-    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.save_model(model, path)
-
-
-class OnnxGraph:
-    """Graph in ONNX Runtime, on as many threads as torch has.
-
-    Args:
-        path: ONNX file.
-
-    Raises:
-        DataError: If the extra is not installed, or ONNX Runtime refuses the file.
-    """
-
-    def __init__(self, path: Path) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise DataError(EXTRA) from error
-        options = onnxruntime.SessionOptions()
+        options, path = onnxruntime.SessionOptions(), folder / FILE
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
         try:
-            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise DataError(
-                f"{path} is no graph that ONNX Runtime takes: {str(error).splitlines()[0][:200]}"
-            ) from error
-        self.names = [tensor.name for tensor in self.session.get_inputs()]
-
-    def __call__(self, raw: dict[str, Tensor]) -> Tensor:
-        """Predicts raw rows (N, ...), float64."""
-        (prediction,) = self.session.run(None, {name: raw[name].numpy() for name in self.names})
-        return torch.from_numpy(prediction)
+            reason = str(error).splitlines()[0][:200]
+            raise DataError(f"{path} is no graph that ONNX Runtime takes: {reason}") from error
+        names = [tensor.name for tensor in session.get_inputs()]
+        return lambda raw: torch.from_numpy(session.run(None, {name: raw[name].numpy() for name in names})[0])
 
 
 @contextmanager

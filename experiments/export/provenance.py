@@ -31,12 +31,7 @@ def run_of(checkpoint: Path) -> Path | None:
 def about_run(run: Path | None, checkpoint: Path) -> dict[str, Any]:
     """Describes a run in JSON values: names, data, split, versions, and test metrics with their intervals.
 
-    Args:
-        run: Its folder; None to describe the checkpoint alone.
-        checkpoint: The checkpoint that is exported.
-
-    Raises:
-        ConfigError: For a record that is damaged.
+    Without a run's folder, the checkpoint alone is described. Raises ``ConfigError`` for a record that is damaged.
     """
     try:
         return _about(run, checkpoint)

@@ -73,11 +73,7 @@ def save(program: ExportedProgram, path: Path) -> None:
 
 
 def load(path: Path) -> ExportedProgram:
-    """Loads a program that ``save`` wrote.
-
-    Raises:
-        DataError: For any other file, of which nothing is loaded.
-    """
+    """Loads a program that ``save`` wrote; raises ``DataError`` for any other file, of which nothing is loaded."""
     try:
         return torch.export.load(rewritten(path, "model", lambda name, content: _checked(name, content, path)))
     except DataError:

@@ -39,11 +39,7 @@ def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
 
 
 def check(exported: Exported, folder: Path) -> Checked:
-    """Predicts the rows of an artefact again.
-
-    Raises:
-        DataError: For a prediction that is further off than ``AT_MOST``.
-    """
+    """Predicts the rows of an artefact again; raises ``DataError`` for one that is further off than ``AT_MOST``."""
     try:
         raw = load_file(folder / ROWS)
     except (OSError, SafetensorError) as error:
@@ -53,10 +49,10 @@ def check(exported: Exported, folder: Path) -> Checked:
     scale = torch.tensor(exported.signature["checked"]["scale"], dtype=torch.float64)
     differences: dict[str, float] = {}
     for name, index in _batches(raw):
-        batch = _cut({key: tensor[index] for key, tensor in raw.items()})
-        found = _difference(exported.run(batch), expected[index], scale)
+        found = _difference(exported.run(_rows(raw, index)), expected[index], scale)
         differences[name] = max(found, differences.get(name, 0.0))
-    whole = torch.cat([exported.run(batch) for batch in _whole(raw)])
+    slices = (slice(first, first + 256) for first in range(0, len(expected), 256))
+    whole = torch.cat([exported.run(_rows(raw, rows)) for rows in slices])
     differences["all"] = _difference(whole, expected, scale)
     for name, found in differences.items():
         if not found <= AT_MOST:
@@ -75,13 +71,9 @@ def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | 
 
 
 def verify(folder: Path, packages: list[str]) -> str:
-    """Verifies an artefact by its own files alone.
+    """Verifies an artefact by its own files alone; returns a sentence for the terminal.
 
-    Returns:
-        A sentence for the terminal.
-
-    Raises:
-        DataError: If a byte was changed after it was written, or predictions differ from those at the export.
+    Raises ``DataError`` if a byte was changed after it was written, or predictions differ from those at the export.
     """
     exported = load_export(folder, packages)
     about = exported.signature["checked"]
@@ -120,16 +112,12 @@ def _batches(raw: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
             yield f"{size}{name}", order[torch.arange(size) % count]
 
 
-def _cut(raw: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Cuts rows to the steps of the longest."""
-    if "lengths" not in raw:
-        return raw
-    return {**raw, "x": raw["x"][..., : int(raw["lengths"].max())]}
-
-
-def _whole(raw: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    for first in range(0, len(raw["x"]), 256):
-        yield _cut({name: tensor[first : first + 256] for name, tensor in raw.items()})
+def _rows(raw: dict[str, Tensor], index: Tensor | slice) -> dict[str, Tensor]:
+    """Returns some rows, cut to the steps of the longest."""
+    rows = {name: tensor[index] for name, tensor in raw.items()}
+    if "lengths" in rows:
+        rows["x"] = rows["x"][..., : int(rows["lengths"].max())]
+    return rows
 
 
 def _difference(found: Tensor, expected: Tensor, scale: Tensor) -> float:

@@ -11,19 +11,12 @@ from lit_models.tasks.prediction_types import Classes
 
 
 class Calibration(NamedTuple):
-    """Predicted classes by their probability, in bins of equal width.
+    """Predicted classes by their probability, in bins of equal width."""
 
-    Args:
-        rows: Number of rows of each bin (B,).
-        confidence: Mean probability of the predicted class (B,), NaN in an empty bin.
-        accuracy: Fraction of rows that are right (B,), NaN in an empty bin.
-        error: Expected calibration error.
-    """
-
-    rows: Array
-    confidence: Array
-    accuracy: Array
-    error: float
+    rows: Array  # number of rows of each bin (B,)
+    confidence: Array  # mean probability of the predicted class (B,), NaN in an empty bin
+    accuracy: Array  # fraction of rows that are right (B,), NaN in an empty bin
+    error: float  # expected calibration error
 
 
 def calibration(outcome: Classes) -> Calibration:

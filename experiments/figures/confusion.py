@@ -21,13 +21,7 @@ def confusion(outcome: Classes) -> Array:
 
 
 def draw_confusion(outcome: Classes, names: Sequence[str], by_row: bool) -> Any:
-    """Draws counts, or fractions of each true class.
-
-    Args:
-        outcome: The test rows.
-        names: Names of the classes.
-        by_row: Divides by the rows of the true class.
-    """
+    """Draws counts, or with ``by_row`` fractions of each true class."""
     full = confusion(outcome)
     counts, shown = merge_classes(full, display_names(names, len(full)))
     totals = counts.sum(axis=1, keepdims=True)

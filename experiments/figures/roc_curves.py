@@ -17,40 +17,24 @@ MAX_POINTS = 2000
 
 
 class Curve(NamedTuple):
-    """A curve and its summary.
+    """A curve and its summary."""
 
-    Args:
-        x: (P,) in [0, 1].
-        y: (P,) in [0, 1].
-        area: Area under the ROC curve, or average precision.
-    """
-
-    x: Tensor
-    y: Tensor
-    area: float
+    x: Tensor  # (P,) in [0, 1]
+    y: Tensor  # (P,) in [0, 1]
+    area: float  # area under the ROC curve, or average precision
 
 
 CurveOf = Callable[[Tensor, Tensor], Curve]
 
 
 def roc(scores: Tensor, positive: Tensor) -> Curve:
-    """Computes the exact ROC curve and its area.
-
-    Args:
-        scores: Probabilities (N,).
-        positive: Marks the positive rows (N,); not all and not none.
-    """
+    """Computes the exact ROC curve and its area from probabilities (N,); not all rows may be positive, and not none."""
     false_rate, true_rate, _ = binary_roc(scores, positive.long())
     return Curve(false_rate, true_rate, float(roc_area(scores.numpy(), positive.numpy())[0]))
 
 
 def precision_recall(scores: Tensor, positive: Tensor) -> Curve:
-    """Computes the exact precision-recall curve and the average precision, weighted by the steps of recall.
-
-    Args:
-        scores: Probabilities (N,).
-        positive: Marks the positive rows (N,); not none.
-    """
+    """Computes the exact precision-recall curve and the average precision, weighted by the steps of recall."""
     precision, recall, _ = binary_precision_recall_curve(scores, positive.long())
     return Curve(recall, precision, float(-(recall.diff() * precision[:-1]).sum()))
 

@@ -24,17 +24,9 @@ Write = Callable[[], None]
 
 
 def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluation: Evaluation, step: int) -> list[str]:
-    """Writes the figures of a test. No error is raised: the run's results are worth more than its figures.
+    """Writes the figures of a test; returns a sentence for each one that could not be drawn.
 
-    Args:
-        writer: Writer of the run's events.
-        task: Task of the model.
-        data: Data module of the test rows.
-        evaluation: Result of the test.
-        step: Training step at which TensorBoard shows the figures.
-
-    Returns:
-        A sentence for each figure that could not be drawn.
+    No error is raised: the run's results are worth more than its figures.
     """
     row, target, prediction = (column.cpu() for column in evaluation[:3])
     if not prediction.isfinite().all():

@@ -21,13 +21,7 @@ Captions = Sequence[tuple[str, str]]
 
 
 def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tuple[str, str]:
-    """Returns captions with probabilities, as in ``("3 (0.02)", "8 (0.97)")``.
-
-    Args:
-        outcome: All rows.
-        row: Position of the row in ``outcome``.
-        names: Names of the classes or labels.
-    """
+    """Returns captions of a row with probabilities, as in ``("3 (0.02)", "8 (0.97)")``."""
     match outcome:
         case Values(prediction, target):
             true, predicted = (

@@ -25,15 +25,10 @@ MAX_CATEGORIES = 255
 
 
 class Baseline(NamedTuple):
-    """A baseline.
+    """A baseline."""
 
-    Args:
-        name: Name in tables.
-        estimator: Unfitted; ``predict_proba`` for classes and labels, ``predict`` for values.
-    """
-
-    name: str
-    estimator: Any
+    name: str  # name in tables
+    estimator: Any  # unfitted; ``predict_proba`` for classes and labels, ``predict`` for values
 
 
 def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[Baseline]:
@@ -42,12 +37,6 @@ def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[B
     For texts: the majority class, and logistic or ridge regression on TF-IDF of words and pairs of words. Otherwise:
     the majority class (or mean), logistic or ridge regression, a random forest and histogram gradient boosting. All
     have scikit-learn's defaults but for 300 trees and enough iterations.
-
-    Args:
-        train: The train rows.
-        task: Name of the task.
-        seed: Random state of the estimators.
-        threads: Number of threads of the random forest.
     """
     values, several = task == "regression", train.target[0].numel() > 1
     linear = Ridge() if values else LogisticRegression(max_iter=1000)

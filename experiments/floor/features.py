@@ -13,29 +13,18 @@ Matrix = NDArray[numpy.float64]
 
 
 class Features(NamedTuple):
-    """Rows of a split.
+    """Rows of a split."""
 
-    Args:
-        inputs: A matrix (N, F), or N texts.
-        categories: Number of trailing columns of the matrix that are category indices.
-        target: Target of the data module.
-        row: Row ids (N,).
-    """
-
-    inputs: Matrix | list[str]
-    categories: int
-    target: Tensor
-    row: Tensor
+    inputs: Matrix | list[str]  # a matrix (N, F), or N texts
+    categories: int  # number of trailing columns that are category indices
+    target: Tensor  # of the data module
+    row: Tensor  # row ids (N,)
 
 
 def features(data: DataModule, split: str) -> Features:
     """Returns the rows of a split, normalized and encoded as for a network, but flat.
 
     Series of unequal lengths are resampled to the length of the longest. Images are not augmented. Texts stay texts.
-
-    Args:
-        data: Data module after ``setup``.
-        split: ``train``, ``val`` or ``test``.
     """
     tensors = data.part(split)
     row, target = tensors["row"], tensors["y"]

@@ -26,15 +26,7 @@ def fit_floor(
 ) -> list[dict[str, Any]]:
     """Fits every baseline on the train rows, evaluates it on test rows and val rows, if any, and writes its run.
 
-    Args:
-        data: The data module.
-        config: Parsed configuration, for the run's folder.
-        plain_config: Configuration as plain values, for the record.
-        command: Command line.
-        seed: Random state of the baselines.
-
-    Returns:
-        The records, each with the key ``label`` added.
+    Returns the records, each with the key ``label`` added.
     """
     data.setup("fit")
     experiment = config.experiment or type(data).__name__.lower()

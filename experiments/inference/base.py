@@ -19,17 +19,11 @@ from datamodules.types import TaskName
 def answers(
     task: TaskName, prediction: Tensor, class_names: Sequence[str] = (), target_names: Sequence[str] = ()
 ) -> polars.DataFrame:
-    """Builds the columns of predictions.
+    """Builds the columns of predictions (N, ...); without names, classes, labels and targets are numbered.
 
-    Args:
-        task: Of the model.
-        prediction: Probabilities of class 1 (N,), of each class (N, K) or label (N, L), or values (N, R).
-        class_names: Of the classes or labels; empty for numbers.
-        target_names: Of the targets; empty for numbers.
-
-    Returns:
-        The class as ``prediction`` with ``probability_<class>`` of each; for labels 0 or 1 as ``prediction_<label>``
-        with their ``probability_<label>``; for one target ``prediction``, for several ``prediction_<target>``.
+    Returns the class as ``prediction`` with ``probability_<class>`` of each; for labels 0 or 1 as
+    ``prediction_<label>`` with their ``probability_<label>``; for one target ``prediction``, for several
+    ``prediction_<target>``.
     """
     values = prediction.double().numpy()
     if task == "binary":
@@ -55,39 +49,23 @@ T = TypeVar("T")
 
 @dataclass
 class Predicted:
-    """Predictions of some rows.
+    """Predictions of some rows."""
 
-    Args:
-        rows: Ids and predictions.
-        bad: Ids of the rows that cannot be predicted, and a ``reason`` for each.
-        counts: Number of rows by the note that holds for them.
-        notes: Sentences about the whole source.
-        done: Fraction of the source that has been read, in [0, 1].
-    """
-
-    rows: polars.DataFrame
-    bad: polars.DataFrame
-    counts: Counter[str]
-    notes: tuple[str, ...]
-    done: float
+    rows: polars.DataFrame  # ids and predictions
+    bad: polars.DataFrame  # ids of the rows that cannot be predicted, and a ``reason`` for each
+    counts: Counter[str]  # number of rows by the note that holds for them
+    notes: tuple[str, ...]  # sentences about the whole source
+    done: float  # fraction of the source that has been read, in [0, 1]
 
 
+@dataclass(eq=False)
 class Answering(ABC):
-    """Base of what predicts raw rows; a subclass computes the predictions.
+    """Base of what predicts raw rows; a subclass computes the predictions."""
 
-    Args:
-        task: Of the model.
-        inputs: From raw rows to tensors.
-        class_names: Of the classes or labels; empty for numbers.
-        target_names: Of the targets, in the order of the outputs.
-    """
-
-    def __init__(
-        self, task: TaskName, inputs: Inputs, class_names: tuple[str, ...] = (), target_names: tuple[str, ...] = ()
-    ) -> None:
-        self.task = task
-        self.inputs = inputs
-        self.class_names, self.target_names = class_names, target_names
+    task: TaskName
+    inputs: Inputs  # from raw rows to tensors
+    class_names: tuple[str, ...] = ()  # of the classes or labels; empty for numbers
+    target_names: tuple[str, ...] = ()  # of the targets, in the order of the outputs
 
     @abstractmethod
     def compute(self, chunk: Chunk) -> Tensor:
@@ -120,11 +98,7 @@ class Answering(ABC):
         return polars.concat(frames)
 
     def chunks(self, source: Any) -> Iterator[Predicted]:
-        """Yields predictions of sources larger than memory, and bad rows with their reasons.
-
-        Raises:
-            DataError: For a source that does not fit.
-        """
+        """Yields predictions of sources larger than memory, and bad rows with their reasons."""
         for chunk in _ahead(self.inputs.chunks(source)):
             prediction = answers(self.task, self.compute(chunk), self.class_names, self.target_names)
             rows = chunk.ids.hstack(prediction)

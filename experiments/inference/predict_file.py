@@ -13,18 +13,10 @@ from experiments.inference.table_writer import PartFile, check_output
 
 
 def predict_file(predictor: Predictor, source: str, output: Path) -> str:
-    """Writes the predictions of a file; after an error nothing is written.
+    """Writes the predictions of a file or folder; returns lines for the terminal; after an error nothing is written.
 
-    Args:
-        predictor: Of a trained run.
-        source: Path of a file or folder.
-        output: A .parquet or .csv file. Rows that cannot be predicted are written beside it, ``.bad`` in its name.
-
-    Returns:
-        Lines for the terminal.
-
-    Raises:
-        DataError: For a source that does not fit, or of which no row can be predicted.
+    Rows that cannot be predicted are written beside the output, with ``.bad`` in the name. Raises ``DataError`` for a
+    source that does not fit, or of which no row can be predicted.
     """
     check_output(output, source)
     beside = output.with_name(f"{output.stem}.bad{output.suffix}")

@@ -29,15 +29,7 @@ OF_TRAINING = ("loss", "class_weights", "optimizer", "schedule", "metrics")
 
 
 class Predictor(Answering):
-    """Predictor of a trained model.
-
-    Args:
-        model: With its weights.
-        inputs: Of the data module of its training.
-        class_names: Of the classes or labels; empty for numbers.
-        target_names: Of the targets, in the order of the model's outputs.
-        device: Device of the network.
-    """
+    """Predictor of a trained model."""
 
     def __init__(
         self,
@@ -93,11 +85,7 @@ def load(path: str | Path, device: Device = "auto", trust: list[str] | None = No
 
 
 def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> LitModel:
-    """Builds a model of a class with its hyper-parameters and weights.
-
-    Raises:
-        ConfigError: For a class that is no model.
-    """
+    """Builds a model of a class with its hyper-parameters and weights; raises ``ConfigError`` for another class."""
     cls = import_class(class_path)  # refuses packages that are not trusted
     if not (isinstance(cls, type) and issubclass(cls, LitModel)):
         raise ConfigError(f"{class_path} is no model")

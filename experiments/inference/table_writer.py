@@ -28,11 +28,7 @@ def check_output(path: Path, source: str) -> None:
 
 
 class PartFile:
-    """File of rows that are added frame by frame; it appears once they are committed.
-
-    Args:
-        path: A .parquet or .csv file.
-    """
+    """File (.parquet or .csv) of rows that are added frame by frame; it appears once they are committed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,11 +54,7 @@ class PartFile:
             self._write()
 
     def commit(self) -> None:
-        """Writes the file of all rows.
-
-        Raises:
-            DataError: If it cannot be written, as on a full disk.
-        """
+        """Writes the file of all rows; raises ``DataError`` if it cannot be written, as on a full disk."""
         if self._held:
             self._write()
         whole = self._parts[0]

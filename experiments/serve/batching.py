@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars
@@ -10,7 +10,7 @@ from polars.exceptions import PanicException, PolarsError
 
 from datamodules import DataError
 from datamodules.preprocessing.json_rows import Source, as_source, concatenated
-from experiments.inference.base import Answering
+from experiments.inference.base import Answering, Predicted
 from experiments.serve.request_body import read_body
 from experiments.serve.server_settings import UNFIT, Body, Refused
 
@@ -20,41 +20,20 @@ UNREADABLE = (PolarsError, PanicException, OverflowError)
 
 @dataclass
 class Reply:
-    """Reply to a request.
+    """Reply to a request."""
 
-    Args:
-        status: Of HTTP.
-        content: JSON values.
-        rows: Number of predicted rows.
-        batch: Rows of all requests of the network call, if this is the first of them; else 0.
-    """
-
-    status: int
-    content: dict[str, Any]
-    rows: int = 0
-    batch: int = 0
+    status: int  # of HTTP
+    content: dict[str, Any]  # JSON values
+    rows: int = 0  # number of predicted rows
+    batch: int = 0  # rows of all requests of the network call, if this is the first of them; else 0
 
 
 @dataclass
-class _Result:
-    """Predictions of one source, or of several as one."""
-
-    rows: polars.DataFrame
-    bad: polars.DataFrame
-    counts: Counter[str]
-    notes: tuple[str, ...]
-
-
 class Answers:
-    """Predicts requests.
+    """Predicts requests of at most ``max_rows`` rows."""
 
-    Args:
-        predictor: Of a run or an artefact.
-        max_rows: Most rows of a request.
-    """
-
-    def __init__(self, predictor: Answering, max_rows: int) -> None:
-        self.predictor, self.max_rows = predictor, max_rows
+    predictor: Answering
+    max_rows: int
 
     def __call__(self, bodies: list[Body]) -> list[Reply]:
         """Returns a reply to each request, in their order."""
@@ -99,18 +78,19 @@ class Answers:
         replies[group[0][0]].batch = len(result.rows)
         return replies
 
-    def _predict(self, value: Any) -> _Result:
+    def _predict(self, value: Any) -> Predicted:
         pieces = list(self.predictor.chunks(as_source(value)))
         if not pieces:
             raise Refused(UNFIT, "there is no row to predict")
-        return _Result(
+        return Predicted(
             polars.concat([piece.rows for piece in pieces]),
             polars.concat([piece.bad for piece in pieces]),
             sum((piece.counts for piece in pieces), Counter[str]()),
             pieces[0].notes,
+            done=1.0,
         )
 
-    def _slice(self, result: _Result, source: Source, first: int) -> _Result:
+    def _slice(self, result: Predicted, source: Source, first: int) -> Predicted:
         """Returns the predictions of one request, whose rows begin at ``first``."""
         inside = polars.col("row").is_between(first, first + source.rows - 1)
         rows, bad = result.rows.filter(inside), result.bad.filter(inside)
@@ -119,10 +99,10 @@ class Answers:
         if result.counts:  # of all requests together
             for chunk in self.predictor.inputs.chunks(as_source(source.value)):
                 counts.update(chunk.counts)
-        return _Result(rows.with_columns(own_row), bad.with_columns(own_row), counts, result.notes)
+        return replace(result, rows=rows.with_columns(own_row), bad=bad.with_columns(own_row), counts=counts)
 
 
-def _reply(result: _Result) -> Reply:
+def _reply(result: Predicted) -> Reply:
     bad = result.bad.select("row", "reason").rows()
     finite = _finite(result.rows)
     odd = result.rows["row"].filter(~finite).to_list()

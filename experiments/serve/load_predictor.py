@@ -1,5 +1,6 @@
 """Predictor of a run or an artefact for the server, and its facts for ``/info``."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,7 @@ from lit_models import ConfigError
 
 
 def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]], dict[str, Any]]:
-    """Returns a function from requests to replies, and the facts of ``/info``.
-
-    Raises:
-        ConfigError: For a path that is no run.
-        DataError: If the run does not describe its inputs.
-    """
+    """Returns a function from requests to replies, and the facts of ``/info``."""
     quieten()
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -41,12 +37,7 @@ def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]
 
 
 def open_predictor(settings: Settings) -> Answering:
-    """Loads a run or an artefact.
-
-    Raises:
-        ConfigError: For another path, or for options that an artefact does not have.
-        DataError: If it does not describe its inputs.
-    """
+    """Loads a run or an artefact; raises ``ConfigError`` for options that an artefact does not have."""
     if not (Path(settings.path) / artifact.FILE).is_file():
         predictor = load(settings.path, settings.device, [*settings.packages])  # type: ignore[arg-type]  # checked there
         if settings.compile:
@@ -76,9 +67,7 @@ def describe(predictor: Answering, path: str) -> dict[str, Any]:
 def _metrics(path: str) -> dict[str, Any]:
     """Returns the finite test metrics of a run whose record is there."""
     try:
-        record = read_record(Path(path))
-        return {
-            name: value for name, value in record["metrics"].items() if value == value and abs(value) < float("inf")
-        }
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        metrics = read_record(Path(path))["metrics"]
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
         return {}

@@ -14,11 +14,7 @@ EXAMPLE = '{"rows": [...]}'
 
 
 def parse_json(content: bytes) -> Any:
-    """Parses a JSON text by RFC 8259.
-
-    Raises:
-        Refused: For another text, also one with NaN, Infinity, a name that occurs twice or half a surrogate pair.
-    """
+    """Parses a JSON text by RFC 8259; refuses NaN, Infinity, a name that occurs twice and half a surrogate pair."""
     try:
         text = content.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
@@ -51,11 +47,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def rows_of(value: Any) -> list[Any]:
-    """Returns the rows of a JSON body.
-
-    Raises:
-        Refused: For a value other than an object of rows alone.
-    """
+    """Returns the rows of a JSON body, an object of rows alone."""
     if not isinstance(value, dict) or "rows" not in value:
         raise Refused(UNFIT, f"the body is to be {EXAMPLE}, an object with the rows")
     others = [name[:40] for name in value if name != "rows"]
@@ -68,17 +60,7 @@ def rows_of(value: Any) -> list[Any]:
 
 
 def read_body(body: Body, inputs: Inputs, max_rows: int) -> Source:
-    """Reads the rows of a request.
-
-    Args:
-        body: Of the request.
-        inputs: Of the model.
-        max_rows: Most rows of a request.
-
-    Raises:
-        Refused: For a body that the model does not take.
-        DataError: For rows that do not fit the model.
-    """
+    """Reads the rows of a request; raises ``DataError`` for rows that do not fit the model."""
     if body.kind != JSON:
         source = _body_reader(body, inputs)(body.content)
         _check_count(source.rows, max_rows)
@@ -107,11 +89,7 @@ def _body_reader(body: Body, inputs: Inputs) -> Callable[[bytes], Source]:
 
 
 def kind_of(rows: list[Any]) -> str:
-    """Returns the kind of rows: objects, texts or arrays.
-
-    Raises:
-        Refused: For rows of several kinds, and for other values.
-    """
+    """Returns the kind of rows: objects, texts or arrays."""
     kinds: dict[type, str] = {dict: "objects", str: "texts", list: "arrays"}
     first = type(rows[0])
     for index, row in enumerate(rows):

@@ -1,5 +1,7 @@
 """Metrics of requests for Prometheus: requests, errors, rows, seconds and rows of a network call."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -13,18 +15,13 @@ class RequestMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-
-        def counter(name: str, meaning: str, labels: tuple[str, ...] = ()) -> Counter:
-            return Counter(f"evenhand_{name}", meaning, labels, registry=self.registry)
-
-        def histogram(name: str, meaning: str, bounds: tuple[float, ...]) -> Histogram:
-            return Histogram(f"evenhand_{name}", meaning, registry=self.registry, buckets=bounds)
-
+        counter = partial(Counter, namespace="evenhand", registry=self.registry)
+        histogram = partial(Histogram, namespace="evenhand", registry=self.registry)
         self.requests = counter("requests", "Requests for predictions, by the status of HTTP.", ("status",))
         self.errors = counter("errors", "Requests that were refused.")
         self.rows = counter("rows", "Rows that were predicted.")
-        self.seconds = histogram("request_seconds", "From a request to its answer.", SECONDS)
-        self.batches = histogram("batch_rows", "Rows of a network call, of one request or several.", ROWS)
+        self.seconds = histogram("request_seconds", "From a request to its answer.", buckets=SECONDS)
+        self.batches = histogram("batch_rows", "Rows of a network call, of one request or several.", buckets=ROWS)
 
     def add_response(self, status: int, seconds: float) -> None:
         """Counts a response by its HTTP status."""
@@ -34,12 +31,7 @@ class RequestMetrics:
         self.seconds.observe(seconds)
 
     def add_rows(self, rows: int, batch: int) -> None:
-        """Counts the rows of a response.
-
-        Args:
-            rows: Predicted rows.
-            batch: Rows of the network call, if this is the first response of it; else 0.
-        """
+        """Counts the rows of a response, and those of the network call if this is its first response, else 0."""
         self.rows.inc(rows)
         if batch:
             self.batches.observe(batch)

@@ -16,11 +16,9 @@ WAIT = 0.003
 
 
 class RequestQueue:
-    """Requests that wait for their predictions.
+    """Requests that wait for their predictions, on a thread, so that the event loop stays free.
 
-    Args:
-        answers: Predicts requests; runs in ``thread``, so that the event loop stays free.
-        thread: Executor of one thread, the one that loaded the network.
+    The executor has one thread, the one that loaded the network.
     """
 
     def __init__(self, answers: Callable[[list[Body]], list[Reply]], thread: Executor) -> None:

@@ -34,15 +34,7 @@ SAFE = {
 
 
 def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body: int, max_rows: int) -> Starlette:
-    """Builds the web application of a run.
-
-    Args:
-        queue: Answers requests.
-        about: Facts about the run, for ``/info``.
-        host: Address that the server listens on.
-        max_body: Bytes of the largest body.
-        max_rows: Most rows of a request.
-    """
+    """Builds the web application of a run, with its facts for ``/info``; ``max_body`` is in bytes."""
     metrics = RequestMetrics()
     facts = JSONResponse({**about, "limits": {"body_bytes": max_body, "rows": max_rows}})
 
@@ -72,7 +64,10 @@ def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body:
 def read_page() -> HTMLResponse:
     """Reads the page, whose script and style its Content-Security-Policy allows by their hashes."""
     html = (files("experiments") / "serve" / "page.html").read_text(encoding="utf-8")
-    hashes = {kind: _hash(html, kind) for kind in ("script", "style")}
+    hashes = {}
+    for kind in ("script", "style"):
+        (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
+        hashes[kind] = "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src '{hashes['script']}'; style-src '{hashes['style']}'; connect-src 'self'; "
         "img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -80,17 +75,8 @@ def read_page() -> HTMLResponse:
     return HTMLResponse(html, headers={"content-security-policy": policy})
 
 
-def _hash(html: str, kind: str) -> str:
-    (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-
-
 async def read_request(request: Request, most: int) -> Body:
-    """Reads the body of a request of at most so many bytes.
-
-    Raises:
-        HTTPException: With 413 for a larger one.
-    """
+    """Reads the body of a request; raises ``HTTPException`` with 413 for more than so many bytes."""
     content, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -111,11 +97,6 @@ class Guard:
 
     On a loopback address the header ``Host`` has to name it, so that no other name can be made to point here (DNS
     rebinding); a browser's ``Origin`` has to be this address everywhere.
-
-    Args:
-        app: Answers the others.
-        metrics: Of requests.
-        loopback: True if the server listens on a loopback address.
     """
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics, loopback: bool) -> None:

@@ -27,15 +27,8 @@ class ServeError(Exception):
 def serve_until_stopped(settings: Settings, host: str, port: int, max_body_mib: float) -> None:
     """Answers requests until SIGINT or SIGTERM, and then those that have arrived by then.
 
-    Args:
-        settings: Of the network.
-        host: Address of this machine.
-        port: To listen on.
-        max_body_mib: Largest body, in MiB.
-
-    Raises:
-        ServeError: For a run or a port that cannot be served.
-        Interrupted: At the end, with the signal's exit code.
+    Raises ``ServeError`` for a run or a port that cannot be served, and ``Interrupted`` at the end, with the signal's
+    exit code.
     """
     ended: list[int] = []
 
@@ -55,13 +48,7 @@ def serve_until_stopped(settings: Settings, host: str, port: int, max_body_mib: 
 
 
 class Announcing(Server):
-    """uvicorn's server, which prints its address once it listens.
-
-    Args:
-        config: Of the server.
-        host: Of the address.
-        port: Of the address.
-    """
+    """uvicorn's server, which prints its address once it listens."""
 
     def __init__(self, config: Config, host: str, port: int) -> None:
         super().__init__(config)

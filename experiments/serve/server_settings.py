@@ -8,13 +8,7 @@ WRONG, TOO_LARGE, OTHER_KIND, UNFIT = 400, 413, 415, 422
 
 
 class Refused(Exception):  # noqa: N818  # the name that responses use
-    """A request that cannot be answered.
-
-    Args:
-        status: Of HTTP, 400 to 499.
-        sentence: Error message: what is wrong, where, and what to do.
-        bad: Rows that cannot be predicted, each with its reason.
-    """
+    """A request that cannot be answered: HTTP status, error message, and bad rows, each with its reason."""
 
     def __init__(self, status: int, sentence: str, bad: list[dict[str, Any]] | None = None) -> None:
         super().__init__(sentence)
@@ -30,22 +24,12 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of the network.
+    """Options of the network."""
 
-    Args:
-        path: A run's folder, a checkpoint, or an artefact's folder.
-        device: auto, cpu or cuda.
-        packages: Trusted packages of the user.
-        max_rows: Most rows of a request.
-        threads: Threads of the network; None for torch's default.
-        precision: Arithmetic of the network, 32 or bf16.
-        compile: Compile the network with ``torch.compile``.
-    """
-
-    path: str
-    device: str = "auto"
-    packages: tuple[str, ...] = ()
-    max_rows: int = 10_000
-    threads: int | None = None
-    precision: str = "32"
-    compile: bool = False
+    path: str  # a run's folder, a checkpoint, or an artefact's folder
+    device: str = "auto"  # auto, cpu or cuda
+    packages: tuple[str, ...] = ()  # trusted packages of the user
+    max_rows: int = 10_000  # most rows of a request
+    threads: int | None = None  # threads of the network; None for torch's default
+    precision: str = "32"  # arithmetic of the network, 32 or bf16
+    compile: bool = False  # compile the network with ``torch.compile``

@@ -57,13 +57,10 @@ class _Affine(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         x_needs, weight_needs, bias_needs = ctx.needs_input_grad
         twice = torch.is_grad_enabled()  # a second derivative needs operators that have one
-        of_x = None
+        of_x = of_weight = None
         if x_needs:
             of_x = gradient @ weight if twice else torch_parts.linear(gradient, weight.t())
-        of_weight = _weight_gradient(gradient, x, twice) if weight_needs else None
+        if weight_needs:  # oneDNN transposes both first, which pays only where it is twice as fast
+            plain_product = twice or amd_avx512_bits() < 512
+            of_weight = gradient.t() @ x if plain_product else torch_parts.linear(gradient.t(), x.t())
         return of_x, of_weight, gradient.sum(dim=0) if bias_needs else None
-
-
-def _weight_gradient(gradient: Tensor, x: Tensor, twice: bool) -> Tensor:
-    """(N, M) and (N, K) -> (M, K); oneDNN transposes both first, which pays only where it is twice as fast."""
-    return gradient.t() @ x if twice or amd_avx512_bits() < 512 else torch_parts.linear(gradient.t(), x.t())

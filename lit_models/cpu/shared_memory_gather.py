@@ -36,17 +36,12 @@ class Exchange:
 
     A message of the process group wakes four threads one after another. That takes some tenths of a millisecond, or
     milliseconds on a virtual machine that wakes them late, and batch norm sends two messages per layer and step. Here a
-    process writes its message into its slot, increments its counter, and polls the others' counters. Double-buffered:
-    a rank publishes a message only after every rank has read the previous one.
+    process writes its message into its slot, increments its counter, and polls the others' counters. Double-buffered: a
+    rank publishes a message only after every rank has read the previous one.
 
     This relies on the order of stores, which x86 processors keep. On other processors, on systems other than Linux,
-    between computers, and with ``EVENHAND_PLAIN=1`` the process group gathers.
-
-    Args:
-        limit: Seconds to wait for another process; the process group's timeout by default.
-
-    Raises:
-        RuntimeError: If the awaited process has ended, or sends nothing for so long.
+    between computers, and with ``EVENHAND_PLAIN=1`` the process group gathers. A process that has ended, or sends
+    nothing for ``limit`` seconds, raises ``RuntimeError``.
     """
 
     def __init__(self, limit: float = default_pg_timeout.total_seconds()) -> None:

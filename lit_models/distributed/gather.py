@@ -6,12 +6,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 
 def gathered(local: Tensor, device: torch.device) -> Tensor:
-    """Gathers a tensor of one shape from every process: (processes, *shape) in the order of ranks, on the CPU.
-
-    Args:
-        local: This process's tensor.
-        device: Device that this process computes on, from which its process group sends.
-    """
+    """Gathers a tensor of one shape from all processes, which compute on ``device``: (processes, *shape) on the CPU."""
     if not _initialized():
         return local[None].cpu()
     sent = local.to(device)

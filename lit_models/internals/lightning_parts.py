@@ -19,12 +19,7 @@ def inside_hook(model: LightningModule, name: str) -> Iterator[None]:
 
 
 def next_batch(trainer: Trainer, transfer: bool) -> dict[str, Any]:
-    """Fetches the next training batch, as ``_TrainingEpochLoop.advance`` does.
-
-    Args:
-        trainer: Trainer inside an epoch that has another batch.
-        transfer: Run the transfer hooks even if all of the batch is on the device already.
-    """
+    """Fetches an epoch's next batch, as ``_TrainingEpochLoop.advance``; without ``transfer`` only if it must move."""
     progress, fetcher = trainer.fit_loop.epoch_loop.batch_progress, trainer.fit_loop._data_fetcher
     assert fetcher is not None
     batch, _, _ = next(fetcher)

@@ -47,15 +47,11 @@ class AnyBatchNorm(BatchNorm):
 
 
 class CompiledNetwork:
-    """Compiles a network in place, which keeps the names in its state dict, and counts the graphs.
+    """Compiles a network in place at its next call, which keeps the names in its state dict, and counts the graphs.
 
-    A batch of another size than those before, such as an epoch's last, compiles the network again with a free number
-    of rows, which then serves every size. Training and evaluation are compiled separately.
-
-    ``torch.compile`` counts no graphs itself, so the default backend is called through a function of ours.
-
-    Args:
-        network: Network that is compiled at its next call.
+    A batch of another size than those before, such as an epoch's last, compiles the network again with a free number of
+    rows, which then serves every size. Training and evaluation are compiled separately. ``torch.compile`` counts no
+    graphs itself, so the default backend is called through a function of ours.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -22,17 +22,11 @@ BINS = 15
 
 
 class Counts(NamedTuple):
-    """Weights of rows for each class or label, each (B, K).
+    """Weights of rows for each class or label, each (B, K)."""
 
-    Args:
-        hits: Rows of the class that are predicted as it.
-        predicted: Rows that are predicted as the class.
-        true: Rows of the class.
-    """
-
-    hits: Array
-    predicted: Array
-    true: Array
+    hits: Array  # rows of the class that are predicted as it
+    predicted: Array  # rows that are predicted as the class
+    true: Array  # rows of the class
 
 
 Score = Callable[[Counts], Array]
@@ -118,15 +112,9 @@ def auroc(target: Array, prediction: Array, weights: Weights = None) -> Array:
 
 
 def roc_area(score: Array, positive: NDArray[numpy.bool_], weights: Weights = None) -> Array:
-    """Computes the fraction of pairs in which the positive row has the higher score; ties count half.
+    """Computes the fraction (B,) of pairs in which the positive row has the higher score (N,); ties count half.
 
-    Args:
-        score: (N,).
-        positive: Marks the positive rows (N,).
-        weights: Row weights.
-
-    Returns:
-        Areas (B,); NaN without positive or without negative rows.
+    NaN without positive or without negative rows.
     """
     score = numpy.ascontiguousarray(score)
     if not positive.any() or positive.all():

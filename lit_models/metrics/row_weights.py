@@ -28,17 +28,7 @@ def weighted_mean(values: Values, weights: Weights) -> Array:
 
 
 def grouped_sum(group: NDArray[numpy.int64], values: Values, groups: int, weights: Weights = None) -> Array:
-    """Computes sums over the rows of each group.
-
-    Args:
-        group: Index of each row's group (N,).
-        values: (N,).
-        groups: Number of groups G.
-        weights: Row weights.
-
-    Returns:
-        Sums (B, G).
-    """
+    """Computes sums (B, G) over the rows of each of G groups, from each row's group index (N,) and value (N,)."""
     if weights is None:
         return numpy.bincount(group, values, groups).astype(numpy.float64, copy=False)[None]
     of_group = numpy.zeros((len(group), groups))

@@ -13,14 +13,9 @@ from lit_models.metrics.row_weights import Array, Weights, undefined
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric.
+    """A metric."""
 
-    Args:
-        compute: Targets, predictions and row weights to values (B,).
-        lower_is_better: Its direction.
-    """
-
-    compute: Callable[[Array, Array, Weights], Array]
+    compute: Callable[[Array, Array, Weights], Array]  # targets, predictions and row weights to values (B,)
     lower_is_better: bool = False
 
     def __call__(self, target: Array, prediction: Array, weights: Weights = None) -> Array:

@@ -21,15 +21,7 @@ class Block(nn.Module):
     """Convolution, norm, optional max-pool that halves the grid, and optional ReLU.
 
     The ReLU comes after the max-pool: the two commute, and it then has half (1-D) or a quarter (2-D) of the elements.
-
-    Args:
-        in_channels: Channels of the input grid.
-        channels: Channels of the output grid.
-        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
-        kernel_size: Side of the kernel, odd.
-        pool: Halve the grid.
-        relu: End with a ReLU.
-        norm: Over the batch and the grid, over the channels of each position (at least 2), or none.
+    ``dims`` is 1 for (N, C, L) grids, 2 for (N, C, H, W).
     """
 
     def __init__(
@@ -67,9 +59,8 @@ class Block(nn.Module):
             normed: Tensor = self.norm(x)
             return normed
         grid = x.transpose(1, 2)  # (N, L, C)
-        counts = (
-            (~padding).flatten().nonzero().squeeze(1)
-        )  # one wait for a GPU, in place of one in each of the next two lines
+        # One wait for a GPU, in place of one in each of the next two lines.
+        counts = (~padding).flatten().nonzero().squeeze(1)
         steps: Tensor = self.norm(grid.reshape(-1, grid.shape[2]).index_select(0, counts))  # (all rows' steps, C)
         flat = steps.new_zeros(padding.numel(), grid.shape[2]).index_copy(0, counts, steps)
         return flat.view(grid.shape).transpose(1, 2)
@@ -78,12 +69,7 @@ class Block(nn.Module):
 class ConvNet(nn.Module):
     """Blocks of convolutions, then global average pooling, dropout and a head.
 
-    Args:
-        blocks: Modules of a grid and its padding; ``pool`` is the max-pool that halves the grid, or None.
-        channels: Channels of the last block.
-        out_features: Number of outputs.
-        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
-        dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
+    A block is a module of a grid and its padding; its ``pool`` is the max-pool that halves the grid, or None.
     """
 
     def __init__(
@@ -100,12 +86,7 @@ class ConvNet(nn.Module):
         self.blocks.to(memory_format=self.layout)  # type: ignore[call-overload]  # missing from torch's annotations
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Computes (N, out_features) from a grid.
-
-        Args:
-            x: (N, in_channels, L) or (N, in_channels, H, W).
-            lengths: Number of steps of each padded row (N,), each at least 1; L if it is left out.
-        """
+        """(N, in_channels, L), with ``lengths`` (N,) if padded, or (N, in_channels, H, W) -> (N, out_features)."""
         x, padding = x.contiguous(memory_format=self.layout), None
         for block in self.blocks:
             if lengths is not None:
@@ -122,18 +103,7 @@ class ConvNet(nn.Module):
 
 
 class CNN(ConvNet):
-    """Blocks of convolution, norm, halving max-pool, ReLU; then global average pooling and a head.
-
-    Args:
-        in_channels: Channels of the input grid.
-        out_features: Number of outputs.
-        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
-        channels: Channels of each block, at least one.
-        kernel_size: Side of the kernels, odd, so that padding keeps the size; one for all blocks, or one for each.
-        dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
-        pool_blocks: Number of first blocks that halve the grid; the others keep its size.
-        norm: Over the batch and the grid, over the channels of each position (at least 2), or none.
-    """
+    """Blocks of convolution, norm, halving max-pool, ReLU; global average pooling, a head (options: ``LitCNN``)."""
 
     def __init__(
         self,

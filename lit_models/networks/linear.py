@@ -4,13 +4,7 @@ from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """One affine map, the baseline of every other architecture.
-
-    Args:
-        in_features: Length of the input vector.
-        out_features: Number of outputs.
-        dropout: Probability of zeroing an input, in [0, 1).
-    """
+    """One affine map with dropout of its inputs, the baseline of every other architecture."""
 
     def __init__(self, in_features: int, out_features: int, dropout: float = 0.0) -> None:
         super().__init__()

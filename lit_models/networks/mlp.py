@@ -11,18 +11,10 @@ from lit_models.networks.norms import Norm, make_norm, needs_bias
 
 
 class MLP(nn.Module):
-    """Layers of affine map, norm, ReLU and dropout, then an affine head.
+    """Layers of affine map, norm, ReLU and dropout, then an affine head (options: ``LitMLP``).
 
     The ReLU writes into its input, which saves a copy per layer. A forward hook on the norm therefore sees the ReLU's
     output, and torch allows no full backward hooks on either.
-
-    Args:
-        in_features: Length of the input vector.
-        out_features: Number of outputs.
-        hidden: Width of each hidden layer, at least one.
-        dropout: Probability of zeroing a hidden unit, in [0, 1).
-        norm: Over the rows of a batch, over the units of a layer (at least 2), or none.
-        input_dropout: Probability of zeroing an input, in [0, 1).
     """
 
     def __init__(

@@ -18,11 +18,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 def make_norm(norm: Norm, width: int, dims: int) -> nn.Module:
-    """Creates a norm over ``width`` units (N, width), or over the channels of a grid of ``dims`` 1 or 2.
-
-    Raises:
-        ValueError: For a layer norm over one unit, which would be the same number for all rows.
-    """
+    """Creates a norm over ``width`` units (N, width), or over the channels of a grid of ``dims`` 1 or 2."""
     if norm == "batch":
         return nn.BatchNorm2d(width) if dims == 2 else nn.BatchNorm1d(width)
     if norm == "none":

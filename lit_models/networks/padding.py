@@ -12,8 +12,10 @@ def is_padding(lengths: Tensor, steps: int) -> Tensor:
     return torch.arange(steps, device=lengths.device) >= lengths.unsqueeze(1)
 
 
-def masked_mean(x: Tensor, padding: Tensor) -> Tensor:
-    """Computes the mean (N, D) of each row's steps (N, T, D) without its padding (N, T)."""
+def masked_mean(x: Tensor, padding: Tensor | None) -> Tensor:
+    """Computes the mean (N, D) of each row's steps (N, T, D) without its padding (N, T), if it has some."""
+    if padding is None:
+        return x.mean(dim=1)
     total = x.masked_fill(padding.unsqueeze(2), 0.0).sum(dim=1)
     return total / (~padding).sum(dim=1, keepdim=True)
 

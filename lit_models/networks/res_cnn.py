@@ -11,32 +11,17 @@ from lit_models.networks.stochastic_depth import StochasticDepth, by_depth
 
 
 class ResidualBlock(nn.Module):
-    """Convolutions with batch norm, added to their input, then an optional max-pool and ReLU.
-
-    Args:
-        in_channels: Channels of the input grid.
-        channels: Channels of the output grid.
-        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
-        kernel_size: Side of each convolution's kernel, odd.
-        pool: Halve the grid.
-        stochastic_depth: Probability that a row skips the block, in [0, 1).
-    """
+    """Convolutions with batch norm, added to their input, then an optional max-pool and ReLU."""
 
     def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        dims: int,
-        kernel_size: Sequence[int],
-        pool: bool,
-        stochastic_depth: float,
+        self, in_channels: int, channels: int, dims: int, kernels: Sequence[int], pool: bool, stochastic_depth: float
     ) -> None:
         super().__init__()
-        inner, last = [channels] * (len(kernel_size) - 1), len(kernel_size) - 1
+        inner, last = [channels] * (len(kernels) - 1), len(kernels) - 1
         self.chain = nn.ModuleList(
             Block(before, after, dims, kernel, pool=False, relu=index < last)
             for index, ((before, after), kernel) in enumerate(
-                zip(pairwise((in_channels, *inner, channels)), kernel_size, strict=True)
+                zip(pairwise((in_channels, *inner, channels)), kernels, strict=True)
             )
         )
         # The shortcut must have as many channels as the chain.
@@ -60,18 +45,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResCNN(ConvNet):
-    """Residual blocks of convolutions, then global average pooling and a head.
-
-    Args:
-        in_channels: Channels of the input grid.
-        out_features: Number of outputs.
-        dims: 1 for (N, C, L) grids, 2 for (N, C, H, W).
-        channels: Channels of each block, at least one.
-        kernel_size: Side of each kernel of a block, odd; one convolution for each.
-        dropout: Probability of zeroing a pooled feature ahead of the head, in [0, 1).
-        pool_blocks: Number of first blocks that halve the grid; the others keep its size.
-        stochastic_depth: Probability that a row skips the last block, in [0, 1); earlier ones proportionally less.
-    """
+    """Residual blocks of convolutions, then global average pooling and a head (options: ``LitResCNN``)."""
 
     def __init__(
         self,

@@ -11,13 +11,6 @@ class ResidualLayers(nn.Module):
     """Batch norm, affine map, ReLU, dropout, affine map and dropout, added to the input.
 
     The ReLU writes into its input, which matters to hooks (see ``MLP``).
-
-    Args:
-        width: Length of the vector.
-        inner: Length of the vector between the two affine maps.
-        dropout: Probability of zeroing a unit between the two maps, in [0, 1).
-        residual_dropout: Probability of zeroing a unit of the sum's second term, in [0, 1).
-        stochastic_depth: Probability that a row skips the block, in [0, 1).
     """
 
     def __init__(
@@ -40,18 +33,7 @@ class ResidualLayers(nn.Module):
 
 
 class ResMLP(nn.Module):
-    """An affine map to ``width``, residual blocks, then batch norm, ReLU and an affine head.
-
-    Args:
-        in_features: Length of the input vector.
-        out_features: Number of outputs.
-        width: Length of the vector from block to block.
-        num_blocks: Number of blocks.
-        expansion: Length of the vector inside a block, as a multiple of ``width``.
-        dropout: Probability of zeroing a unit inside a block, in [0, 1).
-        residual_dropout: Probability of zeroing a unit of what a block adds, in [0, 1).
-        stochastic_depth: Probability that a row skips the last block, in [0, 1); earlier ones proportionally less.
-    """
+    """An affine map to ``width``, residual blocks, batch norm, ReLU and an affine head (options: ``LitResMLP``)."""
 
     def __init__(
         self,

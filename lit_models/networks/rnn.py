@@ -15,12 +15,6 @@ class RecurrentLayer(nn.Module):
     """``nn.LSTM`` or ``nn.GRU`` in one or two directions, without packed sequences, which cannot be exported.
 
     In padded sequences the backward direction starts at each one's own last step, as it would in packed ones.
-
-    Args:
-        in_features: Features of one time step.
-        cell: ``lstm`` or ``gru``.
-        hidden: Size of the state of one direction.
-        bidirectional: Also read the sequence from its end.
     """
 
     def __init__(self, in_features: int, cell: Literal["lstm", "gru"], hidden: int, bidirectional: bool) -> None:
@@ -50,17 +44,7 @@ def states(cell: nn.RNNBase, x: Tensor) -> Tensor:
 
 
 class RNN(nn.Module):
-    """Recurrent layers in one or two directions, the mean of their states over time, and a head.
-
-    Args:
-        in_features: Features of one time step.
-        out_features: Number of outputs.
-        cell: ``lstm`` or ``gru``.
-        hidden: Size of the state of one direction.
-        num_layers: Recurrent layers on top of each other.
-        bidirectional: Also read the sequence from its end.
-        dropout: Probability of zeroing a state between layers and ahead of the head, in [0, 1).
-    """
+    """Recurrent layers in one or two directions, the mean of their states over time, a head (options: ``LitRNN``)."""
 
     def __init__(
         self,
@@ -87,6 +71,5 @@ class RNN(nn.Module):
             x = x.masked_fill(padding.unsqueeze(2), 0.0)
         for index, layer in enumerate(self.layers):
             x = layer(self.between(x) if index else x, lengths)
-        pooled = x.mean(dim=1) if padding is None else masked_mean(x, padding)
-        outputs: Tensor = self.head(self.dropout(pooled))
+        outputs: Tensor = self.head(self.dropout(masked_mean(x, padding)))
         return outputs

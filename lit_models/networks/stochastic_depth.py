@@ -4,13 +4,10 @@ from torch import Tensor, nn
 
 
 class StochasticDepth(nn.Module):
-    """Drops a row of a residual block's output, or divides it by the probability to keep it.
+    """Drops a row of a residual block's output with probability p, or divides it by the probability to keep it.
 
     This keeps the mean, so that it is the identity in evaluation; the paper multiplies there instead. A row is dropped
-    with all its steps, channels and positions, as in torchvision's ``mode="row"``.
-
-    Args:
-        p: Probability of dropping a row, in [0, 1); at 0 no random number is drawn.
+    with all its steps, channels and positions, as in torchvision's ``mode="row"``. At 0 no random number is drawn.
     """
 
     def __init__(self, p: float) -> None:
@@ -26,11 +23,7 @@ class StochasticDepth(nn.Module):
 
 
 def by_depth(p: float, num_blocks: int) -> list[float]:
-    """Returns each block's probability of being dropped: l / L * p for the l-th of L (equation 4 of the paper).
-
-    Raises:
-        ValueError: For a ``p`` outside [0, 1).
-    """
+    """Returns each block's probability of being dropped: l / L * p for the l-th of L (equation 4 of the paper)."""
     if not 0 <= p < 1:
         raise ValueError(f"stochastic_depth must be at least 0 and below 1, and it is {p}")
     return [p * (block + 1) / num_blocks for block in range(num_blocks)]

@@ -48,21 +48,9 @@ class EncoderLayer(nn.Module):
 class Transformer(nn.Module):
     """Tokens plus learned positions, encoder layers, one vector for the sequence, and a head.
 
-    Args:
-        in_features: Features of one token.
-        length: Largest number of tokens, T.
-        out_features: Number of outputs.
-        width: Size of a token inside the encoder, a multiple of ``heads``.
-        heads: Attention heads of a layer.
-        num_layers: Encoder layers.
-        dropout: Probability of zeroing an element of a sublayer's output, in [0, 1).
-        pooling: ``mean`` of all tokens, or the ``class_token`` that is put ahead of them (Devlin et al. 2019).
-        convolution: Kernel size, odd, of the convolution over neighbouring tokens that embeds them;
-            1 embeds each token alone. For ordered tokens 5 to 9 saves the first layers from learning locality.
-        checkpoint_activations: Keep only each layer's input and compute the rest again in the backward pass (Chen et
-            al. 2016): the same numbers, in a fraction of the memory, for a third more time.
-        stochastic_depth: Probability that a row skips a sublayer of the last layer, in [0, 1); earlier ones
-            proportionally less.
+    The options are those of ``LitTransformer``. The class token is that of Devlin et al. (2019), and activations are
+    computed again as in Chen et al. (2016). For ordered tokens a convolution of 5 to 9 saves the first layers from
+    learning locality.
     """
 
     def __init__(
@@ -116,10 +104,6 @@ class Transformer(nn.Module):
                 tokens = checkpoint(layer, tokens, mask, use_reentrant=False)
             else:
                 tokens = layer(tokens, mask)
-        outputs: Tensor = self.head(self._pool(self.norm(tokens), padding))
+        tokens = self.norm(tokens)
+        outputs: Tensor = self.head(tokens[:, 0] if self.pooling == "class_token" else masked_mean(tokens, padding))
         return outputs
-
-    def _pool(self, tokens: Tensor, padding: Tensor | None) -> Tensor:
-        if self.pooling == "class_token":
-            return tokens[:, 0]
-        return tokens.mean(dim=1) if padding is None else masked_mean(tokens, padding)

@@ -72,12 +72,9 @@ class Schedule:
     ) -> list[dict[str, Any]]:
         """Builds Lightning's ``lr_scheduler`` configurations.
 
-        Args:
-            optimizer: The optimizer.
-            steps: Returns the optimizer steps of the whole run; called only if the schedule depends on them.
-            epochs: Epochs of the whole run, -1 for no limit.
-            direction: Whether the monitored metric is best at its minimum or maximum.
-            validation_every: Epochs between two validations.
+        ``steps`` returns the optimizer steps of the whole run, and is called only if the schedule depends on them;
+        ``epochs`` is -1 for no limit. The monitored metric is best at its ``direction``, and validated every so many
+        epochs.
         """
         cls = class_of(self.scheduler, LRScheduler)
         parameters = inspect.signature(cls).parameters

@@ -11,19 +11,15 @@ from lit_models.networks.padding import is_padding, masked_mean
 
 
 class Transpose(nn.Module):
-    """Turns a series (N, C, T) into its steps (N, T, C), or back."""
+    """Turns a series (N, C, T) into its steps (N, T, C), or back; and an image (N, C, H, W) into (N, H, C, W)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Swaps the last two axes."""
+        """Swaps the first two axes of a row."""
         return x.transpose(1, 2)
 
 
 class FlatSeries(nn.Module):
-    """Flattens a series to a vector, with zeros after a row's end.
-
-    Args:
-        steps: T of the vector, to which a batch of fewer steps is padded.
-    """
+    """Flattens a series to a vector of ``steps`` steps, with zeros after a row's end."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()
@@ -38,12 +34,7 @@ class FlatSeries(nn.Module):
 
 
 class MeanOfTokens(nn.Module):
-    """Computes the mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016).
-
-    Args:
-        vocab_size: Number of token ids.
-        width: Size of an embedding.
-    """
+    """Computes the mean of a text's token embeddings: fastText's text vector (Joulin et al. 2016)."""
 
     def __init__(self, vocab_size: int, width: int) -> None:
         super().__init__()
@@ -51,10 +42,7 @@ class MeanOfTokens(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(N, T) int64 and (N,) -> (N, width)."""
-        tokens = self.embedding(ids)
-        if lengths is None:
-            return torch.mean(tokens, dim=1)
-        return masked_mean(tokens, is_padding(lengths, ids.shape[1]))
+        return masked_mean(self.embedding(ids), None if lengths is None else is_padding(lengths, ids.shape[1]))
 
 
 def token_embedding(vocab_size: int, width: int) -> nn.Embedding:

@@ -37,10 +37,6 @@ class Stemmed(nn.Module):
     """Stem and network in sequence.
 
     Categories go to the stem. Lengths go to the module that pools the steps: the stem of a vector, else the network.
-
-    Args:
-        stem: Turns rows into the network's inputs.
-        body: The network.
     """
 
     def __init__(self, stem: Stem, body: nn.Module) -> None:
@@ -52,58 +48,29 @@ class Stemmed(nn.Module):
     def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
         """Rows (N, *input_shape), the categories (N, C) of a table, lengths (N,) of padded rows -> the outputs."""
         row = x if categories is None else (x, categories)
-        outputs: Tensor
-        if lengths is None:
-            outputs = self.body(self.stem(row))
-        elif self.is_vector:
-            outputs = self.body(self.stem(row, lengths))
-        else:
-            outputs = self.body(self.stem(row), lengths)
+        ends = () if lengths is None else (lengths,)
+        outputs: Tensor = self.body(self.stem(row, *ends)) if self.is_vector else self.body(self.stem(row), *ends)
         return outputs
 
 
-class ImageRows(nn.Module):
-    """Turns an image (N, C, H, W) into its rows of pixels from top to bottom (N, H, C * W)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, H, C * W)."""
-        return x.transpose(1, 2).flatten(2)
-
-
 class Row(NamedTuple):
-    """Facts about a row.
+    """Facts about a row."""
 
-    Args:
-        shape: ``input_shape`` of the data.
-        cardinalities: Of a table's categorical columns.
-        vocab_size: Number of a text's token ids.
-        token_width: Features of a column's or text's token; None for the modality's usual number.
-    """
-
-    shape: tuple[int, ...]
-    cardinalities: tuple[int, ...] = ()
-    vocab_size: int = 0
-    token_width: int | None = None
+    shape: tuple[int, ...]  # ``input_shape`` of the data
+    cardinalities: tuple[int, ...] = ()  # those of a table's categorical columns
+    vocab_size: int = 0  # number of a text's token ids
+    token_width: int | None = None  # features of a column's or text's token; None for the default
 
 
 class ModalityStems(NamedTuple):
-    """Stems of a modality.
+    """Stems of a modality."""
 
-    Args:
-        dims: Sizes in the shape of a row.
-        vector: Returns a module to (N, F).
-        sequence: Returns a module to (N, T, D).
-        grid: Returns a module to (N, C, L) or (N, C, H, W); None for the tokens of the sequence.
-        has_categories: True if a row may have category indices.
-        has_tokens: True if a row is token ids.
-    """
-
-    dims: int
-    vector: Callable[[Row], Stem]
-    sequence: Callable[[Row], Stem]
-    grid: Callable[[Row], Stem] | None = None
-    has_categories: bool = False
-    has_tokens: bool = False
+    dims: int  # number of sizes of a row's shape
+    vector: Callable[[Row], Stem]  # to a module to (N, F)
+    sequence: Callable[[Row], Stem]  # to a module to (N, T, D)
+    grid: Callable[[Row], Stem] | None = None  # to (N, C, L) or (N, C, H, W); None: the sequence's tokens
+    has_categories: bool = False  # a row may have category indices
+    has_tokens: bool = False  # a row is token ids
 
 
 def _table_vector(row: Row) -> Stem:
@@ -124,25 +91,10 @@ def _text_tokens(row: Row) -> Stem:
     return Stem(token_embedding(row.vocab_size, width), (row.shape[0], width))
 
 
-def _text_vector(row: Row) -> Stem:
-    return Stem(MeanOfTokens(row.vocab_size, WORD_WIDTH), (WORD_WIDTH,))
-
-
-def _series_vector(row: Row) -> Stem:
-    return Stem(FlatSeries(row.shape[1]), (prod(row.shape),))
-
-
-def _series_steps(row: Row) -> Stem:
-    return Stem(Transpose(), row.shape[::-1])
-
-
-def _image_vector(row: Row) -> Stem:
-    return Stem(nn.Flatten(), (prod(row.shape),))
-
-
 def _image_rows(row: Row) -> Stem:
+    """Stem of the rows of pixels from top to bottom: (N, C, H, W) -> (N, H, C * W)."""
     channels, height, width = row.shape
-    return Stem(ImageRows(), (height, channels * width))
+    return Stem(nn.Sequential(Transpose(), nn.Flatten(2)), (height, channels * width))
 
 
 def _unchanged(row: Row) -> Stem:
@@ -151,9 +103,19 @@ def _unchanged(row: Row) -> Stem:
 
 STEMS = {
     "table": ModalityStems(1, _table_vector, _table_tokens, has_categories=True),
-    "series": ModalityStems(2, _series_vector, _series_steps, _unchanged),
-    "image": ModalityStems(3, _image_vector, _image_rows, _unchanged),
-    "text": ModalityStems(1, _text_vector, _text_tokens, has_tokens=True),
+    "series": ModalityStems(
+        dims=2,
+        vector=lambda row: Stem(FlatSeries(row.shape[1]), (prod(row.shape),)),
+        sequence=lambda row: Stem(Transpose(), row.shape[::-1]),
+        grid=_unchanged,
+    ),
+    "image": ModalityStems(3, lambda row: Stem(nn.Flatten(), (prod(row.shape),)), _image_rows, _unchanged),
+    "text": ModalityStems(
+        dims=1,
+        vector=lambda row: Stem(MeanOfTokens(row.vocab_size, WORD_WIDTH), (WORD_WIDTH,)),
+        sequence=_text_tokens,
+        has_tokens=True,
+    ),
 }
 """Stems by modality; a new one is a line here, and one in ``datamodules.preprocessing.restore_inputs``."""
 

@@ -19,12 +19,7 @@ def embedding_width(cardinality: int) -> int:
 
 
 class ColumnVector(nn.Module):
-    """Concatenates numbers and an embedding of each category to a vector (N, features).
-
-    Args:
-        num_numbers: Number of numeric columns, F.
-        cardinalities: Number of indices of each categorical column, at least one.
-    """
+    """Concatenates numbers and an embedding of each category to a vector (N, features)."""
 
     def __init__(self, num_numbers: int, cardinalities: Sequence[int]) -> None:
         super().__init__()
@@ -42,11 +37,6 @@ class ColumnTokens(nn.Module):
     """Makes a token per column, as Gorishniy et al. 2021, "Revisiting deep learning for tabular data".
 
     A number is multiplied with its column's weight vector, a category looks up its embedding; each column adds a bias.
-
-    Args:
-        num_numbers: Number of numeric columns, F.
-        cardinalities: Number of indices of each categorical column, C of them.
-        width: Size of a token.
     """
 
     def __init__(self, num_numbers: int, cardinalities: Sequence[int], width: int) -> None:

@@ -22,11 +22,7 @@ TASKS: dict[TaskName, type[Task]] = {
 
 
 def make_task(name: TaskName, num_outputs: int) -> Task:
-    """Creates a task by its name.
-
-    Raises:
-        ConfigError: For a task that does not exist.
-    """
+    """Creates a task by its name; raises ``ConfigError`` for another name."""
     if name not in TASKS:
         raise ConfigError(f"task {name!r} is unknown; it is one of {', '.join(TASKS)}")
     return TASKS[name](num_outputs)

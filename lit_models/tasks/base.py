@@ -29,17 +29,17 @@ class Task(nn.Module):
         super().__init__()
         self.num_outputs = num_outputs
 
-    @abstractmethod
     def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Converts targets for the loss; float targets get the ``dtype`` of the outputs."""
+        """Converts targets for the loss: by default to (N, num_outputs) of the ``dtype`` of the outputs."""
+        return target.to(dtype).view(len(target), self.num_outputs)
 
     @abstractmethod
     def predict(self, outputs: Tensor) -> Tensor:
         """Converts outputs (N, num_outputs) to probabilities, or to values in the target's own units."""
 
-    @abstractmethod
     def metric_target(self, target: Tensor) -> Tensor:
-        """Converts targets for the metrics."""
+        """Converts targets for the metrics; by default they stay."""
+        return target
 
     @abstractmethod
     def metrics(self) -> dict[str, Metric]:
@@ -49,9 +49,9 @@ class Task(nn.Module):
     def outcome(self, prediction: Tensor, target: Tensor) -> Outcome:
         """Returns predictions and a data module's targets as classes, labels or values."""
 
-    @abstractmethod
     def example_target(self) -> Tensor:
-        """Returns targets of three rows, as from a data module, to try a loss on."""
+        """Returns targets of three rows, to try a loss on."""
+        return torch.tensor([[0], [1], [0]]).expand(3, self.num_outputs)
 
     def set_target_statistics(self, center: Tensor, scale: Tensor) -> None:  # only regression needs them
         """Sets the mean and standard deviation of the train rows' targets, each (num_outputs,)."""
@@ -59,8 +59,7 @@ class Task(nn.Module):
     def check_loss(self, loss: Loss) -> Loss:
         """Returns a loss that fits the task.
 
-        Raises:
-            ConfigError: For a loss of torch or ours that is meant for another task, or one that fails on three rows.
+        Raises ``ConfigError`` for a loss of torch or ours that is for another task, or one that fails on three rows.
         """
         name, home = type(loss).__name__, type(loss).__module__
         fitting = ", ".join(fitting.__name__ for fitting in self.losses)

@@ -24,17 +24,9 @@ class Binary(Task):
             raise ConfigError(f"the task binary has one output, the logit of class 1, and num_outputs is {num_outputs}")
         super().__init__(num_outputs)
 
-    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(N,) -> (N, 1) floats."""
-        return target.to(dtype).unsqueeze(1)
-
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, 1) -> (N,) probabilities of class 1."""
         return outputs.double().sigmoid().squeeze(1)
-
-    def metric_target(self, target: Tensor) -> Tensor:
-        """(N,) -> (N,), unchanged."""
-        return target
 
     def metrics(self) -> dict[str, Metric]:
         """Returns precision, recall and F1 of class 1, as scikit-learn's ``average="binary"``."""
@@ -49,7 +41,3 @@ class Binary(Task):
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
         """Returns both classes."""
         return Classes(torch.stack([1 - prediction, prediction], dim=1), target.long())
-
-    def example_target(self) -> Tensor:
-        """Returns targets of both classes."""
-        return torch.tensor([0, 1, 1])

@@ -26,10 +26,6 @@ class Multiclass(Task):
         """(N, K) -> (N, K) probabilities."""
         return outputs.double().softmax(dim=1)
 
-    def metric_target(self, target: Tensor) -> Tensor:
-        """(N,) -> (N,), unchanged."""
-        return target
-
     def metrics(self) -> dict[str, Metric]:
         """Returns accuracy over rows, and the others as a plain mean over classes."""
         k = self.num_outputs

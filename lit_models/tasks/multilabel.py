@@ -1,6 +1,5 @@
 """Any number of labels per row, from a logit per label."""
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics import classification as cls
@@ -17,10 +16,6 @@ class Multilabel(Task):
     name = "multilabel"
     rank_by = "f1_macro"
     losses = (nn.BCEWithLogitsLoss, FocalLoss, nn.MultiLabelSoftMarginLoss)
-
-    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(N, L) -> (N, L) floats."""
-        return target.to(dtype)
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, L) -> (N, L) probabilities."""
@@ -44,7 +39,3 @@ class Multilabel(Task):
     def outcome(self, prediction: Tensor, target: Tensor) -> Labels:
         """Returns a label per output."""
         return Labels(prediction, target.long())
-
-    def example_target(self) -> Tensor:
-        """Returns no label, all labels, no label."""
-        return torch.tensor([[0], [1], [0]]).expand(3, self.num_outputs)

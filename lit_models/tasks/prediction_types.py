@@ -10,15 +10,10 @@ SMALLEST = 1e-12
 
 @dataclass(frozen=True)
 class Classes:
-    """One of several classes per row.
+    """One of several classes per row."""
 
-    Args:
-        probabilities: (N, K), those of a row sum to 1.
-        target: (N,) class indices.
-    """
-
-    probabilities: Tensor
-    target: Tensor
+    probabilities: Tensor  # (N, K), those of a row sum to 1
+    target: Tensor  # (N,) class indices
 
     def losses(self) -> Tensor:
         """Returns the negative logarithm (N,) of the probability of each row's class."""
@@ -32,15 +27,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class Labels:
-    """Any number of labels per row.
+    """Any number of labels per row."""
 
-    Args:
-        probabilities: (N, L), independent of each other.
-        target: (N, L) of 0 and 1.
-    """
-
-    probabilities: Tensor
-    target: Tensor
+    probabilities: Tensor  # (N, L), independent of each other
+    target: Tensor  # (N, L) of 0 and 1
 
     def losses(self) -> Tensor:
         """Returns the mean binary cross-entropy (N,) over each row's labels."""
@@ -55,15 +45,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class Values:
-    """Values of regression.
+    """Values of regression."""
 
-    Args:
-        prediction: (N, R) in the targets' own units.
-        target: (N, R).
-    """
-
-    prediction: Tensor
-    target: Tensor
+    prediction: Tensor  # (N, R) in the targets' own units
+    target: Tensor  # (N, R)
 
     def losses(self) -> Tensor:
         """Returns the squared error (N,), a mean over outputs, each in standard deviations of its targets."""

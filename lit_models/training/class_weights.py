@@ -7,18 +7,11 @@ from lit_models.errors import ConfigError
 
 
 class ClassWeights:
-    """Makes all classes count equally in the losses of torch that take weights.
+    """Makes all classes count equally in the losses of torch that take weights, which a checkpoint then contains.
 
     Cross entropy and the multi-class margin get n / (K * rows of the class), scikit-learn's "balanced". Binary cross
     entropy gets rows without / rows with each label, as its ``pos_weight``. In the first case the mean weight over rows
     is 1, so that the learning rate keeps its meaning.
-
-    Args:
-        loss: Loss whose weights become a buffer, and so part of a checkpoint.
-        num_outputs: Number of classes or labels; 1 for binary.
-
-    Raises:
-        ConfigError: If the loss takes no class weights, or has some already.
     """
 
     def __init__(self, loss: nn.Module, num_outputs: int) -> None:

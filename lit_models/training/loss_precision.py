@@ -53,12 +53,9 @@ def loss_of(loss: nn.Module, outputs: Tensor, target: Tensor) -> Tensor:
     ``64-true`` outputs have neither.
     """
     before = torch.get_default_dtype()
-    if outputs.dtype == before:
-        value: Tensor = loss(outputs, target)
-        return value
     torch.set_default_dtype(outputs.dtype)
     try:
-        value = loss(outputs, target)
+        value: Tensor = loss(outputs, target)
     finally:
         torch.set_default_dtype(before)
     return value

@@ -9,7 +9,10 @@ from torch.distributions import Beta
 
 from lit_models.errors import ConfigError
 from lit_models.networks.padding import is_padding
-from lit_models.training.batch import Batch
+
+Batch = dict[str, Tensor]
+"""``x``: inputs, ``y``: targets, ``row``: row ids; ``categories`` and ``lengths`` if the data have them; ``share``:
+factor of the loss in a last training batch that does not divide evenly over devices."""
 
 
 class Mixup:
@@ -19,14 +22,6 @@ class Mixup:
     the losses against either row's target. For cross entropy that is the loss against the mixed target; the squared
     error has its gradient; any other loss works too. A series that ends before the other is filled with zeros, the
     train rows' mean if they are standardized. All numbers are drawn from torch's own generator.
-
-    Args:
-        alpha: Parameter of the distribution, above 0; 0.2 mixes little, 1 draws any lambda equally often.
-        cardinalities: Number of categories of each categorical column.
-        vocab_size: Number of a text's token ids.
-
-    Raises:
-        ConfigError: If alpha is not above 0 and finite, or if rows are categories or tokens.
     """
 
     def __init__(self, alpha: float, cardinalities: Sequence[int], vocab_size: int) -> None:
@@ -39,13 +34,7 @@ class Mixup:
         self.lambdas = Beta(parameter, parameter)
 
     def loss(self, batch: Batch, network: Callable[[Batch], Tensor], loss: Callable[[Tensor, Batch], Tensor]) -> Tensor:
-        """Computes the loss of a mixed batch; ``batch`` itself does not change.
-
-        Args:
-            batch: Batch (N rows).
-            network: Computes a batch's outputs (N, num_outputs).
-            loss: Computes the loss of outputs against a batch's targets.
-        """
+        """Computes the loss of a mixed batch by functions of its outputs and their loss; ``batch`` does not change."""
         weight = float(self.lambdas.sample())
         x, lengths = batch["x"], batch.get("lengths")
         order = torch.randperm(len(x), device=x.device)

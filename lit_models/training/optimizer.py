@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.optim import SGD, Optimizer
 
 from lit_models.errors import ConfigError
+from lit_models.internals.lightning_parts import train_dataloader_source
 from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
 from lit_models.schedules.schedule import Schedule
-from lit_models.schedules.total_steps import total_steps
 
 ScaleRate = Literal["none", "linear", "sqrt"]
 
@@ -43,15 +44,36 @@ def lr_schedulers(
     )
 
 
+def total_steps(trainer: Trainer) -> int:
+    """Returns the number of optimizer steps of the whole fit, before it starts.
+
+    ``Trainer.estimated_stepping_batches`` returns the same number, but makes the loaders, and a resumed run's loader
+    then loses its position (Lightning issue 20550). A data module with ``train_batches`` returns the number of
+    batches itself; of another one a second loader is made for its length and dropped.
+    """
+    if trainer.max_epochs is None or trainer.max_epochs < 0:
+        if trainer.max_steps < 0:
+            raise ConfigError("a schedule over the whole run needs its length; set --trainer.max_epochs or max_steps")
+        return trainer.max_steps
+    source = train_dataloader_source(trainer)
+    count = getattr(source.instance, "train_batches", None)
+    batches = len(source.dataloader()) if count is None else count()
+    limit = trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
+    plan = next((callback for callback in callbacks if isinstance(callback, GradientAccumulationScheduler)), None)
+    batches_per_step = [
+        plan.get_accumulate_grad_batches(epoch) if plan else trainer.accumulate_grad_batches
+        for epoch in range(trainer.max_epochs)
+    ]
+    steps = sum(ceil(batches / accumulated) for accumulated in batches_per_step)
+    return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
+
+
 def scale_rate(optimizer: Optimizer, rule: ScaleRate, world_size: int) -> None:
-    """Multiplies the learning rate by the number of devices, or by its square root.
+    """Multiplies the learning rate by the number of devices, or by its square root, before a scheduler reads it.
 
     ``linear`` is the rule of Goyal et al. 2017 for SGD, ``sqrt`` the usual one for Adam (Krizhevsky 2014).
-
-    Args:
-        optimizer: Optimizer that no scheduler has read the learning rate of yet.
-        rule: Scaling rule.
-        world_size: Number of devices.
     """
     factor = {"none": 1.0, "linear": float(world_size), "sqrt": sqrt(world_size)}[rule]
     if factor == 1.0:
@@ -69,20 +91,12 @@ def dims(module: nn.Module) -> dict[str, int]:
 def build_optimizer(
     factory: OptimizerFactory, module: nn.Module, fused: bool = True, axes: Mapping[str, int] | None = None
 ) -> Optimizer:
-    """Builds an optimizer over a module's trainable parameters.
+    """Builds an optimizer over a module's trainable parameters, whose numbers of axes are those before any sharding.
 
     Biases and the scales of norms (parameters with fewer than two axes) get no weight decay, as in nanoGPT's
-    ``configure_optimizers``: pulling them to zero regularizes nothing.
-
-    Args:
-        factory: Makes the optimizer from parameters or parameter groups.
-        module: Module whose parameters are optimized.
-        fused: Choose the fused implementation if the optimizer has one and no implementation was chosen; on a CPU
-            Adam's is three to four times as fast as the default, with the same arithmetic up to rounding.
-        axes: Numbers of axes from ``dims`` before any sharding.
-
-    Raises:
-        ConfigError: For a fused SGD over weights of 16 bits on a CPU, most of which torch 2.13 does not update.
+    ``configure_optimizers``: pulling them to zero regularizes nothing. With ``fused``, an optimizer without a chosen
+    implementation gets the fused one if there is one; on a CPU Adam's is three to four times as fast as the default,
+    with the same arithmetic up to rounding.
     """
     axes = axes or dims(module)
     named = [

@@ -8,10 +8,7 @@ from lightning.pytorch import LightningModule
 
 
 def save_plain_hyperparameters(module: LightningModule) -> None:
-    """Saves those constructor arguments as hyperparameters that load with ``weights_only``.
-
-    A loss or an optimizer that was built in Python is an object, and is left out.
-    """
+    """Saves those constructor arguments as hyperparameters that load with ``weights_only``; objects are left out."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*already saved during checkpointing.*")
         module.save_hyperparameters(logger=False)

@@ -1,0 +1,3 @@
+from .exported_predictor import load_export as load_export
+
+__all__: list[str]
