@@ -205,7 +205,7 @@ def test_other_rows_leave_no_bit_of_the_statistics_changed(drawn: st.DataObject)
         data = PixelData(normalize=method, duplicates="ignore")
         data.take(pixels, target, **given_parts)
         data.setup("fit")
-        return list(data.statistics)
+        return list(data.statistics.buffers())
 
     changed = images.clone()
     for row in drawn.draw(st.lists(st.integers(35, 59), min_size=1, max_size=8)):
