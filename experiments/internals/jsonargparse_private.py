@@ -10,6 +10,7 @@ Patched, since no setting does it:
 - ``torch.device`` and the enumeration ``Interval`` of Lightning's ``Timer`` cannot be written to YAML.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +26,21 @@ from lightning.pytorch.callbacks.timer import Interval
 
 from experiments import safe_yaml
 
-__all__ = ["ImportDenied", "check_imports", "import_object", "install_patches", "option_names", "subclass_paths"]
+__all__ = [
+    "ImportDenied",
+    "check_imports",
+    "import_object",
+    "install_patches",
+    "option_names",
+    "public_paths",
+    "subclass_paths",
+]
 
 PATCHED = ("discard_init_args_on_class_path_change", "resolve_class_path_by_name")
 """Names of ``jsonargparse._typehints`` that ``install_patches`` replaces."""
+
+MOVED = re.compile(r"(?<![\w.])datamodules\.(table|images|series|text|streamed_table|streamed_arrays)\.(?=[A-Z])")
+"""Modules of version 0.1.0 that runs and configurations name; their classes are now those of ``datamodules``."""
 
 PREFERENCE = ("lit_models.", "datamodules.", "experiments.", "torch.", "lightning.")
 """Packages in the order in which a short name is looked up."""
@@ -64,6 +76,11 @@ def check_imports(check: Callable[[Any, set[str]], str | None]) -> None:
     _util.canonical_import_paths = canonical_import_paths  # type: ignore[assignment]
 
 
+def public_paths(text: str) -> str:
+    """Replaces class paths of modules that have moved by the public ones."""
+    return MOVED.sub("datamodules.", text)
+
+
 def subclass_paths(base: type) -> list[str]:
     """Returns the import paths of all imported subclasses of a class."""
     return list(get_all_subclass_paths(base))
@@ -86,7 +103,7 @@ def _discard_init_args(parser_or_action: Any, prev_val: Any, value: Any) -> None
 
 def _resolve_short_name(cls: Any, name: str) -> str:
     if "." in name:
-        return name
+        return public_paths(name)
     bases = cls if isinstance(cls, tuple) else (cls,)
     paths = [path for base in bases for path in get_all_subclass_paths(base) if path.rpartition(".")[2] == name]
     allowed = [path for path in paths if denying_import_path_entry(path) is None]
