@@ -55,7 +55,7 @@ FAST = Path(__file__).parents[2] / "experiments/configs/trainer/fast.yaml"
 
 
 def rivals(name: str, epochs: int, names: list[str], folder: str, trainer: Any, model: Any) -> dict[str, Rival]:
-    """Those of a workload, all with the run's own rows, and the same weights where the network is the same."""
+    """Returns the rivals of a workload, with the run's rows, and with its weights if the network is equal."""
     load, data = WORKLOADS[name], trainer.datamodule
     train, val = data.part("train"), data.part("val")
     x, y, held = train["x"], train["y"], (val["x"], val["y"])
