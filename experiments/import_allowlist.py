@@ -14,7 +14,7 @@ from datamodules.regular_file import check_regular
 from experiments import allowed_classes
 from experiments.terminal import say
 
-KNOWN = (
+ALLOWED_PACKAGES = (
     "datamodules",
     "experiments",
     "lit_models",
@@ -77,7 +77,7 @@ def project_applies(words: list[str], checkpoint: str | None) -> bool:
 
 
 def allow(packages: list[str], project: Path | None = None) -> None:
-    """Refuse every class path but those of ``KNOWN`` and of these packages, and import the packages.
+    """Refuse every class path but those of ``ALLOWED_PACKAGES`` and of these packages, and import the packages.
 
     Args:
         packages: Packages, or classes of theirs, that the user named.
@@ -94,9 +94,11 @@ def allow(packages: list[str], project: Path | None = None) -> None:
     if found and os.environ.get("LOCAL_RANK", "0") == "0":  # the processes of the other devices say nothing twice
         say(f"trusted by {Path('pyproject.toml').absolute()}: {', '.join(found)}", sys.stderr)
     packages = [*packages, *found]
-    # jsonargparse adds, and never forgets; of a package in KNOWN, classes are checked one by one
-    before = [name for name in _trusted - {*packages} if not _is_below(name, KNOWN) or _is_below(name, [CLI])]
-    set_parsing_settings(import_path_denylist=["*", CLI, *before], import_path_allowlist=[*KNOWN, *packages])
+    # jsonargparse adds, and never forgets; of a package in ALLOWED_PACKAGES, classes are checked one by one
+    before = [
+        name for name in _trusted - {*packages} if not _is_below(name, ALLOWED_PACKAGES) or _is_below(name, [CLI])
+    ]
+    set_parsing_settings(import_path_denylist=["*", CLI, *before], import_path_allowlist=[*ALLOWED_PACKAGES, *packages])
     _trusted.update(packages)
     _of_this_command.clear()
     _of_this_command.update(packages)

@@ -1,4 +1,4 @@
-"""What you typed is what ran."""
+"""The options that a user types are the options of the run."""
 
 import subprocess
 import sys
