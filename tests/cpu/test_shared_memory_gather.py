@@ -34,7 +34,7 @@ def part(rank: int, processes: int, folder: Path, name: str = "") -> None:
 
 
 def message(rank: int, number: int) -> Tensor:
-    """What a process sends: sizes, shapes and types in turn, some too large for shared memory."""
+    """Returns a process's message: sizes, shapes and types in turn, some too large for shared memory."""
     chance = torch.Generator().manual_seed(1000 * number + rank)
     columns = (1, 7, 129, 30_000)[number % 4]
     kinds = (torch.float32, torch.float64, torch.bfloat16)
@@ -99,8 +99,8 @@ def take_another(rank: int, folder: Path) -> None:
     meet(rank, 2, folder / "meeting")
     if rank:
         (folder / "other").write_bytes(bytes(1 << 20))
-        map_told = Exchange._map
-        Exchange._map = lambda self, path, *told: map_told(self, folder / "other", *told)  # type: ignore[method-assign]
+        original = Exchange._map
+        Exchange._map = lambda self, path, *rest: original(self, folder / "other", *rest)  # type: ignore[method-assign]
     opened = Exchange()
     assert not opened.shared
     assert opened.gather(torch.tensor([float(rank)])).tolist() == [[0.0], [1.0]]
