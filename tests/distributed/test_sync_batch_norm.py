@@ -37,8 +37,8 @@ def rows_of(name: str) -> tuple[Tensor, Tensor]:
 
 
 def one_process(name: str) -> dict[str, Tensor]:
-    """What torch's own batch norm makes of the whole batch."""
-    x, gradient = (one.double() for one in rows_of(name))
+    """Passes the whole batch through torch's own batch norm."""
+    x, gradient = (tensor.double() for tensor in rows_of(name))
     kind = nn.BatchNorm2d if x.dim() == 4 else nn.BatchNorm1d
     norm = weighted(kind(x.shape[1], affine=CASES[name][2].get("affine", True)).double())
     return passed(norm, x, gradient)
