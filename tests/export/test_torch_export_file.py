@@ -24,7 +24,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(whole: Path, path: Path, member: str, change: Callable[[bytes], bytes]) -> Path:
-    """The same archive with one member changed, or added."""
+    """Copies an archive with one member changed, or added."""
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
         root = old.namelist()[0].partition("/")[0]
         contents = {name: old.read(name) for name in old.namelist()}
