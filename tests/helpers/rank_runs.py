@@ -50,7 +50,7 @@ class Dots(InMemoryData):
 
 
 class Untested(Dots):
-    """The same rows without a test part of their own, so that they can be dealt into folds."""
+    """Dots without test rows of its own, so that folds can be made of it."""
 
     def load(self) -> Rows:
         return replace(super().load(), test=None)
