@@ -1,4 +1,4 @@
-"""Stochastic depth drops rows of residual additions as its paper says, in training alone, and none unless asked to."""
+"""Stochastic depth drops rows of residual additions as in its paper, in training alone, and none by default."""
 
 from functools import partial
 from pathlib import Path
@@ -141,5 +141,5 @@ def test_a_run_with_it_is_another_and_evaluates_the_same_each_time(fit: Fit, wor
 
 @pytest.mark.parametrize("p", ["1", "-0.1"])
 def test_a_probability_that_cannot_be_is_refused(refused: Any, p: str) -> None:
-    said = refused("--data", "tiny_package.Tiny", "--model", "LitResMLP", "--model.stochastic_depth", p)
-    assert "stochastic_depth must be at least 0 and below 1" in said
+    message = refused("--data", "tiny_package.Tiny", "--model", "LitResMLP", "--model.stochastic_depth", p)
+    assert "stochastic_depth must be at least 0 and below 1" in message
