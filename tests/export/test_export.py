@@ -246,5 +246,5 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(
 
 def test_a_missing_extra_is_named(run: Finished, fails: Callable[..., str], monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert "pip install 'evenhand[export]'" in fails(*words(run.path, tmp_path / "out", "onnx"))
+    assert "pip install '.[export]' in the checkout" in fails(*words(run.path, tmp_path / "out", "onnx"))
     assert not (tmp_path / "out").exists()

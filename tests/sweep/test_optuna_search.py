@@ -18,7 +18,7 @@ from experiments.__main__ import main
 from experiments.sweep.optuna_search import Curve
 from lit_models.errors import ConfigError
 
-optuna = pytest.importorskip("optuna", reason="this test needs the extra: pip install 'evenhand[search]'")
+optuna = pytest.importorskip("optuna", reason="this test needs optuna; pip install '.[search]' in the checkout")
 
 from experiments.sweep import optuna_search as searched  # noqa: E402
 from experiments.sweep.search_space import corners, read_space, settings_of  # noqa: E402

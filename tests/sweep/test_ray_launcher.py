@@ -14,7 +14,7 @@ from conftest import Fit
 from in_process_sweep import records
 from paths import PYTHONPATH
 
-ray = pytest.importorskip("ray", reason="this test needs the extra: pip install 'evenhand[ray]'")
+ray = pytest.importorskip("ray", reason="this test needs ray; pip install '.[ray]' in the checkout")
 
 TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.batch_size", "10", "--trainer.max_epochs", "150"]
 
