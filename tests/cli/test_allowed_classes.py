@@ -119,7 +119,7 @@ def test_trust_ends_with_its_command(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_functions_that_are_defaults_are_allowed(capfd: pytest.CaptureFixture[str]) -> None:
     """A run's own config.yaml names them."""
-    for made in classes_of(import_allowlist.ALLOWED_PACKAGES, allowed_classes.bases()):
+    for made in classes_of(import_allowlist.ALLOWED, allowed_classes.bases()):
         for parameter in inspect.signature(made.__init__).parameters.values():
             if inspect.isroutine(parameter.default):
                 assert allowed_classes.refusal(parameter.default) is None, (made, parameter)
@@ -132,7 +132,7 @@ def test_functions_that_are_defaults_are_allowed(capfd: pytest.CaptureFixture[st
 
 def test_constructors_of_the_installed_versions() -> None:
     """Every class that a configuration may name is made without reading a file, unpickling or a download."""
-    packages = [*{*import_allowlist.ALLOWED_PACKAGES} - {"datamodules", "experiments", "lit_models"}]
+    packages = [*{*import_allowlist.ALLOWED} - {"datamodules", "experiments", "lit_models"}]
     bases = allowed_classes.bases()
     classes = [made for made in classes_of(packages, bases) if not issubclass(made, Logger | Strategy)]
     public = [made for made in classes if not made.__qualname__.startswith("_")]
