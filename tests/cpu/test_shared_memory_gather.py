@@ -28,7 +28,7 @@ def meet(rank: int, processes: int, folder: Path) -> None:
 def part(rank: int, processes: int, folder: Path, name: str = "") -> None:
     """Leave the group together: it fails where one leaves before the last message is read, or with the process."""
     (folder / f"{name}{rank}").touch()
-    while not all((folder / f"{name}{one}").exists() for one in range(processes)):
+    while not all((folder / f"{name}{rank}").exists() for rank in range(processes)):
         time.sleep(0.01)
     distributed.destroy_process_group()
 
@@ -51,7 +51,7 @@ def send_all(rank: int, folder: Path, shared: bool) -> None:
         if number % 40 == rank:
             time.sleep(0.02)
         found = exchange().gather(message(rank, number))
-        assert torch.equal(found, torch.stack([message(one, number) for one in range(PROCESSES)]))
+        assert torch.equal(found, torch.stack([message(rank, number) for rank in range(PROCESSES)]))
         if number == MESSAGES // 2:  # another group is another exchange
             before = exchange()
             part(rank, PROCESSES, folder, "half-")
@@ -64,7 +64,7 @@ def send_all(rank: int, folder: Path, shared: bool) -> None:
 def test_everybody_gets_every_message(tmp_path: Path, shared: bool) -> None:
     (tmp_path / "memory").mkdir()
     multiprocessing.spawn(send_all, args=(tmp_path, shared), nprocs=PROCESSES)  # type: ignore[attr-defined, no-untyped-call]
-    assert {one.name for one in tmp_path.iterdir()} >= {"0", "1", "2"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"0", "1", "2"}
     assert not list((tmp_path / "memory").iterdir())  # nothing is left
 
 
@@ -108,9 +108,9 @@ def take_another(rank: int, folder: Path) -> None:
 
 
 @pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
-@pytest.mark.parametrize(("what", "processes"), [(lose_one, 3), (stop_sending, 2), (take_another, 2)])
-def test_nobody_waits_for_ever(tmp_path: Path, what: Callable[[int, Path], None], processes: int) -> None:
-    multiprocessing.spawn(what, args=(tmp_path,), nprocs=processes)  # type: ignore[attr-defined, no-untyped-call]
+@pytest.mark.parametrize(("failure", "processes"), [(lose_one, 3), (stop_sending, 2), (take_another, 2)])
+def test_nobody_waits_for_ever(tmp_path: Path, failure: Callable[[int, Path], None], processes: int) -> None:
+    multiprocessing.spawn(failure, args=(tmp_path,), nprocs=processes)  # type: ignore[attr-defined, no-untyped-call]
     assert (tmp_path / "0").exists()
 
 

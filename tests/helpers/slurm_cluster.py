@@ -44,7 +44,7 @@ waits until the credentials of its first start have expired."""
 
 def missing() -> list[str]:
     """Programs that this machine lacks."""
-    return [one for one in PROGRAMS if _found(one) is None]
+    return [program for program in PROGRAMS if _found(program) is None]
 
 
 @dataclass
@@ -104,7 +104,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     (folder / "key").chmod(0o400)
     facts = {"host": socket.gethostname(), "user": getpass.getuser(), "folder": folder, "ports": _free_ports()}
     (folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
-    files = [f"--{one}-file={folder / one}" for one in ("key", "pid", "log", "seed")]
+    files = [f"--{kind}-file={folder / kind}" for kind in ("key", "pid", "log", "seed")]
     commands = [["munged", "--foreground", "--force", f"--socket={folder / 'munge'}", *files], ["slurmctld", "-D"]]
     commands += [["slurmd", "-D", "-N", node] for node in (facts["host"], f"zz-{facts['host']}")]
     made = Cluster(folder)
@@ -127,4 +127,4 @@ def _found(program: str) -> str | None:
 def _free_ports() -> list[int]:
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        return [one.getsockname()[1] for one in sockets]
+        return [socket.getsockname()[1] for socket in sockets]

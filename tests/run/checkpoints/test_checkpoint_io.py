@@ -119,8 +119,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(here: Path, capfd: pytest
     main(WORDS.split())
     path = here / "runs/e/one/checkpoints/last.ckpt"
     content = bytearray(path.read_bytes())
-    tensors = [one for one in zipfile.ZipFile(path).infolist() if "/data/" in one.filename]
-    start = max(tensors, key=lambda one: one.file_size).header_offset
+    tensors = [member for member in zipfile.ZipFile(path).infolist() if "/data/" in member.filename]
+    start = max(tensors, key=lambda member: member.file_size).header_offset
     name, extra = struct.unpack_from("<HH", content, start + 26)
     content[start + 30 + name + extra] ^= 1
     path.write_bytes(content)
@@ -153,7 +153,7 @@ def diverge(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[Path, dict[
     assert read_record(path)["status"] == "diverged"
     for file in path.glob("checkpoints/*.ckpt"):
         weights = torch.load(file, weights_only=True)["state_dict"]
-        assert all(bool(one.isfinite().all()) for one in weights.values())
+        assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
     return path, json.loads((path / "divergence.json").read_text()), message
 
 

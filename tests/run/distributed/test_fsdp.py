@@ -42,7 +42,7 @@ def work(rank: int, port: int) -> None:
     sharded = FullyShardedDataParallel(shared, device_id=torch.device("cpu"), use_orig_params=True)
     step(sharded, build_optimizer(decaying, shared, axes=axes), x[rank::2])
     with FullyShardedDataParallel.summon_full_params(sharded):
-        state = {name.replace("_fsdp_wrapped_module.", ""): one for name, one in sharded.state_dict().items()}
+        state = {name.replace("_fsdp_wrapped_module.", ""): tensor for name, tensor in sharded.state_dict().items()}
         for name, expected in whole.state_dict().items():
             assert torch.allclose(state[name], expected, atol=1e-6), name
     distributed.destroy_process_group()

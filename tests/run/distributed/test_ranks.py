@@ -30,9 +30,9 @@ def fitted(forks: Server, folder: Path, run: str, words: str, processes: int = 1
     return rank_runs.seen(folder, run), weights, json.loads((path / "record.json").read_text())
 
 
-def differ(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    assert one.keys() == other.keys()
-    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+def differ(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    assert state.keys() == other.keys()
+    return max(float((state[name].double() - other[name].double()).abs().max()) for name in state)
 
 
 DOTS = "--data rank_runs.Dots --data.batch_size 24 "

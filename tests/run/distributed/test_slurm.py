@@ -85,5 +85,5 @@ def requeued(machines: Cluster, alone: dict[str, torch.Tensor], disturb: Any) ->
     assert record["status"] == "finished"
     assert record["device"]["processes"] == 4
     assert len(record["resumed"]) == 1
-    assert all(torch.allclose(alone[name], one, atol=1e-5) for name, one in weights(run).items())
+    assert all(torch.allclose(alone[name], tensor, atol=1e-5) for name, tensor in weights(run).items())
     return record, machines.printed(job)
