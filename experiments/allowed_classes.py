@@ -1,9 +1,10 @@
-"""Which classes of an allowed package a class path may name: those that are made for it, and read nothing when made.
+"""Checks classes of allowed packages: only base classes of arguments, and no constructor that reads a file.
 
-An allowed package is not an allowed class. A function of it may unpickle a file, as Lightning's
+An allowed package is not an allowed class: a function of it may unpickle a file, as Lightning's
 ``_load_from_checkpoint`` does, and so may a constructor. jsonargparse itself checks that a class fits the argument.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -29,19 +30,18 @@ READING = {
     "torchmetrics.text.infolm.InfoLM": "loads a network that an argument names",
     "torchmetrics.text.rouge.ROUGEScore": "downloads a tokenizer",
 }
-"""Classes of allowed packages that only ``--trust`` allows, with the reason.
+"""Classes that need ``--trust``, with the reason; a test searches the installed versions for others.
 
-Loggers and strategies are not among them. A test searches the installed versions for more of the kind.
+Loggers and strategies are not included.
 """
 
-
 FUNCTIONS = ("lightning.pytorch.callbacks.finetuning.multiplicative", "torch.nn.functional.relu")
-"""Functions that a configuration may name: defaults of arguments, which stand in the configurations that runs keep."""
+"""Allowed functions: defaults of arguments, which are in the configurations of runs."""
 
 
 @lru_cache(maxsize=1)
 def bases() -> tuple[type, ...]:
-    """The base classes that arguments of fit name, and two dataclasses of ours, which are arguments themselves."""
+    """Returns the base classes of fit's arguments, and the two dataclasses that are arguments themselves."""
     from lightning.fabric.plugins import CheckpointIO, ClusterEnvironment, Precision
     from lightning.pytorch import Callback
     from lightning.pytorch.accelerators import Accelerator
@@ -78,10 +78,10 @@ def refusal(value: Any) -> str | None:
 
 
 def import_class(path: str) -> Any:
-    """Import what a class path of a checkpoint or an artefact names, by the same rules.
+    """Imports the class of a checkpoint or an artefact, if a configuration may name it.
 
     Raises:
-        ConfigError: For a class that is not allowed.
+        ConfigError: If the class is not allowed.
     """
     try:
         return import_object(path)
@@ -92,15 +92,15 @@ def import_class(path: str) -> Any:
 
 
 def install(trusted: set[str]) -> None:
-    """Has every object that a configuration names checked; idempotent.
+    """Checks every object that a configuration names, from now on; idempotent.
 
     Args:
-        trusted: Packages and classes that the user trusts; the set is read at each check.
+        trusted: Trusted packages and classes; the set is read at each check.
     """
 
     def check(value: Any, paths: set[str]) -> str | None:
         reason = refusal(value)
-        if reason is None or any(_is_below(path, trusted) for path in paths):
+        if reason is None or any(is_below(path, trusted) for path in paths):
             return None
         return f"Importing '{_path(value)}' is not allowed, since {reason}."
 
@@ -112,5 +112,6 @@ def _path(value: Any) -> str:
     return f"{module}.{name}" if module and name else type(value).__qualname__
 
 
-def _is_below(path: str, packages: set[str]) -> bool:
+def is_below(path: str, packages: Iterable[str]) -> bool:
+    """Returns True if an import path is one of the packages, or in one of them."""
     return any(f"{path}.".startswith(f"{package}.") for package in packages)

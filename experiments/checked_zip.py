@@ -1,7 +1,7 @@
-"""Zip archives of which every entry is checked by its position, ahead of any reader that looks members up by name.
+"""Checks every entry of a zip archive by position, before torch looks members up by name.
 
-Of two entries with one name ``zipfile`` reads the last, and torch's reader, which ignores case, finds any of them by
-bisection. A check by name therefore checks another member than the one that is loaded.
+If two entries have the same name, ``zipfile`` reads the last. torch's reader ignores case and finds any of them by
+bisection. A check by name could therefore check another member than torch loads.
 """
 
 import io
@@ -13,19 +13,19 @@ from pathlib import Path
 from datamodules.regular_file import check_regular
 
 MEMBER = re.compile(r"[^/\\]+(/[^/\\]+)+")
-"""A folder and at least one name: relative, without empty components."""
+"""Member name: a folder and at least one component, relative, without empty components."""
 
 
 def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
-    """Every entry with its content, in the archive's order, its checksum verified.
+    """Yields every entry with its content, in the archive's order, after its checksum is verified.
 
     Args:
-        archive: The archive.
-        size: Bytes of its file. Members are stored without compression, so that all of them together are no larger.
+        archive: Zip archive with one folder.
+        size: Bytes of its file, the limit of all members together: they are not compressed.
 
     Raises:
-        zipfile.BadZipFile: For a damaged entry, a repeated name, a name outside the archive's one folder, a compressed
-            or encrypted entry, or entries that overlap.
+        zipfile.BadZipFile: If an entry is damaged, repeated, outside of the folder, compressed or encrypted, or if
+            entries overlap.
     """
     found: set[str] = set()
     folders: set[str] = set()
@@ -43,7 +43,7 @@ def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipIn
         left -= entry.file_size
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 or left < 0:
             raise zipfile.BadZipFile(f"its member {name[:80]!r} is not stored as torch stores it")
-        with archive.open(entry) as member:  # by position; compares the name with the one ahead of the content
+        with archive.open(entry) as member:  # by position; zipfile compares the name with the local header
             content = member.read(entry.file_size + 1)
         if len(content) != entry.file_size:
             raise zipfile.BadZipFile(f"its member {name[:80]!r} is cut off")
@@ -51,11 +51,11 @@ def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipIn
 
 
 def check(path: Path) -> None:
-    """Read every entry of an archive once.
+    """Reads every entry of an archive once.
 
     Raises:
-        OSError: For a file that cannot be opened.
-        DataError: For anything but a regular file.
+        OSError: If the file cannot be opened.
+        DataError: If it is no regular file.
         zipfile.BadZipFile: As ``entries`` does.
     """
     check_regular(path)
@@ -65,17 +65,16 @@ def check(path: Path) -> None:
 
 
 def rewritten(path: Path, folder: str, accept: Callable[[str, bytes], bytes]) -> io.BytesIO:
-    """A new archive in memory, of the members of another.
+    """Copies an archive into a new one in memory, member by member.
 
     Args:
-        path: The archive.
-        folder: The new archive's one folder.
-        accept: Gets a member's name without its folder and its content, raises for one that is refused, and returns
-            the content to write.
+        path: Zip archive with one folder.
+        folder: Folder of the new archive.
+        accept: Takes a member's content and its name without the folder; returns the content to write, or raises.
 
     Raises:
-        OSError: For a file that cannot be opened.
-        DataError: For anything but a regular file.
+        OSError: If the file cannot be opened.
+        DataError: If it is no regular file.
         zipfile.BadZipFile: As ``entries`` does.
     """
     check_regular(path)

@@ -1,9 +1,8 @@
-"""Which classes a configuration or a checkpoint may name: ours, those of the libraries, and whom the user trusts."""
+"""Allow-list of import paths in configurations and checkpoints: this package, its libraries, and trusted packages."""
 
 import os
 import sys
 import tomllib
-from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 from jsonargparse import set_parsing_settings
 
 from datamodules.regular_file import check_regular
-from experiments import allowed_classes
+from experiments.allowed_classes import install, is_below
 from experiments.terminal import say
 
-KNOWN = (
+ALLOWED = (
     "datamodules",
     "experiments",
     "lit_models",
@@ -25,20 +24,21 @@ KNOWN = (
 )
 
 CLI = "lightning.pytorch.cli"
-"""Lightning's own ReduceLROnPlateau is in the module of its command line, which nobody has to name."""
+"""Denied, although it is below an allowed package: no configuration needs a class of Lightning's command line."""
+
+_previous: set[str] = set()
+"""Packages that earlier commands of this process trusted."""
 
 _trusted: set[str] = set()
-"""By earlier commands of this process."""
-
-_of_this_command: set[str] = set()
+"""Packages that the current command trusts."""
 
 
 class TrustError(ValueError):
-    """A package to trust that is not there."""
+    """Error for a trusted package that cannot be imported, or is named wrongly."""
 
 
-def of_project(folder: Path) -> list[str]:
-    """Packages that ``[tool.evenhand] trust`` of the folder's pyproject.toml names.
+def project_packages(folder: Path) -> list[str]:
+    """Returns the packages of ``[tool.evenhand] trust`` in the folder's pyproject.toml.
 
     Raises:
         TrustError: If it is no list of package names.
@@ -60,14 +60,14 @@ def of_project(folder: Path) -> list[str]:
 
 
 def project_applies(words: list[str], checkpoint: str | None) -> bool:
-    """Returns True for commands of a person's own project, which its pyproject.toml may trust a package for.
+    """Returns True if the command may read trusted packages from the folder's pyproject.toml.
 
-    These are fit, sweep, floor and inspect. Every verb that opens a run or an artefact, and a fit that goes on from a
-    checkpoint outside of the project's ``runs/``, may have been started in a folder that somebody else made.
+    These commands are fit, sweep, floor and inspect. The current folder may come from another person if a verb opens a
+    run or an artefact, or if fit resumes from a checkpoint outside of the folder's ``runs/``.
 
     Args:
-        words: The command line's, the verb first.
-        checkpoint: The typed ``--ckpt_path``; None or "last" where the run is looked for in ``runs/``.
+        words: Words of the command line, the verb first.
+        checkpoint: Value of ``--ckpt_path``; None or "last" if the checkpoint is in ``runs/``.
     """
     if words[:1] not in (["fit"], ["sweep"], ["floor"], ["inspect"]):
         return False
@@ -77,38 +77,34 @@ def project_applies(words: list[str], checkpoint: str | None) -> bool:
 
 
 def allow(packages: list[str], project: Path | None = None) -> None:
-    """Refuse every class path but those of ``KNOWN`` and of these packages, and import the packages.
+    """Imports trusted packages, and denies import paths outside of them and of ``ALLOWED``.
 
     Args:
-        packages: Packages, or classes of theirs, that the user named.
-        project: Folder whose pyproject.toml is read as well, see ``of_project``; a line on stderr names its packages.
+        packages: Trusted packages, or single classes of packages.
+        project: Folder whose pyproject.toml is read too; a line on stderr lists its packages.
 
     Raises:
-        TrustError: For a word that is no package's name, or a package that cannot be imported.
+        TrustError: If a word is no package's name, or a package cannot be imported.
     """
     for package in packages:
         _check_name(package, "--trust")
-    found = [] if project is None else [package for package in of_project(project) if package not in packages]
+    found = [] if project is None else [package for package in project_packages(project) if package not in packages]
     for package in found:
         _check_name(package, "[tool.evenhand] trust in pyproject.toml")
-    if found and os.environ.get("LOCAL_RANK", "0") == "0":  # the processes of the other devices say nothing twice
+    if found and os.environ.get("LOCAL_RANK", "0") == "0":  # once, not per device
         say(f"trusted by {Path('pyproject.toml').absolute()}: {', '.join(found)}", sys.stderr)
     packages = [*packages, *found]
-    # jsonargparse adds, and never forgets; of a package in KNOWN, classes are checked one by one
-    before = [name for name in _trusted - {*packages} if not _is_below(name, KNOWN) or _is_below(name, [CLI])]
-    set_parsing_settings(import_path_denylist=["*", CLI, *before], import_path_allowlist=[*KNOWN, *packages])
+    # jsonargparse never removes a path from its allow-list. Classes of ALLOWED are checked one by one.
+    expired = [path for path in _previous - {*packages} if not is_below(path, ALLOWED) or is_below(path, [CLI])]
+    set_parsing_settings(import_path_denylist=["*", CLI, *expired], import_path_allowlist=[*ALLOWED, *packages])
+    _previous.update(packages)
+    _trusted.clear()
     _trusted.update(packages)
-    _of_this_command.clear()
-    _of_this_command.update(packages)
-    allowed_classes.install(_of_this_command)
-    if packages and "" not in sys.path:  # python -m looks here first, the installed command not at all
+    install(_trusted)
+    if packages and "" not in sys.path:  # python -m has it first, the installed command not at all
         sys.path.append("")
     for package in packages:
         _import(package)
-
-
-def _is_below(package: str, owners: Iterable[str]) -> bool:
-    return any(f"{package}.".startswith(f"{owner}.") for owner in owners)
 
 
 def _check_name(package: str, option: str) -> None:
@@ -118,7 +114,7 @@ def _check_name(package: str, option: str) -> None:
 
 
 def _import(package: str) -> None:
-    """Import a package, or the module that a class is in."""
+    """Imports a package, or the module of a class."""
     try:
         import_module(package)
         return

@@ -1,7 +1,7 @@
-"""Reads YAML of anybody's: limits of nesting, aliases and size hold before a tree is made.
+"""Reads untrusted YAML: nesting, aliases and size are limited before objects are constructed.
 
-PyYAML itself makes a loop of ``a: &x [*x]``, and ten levels of ten aliases in a few bytes; whatever walks such a tree
-never ends. Its C parser ends the process at some ten thousand brackets.
+PyYAML constructs a cycle from ``a: &x [*x]``, and ten levels of ten aliases from a few bytes; code that walks such an
+object never ends. Its C parser crashes the process at about ten thousand brackets.
 """
 
 from pathlib import Path
@@ -16,21 +16,21 @@ from lit_models.errors import ConfigError
 DEPTH = 64
 ALIASES = 1_000
 NODES = 200_000
-"""Of the whole tree, with every alias written out."""
+"""Limit of all values, with the aliases written out."""
 MOST_BYTES = 8 << 20
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class UnsafeYaml(yaml.YAMLError):
-    """A text beyond the limits, or with a value that cannot be read."""
+    """Error for a text that exceeds a limit, or has a value that cannot be read."""
 
 
 def check_text(text: str) -> None:
-    """Refuse a text beyond the limits, without making anything of it.
+    """Checks a text against the limits without constructing objects.
 
     Raises:
-        yaml.YAMLError: For that, and for a text that is no YAML.
+        yaml.YAMLError: If the text exceeds a limit, or is no YAML.
     """
     if len(text) > MOST_BYTES:
         raise UnsafeYaml(f"it has more than {MOST_BYTES >> 20} MiB")
@@ -52,21 +52,21 @@ def check_text(text: str) -> None:
             if aliases > ALIASES:
                 raise UnsafeYaml(f"it has more than {ALIASES:,} aliases")
             if any(anchor == event.anchor for anchor, _ in open_nodes):
-                raise UnsafeYaml(f"its alias *{event.anchor} stands inside of what it stands for")
+                raise UnsafeYaml(f"its alias *{event.anchor} is inside of its own anchor")
             _count(open_nodes, sizes, None, sizes.get(str(event.anchor), 0))
 
 
 def _count(open_nodes: list[list[Any]], sizes: dict[str, int], anchor: str | None, size: int) -> None:
-    """Add a node that has ended to the one around it."""
+    """Adds a completed node to the node around it."""
     if anchor:
         sizes[anchor] = size
     open_nodes[-1][1] += size
     if open_nodes[-1][1] > NODES:
-        raise UnsafeYaml(f"it has more than {NODES:,} values, aliases written out")
+        raise UnsafeYaml(f"it has more than {NODES:,} values with the aliases written out")
 
 
 def checked(loader: Any) -> Any:
-    """A loader class that checks the text first, and whose errors are all YAML's."""
+    """Returns a loader class that checks the text first, and raises no other errors than YAML's."""
 
     class Checked(loader):  # type: ignore[misc]  # the base is a variable
         def __init__(self, stream: Any) -> None:
@@ -90,20 +90,20 @@ _Loader = checked(yaml.SafeLoader)
 
 
 def load(text: str) -> Any:
-    """The plain values that a text stands for.
+    """Returns the plain values of a text.
 
     Raises:
-        yaml.YAMLError: For a text that is no YAML or beyond the limits.
+        yaml.YAMLError: If the text exceeds a limit, or is no YAML.
     """
     return yaml.load(text, Loader=_Loader)
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a configuration file, UTF-8 whatever the locale.
+    """Returns the text of a configuration file, which is UTF-8 in every locale.
 
     Raises:
-        OSError: For a file that cannot be opened.
-        ConfigError: For anything but a regular file, a file of another encoding, or a large one.
+        OSError: If the file cannot be opened.
+        ConfigError: If it is no regular file, too large, or not UTF-8.
     """
     try:
         check_regular(path)

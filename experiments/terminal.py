@@ -1,6 +1,6 @@
-"""The one place that prints: names from a file of somebody's reach the terminal without their control characters.
+"""Prints to the terminal with control characters escaped.
 
-A column, a class or a file may be called ``ESC ]0;title BEL``. The terminal acts on that wherever it is printed.
+A column, a class or a file of an untrusted source may be called ``ESC ]0;title BEL``, and the terminal would obey.
 """
 
 import re
@@ -9,21 +9,21 @@ import warnings
 from typing import Any, TextIO
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but for line feed and tabulator, changes of the writing direction, and halves of characters."""
+"""Control characters except line feed and tab, changes of the text direction, and surrogates."""
 
 
 def escaped(text: str) -> str:
-    """The text, with control characters as Python writes them: ``\\x1b`` for an escape."""
+    """Escapes control characters as Python does: ``\\x1b`` for ESC."""
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(text: object, file: TextIO | None = None, end: str = "\n") -> None:
-    """Print a text with its control characters escaped; on stdout unless told otherwise."""
+    """Prints a text with its control characters escaped, by default on stdout."""
     print(escaped(str(text)), file=file or sys.stdout, end=end, flush=True)
 
 
 def escape_warnings() -> None:
-    """Have warnings printed with their control characters escaped; idempotent."""
+    """Escapes control characters in warnings, from now on; idempotent."""
     plain: Any = getattr(warnings.formatwarning, "unescaped", warnings.formatwarning)
 
     def formatwarning(*args: Any, **kwargs: Any) -> str:

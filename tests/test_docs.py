@@ -87,9 +87,9 @@ def test_the_readme_is_short_and_every_other_page_opens_with_an_example() -> Non
         assert "```" in page.read_text().partition("\n## ")[0], f"{page} has a heading before its first example"
 
 
-def test_no_page_installs_from_an_index_that_lacks_the_package() -> None:
-    for page in [*PAGES, REPOSITORY / "CONTRIBUTING.md"]:
-        assert not re.findall(r"pip install '?evenhand", page.read_text()), page
+def test_no_page_or_message_installs_from_an_index_that_lacks_the_package() -> None:
+    for file in [*PAGES, REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "experiments").rglob("*.py")]:
+        assert not re.findall(r"pip install '?evenhand", file.read_text()), file
 
 
 def test_files_that_the_pages_name_exist() -> None:

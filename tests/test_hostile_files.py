@@ -44,13 +44,13 @@ def refused(here: Path, capfd: pytest.CaptureFixture[str]) -> Refused:
         capfd.readouterr()
         with pytest.raises(SystemExit) as stopped:
             main([*words])
-        said = capfd.readouterr().err
-        assert stopped.value.code == 2, said
-        assert "Traceback" not in said
-        assert 1 <= len(said.strip().splitlines()) <= 5
+        message = capfd.readouterr().err
+        assert stopped.value.code == 2, message
+        assert "Traceback" not in message
+        assert 1 <= len(message.strip().splitlines()) <= 5
         assert not (here / "ran").exists()
         assert set(here.rglob("*")) == before
-        return said
+        return message
 
     return call
 
@@ -77,8 +77,8 @@ def test_a_pickle_with_a_reducer(here: Path, refused: Refused, verb: str, kind: 
     else:
         _, checkpoint = whole(here)
         torch.save(checkpoint | {"callbacks": {"EarlyStopping": Reducer()}}, path)
-    said = refused(verb, "--ckpt_path", str(path), *(["--run", "two"] if verb == "fit" else []))
-    assert "hostile.ckpt is no checkpoint" in said
+    message = refused(verb, "--ckpt_path", str(path), *(["--run", "two"] if verb == "fit" else []))
+    assert "hostile.ckpt is no checkpoint" in message
 
 
 def test_a_checkpoint_in_the_place_of_the_runs_own(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +168,7 @@ def test_the_trace_is_for_debug(here: Path, capfd: pytest.CaptureFixture[str]) -
             capfd.readouterr()
             with pytest.raises(SystemExit) as stopped:
                 main([*FIT.split(), *words, "--run", f"{code}{len(debug)}", *debug])
-            said = capfd.readouterr().err
+            message = capfd.readouterr().err
             assert stopped.value.code == code
-            assert ("Traceback" in said) == bool(debug)
-            assert debug or len(said.strip().splitlines()) <= 5
+            assert ("Traceback" in message) == bool(debug)
+            assert debug or len(message.strip().splitlines()) <= 5

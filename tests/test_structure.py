@@ -104,6 +104,15 @@ def test_behaviours_are_in_the_files_that_contributing_names() -> None:
         assert re.search(rf"\b{name}\b", path.read_text()), f"{behaviour}: {file} has no {name}"
 
 
+def test_lines_beside_which_contributing_adds_a_line_exist() -> None:
+    blocks = re.findall(
+        r"^```diff\n--- (\S+)\n (.+)\n\+.+\n```$", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.MULTILINE
+    )
+    assert len(blocks) == 6
+    for file, line in blocks:
+        assert line in (REPOSITORY / file).read_text().splitlines(), f"{file} has no line {line}"
+
+
 @pytest.mark.parametrize("package", ["datamodules", "lit_models"])
 def test_private_names_of_libraries_stand_in_internals_and_cpu(package: str) -> None:
     paths = [path for path in (REPOSITORY / package).rglob("*.py") if not {"internals", "cpu"} & {*path.parts}]

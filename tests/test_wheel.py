@@ -20,7 +20,7 @@ PACKAGES = ("datamodules", "experiments", "lit_models")
 
 
 def python(*words: str, cwd: Path, path: Path | None = None) -> str:
-    """What a Python process says, which finds modules under ``path`` and nothing of the checkout."""
+    """Runs a Python process that imports from ``path`` and not from the checkout; returns its output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if path is not None:
         environment["PYTHONPATH"] = str(path)

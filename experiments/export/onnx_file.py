@@ -18,7 +18,7 @@ from experiments.export.onnx_conv1d_to_conv2d import widen
 if TYPE_CHECKING:
     from experiments.inference.predictor import Predictor
 
-EXTRA = "ONNX is an extra; install it with pip install 'evenhand[export]'"
+EXTRA = "ONNX artefacts need onnx, onnxscript and onnxruntime; pip install '.[export]' in the checkout"
 
 
 FILE = "model.onnx"

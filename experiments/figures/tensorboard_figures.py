@@ -34,7 +34,7 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
     notes = []
     has_matplotlib = find_spec("matplotlib") is not None
     if not has_matplotlib:
-        notes.append("no figures: matplotlib is not installed; pip install 'evenhand[figures]'")
+        notes.append("no figures: they need matplotlib; pip install '.[figures]' in the checkout")
     outcome = task.outcome(prediction, target)
 
     def image(tag: str, draw: Callable[[], Any]) -> tuple[str, Write]:

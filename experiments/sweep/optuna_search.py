@@ -25,7 +25,7 @@ try:
     from experiments.internals.optuna_private import resume_trial
     from experiments.sweep.search_space import Space, as_text, corners, read_space, settings_of
 except ImportError as error:
-    raise ConfigError("--search needs optuna; pip install 'evenhand[search]'") from error
+    raise ConfigError("--search needs optuna; pip install '.[search]' in the checkout") from error
 
 OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 

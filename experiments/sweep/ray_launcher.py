@@ -25,7 +25,7 @@ try:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:
-    raise ConfigError("--ray needs ray; pip install 'evenhand[ray]'") from error
+    raise ConfigError("--ray needs ray; pip install '.[ray]' in the checkout") from error
 
 SAVE_SECONDS = 60.0
 """That a stopped run has to save."""

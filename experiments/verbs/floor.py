@@ -13,7 +13,7 @@ with logistic regression. All other words are those of fit, of which those of th
   evenhand floor -c experiments/configs/recipes/adult/mlp.yaml --seeds 0..4
   evenhand floor --paper experiments/configs/papers/adult.yaml
 
-scikit-learn is needed: pip install 'evenhand[sklearn]'"""
+scikit-learn is needed: pip install '.[sklearn]' in the checkout"""
 
 
 def parser() -> VerbParser:
@@ -38,7 +38,7 @@ def floor(words: Words) -> int:
 
     def fit(words: Words, command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
-            raise DataError("the floor is scikit-learn's, which is not installed; pip install 'evenhand[sklearn]'")
+            raise DataError("evenhand floor needs scikit-learn; pip install '.[sklearn]' in the checkout")
         from experiments.cli.fit_parser import load_data, plain_config
         from experiments.compare.summary_table import side_by_side
         from experiments.console import Console

@@ -51,7 +51,7 @@ def serve(words: Words) -> int:
         from experiments.serve.server import ServeError, serve_until_stopped
         from experiments.serve.server_settings import Settings
     except ModuleNotFoundError as error:
-        say(f"error: evenhand serve needs {error.name}; pip install 'evenhand[serve]'", sys.stderr)
+        say(f"error: evenhand serve needs {error.name}; pip install '.[serve]' in the checkout", sys.stderr)
         raise SystemExit(2) from error
     settings = Settings(
         options.ckpt_path,

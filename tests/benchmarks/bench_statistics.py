@@ -72,12 +72,12 @@ def parquet(folder: Path) -> Moments:
 
 
 def read_polars(folder: Path) -> None:
-    """What polars does to have the Parquet file in memory."""
+    """Reads the Parquet file into memory with polars."""
     polars.read_parquet(folder / "x.parquet")
 
 
 def error(folder: Path) -> float:
-    """Of means and standard deviations against float64."""
+    """Returns the largest error of means and standard deviations against float64."""
     array = numpy.load(folder / "x.npy", mmap_mode="r")
     found = ours(folder)
     worst = 0.0
@@ -88,25 +88,25 @@ def error(folder: Path) -> float:
     return worst
 
 
-WAYS: dict[str, Callable[[Path], object]] = {"read": read, "ours": ours, "polars": read_polars, "parquet": parquet}
+READERS: dict[str, Callable[[Path], object]] = {"read": read, "ours": ours, "polars": read_polars, "parquet": parquet}
 
 
-def seconds(way: str, folder: Path) -> float:
-    """How long one way takes."""
+def seconds(reader: str, folder: Path) -> float:
+    """Returns the seconds that a reader takes."""
     began = time.perf_counter()
-    WAYS[way](folder)
+    READERS[reader](folder)
     return time.perf_counter() - began
 
 
 def peak(folder: Path) -> float:
-    """MiB that our statistics add to a process which has done the same with few rows."""
+    """Returns the MiB that our statistics add to a new process that has already computed them of few rows."""
     words = [sys.executable, __file__, str(folder)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
 def added(folder: Path) -> float:
-    """The same of this process."""
+    """Returns the MiB that our statistics add to this process, which first computes them of few rows."""
     with TemporaryDirectory(dir=folder) as few:
         write(Path(few), 2000)
         ours(Path(few))
@@ -123,8 +123,8 @@ def main() -> None:
         with TemporaryDirectory(prefix="evenhand-bench-") as name:
             folder = Path(name)
             write(folder, rows)
-            runs = [{way: seconds(way, folder) for way in WAYS} for _ in range(repetitions)]
-            least = {way: min(run[way] for run in runs) for way in WAYS}
+            runs = [{reader: seconds(reader, folder) for reader in READERS} for _ in range(repetitions)]
+            least = {reader: min(run[reader] for run in runs) for reader in READERS}
             print(
                 f"{rows:10,} {least['read']:9.4f} {least['ours']:9.4f} {least['ours'] / least['read']:7.2f} "
                 f"{least['polars']:9.4f} {least['ours'] / least['polars']:9.2f} {least['parquet']:10.4f} "

@@ -55,7 +55,7 @@ FAST = Path(__file__).parents[2] / "experiments/configs/trainer/fast.yaml"
 
 
 def rivals(name: str, epochs: int, names: list[str], folder: str, trainer: Any, model: Any) -> dict[str, Rival]:
-    """Those of a workload, all with the run's own rows, and the same weights where the network is the same."""
+    """Returns the rivals of a workload, with the run's rows, and with its weights if the network is equal."""
     load, data = WORKLOADS[name], trainer.datamodule
     train, val = data.part("train"), data.part("val")
     x, y, held = train["x"], train["y"], (val["x"], val["y"])
@@ -73,7 +73,7 @@ def rivals(name: str, epochs: int, names: list[str], folder: str, trainer: Any, 
         "keras": lambda: peers.keras(load.shape, x, y, held, load.batch),
         "fastai": lambda: peers.fastai(own(), x, y, held, load.batch),
     }
-    return {one: made[one]() for one in names}
+    return {name: made[name]() for name in names}
 
 
 def measure(name: str, epochs: int, names: list[str], *more: str) -> dict[str, list[Seconds]]:
@@ -111,7 +111,7 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
     load = WORKLOADS[name]
     others = ["hand", "usual", "template"]
     if with_peers:
-        others += [one for one in ("skorch", "fastai") if peers.version(one)]
+        others += [name for name in ("skorch", "fastai") if peers.version(name)]
         others += ["keras"] if load.blocks and peers.version("keras") else []
     kinds = {"": (others, [])}
     if load.blocks:  # larger networks choose by themselves
@@ -129,7 +129,8 @@ def run(name: str, epochs: int, clock: str, with_peers: bool) -> None:
         epoch = median(seconds["ours"], clock) * median(first["usual"], clock) / median(seconds["usual"], clock)
         ahead = median(first["template"], clock) / epoch
         peer = [
-            f"{median(first[one], clock) / epoch:.2f}" if one in first else "-" for one in ("skorch", "keras", "fastai")
+            f"{median(first[name], clock) / epoch:.2f}" if name in first else "-"
+            for name in ("skorch", "keras", "fastai")
         ]
         step = median(seconds["hand"], clock) / -(-load.rows // load.batch)
         title = f"{name}, {kind}" if kind else name
@@ -143,9 +144,9 @@ def machine(threads: int) -> str:
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    load = ", ".join(f"{load_average:.1f}" for load_average in os.getloadavg())
     packages = ("torch", "lightning", "torchmetrics", "skorch", "keras", "fastai")
-    versions = ", ".join(f"{one} {peers.version(one) or 'not installed'}" for one in packages)
+    versions = ", ".join(f"{package} {peers.version(package) or 'not installed'}" for package in packages)
     python = platform.python_version()
     return f"{model}, {os.cpu_count()} cores, {threads} thread(s), load {load}; Python {python}, {versions}"
 

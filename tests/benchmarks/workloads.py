@@ -1,4 +1,4 @@
-"""What ``bench_training.py`` trains on, and the clock that the command line is told to trust."""
+"""Workloads of ``bench_training.py``, and a callback that times them."""
 
 import time
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from datamodules import InMemoryData, Rows
 
 @dataclass(frozen=True)
 class Workload:
-    """Rows of one shape, an architecture with its settings, and how many rows a batch has.
+    """Rows of one shape, an architecture with its options, and a batch size.
 
     Args:
-        modality: Of the rows.
-        shape: Of a row.
-        rows: Train rows.
-        batch: Rows of a batch.
-        model: Words of the command line.
-        blocks: Whether it is small enough for several steps in one execution.
-        task: What is asked: multiclass with ten classes.
+        modality: Modality of the rows.
+        shape: Shape of a row.
+        rows: Number of train rows.
+        batch: Batch size.
+        model: Command-line words of the architecture.
+        blocks: True if it is small enough for multi-step execution.
+        task: Always multiclass, with ten classes.
     """
 
     modality: str
@@ -57,7 +57,7 @@ class Made(InMemoryData):
 
     task = "multiclass"
     num_outputs = CLASSES
-    class_names = tuple(f"class {one}" for one in range(CLASSES))
+    class_names = tuple(f"class {index}" for index in range(CLASSES))
 
     def __init__(self, workload: str = "mlp64", **kwargs: Any) -> None:
         super().__init__(**kwargs)

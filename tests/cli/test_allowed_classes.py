@@ -79,9 +79,9 @@ def test_inside_a_checkpoint(here: Path, capfd: pytest.CaptureFixture[str]) -> N
 def test_what_an_allowed_package_holds_besides(
     capfd: pytest.CaptureFixture[str], option: str, path: str, reason: str
 ) -> None:
-    said = refusal(capfd, *FIT, option, path)
-    assert reason in said
-    assert "--trust" in said
+    message = refusal(capfd, *FIT, option, path)
+    assert reason in message
+    assert "--trust" in message
 
 
 def test_a_class_of_another_argument_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_a_class_of_another_argument_is_refused(capfd: pytest.CaptureFixture[str
 
 
 def test_trust_names_one_class_too(capfd: pytest.CaptureFixture[str]) -> None:
-    """What it says now is torchmetrics' own: torchvision is not installed; or the constructor runs."""
+    """The error is now torchmetrics' own, that torchvision is not installed; or the constructor runs."""
     assert "so that a configuration may not name it" not in refusal(
         capfd, *FIT, "--trust", LPIPS, "--model.loss", LPIPS
     )
@@ -108,7 +108,7 @@ def test_classes_that_arguments_name_are_allowed() -> None:
 
 
 def test_trust_ends_with_its_command(capfd: pytest.CaptureFixture[str]) -> None:
-    """And a class that was allowed anyway is allowed after it."""
+    """A class that is allowed without it stays allowed."""
     main([*FIT, "--trust", "torch.optim.SGD", "--model.optimizer", "torch.optim.SGD"])
     main([*FIT, "--model.optimizer", "torch.optim.SGD"])
     callback = "lightning.pytorch.cli.SaveConfigCallback"
@@ -119,7 +119,7 @@ def test_trust_ends_with_its_command(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_functions_that_are_defaults_are_allowed(capfd: pytest.CaptureFixture[str]) -> None:
     """A run's own config.yaml names them."""
-    for made in classes_of(import_allowlist.KNOWN, allowed_classes.bases()):
+    for made in classes_of(import_allowlist.ALLOWED, allowed_classes.bases()):
         for parameter in inspect.signature(made.__init__).parameters.values():
             if inspect.isroutine(parameter.default):
                 assert allowed_classes.refusal(parameter.default) is None, (made, parameter)
@@ -132,9 +132,7 @@ def test_functions_that_are_defaults_are_allowed(capfd: pytest.CaptureFixture[st
 
 def test_constructors_of_the_installed_versions() -> None:
     """Every class that a configuration may name is made without reading a file, unpickling or a download."""
-    packages = [
-        package for package in import_allowlist.KNOWN if package not in ("datamodules", "experiments", "lit_models")
-    ]
+    packages = [*{*import_allowlist.ALLOWED} - {"datamodules", "experiments", "lit_models"}]
     bases = allowed_classes.bases()
     classes = [made for made in classes_of(packages, bases) if not issubclass(made, Logger | Strategy)]
     public = [made for made in classes if not made.__qualname__.startswith("_")]

@@ -1,4 +1,4 @@
-"""What you typed is what ran."""
+"""The options that a user types are the options of the run."""
 
 import subprocess
 import sys
@@ -57,12 +57,12 @@ def test_a_changed_class_starts_from_its_own_defaults(fit: Fit, tmp_path: Path) 
     for name, content in (("adamw", adamw), ("sgd", sgd)):
         content["model"]["class_path"] = "LitMLP"
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    ways = [
+    commands = [
         ["--model.optimizer", "SGD", "--model.optimizer.lr", "0.2"],
         ["-c", str(tmp_path / "adamw.yaml"), "--model.optimizer", "SGD", "--model.optimizer.lr", "0.2"],
         ["-c", str(tmp_path / "adamw.yaml"), "-c", str(tmp_path / "sgd.yaml")],
     ]
-    for words in ways:
+    for words in commands:
         assert hyperparameters(fit(*TINY, *words), "optimizer", "optimizer.lr", "optimizer.weight_decay") == [
             "SGD",
             0.2,

@@ -39,8 +39,8 @@ def forget() -> None:
 
 def test_fit_and_inspect_say_whom_the_project_trusts(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train(project, "--model", "own_part.LitOwn")
-    said = capfd.readouterr().err
-    assert f"trusted by {project / 'pyproject.toml'}: own_part" in said
+    stderr = capfd.readouterr().err
+    assert f"trusted by {project / 'pyproject.toml'}: own_part" in stderr
     assert Path("ran").exists()
     forget()
     assert main(["inspect", "--data", "TableData", "--data.path", "t.csv", "--data.target", "label"]) == 0

@@ -13,8 +13,8 @@ from experiments.run.checkpoints.best_checkpoint import CONFIG
 LAUGHS = "\n".join(["l0: &l0 [x]", *(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10))])
 ALIASES = f"a: &a x\nb: [{', '.join(['*a'] * 1001)}]"
 TEXTS = {
-    "loop": ("trainer: &t {callbacks: *t}\nmodel: *t\ndata: *t\n", "stands inside of what it stands for"),
-    "laughs": (LAUGHS, "values, aliases written out"),
+    "loop": ("trainer: &t {callbacks: *t}\nmodel: *t\ndata: *t\n", "is inside of its own anchor"),
+    "laughs": (LAUGHS, "values with the aliases written out"),
     "aliases": (ALIASES, "more than 1,000 aliases"),
     "brackets": ("[" * 100_000, "nested more than 64 levels"),
     "braces": ("{a: " * 3000, "nested more than 64 levels"),

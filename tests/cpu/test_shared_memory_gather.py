@@ -28,13 +28,13 @@ def meet(rank: int, processes: int, folder: Path) -> None:
 def part(rank: int, processes: int, folder: Path, name: str = "") -> None:
     """Leave the group together: it fails where one leaves before the last message is read, or with the process."""
     (folder / f"{name}{rank}").touch()
-    while not all((folder / f"{name}{one}").exists() for one in range(processes)):
+    while not all((folder / f"{name}{rank}").exists() for rank in range(processes)):
         time.sleep(0.01)
     distributed.destroy_process_group()
 
 
 def message(rank: int, number: int) -> Tensor:
-    """What a process sends: sizes, shapes and types in turn, some too large for shared memory."""
+    """Returns a process's message: sizes, shapes and types in turn, some too large for shared memory."""
     chance = torch.Generator().manual_seed(1000 * number + rank)
     columns = (1, 7, 129, 30_000)[number % 4]
     kinds = (torch.float32, torch.float64, torch.bfloat16)
@@ -51,7 +51,7 @@ def send_all(rank: int, folder: Path, shared: bool) -> None:
         if number % 40 == rank:
             time.sleep(0.02)
         found = exchange().gather(message(rank, number))
-        assert torch.equal(found, torch.stack([message(one, number) for one in range(PROCESSES)]))
+        assert torch.equal(found, torch.stack([message(rank, number) for rank in range(PROCESSES)]))
         if number == MESSAGES // 2:  # another group is another exchange
             before = exchange()
             part(rank, PROCESSES, folder, "half-")
@@ -64,7 +64,7 @@ def send_all(rank: int, folder: Path, shared: bool) -> None:
 def test_everybody_gets_every_message(tmp_path: Path, shared: bool) -> None:
     (tmp_path / "memory").mkdir()
     multiprocessing.spawn(send_all, args=(tmp_path, shared), nprocs=PROCESSES)  # type: ignore[attr-defined, no-untyped-call]
-    assert {one.name for one in tmp_path.iterdir()} >= {"0", "1", "2"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"0", "1", "2"}
     assert not list((tmp_path / "memory").iterdir())  # nothing is left
 
 
@@ -99,8 +99,8 @@ def take_another(rank: int, folder: Path) -> None:
     meet(rank, 2, folder / "meeting")
     if rank:
         (folder / "other").write_bytes(bytes(1 << 20))
-        map_told = Exchange._map
-        Exchange._map = lambda self, path, *told: map_told(self, folder / "other", *told)  # type: ignore[method-assign]
+        original = Exchange._map
+        Exchange._map = lambda self, path, *rest: original(self, folder / "other", *rest)  # type: ignore[method-assign]
     opened = Exchange()
     assert not opened.shared
     assert opened.gather(torch.tensor([float(rank)])).tolist() == [[0.0], [1.0]]
@@ -108,9 +108,9 @@ def take_another(rank: int, folder: Path) -> None:
 
 
 @pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
-@pytest.mark.parametrize(("what", "processes"), [(lose_one, 3), (stop_sending, 2), (take_another, 2)])
-def test_nobody_waits_for_ever(tmp_path: Path, what: Callable[[int, Path], None], processes: int) -> None:
-    multiprocessing.spawn(what, args=(tmp_path,), nprocs=processes)  # type: ignore[attr-defined, no-untyped-call]
+@pytest.mark.parametrize(("failure", "processes"), [(lose_one, 3), (stop_sending, 2), (take_another, 2)])
+def test_nobody_waits_for_ever(tmp_path: Path, failure: Callable[[int, Path], None], processes: int) -> None:
+    multiprocessing.spawn(failure, args=(tmp_path,), nprocs=processes)  # type: ignore[attr-defined, no-untyped-call]
     assert (tmp_path / "0").exists()
 
 

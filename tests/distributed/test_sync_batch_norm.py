@@ -32,13 +32,13 @@ def rows_of(name: str) -> tuple[Tensor, Tensor]:
     chance = torch.Generator().manual_seed(0)
     made = [torch.randn(shape, generator=chance) * 3 + more.get("mean", 2.0), torch.randn(shape, generator=chance)]
     layout = torch.channels_last if more.get("last") else torch.contiguous_format
-    x, gradient = (one.to(more.get("dtype", torch.float32)).contiguous(memory_format=layout) for one in made)
+    x, gradient = (tensor.to(more.get("dtype", torch.float32)).contiguous(memory_format=layout) for tensor in made)
     return x, gradient
 
 
 def one_process(name: str) -> dict[str, Tensor]:
-    """What torch's own batch norm makes of the whole batch."""
-    x, gradient = (one.double() for one in rows_of(name))
+    """Passes the whole batch through torch's own batch norm."""
+    x, gradient = (tensor.double() for tensor in rows_of(name))
     kind = nn.BatchNorm2d if x.dim() == 4 else nn.BatchNorm1d
     norm = weighted(kind(x.shape[1], affine=CASES[name][2].get("affine", True)).double())
     return passed(norm, x, gradient)
@@ -46,8 +46,8 @@ def one_process(name: str) -> dict[str, Tensor]:
 
 def weighted(norm: nn.Module) -> nn.Module:
     """With weights that are not 1 and 0."""
-    for one in norm.parameters():
-        nn.init.constant_(one, 0.5).data.add_(torch.arange(len(one)) / len(one))
+    for parameter in norm.parameters():
+        nn.init.constant_(parameter, 0.5).data.add_(torch.arange(len(parameter)) / len(parameter))
     return norm
 
 
@@ -57,7 +57,8 @@ def passed(norm: nn.Module, x: Tensor, gradient: Tensor) -> dict[str, Tensor]:
     outputs = norm(x)
     outputs.backward(gradient)
     assert x.grad is not None
-    learned = {f"gradient of {name}": one.grad for name, one in norm.named_parameters() if one.grad is not None}
+    gradients = {name: parameter.grad for name, parameter in norm.named_parameters()}
+    learned = {f"gradient of {name}": grad for name, grad in gradients.items() if grad is not None}
     return {"outputs": outputs.detach(), "gradient of rows": x.grad, **learned, **dict(norm.named_buffers())}
 
 

@@ -83,15 +83,15 @@ def test_raw_numbers_go_into_the_graph(artefacts: dict[str, Path], run: Finished
     import onnxruntime
 
     session = onnxruntime.InferenceSession(artefacts["onnx"] / "model.onnx")
-    assert [(one.name, one.type, one.shape) for one in session.get_inputs()] == [
+    assert [(argument.name, argument.type, argument.shape) for argument in session.get_inputs()] == [
         ("x", "tensor(double)", ["batch", 3]),
         ("categories", "tensor(int64)", ["batch", 2]),
     ]
     frame = run.rows.with_columns(age=polars.when(polars.int_range(polars.len()) > 2).then("age"))
     ages, days = frame["age"].cast(polars.Float64).fill_null(numpy.nan), frame["joined"].cast(polars.Int32)
     x = numpy.stack([ages, days, frame["income"]], axis=1)
-    city = [{"Lima": 2, "Oslo": 3, "Rome": 4, None: 1}[one] for one in frame["city"]]
-    member = [2 + one for one in frame["member"]]
+    city = [{"Lima": 2, "Oslo": 3, "Rome": 4, None: 1}[value] for value in frame["city"]]
+    member = [2 + value for value in frame["member"]]
     (got,) = session.run(None, {"x": x.astype(float), "categories": numpy.stack([city, member], axis=1)})
     want = load_export(artefacts["safetensors"]).predict(frame)["probability_yes"]
     assert numpy.abs(got - want.to_numpy()).max() < 1e-6
@@ -246,5 +246,5 @@ def test_what_cannot_be_exported_is_said_in_a_sentence(
 
 def test_a_missing_extra_is_named(run: Finished, fails: Callable[..., str], monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert "pip install 'evenhand[export]'" in fails(*words(run.path, tmp_path / "out", "onnx"))
+    assert "pip install '.[export]' in the checkout" in fails(*words(run.path, tmp_path / "out", "onnx"))
     assert not (tmp_path / "out").exists()

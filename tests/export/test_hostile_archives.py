@@ -116,7 +116,7 @@ def test_a_compressed_archive_is_refused(artefact: Path, capfd: pytest.CaptureFi
 
 
 def test_torch_reads_only_what_was_written_anew(artefact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same file a second time has the same answers, and torch never gets its path."""
+    """An untouched file is answered equally when it is loaded again, and torch never gets its path."""
     given: list[Any] = []
     whole = torch.export.load
     monkeypatch.setattr(torch.export, "load", lambda file: given.append(file) or whole(file))
@@ -167,9 +167,9 @@ def test_a_checkpoint_with_a_member_twice_is_refused(
     content = members(run / "checkpoints/best.ckpt")
     name = next(name for name, _ in content if name.endswith("data.pkl"))
     write(tmp_path / "twice.ckpt", [(name, b"x"), *content])
-    said = refusal(capfd, "test", "--ckpt_path", str(tmp_path / "twice.ckpt"))
-    assert "twice.ckpt is no checkpoint" in said
-    assert "twice" in said.partition("is no checkpoint")[2]
+    message = refusal(capfd, "test", "--ckpt_path", str(tmp_path / "twice.ckpt"))
+    assert "twice.ckpt is no checkpoint" in message
+    assert "twice" in message.partition("is no checkpoint")[2]
 
 
 def test_a_state_dict_with_a_member_twice_is_refused(run: Path, tmp_path: Path) -> None:

@@ -24,14 +24,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(whole: Path, path: Path, member: str, change: Callable[[bytes], bytes]) -> Path:
-    """The same archive with one member changed, or added."""
+    """Copies an archive with one member changed, or added."""
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
         root = old.namelist()[0].partition("/")[0]
         contents = {name: old.read(name) for name in old.namelist()}
         name = f"{root}/{member}"
         contents[name] = change(contents.get(name, b""))
-        for one, content in contents.items():
-            new.writestr(one, content)
+        for file, content in contents.items():
+            new.writestr(file, content)
     return path
 
 
@@ -91,9 +91,9 @@ def test_sizes_are_no_code(whole: Path, tmp_path: Path, size: object) -> None:
     assert '"expr_str"' in text
 
     def put(value: Any) -> None:
-        for one in torch_export_file._dictionaries(value):
-            if "expr_str" in one:
-                one["expr_str"] = size
+        for dictionary in torch_export_file._dictionaries(value):
+            if "expr_str" in dictionary:
+                dictionary["expr_str"] = size
 
     with pytest.raises(DataError, match="for a size"):
         torch_export_file.load(changed(whole, tmp_path / "a.pt2", "models/model.json", edited(put)))

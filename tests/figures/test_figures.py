@@ -249,7 +249,7 @@ def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
     monkeypatch.setattr(tensorboard_figures, "find_spec", lambda name: None)
     without = bare("--run", "without")
     assert without["metrics"] == wanted["metrics"]
-    assert without["notes"] == ["no figures: matplotlib is not installed; pip install 'evenhand[figures]'"]
+    assert without["notes"] == ["no figures: they need matplotlib; pip install '.[figures]' in the checkout"]
     events = events_of(without["path"])
     assert not events.Tags()["images"]
     assert events.Scalars("test/ece")

@@ -130,7 +130,7 @@ def _calls(function: Any) -> list[ast.expr]:
 
 @cache
 def _imports(function: Any) -> dict[str, Any]:
-    """What the function imports in its body."""
+    """Returns the names that a function imports in its body."""
     tree, found = _tree(inspect.unwrap(function)), {}
     for node in ast.walk(tree) if tree else ():
         for alias in node.names if isinstance(node, ast.Import | ast.ImportFrom) else ():

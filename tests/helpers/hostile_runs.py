@@ -1,4 +1,4 @@
-"""A small run of a table, and how commands end, for tests of damaged and hostile files."""
+"""A small run of a table, and commands that must refuse, for tests of damaged and hostile files."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from experiments.__main__ import main
 
 
 class Touch:
-    """Unpickles to a call that makes the file ``ran``."""
+    """Unpickles to a call that creates the file ``ran``."""
 
     def __reduce__(self) -> Any:
         return os.system, ("touch ran",)
@@ -28,7 +28,7 @@ def write_table(path: Path, rows: int = 120) -> Path:
 
 
 def train(folder: Path, *words: str) -> Path:
-    """A finished run of a table in ``folder``; its path."""
+    """Trains a run of a table in ``folder``; returns its path."""
     table = write_table(folder / "t.csv")
     data = ["--data", "TableData", "--data.path", str(table), "--data.target", "label", "--model", "LitLinear"]
     more = ["--trainer.max_epochs", "1", "--figures", "false", "--seed_everything", "0", "--run", "a"]
@@ -37,14 +37,14 @@ def train(folder: Path, *words: str) -> Path:
 
 
 def refusal(capfd: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a command says that must end with exit code 2 and a sentence, and run nothing."""
+    """Runs a command that must end with exit code 2 and run no code of a file; returns its error message."""
     capfd.readouterr()
     with pytest.raises(SystemExit) as stopped:
         main([*words])
-    said = capfd.readouterr().err
-    assert stopped.value.code == 2, said
-    assert "Traceback" not in said
-    assert "a bug in" not in said
+    message = capfd.readouterr().err
+    assert stopped.value.code == 2, message
+    assert "Traceback" not in message
+    assert "a bug in" not in message
     assert not Path("ran").exists()
-    assert 1 <= len(said.strip().splitlines()) <= 5, said
-    return said
+    assert 1 <= len(message.strip().splitlines()) <= 5, message
+    return message

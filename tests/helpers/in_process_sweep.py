@@ -79,6 +79,6 @@ def _ask_here(question: str, result: str) -> int:
 
 
 def records(root: Path, experiment: str) -> dict[str, dict[str, Any]]:
-    """Those of an experiment's runs, by their names."""
+    """Returns the records of an experiment's runs, by their names."""
     paths = sorted((root / "runs" / experiment).glob("*/record.json"))
     return {path.parent.name: json.loads(path.read_text()) for path in paths}

@@ -50,7 +50,7 @@ class Dots(InMemoryData):
 
 
 class Untested(Dots):
-    """The same rows without a test part of their own, so that they can be dealt into folds."""
+    """Dots without test rows of its own, so that folds can be made of it."""
 
     def load(self) -> Rows:
         return replace(super().load(), test=None)
@@ -116,7 +116,7 @@ def start(server: Server, words: list[str], folder: Path, processes: int, **env:
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "none", "GROUP_RANK": "0"}
     shared |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
     own = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
-    return [server.start(words, folder, **env, **shared, **one) for one in own]
+    return [server.start(words, folder, **env, **shared, **variables) for variables in own]
 
 
 def finish(children: list[Child]) -> None:

@@ -44,7 +44,7 @@ waits until the credentials of its first start have expired."""
 
 def missing() -> list[str]:
     """Programs that this machine lacks."""
-    return [one for one in PROGRAMS if _found(one) is None]
+    return [program for program in PROGRAMS if _found(program) is None]
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Cluster:
     folder: Path
 
     def ask(self, *words: str) -> str:
-        """What one of its commands prints."""
+        """Runs a command of SLURM; returns its output."""
         done = subprocess.run(words, env=self._environment(), cwd=self.folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -63,10 +63,10 @@ class Cluster:
         """``PENDING``, ``RUNNING``, ``COMPLETED`` ..."""
         return self.ask("scontrol", "show", "job", job).partition("JobState=")[2].split()[0]
 
-    def wait(self, what: Callable[[], bool], job: str, seconds: float = 120) -> None:
-        """Until something is so; what the job printed is told where it never is."""
+    def wait(self, condition: Callable[[], bool], job: str, seconds: float = 120) -> None:
+        """Waits until a condition holds; fails with the job's state and output after ``seconds``."""
         end = time.monotonic() + seconds
-        while not what():
+        while not condition():
             assert time.monotonic() < end, f"{self.state(job)}: {self.printed(job)}"
             time.sleep(0.5)
 
@@ -77,10 +77,10 @@ class Cluster:
 
     def process(self, job: str, rank: int) -> int:
         """The number that the system gave one of the job's processes."""
-        told = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}
+        variables = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}
         for path in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):  # it has ended
-                if told <= set(path.read_text(errors="replace").split("\0")):
+                if variables <= set(path.read_text(errors="replace").split("\0")):
                     return int(path.parent.name)
         raise ProcessLookupError(f"no process {rank} of job {job}")
 
@@ -104,7 +104,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     (folder / "key").chmod(0o400)
     facts = {"host": socket.gethostname(), "user": getpass.getuser(), "folder": folder, "ports": _free_ports()}
     (folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
-    files = [f"--{one}-file={folder / one}" for one in ("key", "pid", "log", "seed")]
+    files = [f"--{kind}-file={folder / kind}" for kind in ("key", "pid", "log", "seed")]
     commands = [["munged", "--foreground", "--force", f"--socket={folder / 'munge'}", *files], ["slurmctld", "-D"]]
     commands += [["slurmd", "-D", "-N", node] for node in (facts["host"], f"zz-{facts['host']}")]
     made = Cluster(folder)
@@ -127,4 +127,4 @@ def _found(program: str) -> str | None:
 def _free_ports() -> list[int]:
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
-        return [one.getsockname()[1] for one in sockets]
+        return [socket.getsockname()[1] for socket in sockets]

@@ -1,4 +1,4 @@
-"""What tests of the libraries share: data from tensors, a model that fits them, a Trainer that leaves nothing."""
+"""Data from tensors, a model for them, and a Trainer that saves nothing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from datamodules import InMemoryData, Rows
 from lit_models import LitLinear, LitModel
 
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
-"""The same examples in every run, however slow the machine."""
+"""Repeats its examples in every run, however slow the machine."""
 
 DIMS_TO_MODALITY = {2: "table", 3: "series", 4: "image"}
 
@@ -22,7 +22,7 @@ DIMS_TO_MODALITY = {2: "table", 3: "series", 4: "image"}
 def small_data(
     x: Tensor, y: Tensor, task: str = "multiclass", test: Tensor | None = None, **kwargs: Any
 ) -> InMemoryData:
-    """A data module of these rows; its facts are read off them."""
+    """Creates a data module of these rows, and infers its metadata from them."""
 
     class SmallData(InMemoryData):
         def load(self) -> Rows:
@@ -35,19 +35,19 @@ def small_data(
 
 
 def model_for(data: InMemoryData, architecture: type[LitModel] = LitLinear, **kwargs: Any) -> LitModel:
-    """A model of the data's facts."""
-    facts = {name: getattr(data, name) for name in ("task", "modality", "input_shape", "num_outputs")}
-    return architecture(**facts, **kwargs)
+    """Creates a model for the data's metadata."""
+    metadata = {name: getattr(data, name) for name in ("task", "modality", "input_shape", "num_outputs")}
+    return architecture(**metadata, **kwargs)
 
 
 def quiet_trainer(**kwargs: Any) -> Trainer:
-    """A Trainer on CPU that prints, logs and saves nothing unless told to."""
+    """Creates a Trainer on CPU that by default prints, logs and saves nothing."""
     switches = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
     return Trainer(accelerator="cpu", num_sanity_val_steps=0, **(dict.fromkeys(switches, False) | kwargs))
 
 
 def writer(folder: Path, usual: str) -> Callable[..., str]:
-    """What writes arrays as .npz, a frame as CSV or Parquet, or text or bytes, into a folder, and gives the path."""
+    """Returns a function that writes arrays as .npz, a frame as CSV or Parquet, text or bytes, and returns the path."""
 
     def write(content: dict[str, Any] | polars.DataFrame | str | bytes, name: str = usual) -> str:
         path = folder / name

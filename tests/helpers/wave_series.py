@@ -26,7 +26,7 @@ def waves(count: int = 60, longest: int = 24, seed: int = 0) -> dict[str, numpy.
 
 
 def as_long(arrays: dict[str, numpy.ndarray], order: int | None = 0) -> polars.DataFrame:
-    """The same in long form, its rows shuffled but for the order in which series appear."""
+    """Converts series to long form; rows are shuffled, but series keep their order of appearance."""
     rows = []
     for number, (x, length) in enumerate(zip(arrays["x"], arrays["lengths"], strict=True)):
         for step in range(length):

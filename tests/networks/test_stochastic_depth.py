@@ -1,4 +1,4 @@
-"""Stochastic depth drops rows of residual additions as its paper says, in training alone, and none unless asked to."""
+"""Stochastic depth drops rows of residual additions as in its paper, in training alone, and none by default."""
 
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_row_is_dropped_whole_or_kept_and_the_mean_stays(p: float) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_probability_rises_linearly_to_the_last_block(name: str) -> None:
     make, _ = NETWORKS[name]
-    assert [one.p for one in make(stochastic_depth=0.6).modules() if isinstance(one, StochasticDepth)] == (
+    assert [module.p for module in make(stochastic_depth=0.6).modules() if isinstance(module, StochasticDepth)] == (
         pytest.approx([0.2, 0.4, 0.6])
     )
     assert by_depth(0.5, 54)[0] == pytest.approx(0.5 / 54)  # the paper's network of 54 blocks, from p_0 = 1 to 0.5
@@ -47,9 +47,9 @@ def test_what_is_dropped_is_what_the_blocks_add(name: str) -> None:
     """With every row of a block dropped the network is the one without the block's own weights."""
     make, shape = NETWORKS[name]
     network, x = make(stochastic_depth=0.5).train(), torch.randn(5, *shape)
-    for one in network.modules():
-        if isinstance(one, StochasticDepth):
-            one.p = 1 - 1e-7  # far from any draw of so few rows
+    for module in network.modules():
+        if isinstance(module, StochasticDepth):
+            module.p = 1 - 1e-7  # far from any draw of so few rows
     torch.manual_seed(0)
     before = network(x)
     with torch.no_grad():
@@ -101,9 +101,9 @@ def test_recomputed_activations_drop_the_same_rows() -> None:
         network = Transformer(3, 6, 4, width=8, heads=2, stochastic_depth=0.5, checkpoint_activations=again).train()
         x = torch.randn(16, 6, 3)
         network(x).square().sum().backward()
-        grads.append([one.grad for one in network.parameters()])
-    for one, other in zip(*grads, strict=True):
-        assert torch.equal(one, other)
+        grads.append([parameter.grad for parameter in network.parameters()])
+    for grad, other in zip(*grads, strict=True):
+        assert torch.equal(grad, other)
 
 
 def test_padding_comes_through_nowhere() -> None:
@@ -141,5 +141,5 @@ def test_a_run_with_it_is_another_and_evaluates_the_same_each_time(fit: Fit, wor
 
 @pytest.mark.parametrize("p", ["1", "-0.1"])
 def test_a_probability_that_cannot_be_is_refused(refused: Any, p: str) -> None:
-    said = refused("--data", "tiny_package.Tiny", "--model", "LitResMLP", "--model.stochastic_depth", p)
-    assert "stochastic_depth must be at least 0 and below 1" in said
+    message = refused("--data", "tiny_package.Tiny", "--model", "LitResMLP", "--model.stochastic_depth", p)
+    assert "stochastic_depth must be at least 0 and below 1" in message

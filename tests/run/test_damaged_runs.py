@@ -22,9 +22,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def export(capfd: pytest.CaptureFixture[str], run: Path) -> str:
     words = ("--format", "safetensors", "--output", "out")
-    said = refusal(capfd, "export", "--ckpt_path", str(run), *words)
+    message = refusal(capfd, "export", "--ckpt_path", str(run), *words)
     assert not Path("out").exists()
-    return said
+    return message
 
 
 def change(name: str, edit: Callable[[Tensor], Tensor]) -> Callable[[Rows], Rows]:

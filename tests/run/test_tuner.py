@@ -1,4 +1,4 @@
-"""What Lightning's finders choose is set as if it had been typed, recorded, and kept when the run goes on."""
+"""Values that Lightning's finders choose are set like typed options, recorded, and kept on resume."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ class Rates(Callback):
 
 
 def fit(schedule: Schedule, task: str = "multiclass", **kwargs: Any) -> tuple[Rates, Any]:
-    """What the rate was over a fit of 10 batches an epoch, and the Trainer."""
+    """Fits 10 batches per epoch; returns the learning rates and the Trainer."""
     y = torch.arange(60) % 3
     ratios = (2 / 3, 1 / 6, 1 / 6)
     data = small_data(torch.randn(60, 2), y if task == "multiclass" else y.float(), task, batch_size=4, ratios=ratios)

@@ -1,4 +1,4 @@
-"""What is learned of series, how they are split and cut into windows, and what a batch of them holds."""
+"""Series: statistics, splits, windows and batches."""
 
 from collections.abc import Callable
 from itertools import chain

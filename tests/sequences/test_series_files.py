@@ -124,7 +124,7 @@ def value_of(word: str) -> Any:
 
 
 def sentence(path: str, **settings: Any) -> str:
-    """What a data module says that must refuse."""
+    """Returns the error message of a data module that must refuse."""
     with pytest.raises(DataError) as raised:
         SeriesData(path, **settings)
     assert "\n" not in str(raised.value)

@@ -155,7 +155,7 @@ def test_parts_may_be_folders_of_their_own(stream, tmp_path: Path) -> None:
 
 
 def learned(frame: polars.DataFrame, folder: Path) -> dict[str, Any]:
-    """What a checkpoint keeps of rows that say themselves which part they are in."""
+    """Returns the checkpoint state of rows with a split column."""
     data = StreamedTable(write(frame, folder / "rows"), "label", drop="who", split_column="part", cache=str(folder))
     data.setup("fit")
     return data.state_dict()

@@ -18,7 +18,7 @@ from experiments.__main__ import main
 from experiments.sweep.optuna_search import Curve
 from lit_models.errors import ConfigError
 
-optuna = pytest.importorskip("optuna", reason="this test needs the extra: pip install 'evenhand[search]'")
+optuna = pytest.importorskip("optuna", reason="this test needs optuna; pip install '.[search]' in the checkout")
 
 from experiments.sweep import optuna_search as searched  # noqa: E402
 from experiments.sweep.search_space import corners, read_space, settings_of  # noqa: E402
@@ -71,18 +71,18 @@ def test_only_what_was_chosen_is_tested(
     assert tested == calls.started[4:]
     assert len(tested) == 2
     made = records(root, "e-search")
-    assert [one["status"] for one in made.values()] == ["untested"] * 4
-    assert not any("metrics" in one for one in made.values())
+    assert [record["status"] for record in made.values()] == ["untested"] * 4
+    assert not any("metrics" in record for record in made.values())
     assert not list((root / "runs/e-search").glob("*/predictions.parquet"))
-    assert {one["seed"] for one in made.values()} == {5}
+    assert {record["seed"] for record in made.values()} == {5}
     best = {name: max(curve(root / "runs/e-search" / name)) for name in trials}
-    assert {_name(one.number): one.value for one in study(root).trials} == pytest.approx(best)
+    assert {_name(trial.number): trial.value for trial in study(root).trials} == pytest.approx(best)
     chosen = made[max(best, key=lambda name: (best[name], -trials.index(name)))]["hyperparameters"]
     finals = records(root, "e")
-    assert [one["seed"] for one in finals.values()] == [5, 6]
-    for one in finals.values():
-        assert one["status"] == "finished"
-        assert {**one["hyperparameters"], "seed": 5} == chosen
+    assert [record["seed"] for record in finals.values()] == [5, 6]
+    for record in finals.values():
+        assert record["status"] == "finished"
+        assert {**record["hyperparameters"], "seed": 5} == chosen
     assert f"chosen by val/accuracy {max(best.values()):.4f}" in output
     assert "2 of 2 runs are finished" in output
 
@@ -102,8 +102,8 @@ def test_a_search_goes_on_where_it_was(root: Path, space: Path, calls: Calls) ->
     assert calls.started[:2] == ["trial-0002", "trial-0003"]
     assert len(calls.started) == 3
     assert study(root).trials[2].params == request
-    assert [one.state.name for one in study(root).trials] == ["COMPLETE"] * 4
-    assert len({str(one.params) for one in study(root).trials}) == 4
+    assert [trial.state.name for trial in study(root).trials] == ["COMPLETE"] * 4
+    assert len({str(trial.params) for trial in study(root).trials}) == 4
     calls.started.clear()
     assert run(root, space, "--trials", "4") == 0
     assert not calls.started
@@ -141,7 +141,7 @@ def test_a_search_of_another_version_goes_on(root: Path, space: Path, calls: Cal
 def test_a_failed_trial_stops_nothing(root: Path, space: Path, calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
     space.write_text("model.optimizer.lr: {choices: [1e-2, 1e20]}\n")
     assert run(root, space, "--trials", "4", "--model.hidden", "[4]", "--model.optimizer", "SGD") == 0
-    states = {str(one.params["model.optimizer.lr"]): one.state.name for one in study(root).trials}
+    states = {str(trial.params["model.optimizer.lr"]): trial.state.name for trial in study(root).trials}
     assert states == {"1e-2": "COMPLETE", "1e20": "FAIL"}
     output = capfd.readouterr().out
     assert "exit code 3" in output
@@ -153,7 +153,7 @@ def test_rmse_is_searched_downwards(root: Path, space: Path, calls: Calls) -> No
     assert run(root, space, *words) == 0
     found = study(root)
     assert found.direction.name == "MINIMIZE"
-    assert found.best_value == min(one.value for one in found.trials)
+    assert found.best_value == min(trial.value for trial in found.trials)
 
 
 class Scripted(Calls):
@@ -212,7 +212,7 @@ def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls
     monkeypatch.setattr("experiments.sweep.optuna_search.run_combinations", lambda *_: 0)
     assert run(root, space, "--trials", "7") == 0
     assert launcher.stopped == [_name(6)]
-    states = [one.state.name for one in study(root).trials]
+    states = [trial.state.name for trial in study(root).trials]
     assert states == ["COMPLETE"] * 6 + ["PRUNED"]
     assert study(root).trials[0].value == 0.7
     assert study(root).trials[0].intermediate_values == dict(enumerate(good))

@@ -14,7 +14,7 @@ from conftest import Fit
 from in_process_sweep import records
 from paths import PYTHONPATH
 
-ray = pytest.importorskip("ray", reason="this test needs the extra: pip install 'evenhand[ray]'")
+ray = pytest.importorskip("ray", reason="this test needs ray; pip install '.[ray]' in the checkout")
 
 TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.batch_size", "10", "--trainer.max_epochs", "150"]
 
@@ -47,13 +47,13 @@ def test_a_lost_node_changes_no_row(root: Path, fit: Fit, monkeypatch: pytest.Mo
     finally:
         cluster.shutdown()
     made = records(root, "e")
-    assert [one["status"] for one in made.values()] == ["finished"] * 4
-    assert sum("resumed" in one for one in made.values()) == 1, "the run of the lost node goes on on the other one"
+    assert [record["status"] for record in made.values()] == ["finished"] * 4
+    assert sum("resumed" in record for record in made.values()) == 1, "the run of the lost node goes on on the other"
     assert "4 of 4 runs are finished" in (root / "output.txt").read_text()
-    for name, one in made.items():
+    for name, record in made.items():
         width, seed = name[-7], name[-1]
         plain = ["--model", "LitMLP", "--model.hidden", f"[{width}]", "--seed_everything", seed, "--experiment", "p"]
-        assert fit(*TINY[2:], *plain)["metrics"] == one["metrics"]
+        assert fit(*TINY[2:], *plain)["metrics"] == record["metrics"]
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_ctrl_c_on_the_sweep_has_its_runs_save(root: Path, monkeypatch: pytest.M
     finally:
         cluster.shutdown()
     made = records(root, "e")
-    assert [one["status"] for one in made.values()] == ["interrupted"]
+    assert [record["status"] for record in made.values()] == ["interrupted"]
 
 
 def test_a_cluster_that_is_not_there_is_told_in_one_sentence(root: Path) -> None:

@@ -132,12 +132,12 @@ def test_class_weights_change_what_is_learned_are_recorded_and_come_back_from_th
 
 
 @pytest.mark.parametrize(
-    ("loss", "said"),
+    ("loss", "message"),
     [(FocalLoss(), "class_weights go into"), (nn.CrossEntropyLoss(weight=torch.ones(3)), "has its own weight")],
 )
-def test_a_loss_without_a_place_for_weights_is_refused(loss: nn.Module, said: str) -> None:
+def test_a_loss_without_a_place_for_weights_is_refused(loss: nn.Module, message: str) -> None:
     data = small_data(torch.randn(100, 3), IMBALANCED["multiclass"])
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         model_for(data, class_weights=True, loss=loss)
 
 

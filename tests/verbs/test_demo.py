@@ -17,11 +17,11 @@ def test_one_row_for_each_architecture(
     monkeypatch.setattr(demo, "SHORT", dict.fromkeys(demo.SHORT, 1))
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["demo"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     (page,) = (page for page in PAGES if page.stem == "results")
     shown = next(after.text for block, after in pairwise(blocks(page)) if block.commands == ["evenhand demo"])
-    assert not lacking(shown, said)
-    table = said.split("MNIST-1D, 1,000 test rows")[1]
+    assert not lacking(shown, output)
+    table = output.split("MNIST-1D, 1,000 test rows")[1]
     for column in ("accuracy", "precision", "recall", "f1", "auroc", "parameters", "seconds"):
         assert column in table
     for name in ("linear", "mlp", "cnn", "gru", "transformer"):

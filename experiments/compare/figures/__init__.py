@@ -13,7 +13,7 @@ try:
 
     from experiments.compare.figures import costs, learning_curves, ranking
 except ModuleNotFoundError as error:
-    raise ConfigError("--figures needs matplotlib; install it with pip install 'evenhand[figures]'") from error
+    raise ConfigError("--figures needs matplotlib; pip install '.[figures]' in the checkout") from error
 
 
 def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list[Path]:

@@ -88,8 +88,8 @@ def test_a_kill_inside_of_a_save_leaves_a_checkpoint_that_loads(
     forks: Server, tmp_path: Path, operation: int, elsewhere: dict[str, str]
 ) -> None:
     """Plain Lightning with $TMPDIR on another file system: a truncated file, 5 of 5 (PL#21253)."""
-    code, said = broken_at(forks, tmp_path, operation, "kill", elsewhere)
-    assert code == -9, said
+    code, message = broken_at(forks, tmp_path, operation, "kill", elsewhere)
+    assert code == -9, message
     check_files(tmp_path / str(operation), operation)
     if operation % 5 == 0:
         child = forks.start(WORDS.split(), tmp_path / str(operation), **elsewhere)
@@ -103,10 +103,10 @@ def test_a_full_disk_or_a_read_only_folder_is_one_sentence(
     forks: Server, tmp_path: Path, operation: int, how: str
 ) -> None:
     """Plain Lightning: a traceback, and the file before it is gone."""
-    code, said = broken_at(forks, tmp_path, operation, how, {})
+    code, message = broken_at(forks, tmp_path, operation, how, {})
     assert code == 2
-    assert "Traceback" not in said
-    (line,) = (line for line in said.splitlines() if "error" in line)
+    assert "Traceback" not in message
+    (line,) = (line for line in message.splitlines() if "error" in line)
     assert "cannot be written" in line
     assert os.strerror(28 if how == "ENOSPC" else 30) in line
     check_files(tmp_path / str(operation), operation)
@@ -119,8 +119,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(here: Path, capfd: pytest
     main(WORDS.split())
     path = here / "runs/e/one/checkpoints/last.ckpt"
     content = bytearray(path.read_bytes())
-    tensors = [one for one in zipfile.ZipFile(path).infolist() if "/data/" in one.filename]
-    start = max(tensors, key=lambda one: one.file_size).header_offset
+    tensors = [member for member in zipfile.ZipFile(path).infolist() if "/data/" in member.filename]
+    start = max(tensors, key=lambda member: member.file_size).header_offset
     name, extra = struct.unpack_from("<HH", content, start + 26)
     content[start + 30 + name + extra] ^= 1
     path.write_bytes(content)
@@ -129,8 +129,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(here: Path, capfd: pytest
     record.write_text(record.read_text().replace('"finished"', '"failed"'))
     capfd.readouterr()
     main(WORDS.split())
-    said = capfd.readouterr().err
-    assert "last.ckpt is no checkpoint" in said
+    message = capfd.readouterr().err
+    assert "last.ckpt is no checkpoint" in message
     assert read_record(record.parent)["resumed"][0]["checkpoint"].endswith("best.ckpt")
 
 
@@ -145,16 +145,16 @@ def test_hyperparameters_are_plain_values(tmp_path: Path) -> None:
 def diverge(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[Path, dict[str, Any], str]:
     with pytest.raises(SystemExit) as stopped:
         main([*WORDS.split(), *words])
-    said = capfd.readouterr().err
-    assert stopped.value.code == 3, said
-    assert "Traceback" not in said
-    assert len(said.strip().splitlines()) == 1
+    message = capfd.readouterr().err
+    assert stopped.value.code == 3, message
+    assert "Traceback" not in message
+    assert len(message.strip().splitlines()) == 1
     path = Path("runs/e/one")
     assert read_record(path)["status"] == "diverged"
     for file in path.glob("checkpoints/*.ckpt"):
         weights = torch.load(file, weights_only=True)["state_dict"]
-        assert all(bool(one.isfinite().all()) for one in weights.values())
-    return path, json.loads((path / "divergence.json").read_text()), said
+        assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
+    return path, json.loads((path / "divergence.json").read_text()), message
 
 
 @pytest.mark.parametrize("every", [None, 4, 1000])
@@ -165,14 +165,14 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     if every:
         monkeypatch.setattr(callbacks, "Divergence", partial(Divergence, every=every))
     words = "--trainer.callbacks+ faults.NaNAt --trainer.callbacks.step 9"  # the third batch of seven, second epoch
-    path, report, said = diverge(capfd, *words.split())
+    path, report, message = diverge(capfd, *words.split())
     assert report["step"] == 10
     assert report["found_at_step"] == {None: 10, 4: 11, 1000: 14}[every]
     assert len(report["rows"]) == 20
     assert len(set(report["rows"])) == 20
     assert report["gradient_norms"].keys() == {name for name in report["gradient_norms"] if name.startswith("network")}
     assert report["gradient_norms"]
-    assert "the loss is nan at step 10" in said
+    assert "the loss is nan at step 10" in message
     assert torch.load(path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 7
     assert torch.load(path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == 7
 

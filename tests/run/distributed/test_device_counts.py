@@ -1,4 +1,4 @@
-"""The same numbers on one process and on several."""
+"""Metrics are equal on one process and on several."""
 
 import json
 import subprocess

@@ -42,7 +42,7 @@ def work(rank: int, port: int) -> None:
     sharded = FullyShardedDataParallel(shared, device_id=torch.device("cpu"), use_orig_params=True)
     step(sharded, build_optimizer(decaying, shared, axes=axes), x[rank::2])
     with FullyShardedDataParallel.summon_full_params(sharded):
-        state = {name.replace("_fsdp_wrapped_module.", ""): one for name, one in sharded.state_dict().items()}
+        state = {name.replace("_fsdp_wrapped_module.", ""): tensor for name, tensor in sharded.state_dict().items()}
         for name, expected in whole.state_dict().items():
             assert torch.allclose(state[name], expected, atol=1e-6), name
     distributed.destroy_process_group()
@@ -74,7 +74,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         record = json.loads((path / "record.json").read_text()) if path.exists() else {}
         last = path / "checkpoints" / "last.ckpt"
         state = torch.load(last, weights_only=True)["state_dict"] if last.exists() else {}
-        return {**record, "code": done.returncode, "said": done.stderr, "state": state}
+        return {**record, "code": done.returncode, "stderr": done.stderr, "state": state}
 
     return fit
 
@@ -88,7 +88,7 @@ def test_a_fit_learns_measures_and_keeps_what_one_with_whole_weights_does(run: R
     name = "-".join(("whole", *more))
     float32 = [word for word in more if word not in ("--trainer.precision", "bf16-mixed")]  # autocast is CUDA's here
     expected, there = run(name, *float32), run(f"sharded{name}", *FSDP, *more)
-    assert there["code"] == 0, there["said"]
+    assert there["code"] == 0, there["stderr"]
     assert there["status"] == "finished"
     assert there["metrics"] == pytest.approx(expected["metrics"], rel=1e-5)
     assert there["parameters"] == expected["parameters"]
@@ -112,13 +112,13 @@ def test_a_fit_that_goes_on_is_the_one_that_was_not_interrupted(run: Run) -> Non
 def test_what_parts_of_weights_cannot_do_is_refused(run: Run, more: str) -> None:
     refused = run("refused", *FSDP, *more.split())
     assert refused["code"] == 2
-    assert "use ddp" in refused["said"]
+    assert "use ddp" in refused["stderr"]
     assert not refused["state"]
 
 
 @pytest.mark.slow
 def test_weights_of_half_the_bits_leave_the_targets_theirs(run: Run) -> None:
     whole, halves = run("float32"), run("halves-true", *FSDP, "--trainer.precision", "bf16-true")
-    assert halves["code"] == 0, halves["said"]
+    assert halves["code"] == 0, halves["stderr"]
     assert torch.equal(halves["state"]["task.center"], whole["state"]["task.center"])
     assert halves["metrics"] == pytest.approx(whole["metrics"], rel=0.05)

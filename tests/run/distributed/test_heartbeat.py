@@ -43,8 +43,8 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_one_and_on_two(
         children[rank].kill()
         assert children[1 - rank].wait() == 4
         assert time.monotonic() - began < 60
-        (said,) = [line for line in children[1 - rank].output.read_text().splitlines() if "error:" in line]
-        assert f"rank {rank} of the 2 processes" in said
+        (message,) = [line for line in children[1 - rank].output.read_text().splitlines() if "error:" in line]
+        assert f"rank {rank} of the 2 processes" in message
         theirs, other, record = fitted(forks, tmp_path, run, WORDS, processes)
         assert record["status"] == "finished"
         assert theirs == {step: rows for step, rows in steps.items() if int(step) >= 4}
@@ -86,10 +86,10 @@ def test_a_run_goes_on_inside_an_epoch_with_its_batches_in_pieces(forks: Server,
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_process_ends_the_other_under_either_launcher(tmp_path: Path, launcher: str, rank: int) -> None:
     done, seconds = killed(tmp_path, launcher, rank)
-    said = done.stdout.read()  # type: ignore[union-attr]
-    assert done.returncode not in (0, None), said
+    output = done.stdout.read()  # type: ignore[union-attr]
+    assert done.returncode not in (0, None), output
     assert seconds < 60
-    assert f"error: rank {rank} of the 2 processes" in said
+    assert f"error: rank {rank} of the 2 processes" in output
     again = subprocess.run(command("lightning", 1), cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
 

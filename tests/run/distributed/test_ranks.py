@@ -1,4 +1,4 @@
-"""The same batches, weights and numbers on one, two and four processes, with real messages between them."""
+"""Batches, weights and metrics are equal on one, two and four processes that really communicate."""
 
 import json
 import re
@@ -30,9 +30,9 @@ def fitted(forks: Server, folder: Path, run: str, words: str, processes: int = 1
     return rank_runs.seen(folder, run), weights, json.loads((path / "record.json").read_text())
 
 
-def differ(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    assert one.keys() == other.keys()
-    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+def differ(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
+    assert state.keys() == other.keys()
+    return max(float((state[name].double() - other[name].double()).abs().max()) for name in state)
 
 
 DOTS = "--data rank_runs.Dots --data.batch_size 24 "
@@ -109,15 +109,15 @@ def test_every_row_is_evaluated_once_on_any_number_of_processes(forks: Server, t
     words = f"{DOTS} --data.test_rows {rows} --model LitMLP --model.hidden [16]"
     fitted(forks, tmp_path, "one", words)
     best = str(next((tmp_path / "runs/e/one/checkpoints").glob("best*")))
-    told = []
+    metrics = []
     for processes in (1, 2, 4):
         children = rank_runs.start(forks, ["test", *COMMON, "--ckpt_path", best], tmp_path, processes)
         rank_runs.finish(children)
-        told.append(dict(re.findall(r"(test/\w+)\W+([-\w.+]+)", children[0].output.read_text())))
-    assert len(told[0]) == 6
-    for other in told[1:]:
+        metrics.append(dict(re.findall(r"(test/\w+)\W+([-\w.+]+)", children[0].output.read_text())))
+    assert len(metrics[0]) == 6
+    for other in metrics[1:]:
         assert {name: float(value) for name, value in other.items()} == pytest.approx(
-            {name: float(value) for name, value in told[0].items()}, abs=1e-6, nan_ok=True
+            {name: float(value) for name, value in metrics[0].items()}, abs=1e-6, nan_ok=True
         )
 
 
@@ -137,9 +137,9 @@ def test_processes_that_differ_are_told_in_one_sentence(
     command = [*FIT, *f"{DOTS} --model LitLinear --run r {words}".split()]
     children = rank_runs.start(forks, command, tmp_path, 2, SEEN="seen")
     assert [child.wait() for child in children] == [2, 2]
-    said = [line for child in children for line in child.output.read_text().splitlines() if "error:" in line]
-    assert len(said) == 1
-    assert expected in said[0]
+    messages = [line for child in children for line in child.output.read_text().splitlines() if "error:" in line]
+    assert len(messages) == 1
+    assert expected in messages[0]
 
 
 @pytest.mark.parametrize(("how", "rate"), [("none", 0.01), ("linear", 0.02), ("sqrt", 0.01 * 2**0.5)])
@@ -152,5 +152,5 @@ def test_the_rate_is_scaled_with_the_devices_where_that_is_asked_for(
 
 def test_a_batch_that_does_not_divide_is_refused_with_the_sizes_that_do(refused: Any) -> None:
     words = ["--data", "Tiny", "--model", "LitLinear", "--data.batch_size", "10"]
-    said = refused(*words, "--trainer.accumulate_grad_batches", "4")
-    assert "choose 8 or 12, a multiple of 4" in said
+    message = refused(*words, "--trainer.accumulate_grad_batches", "4")
+    assert "choose 8 or 12, a multiple of 4" in message

@@ -49,14 +49,14 @@ def test_the_script_requeues_a_run_that_is_told_to_end(machines: Cluster, alone:
     def disturb(job: str) -> None:
         machines.ask("scancel", "--signal=TERM", job)  # what #SBATCH --signal has SLURM do ahead of the end
 
-    record, said = requeued(machines, alone, disturb)
-    assert said.count("Exited with") == said.count("Exited with exit code 143") > 0
+    record, output = requeued(machines, alone, disturb)
+    assert output.count("Exited with") == output.count("Exited with exit code 143") > 0
     assert record["resumed"][0]["step"] % 165  # saved where it was, not where an epoch of 3,294 rows ends
 
 
 def test_the_script_requeues_a_run_of_which_a_process_dies(machines: Cluster, alone: dict[str, torch.Tensor]) -> None:
-    _, said = requeued(machines, alone, lambda job: os.kill(machines.process(job, 3), SIGKILL))
-    assert "rank 3 of the 4 processes" in said
+    _, output = requeued(machines, alone, lambda job: os.kill(machines.process(job, 3), SIGKILL))
+    assert "rank 3 of the 4 processes" in output
 
 
 def test_the_script_leaves_a_mistake_alone(machines: Cluster) -> None:
@@ -85,5 +85,5 @@ def requeued(machines: Cluster, alone: dict[str, torch.Tensor], disturb: Any) ->
     assert record["status"] == "finished"
     assert record["device"]["processes"] == 4
     assert len(record["resumed"]) == 1
-    assert all(torch.allclose(alone[name], one, atol=1e-5) for name, one in weights(run).items())
+    assert all(torch.allclose(alone[name], tensor, atol=1e-5) for name, tensor in weights(run).items())
     return record, machines.printed(job)

@@ -72,17 +72,17 @@ def address(sweep: Path) -> Iterator[str]:
 
 
 TEXT = """
-const said = [];
+const texts = [];
 function walk(node) {
-  if (node.nodeType === 3) { said.push(node.textContent); return; }
+  if (node.nodeType === 3) { texts.push(node.textContent); return; }
   if (node.tagName === 'STYLE' || node.tagName === 'SCRIPT') return;
   if (node.shadowRoot) walk(node.shadowRoot);
   node.childNodes.forEach(walk);
 }
 walk(document.body);
-return said.map(one => one.trim()).filter(one => one).join('\\n');
+return texts.map(text => text.trim()).filter(text => text).join('\\n');
 """
-"""What stands on the page, inside of web components too."""
+"""Collects the text of the page, and of its web components."""
 CLICK = """
 function walk(node) {
   if (node.tagName === 'PAPER-CHECKBOX' && node.textContent.trim() === NAME) { node.click(); return true; }
@@ -152,11 +152,11 @@ def test_the_hparams_table_has_every_runs_final_metrics_and_every_groups_paramet
     time.sleep(5)
     added = Counter(browser.execute_script(TEXT).splitlines()) - Counter(text.splitlines())
     assert added["model.kernel_size"]
-    assert all(added[told] == count for told, count in Counter(f"{size:#.5g}" for size in sizes).items())
+    assert all(added[cell] == count for cell, count in Counter(f"{size:#.5g}" for size in sizes).items())
 
 
 def cells(text: str, names: list[str]) -> dict[str, list[str]]:
-    """What stands in each run's row of the table."""
+    """Returns the cells of each run's row of the table."""
     found: dict[str, list[str]] = {}
     row: list[str] = []
     for line in text.splitlines():

@@ -71,17 +71,17 @@ def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Pat
 
 @pytest.mark.parametrize("moment", ["step 13", "epoch 1"])
 def test_a_killed_run_without_validation_rows_does_too(forks: Server, tmp_path: Path, moment: str) -> None:
-    """What chooses the best epoch, steps the schedule and stops early is the train loss, part of it from before."""
+    """The train loss, partly of steps before the kill, chooses the best epoch, steps the schedule and stops early."""
     plateau = SCHEDULES["plateau"] + " --model.schedule.monitor train/loss"
     words = ["--data.ratios", "[0.8,0,0.2]", *plateau.split(), "--trainer.callbacks.monitor", "train/loss"]
-    asked = words_of("mlp", "0", *words)
+    options = words_of("mlp", "0", *words)
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    expected = state(run(forks, tmp_path / "whole", asked))
-    child = forks.start(asked, tmp_path / "killed", PAUSE_AT=moment)
+    expected = state(run(forks, tmp_path / "whole", options))
+    child = forks.start(options, tmp_path / "killed", PAUSE_AT=moment)
     child.wait_for(tmp_path / "killed" / "reached")
     child.kill()
-    assert_equal(state(run(forks, tmp_path / "killed", asked)), expected, moment)
+    assert_equal(state(run(forks, tmp_path / "killed", options)), expected, moment)
     assert not any(name.startswith("val/") for name in expected["curves"])
 
 
@@ -104,16 +104,16 @@ SWA = """--trainer.callbacks+ StochasticWeightAveraging --trainer.callbacks.swa_
     ],
 )
 def test_other_ways_to_save_and_validate_within_an_epoch(forks: Server, tmp_path: Path, more: str, moment: str) -> None:
-    asked = words_of("mlp", "0", *more.split())
+    options = words_of("mlp", "0", *more.split())
     if "val_check" in more:
-        asked[asked.index("--save_every_n_steps") + 1] = "100"
+        options[options.index("--save_every_n_steps") + 1] = "100"
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    expected = state(run(forks, tmp_path / "whole", asked))
-    child = forks.start(asked, tmp_path / "killed", PAUSE_AT=moment)
+    expected = state(run(forks, tmp_path / "whole", options))
+    child = forks.start(options, tmp_path / "killed", PAUSE_AT=moment)
     child.wait_for(tmp_path / "killed" / "reached")
     child.kill()
-    assert_equal(state(run(forks, tmp_path / "killed", asked)), expected, moment)
+    assert_equal(state(run(forks, tmp_path / "killed", options)), expected, moment)
 
 
 def test_a_checkpoint_of_an_epochs_last_batch_is_said_to_be_inexact(forks: Server, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def draws(folder: Path, *options: str) -> dict[int, dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[int, dict[str, float]]]:
-    """What uninterrupted runs draw, by seed and step."""
+    """Returns the draws of uninterrupted runs, by seed and step."""
     return {
         seed: draws(tmp_path_factory.mktemp("whole"), "--seed_everything", str(seed), "--run", "one") for seed in (1, 2)
     }

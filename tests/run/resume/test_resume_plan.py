@@ -35,22 +35,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-Said = Callable[..., str]
+Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(capfd: pytest.CaptureFixture[str]) -> Said:
+def refused(capfd: pytest.CaptureFixture[str]) -> Refused:
     """A command that must end with 2 after one sentence."""
 
     def call(*words: str) -> str:
         capfd.readouterr()
         with pytest.raises(SystemExit) as stopped:
             main([*words])
-        said = capfd.readouterr().err
-        assert stopped.value.code == 2, said
-        assert "Traceback" not in said
-        assert len(said.strip().splitlines()) <= 5
-        return said
+        message = capfd.readouterr().err
+        assert stopped.value.code == 2, message
+        assert "Traceback" not in message
+        assert len(message.strip().splitlines()) <= 5
+        return message
 
     return call
 
@@ -142,12 +142,12 @@ def test_a_run_is_gone_on_with_by_its_name_alone(here: Path) -> None:
     assert record(here)["hyperparameters"]["model.optimizer.lr"] == 0.1
 
 
-def test_a_finished_run_says_what_to_do(here: Path, refused: Said) -> None:
+def test_a_finished_run_says_what_to_do(here: Path, refused: Refused) -> None:
     main(WORDS.split())
-    said = refused(*WORDS.split())
-    assert "finished" in said
-    assert "--trainer.max_epochs" in said
-    assert len(said.strip().splitlines()) == 1
+    message = refused(*WORDS.split())
+    assert "finished" in message
+    assert "--trainer.max_epochs" in message
+    assert len(message.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("schedule", ["OneCycleLR", "CosineAnnealingLR"])
@@ -158,9 +158,9 @@ def test_a_finished_run_is_extended_and_its_schedule_told(
     main([*WORDS.split(), "--model.schedule.scheduler", schedule])
     capfd.readouterr()
     main([*WORDS.split(), "--model.schedule.scheduler", schedule, "--trainer.max_epochs", "4"])
-    said = capfd.readouterr().err
-    assert "trainer.max_epochs" in said
-    assert "the schedule now spans the run" in said
+    message = capfd.readouterr().err
+    assert "trainer.max_epochs" in message
+    assert "the schedule now spans the run" in message
     rates = [value for _, value in curves(here / "runs/e/one")["train/lr"]]
     main([*WORDS.split(), "--model.schedule.scheduler", schedule, "--trainer.max_epochs", "4", "--run", "whole"])
     straight = [value for _, value in curves(here / "runs/e/whole")["train/lr"]]
@@ -212,14 +212,14 @@ def test_another_schedule_is_taken_up_at_the_step_of_the_run(here: Path) -> None
         ("--model LitCNN", "model"),
     ],
 )
-def test_what_changes_shapes_data_or_split_is_refused(here: Path, refused: Said, words: str, key: str) -> None:
+def test_what_changes_shapes_data_or_split_is_refused(here: Path, refused: Refused, words: str, key: str) -> None:
     """Plain Lightning trains on the restored split and records the typed one, or dies with a size mismatch."""
     main(WORDS.split())
     make_unfinished(here)
     before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
     typed = WORDS.replace("--model LitMLP --model.hidden [8]", "") if key == "model" else WORDS
-    said = refused(*typed.split(), *words.split())
-    assert f"--allow_change {key}" in said
+    message = refused(*typed.split(), *words.split())
+    assert f"--allow_change {key}" in message
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == before
 
 
@@ -231,7 +231,7 @@ def remove_options(folder: Path, *lines: str) -> None:
     path.write_text("\n".join(kept) + "\n")
 
 
-def test_a_run_of_a_version_with_fewer_options_goes_on(here: Path, refused: Said) -> None:
+def test_a_run_of_a_version_with_fewer_options_goes_on(here: Path, refused: Refused) -> None:
     main(WORDS.split())
     make_unfinished(here)
     remove_options(here, "mixup: 0.0", "norm: batch")
@@ -253,7 +253,7 @@ def test_a_change_that_was_allowed_happens(here: Path) -> None:
     assert record(here)["epochs"] == 3
 
 
-def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Said) -> None:
+def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Refused) -> None:
     words = ["fit", "--trust", "faults", "--ckpt_path", "last", "--experiment", "e"]
     assert "no run with a checkpoint" in refused(*words)
     main(WORDS.split())
@@ -262,7 +262,7 @@ def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Said) -> Non
     assert record(here)["status"] == "finished"
 
 
-def test_a_run_is_not_named_after_one_that_was_refused(here: Path, refused: Said) -> None:
+def test_a_run_is_not_named_after_one_that_was_refused(here: Path, refused: Refused) -> None:
     words = "fit --trust faults --data faults.Waves --experiment e --figures false --trainer.max_epochs 1"
     more = "--model LitLinear --model.steps_per_execution 7 --trainer.accumulate_grad_batches 2"
     assert "accumulated gradients" in refused(*words.split(), *more.split())
@@ -271,16 +271,16 @@ def test_a_run_is_not_named_after_one_that_was_refused(here: Path, refused: Said
     assert run.name.startswith("LitMLP-seed")
 
 
-def test_a_runs_folder_is_a_checkpoint(here: Path, refused: Said, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_runs_folder_is_a_checkpoint(here: Path, refused: Refused, capfd: pytest.CaptureFixture[str]) -> None:
     """Its best to look at, its last to go on from."""
     main(WORDS.split())
     capfd.readouterr()
-    said = []
+    outputs = []
     for path in ("runs/e/one", "runs/e/one/checkpoints/best.ckpt"):
         assert main(["test", "--trust", "faults", "--ckpt_path", path]) == 0
-        said.append(capfd.readouterr().out)
-    assert said[0] == said[1]
-    assert "accuracy" in said[0]
+        outputs.append(capfd.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert "accuracy" in outputs[0]
     words = ["fit", "--trust", "faults", "--run", "two", "--trainer.max_epochs", "3", "--ckpt_path"]
     main([*words, "runs/e/one"])
     assert record(here, "two")["resumed"][-1]["step"] == last(here)["global_step"]
@@ -302,13 +302,13 @@ def test_time_adds_up_over_sessions(forks: Server, tmp_path: Path) -> None:
     assert 0.2 < record(tmp_path / "two")["seconds"] < 0.2 + whole + (time.monotonic() - began)
 
 
-def test_checkpoints_of_another_kind_are_refused(here: Path, refused: Said) -> None:
+def test_checkpoints_of_another_kind_are_refused(here: Path, refused: Refused) -> None:
     main(WORDS.split())
     path = here / "runs/e/one/checkpoints/best.ckpt"
-    said = refused(*f"test --trust faults --ckpt_path {path} --model LitCNN".split())
-    assert "trained with lit_models.LitMLP" in said
-    said = refused(*f"test --trust faults --ckpt_path {path} --data MNIST1D".split())
-    assert "trained with faults.Waves" in said
+    message = refused(*f"test --trust faults --ckpt_path {path} --model LitCNN".split())
+    assert "trained with lit_models.LitMLP" in message
+    message = refused(*f"test --trust faults --ckpt_path {path} --data MNIST1D".split())
+    assert "trained with faults.Waves" in message
 
 
 def test_a_failure_between_two_steps_is_saved_and_the_resumed_run_equals(forks: Server, tmp_path: Path) -> None:
@@ -319,15 +319,15 @@ def test_a_failure_between_two_steps_is_saved_and_the_resumed_run_equals(forks: 
     expected = state(run(forks, tmp_path / "whole", words))
     child = forks.start(words, tmp_path, BREAK_AT="1 4")
     assert child.wait() == 1
-    said = child.output.read_text()
-    assert "the disk is gone" in said
-    assert "Traceback" not in said
+    output = child.output.read_text()
+    assert "the disk is gone" in output
+    assert "Traceback" not in output
     assert record(tmp_path)["status"] == "failed"
     assert last(tmp_path)["global_step"] == 13
     assert_equal(state(run(forks, tmp_path, words)), expected)
 
 
-def test_a_run_that_stopped_early_is_finished(here: Path, refused: Said) -> None:
+def test_a_run_that_stopped_early_is_finished(here: Path, refused: Refused) -> None:
     """Plain Lightning forgets that it stopped, and trains for another epoch whenever it is resumed."""
     words = [*WORDS.split(), "--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
     words += ["--trainer.callbacks.patience", "1", "--trainer.callbacks.min_delta", "10", "--trainer.max_epochs", "9"]
@@ -336,8 +336,8 @@ def test_a_run_that_stopped_early_is_finished(here: Path, refused: Said) -> None
     make_unfinished(here)
     main(words)
     assert record(here)["epochs"] == 2
-    said = refused(*words, "--trainer.max_epochs", "20")
-    assert "after 2 epochs of 9; choose another --run" in said
+    message = refused(*words, "--trainer.max_epochs", "20")
+    assert "after 2 epochs of 9; choose another --run" in message
 
 
 @pytest.mark.slow
