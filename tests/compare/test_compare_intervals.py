@@ -34,21 +34,23 @@ def runs(folder: Path, model: str, errors: list[float], splits: int = 0) -> Path
 folders = count()
 
 
-def compared(tmp_path: Path, told: Any, mlp: list[float], cnn: list[float], splits: int = 0) -> tuple[Any, Any]:
+def compared(tmp_path: Path, compare_json: Any, mlp: list[float], cnn: list[float], splits: int = 0) -> tuple[Any, Any]:
     """The better and the worse group."""
     folder = tmp_path / str(next(folders))
     runs(folder, "LitMLP", mlp, splits)
     runs(folder, "LitCNN", cnn, splits)
-    (block,) = told(folder)["blocks"]
+    (block,) = compare_json(folder)["blocks"]
     best, other = block["groups"]
     return best, other
 
 
 @FEW
 @given(mlp=ERRORS, cnn=ERRORS)
-def test_over_seeds_they_are_students_and_welchs(tmp_path: Path, told: Any, mlp: list[float], cnn: list[float]) -> None:
+def test_over_seeds_they_are_students_and_welchs(
+    tmp_path: Path, compare_json: Any, mlp: list[float], cnn: list[float]
+) -> None:
     """Student's t for a mean, and Welch's degrees of freedom for a difference of two means."""
-    best, other = compared(tmp_path, told, mlp, cnn)
+    best, other = compared(tmp_path, compare_json, mlp, cnn)
     values = sorted([mlp, cnn], key=numpy.mean)
     for group, errors in zip((best, other), values, strict=True):
         low, high = stats.t.interval(0.95, len(errors) - 1, loc=numpy.mean(errors), scale=stats.sem(errors))
@@ -60,10 +62,12 @@ def test_over_seeds_they_are_students_and_welchs(tmp_path: Path, told: Any, mlp:
 
 @FEW
 @given(mlp=ERRORS, drawn=st.data())
-def test_over_splits_they_are_nadeau_and_bengios(tmp_path: Path, told: Any, mlp: list[float], drawn: Any) -> None:
+def test_over_splits_they_are_nadeau_and_bengios(
+    tmp_path: Path, compare_json: Any, mlp: list[float], drawn: Any
+) -> None:
     """Variance (1 / J + test rows / train rows) * s**2 for a mean over J splits (Nadeau & Bengio 2003, section 3)."""
     cnn = drawn.draw(st.lists(st.floats(0.1, 2.0), min_size=len(mlp), max_size=len(mlp)))
-    best, other = compared(tmp_path, told, mlp, cnn, splits=len(mlp))
+    best, other = compared(tmp_path, compare_json, mlp, cnn, splits=len(mlp))
     factor = numpy.sqrt(1 / len(mlp) + ROWS / TRAIN) * stats.t.ppf(0.975, len(mlp) - 1)
     by_mean = sorted([mlp, cnn], key=numpy.mean)
     for group, errors in zip((best, other), by_mean, strict=True):

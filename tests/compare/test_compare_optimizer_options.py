@@ -11,7 +11,7 @@ OPTIONS = {
 }
 
 
-def test_each_option_makes_a_group(fit: Fit, root: Any, told: Any) -> None:
+def test_each_option_makes_a_group(fit: Fit, root: Any, compare_json: Any) -> None:
     words = "--data Tiny --model LitLinear --trainer.max_epochs 1 --experiment e"
     expected = {}
     for optimizer, options in OPTIONS.items():
@@ -24,7 +24,7 @@ def test_each_option_makes_a_group(fit: Fit, root: Any, told: Any) -> None:
             run = fit(*f"{start} {option} --seed_everything 0".split())
             expected[frozenset({run["path"].name})] = (name, value.replace(",", ", "))
     groups = {}
-    for block in told(root / "runs")["blocks"]:
+    for block in compare_json(root / "runs")["blocks"]:
         for group in block["groups"]:
             groups[frozenset(run["run"].rpartition("/")[2] for run in group["runs"])] = group["settings"]
     assert groups.keys() == expected.keys()

@@ -21,13 +21,13 @@ STARTS = ("2025-12-31T23:59:59+00:00", "2026-01-01T00:00:00+00:00", "2026-01-01T
 
 
 @pytest.mark.parametrize("order", permutations(range(3)))
-def test_the_newest_repetition_is_compared(tmp_path: Path, told: Any, order: tuple[int, ...]) -> None:
+def test_the_newest_repetition_is_compared(tmp_path: Path, compare_json: Any, order: tuple[int, ...]) -> None:
     """The order of the folders' names is not that of the times."""
     for index, age in enumerate(order):
         folder = tmp_path / "e" / f"seed0-{index}"
         record_run(folder, TARGET, with_accuracy(20 + 10 * age), seed=0, started=STARTS[age])
     record_run(tmp_path / "e" / "seed1", TARGET, with_accuracy(50), seed=1, started=STARTS[0])
-    content = told(tmp_path)
+    content = compare_json(tmp_path)
     (group,) = content["blocks"][0]["groups"]
     found = {run["seed"]: (Path(run["run"]).name, run["metrics"]["accuracy"]) for run in group["runs"]}
     newest = f"seed0-{order.index(2)}"
