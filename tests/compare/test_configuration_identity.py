@@ -35,7 +35,7 @@ def leaves(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-LEAVES = [path for path in leaves({part: BASE[part] for part in ("trainer", "model", "data")}) if len(path) > 1]
+LEAVES = [path for path in leaves({part: BASE[part] for part in ("trainer", "model", "data")}) if path[-1] != "metrics"]
 
 
 def recorded_name(path: tuple[Any, ...]) -> str:
@@ -45,7 +45,7 @@ def recorded_name(path: tuple[Any, ...]) -> str:
 
 def without_effect(name: str) -> bool:
     listed = [one for one in (*WITHOUT_EFFECT, *REPEATS) if one != "trainer.callbacks"]
-    return any(name == one or name.startswith(f"{one}.") for one in listed) or name.startswith("model.metrics")
+    return any(name == one or name.startswith(f"{one}.") for one in listed)
 
 
 def copied(value: Any) -> Any:
