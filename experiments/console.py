@@ -1,6 +1,7 @@
 """Rich's console with control characters escaped, see ``terminal``."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import rich.console
 from rich.console import ConsoleOptions, RenderableType
@@ -11,7 +12,15 @@ from experiments.terminal import CONTROL, escaped
 
 
 class Console(rich.console.Console):
-    """Escapes control characters of rendered texts, but not Rich's own."""
+    """Console that escapes control characters of rendered texts, but not Rich's own.
+
+    Output that is not a terminal is as wide as its tables, since a number that is cut off is wrong.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if not self.is_terminal:
+            self.width = 10_000
 
     @override
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

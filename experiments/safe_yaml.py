@@ -86,7 +86,7 @@ def checked(loader: Any) -> Any:
     return Checked
 
 
-_Loader = checked(yaml.SafeLoader)
+_Loader = checked(_Parser)
 
 
 def load(text: str) -> Any:

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from lit_models.cpu.hook_name import quick_hook_name
-from lit_models.errors import ConfigError
+from lit_models.errors import ConfigError, NoDirectionError
 from lit_models.internals.torch_parts import CompiledNetwork
 from lit_models.metrics.evaluation import Evaluation, Outputs, direction, evaluate, gather_outputs
 from lit_models.schedules import Schedule
@@ -93,9 +93,23 @@ class LitModel(LightningModule):
         self.epoch_monitor, self.multi_step = EpochMonitor(), MultiStep(steps_per_execution, base=LitModel)
         self._evaluated: list[Outputs] = []
 
-    def direction(self, name: str) -> Literal["min", "max"]:
-        """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum."""
-        return direction(name, self.metrics)
+    def direction(self, name: str, others: bool = False) -> Literal["min", "max"]:
+        """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum.
+
+        ``others`` is True where callbacks may log values of their own.
+        """
+        return direction(name, self.metrics, others)
+
+    def schedule_direction(self, others: bool = True) -> Literal["min", "max"]:
+        """Returns the direction of the schedule's monitored value; ``mode`` of its scheduler if the value has none."""
+        assert self.schedule is not None
+        try:
+            return self.direction(self.schedule.monitor, others) if self.schedule.monitor else "min"
+        except NoDirectionError:
+            if self.schedule.mode is None:
+                raise
+            mode: Literal["min", "max"] = self.schedule.mode
+            return mode
 
     def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
         """Computes the network's outputs (N, num_outputs), of which the task makes predictions.
@@ -135,8 +149,7 @@ class LitModel(LightningModule):
             self.multi_step.check(self.trainer, self, optimizer)
             if self.schedule is None:
                 return optimizer
-            direction = self.direction(self.schedule.monitor) if self.schedule.monitor else "min"
-            return [optimizer], lr_schedulers(self.trainer, self.schedule, optimizer, direction)
+            return [optimizer], lr_schedulers(self.trainer, self.schedule, optimizer, self.schedule_direction())
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 

@@ -139,6 +139,13 @@ def typed(words: Words, *keys: str) -> Any:
     return value
 
 
+def types_mode(words: Words) -> bool:
+    """Returns True if the ``mode`` of a callback is typed, or is in a file named with ``-c``."""
+    option = "--trainer.callbacks"
+    texts = [f"{name} {value}" for name, value in _options(words) if name.startswith(option)]
+    return bool(re.search(r"\bmode\b", f"{texts} {typed(words, 'trainer', 'callbacks')}"))
+
+
 def config_below(text: str, words: Words) -> str:
     """Returns an earlier configuration, YAML text, to put below the words.
 

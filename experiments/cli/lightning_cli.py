@@ -7,7 +7,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from typing_extensions import override
 
 from datamodules import DataModule
-from experiments.cli.arguments import Words
+from experiments.cli.arguments import Words, types_mode
 from experiments.cli.devices import check_devices
 from experiments.cli.entry_point import answer
 from experiments.cli.error_messages import Parser
@@ -62,6 +62,7 @@ class EvenhandCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         assert isinstance(args, list)
         words, self.message = complete_words(args)
+        self.mode_typed = types_mode(words)
         self.config = parser.parse_args(words)
         config = self.config[self.config.subcommand]
         if config.seed_everything is True:  # Lightning's own choice is always 0
@@ -93,7 +94,11 @@ class EvenhandCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config, instantiated = self.config[self.subcommand], self.config_init[self.subcommand]
         command = Command(
-            str(self.subcommand), self.command, self.allowed, lambda config: dump(self.verb_parser, config)
+            str(self.subcommand),
+            self.command,
+            self.allowed,
+            lambda config: dump(self.verb_parser, config),
+            self.mode_typed,
         )
         self.run = prepare_run(command, config, instantiated.trainer, self.model, self.datamodule)
         checkpoint = self.run.start.checkpoint

@@ -3,8 +3,13 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
-from experiments.compare.load_runs import Run, Setting
+from experiments.cli.arguments import setting_name
+from experiments.compare.load_runs import Run
+from experiments.run.record.hyperparameters import Setting
 from lit_models.errors import ConfigError
+
+RECORDED = {"trainer.max_epochs": "max_epochs", "seed_everything": "seed"}
+"""Names in a record, by those on the command line."""
 
 
 def select(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:
@@ -19,7 +24,8 @@ def select(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:
     """
     kept = list(runs)
     for condition in conditions:
-        name, equals, value = condition.partition("=")
+        typed, equals, value = condition.partition("=")
+        name = RECORDED.get(typed, setting_name(typed))
         if not equals:
             raise ConfigError(f"--where {condition} is not of the form NAME=VALUE, as in model.dropout=0.1")
         names = sorted({option for run in runs for option in run.settings})

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.compare.load_runs import REPEATS, Run, Setting
+from experiments.compare.load_runs import Run
+from experiments.run.record.hyperparameters import Setting, spelled
 from lit_models.metrics.task_metrics import MEASURES
 
 
 @dataclass
 class Group:
-    """Runs with all options in common but the seeds.
+    """Runs with all options in common but the seeds, and those that change no metric.
 
     Args:
         runs: At least one.
@@ -23,7 +24,8 @@ class Group:
     @property
     def settings(self) -> dict[str, Setting]:
         """Options that the runs have in common."""
-        return {name: value for name, value in self.runs[0].settings.items() if name not in REPEATS}
+        run = self.runs[0]
+        return {name: run.settings[name] for name in run.configuration}
 
     @property
     def splits(self) -> list[str]:
@@ -64,8 +66,7 @@ def blocks_of(runs: Iterable[Run], metric: str | None) -> list[Block]:
     """
     groups: dict[tuple[object, ...], Group] = {}
     for run in runs:
-        settings = sorted((name, str(value)) for name, value in run.settings.items() if name not in REPEATS)
-        key = (run.task, run.fingerprints[0], run.rank_by, *settings)
+        key = (run.task, run.fingerprints[0], run.rank_by, *sorted(run.configuration.items()))
         groups.setdefault(key, Group([])).runs.append(run)
     comparable: dict[tuple[object, ...], list[Group]] = defaultdict(list)
     for group in groups.values():
@@ -120,7 +121,7 @@ def differing(groups: Sequence[Group]) -> list[str]:
     """Returns the options in which any groups differ, seeds excluded."""
     settings = [group.settings for group in groups]
     names = dict.fromkeys(name for options in settings for name in options)
-    return [name for name in names if len({str(options.get(name)) for options in settings}) > 1]
+    return [name for name in names if len({spelled(name, options.get(name)) for options in settings}) > 1]
 
 
 def _varied(settings: Sequence[dict[str, Setting]]) -> set[tuple[str, tuple[str, ...]]]:
@@ -128,7 +129,7 @@ def _varied(settings: Sequence[dict[str, Setting]]) -> set[tuple[str, tuple[str,
     values = defaultdict(set)
     for options in settings:
         for name, value in options.items():
-            values[(name, _owners(name, options))].add(str(value))
+            values[(name, _owners(name, options))].add(spelled(name, value))
     return {key for key, distinct in values.items() if len(distinct) > 1 and key[0] != "model"}
 
 
@@ -136,7 +137,7 @@ def _owners(name: str, options: dict[str, Setting]) -> tuple[str, ...]:
     """Returns the model and the values of an option's prefixes: ``model.optimizer`` owns ``model.optimizer.lr``."""
     words = name.split(".")
     prefixes = (".".join(words[:end]) for end in range(1, len(words)))
-    return tuple(str(options.get(owner)) for owner in ("model", *prefixes))
+    return tuple(spelled(owner, options.get(owner)) for owner in ("model", *prefixes))
 
 
 def _label(settings: dict[str, Setting], names: Sequence[str]) -> str:

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.run.record.record_io import read_record
+from experiments import safe_yaml
+from experiments.run.record.hyperparameters import REPEATS, Setting, effective, flat_settings
+from experiments.run.record.record_io import config_of, read_record
 from lit_models.errors import ConfigError
-
-REPEATS = ("seed", "data.split_seed", "data.fold")
-"""Options in which repetitions of a run differ."""
 
 WHY_NOT = {
     "running": "is still running",
@@ -21,11 +22,13 @@ WHY_NOT = {
 }
 """Reasons by each status but ``finished``."""
 
-Setting = str | int | float | bool
-
 
 class Unusable(Exception):  # noqa: N818  # a run is unusable, which is no error
     """A run cannot be compared; the message is the reason, to be read after the run's name."""
+
+
+AS_RUN = ("trainer.accelerator", "trainer.devices", "trainer.precision")
+"""Options whose values are those that ``auto`` became."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +37,7 @@ class Run:
 
     Args:
         path: Folder of the run.
-        settings: Hyperparameters, flat, by their names on the command line.
+        settings: All options as they ran, flat, by their names on the command line.
         data: Name of the data.
         task: Name of the task in a configuration.
         rank_by: Metric that ranks runs of this task, without ``test/``.
@@ -64,6 +67,11 @@ class Run:
     def name(self) -> str:
         """``experiment/run``, the last two folders of the path."""
         return "/".join(self.path.parts[-2:])
+
+    @cached_property
+    def configuration(self) -> dict[str, str]:
+        """Options that identify the run among others, see ``effective``."""
+        return effective(self.settings)
 
     @property
     def split(self) -> str:
@@ -122,7 +130,7 @@ def read_run(folder: Path) -> Run:
     status = content["status"]
     if status != "finished":
         raise Unusable(WHY_NOT.get(str(status), f"has the unknown status {str(status)[:40]!r}"))
-    settings = {str(name): value for name, value in content["hyperparameters"].items()}
+    settings = _settings(folder, content)
     if not all(isinstance(value, Setting) for value in settings.values()):
         raise TypeError
     fingerprints = content["fingerprints"]
@@ -148,15 +156,36 @@ def read_run(folder: Path) -> Run:
 
 
 def once_per_seed(runs: Iterable[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """Keeps the newest of runs that have every option and the seed in common: a copy of a run adds no evidence."""
+    """Keeps the newest of runs that have every option and the seed in common: a copy of a run adds no evidence.
+
+    Runs without a seed are repetitions, unless they began and took time alike.
+    """
     runs = list(runs)
     newest: dict[tuple[Any, ...], Run] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        settings = sorted((name, str(value)) for name, value in run.settings.items())
-        newest[(run.task, run.rank_by, run.fingerprints, *settings)] = run
+        repeats = [str(run.settings.get(name)) for name in REPEATS]
+        seed = run.settings.get("seed")
+        unseeded = (run.started, run.seconds) if seed is None or seed is False else ()
+        options = sorted(run.configuration.items())
+        newest[(run.task, run.rank_by, run.fingerprints, *repeats, *unseeded, *options)] = run
     kept = {*newest.values()}
     older = [LeftOut(run.path, "has the settings and the seed of a newer run") for run in runs if run not in kept]
     return [run for run in runs if run in kept], older
+
+
+def _settings(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options of a run, also of one whose record has only some and its ``config.yaml`` the others."""
+    settings = {str(name): value for name, value in content["hyperparameters"].items()}
+    if not any(name.startswith("trainer.") for name in settings):
+        with suppress(FileNotFoundError):
+            settings |= flat_settings(safe_yaml.load(config_of(folder)))
+    device = content.get("device") or {}
+    ran = zip(AS_RUN, (device.get("type"), device.get("processes"), content.get("precision")), strict=True)
+    settings |= {name: value for name, value in ran if value is not None}
+    for resumption in content.get("resumed") or ():
+        changed = {name.replace(".class_path", ""): before for name, (before, _) in resumption["changed"].items()}
+        settings |= {f"until step {resumption['step']}.{name}": str(before) for name, before in changed.items()}
+    return settings
 
 
 def _reason(error: Exception) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from experiments.compare.load_runs import LeftOut, Run
+from experiments.compare.load_runs import AS_RUN, LeftOut, Run
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
 from experiments.compare.table_formats import Sheet, defined
+from experiments.run.record.hyperparameters import spelled
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
@@ -142,7 +143,7 @@ def _difference(row: Row, run: Run) -> str:
     """Returns the first option in which the run differs from the row, or an empty string."""
     for name, value in row.settings.items():
         actual = run.settings.get(name)
-        if str(actual) != str(value) and actual != value:
+        if spelled(name, actual) != spelled(name, value) and name not in AS_RUN:
             return f"{name} is {actual}, and {value} in {row.config}"
     return ""
 

@@ -44,8 +44,9 @@ class Row:
     def settings(self) -> dict[str, Setting]:
         """Options of the recipe and the changes, by their names in a run's record."""
         changes = {{"trainer.max_epochs": "max_epochs"}.get(key, key): value for key, value in self.changes.items()}
-        recorded = {key: value for key, value in changes.items() if not key.startswith("trainer.")}
-        return flat_settings(_read(self.config)) | recorded
+        return flat_settings(_read(self.config)) | {
+            key: str(value) if isinstance(value, list) else value for key, value in changes.items()
+        }
 
 
 @dataclass(frozen=True)

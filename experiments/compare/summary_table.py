@@ -27,7 +27,7 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     table = Table(title=title, box=SIMPLE_HEAD, padding=0)  # fits into eighty columns
     table.add_column("model", no_wrap=True)
     for name in (*(["seeds"] if several else []), *metrics, "parameters", "seconds"):
-        table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right")
+        table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right", overflow="fold")
     rank = records[0]["rank_by"]
     lower = MEASURES[records[0]["task"]][rank.removeprefix("test/")].lower_is_better
     ranked = sorted(

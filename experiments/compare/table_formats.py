@@ -46,7 +46,7 @@ class Sheet:
 def to_terminal(sheet: Sheet) -> None:
     """Prints a table, in parts on a narrow terminal; at full width where the output is no terminal."""
     screen, text = Console(highlight=False), io.StringIO()
-    console = screen if screen.is_terminal else Console(file=text, width=10_000, highlight=False)
+    console = screen if screen.is_terminal else Console(file=text, highlight=False)
     console.print(Text(sheet.title, style="bold"))
     whole = _table(sheet, range(len(sheet.columns)))
     too_wide = Measurement.get(console, console.options.update(max_width=10_000), whole).maximum > console.width

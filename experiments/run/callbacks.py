@@ -1,8 +1,9 @@
 """The callbacks of a fit: their order, and the direction of those that monitor a metric."""
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from typing_extensions import override
 
 from experiments.run.checkpoints.best_checkpoint import best_checkpoint
 from experiments.run.checkpoints.last_checkpoint import EpochBoundary, LastCheckpoint
@@ -14,6 +15,19 @@ from experiments.run.record.run_directory import RunDirectory
 from experiments.run.resume.exact_state import Resume
 from experiments.run.resume.optimizer_overrides import OptimizerOverrides
 from lit_models import ConfigError, LitModel
+from lit_models.errors import NoDirectionError
+
+
+class MinEpochs(Callback):
+    """Forgets an early stop before ``min_epochs``, which EarlyStopping repeats if the value has not recovered.
+
+    Lightning remembers it, and ends the run at ``min_epochs`` whatever the value did since.
+    """
+
+    @override
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if any(stop.stopped_epoch == trainer.current_epoch - 1 for stop in trainer.early_stopping_callbacks):
+            trainer.should_stop = False
 
 
 def run_callbacks(
@@ -36,7 +50,7 @@ def run_callbacks(
         save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
         has_val: Whether there are validation rows to choose the best epoch by.
     """
-    checks = [RankConsistency(), record, Divergence(directory.path), OptimizerOverrides(start.changes)]
+    checks = [RankConsistency(), record, Divergence(directory.path), OptimizerOverrides(start.changes), MinEpochs()]
     if save_every == 0:
         return [Resume(), *typed, *checks]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
@@ -45,7 +59,7 @@ def run_callbacks(
 
 
 def set_directions(
-    callbacks: list[Callback], configs: list[Namespace], model: LitModel, has_val: bool
+    callbacks: list[Callback], configs: list[Namespace], model: LitModel, has_val: bool, mode_typed: bool
 ) -> list[Callback]:
     """Gives callbacks that monitor a metric the direction of their metric.
 
@@ -57,17 +71,22 @@ def set_directions(
         configs: Class and arguments of each.
         model: Logs the metrics.
         has_val: Whether there are validation rows.
+        mode_typed: Whether a callback's ``mode`` is typed; it is the direction of a value that has none itself.
 
     Raises:
-        ConfigError: For a metric that is not logged, or ``max`` typed for one that is best when low.
+        ConfigError: For a metric that is not logged or has no direction, or ``max`` for one that is best when low.
     """
+    others = any(not type(callback).__module__.startswith("lightning.") for callback in callbacks)
     if model.schedule and model.schedule.monitor:
-        model.direction(model.schedule.monitor)
+        model.schedule_direction(others)
         _check_val("--model.schedule", model.schedule.monitor, has_val)
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint | EarlyStopping):
             _check_val(type(callback).__name__, callback.monitor, has_val)
-    return [_set_direction(callback, config, model) for callback, config in zip(callbacks, configs, strict=True)]
+    return [
+        _set_direction(callback, config, model, others, mode_typed)
+        for callback, config in zip(callbacks, configs, strict=True)
+    ]
 
 
 def _check_val(owner: str, monitor: str | None, has_val: bool) -> None:
@@ -78,10 +97,15 @@ def _check_val(owner: str, monitor: str | None, has_val: bool) -> None:
         )
 
 
-def _set_direction(callback: Callback, config: Namespace, model: LitModel) -> Callback:
+def _set_direction(callback: Callback, config: Namespace, model: LitModel, others: bool, mode_typed: bool) -> Callback:
     if not isinstance(callback, ModelCheckpoint | EarlyStopping) or callback.monitor is None:
         return callback
-    direction = model.direction(callback.monitor)
+    try:
+        direction = model.direction(callback.monitor, others)
+    except NoDirectionError:
+        if not mode_typed:
+            raise
+        return callback
     if callback.mode != direction:
         if callback.mode == "max":  # never the default, so it was typed
             raise ConfigError(f"{callback.monitor} is best when low; leave mode out, and it follows the metric")

@@ -56,12 +56,14 @@ class Command:
         words: The whole command, for the record.
         allowed: Settings that may differ from the checkpoint's.
         dump: Returns a configuration as YAML.
+        mode_typed: Whether the ``mode`` of a callback is among the words.
     """
 
     verb: str
     words: list[str]
     allowed: list[str]
     dump: Callable[[Namespace], str]
+    mode_typed: bool = False
 
 
 def prepare_run(
@@ -81,7 +83,8 @@ def prepare_run(
     """
     arguments, message = trainer_arguments, ""
     is_recorded = command.verb == "fit" and not arguments.get("fast_dev_run")
-    callbacks = set_directions(as_list(arguments.callbacks), as_list(config.trainer.callbacks), model, data.has_val)
+    typed, configs = as_list(arguments.callbacks), as_list(config.trainer.callbacks)
+    callbacks = set_directions(typed, configs, model, data.has_val, command.mode_typed)
     directory = RunDirectory.choose(config, model, data) if is_recorded else None
     if config.trainer.precision == "auto":
         precision = resolved_precision(config.trainer.accelerator, directory.path if directory else None)

@@ -25,7 +25,19 @@ def progress_bar(trainer_arguments: Namespace, callbacks: list[Callback]) -> Ite
         yield Bar() if sys.stdout.isatty() else EpochLines()
 
 
-class Bar(TitledProgressBar):
+class EpochMetrics(ProgressBar):
+    """Progress that shows only values of the epoch that it names."""
+
+    validated_epoch = -1
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_validation_end(trainer, pl_module)
+        if not trainer.sanity_checking:
+            self.validated_epoch = trainer.current_epoch
+
+
+class Bar(EpochMetrics, TitledProgressBar):
     """Lightning's bar, refreshed by time, counting epochs from one, with the metrics of the last epoch."""
 
     block_by_block = True
@@ -47,20 +59,21 @@ class Bar(TitledProgressBar):
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        return {name: f"{value:.4f}" for name, value in _epoch_metrics(trainer, pl_module).items()}
+        validated = self.validated_epoch >= trainer.current_epoch - 1
+        return {name: f"{value:.4f}" for name, value in _epoch_metrics(trainer, pl_module, validated).items()}
 
     @override
     def epoch_title(self, current_epoch: int) -> str:
         return f"epoch {current_epoch + 1}{_of_epochs(self.trainer)}"
 
 
-class EpochLines(ProgressBar):
+class EpochLines(EpochMetrics):
     """One line for each epoch, without colours or carriage returns, for logs."""
 
     def __init__(self) -> None:
         super().__init__()
         self._started = 0.0
-        self._finished_epoch: tuple[str, float] | None = None
+        self._finished_epoch: tuple[str, float, bool] | None = None
 
     @override
     def disable(self) -> None:
@@ -82,7 +95,8 @@ class EpochLines(ProgressBar):
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = f"{trainer.current_epoch + 1}{_of_epochs(trainer)}"  # a callback may change max_epochs at the end
-        self._finished_epoch = (epoch, time.perf_counter() - self._started)
+        validated = self.validated_epoch == trainer.current_epoch
+        self._finished_epoch = (epoch, time.perf_counter() - self._started, validated)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,15 +105,15 @@ class EpochLines(ProgressBar):
     def _print(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._finished_epoch is None or not trainer.is_global_zero:
             return
-        (epoch, seconds), self._finished_epoch = self._finished_epoch, None
-        values = [f"{name} {value:.4f}" for name, value in _epoch_metrics(trainer, pl_module).items()]
+        (epoch, seconds, validated), self._finished_epoch = self._finished_epoch, None
+        values = [f"{name} {value:.4f}" for name, value in _epoch_metrics(trainer, pl_module, validated).items()]
         say(f"epoch {epoch}  {'  '.join(values)}  {seconds:.1f} s")
 
 
-def _epoch_metrics(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+def _epoch_metrics(trainer: Trainer, pl_module: LightningModule, validated: bool) -> dict[str, float]:
     logged = trainer.callback_metrics
     names = ("train/loss", "val/loss", f"val/{cast(LitModel, pl_module).task.rank_by}")
-    return {name: float(logged[name]) for name in names if name in logged}
+    return {name: float(logged[name]) for name in names[: 3 if validated else 1] if name in logged}
 
 
 def _of_epochs(trainer: Trainer) -> str:

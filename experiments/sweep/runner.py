@@ -8,8 +8,9 @@ from experiments.compare.published_table_file import read_paper
 from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
 from experiments.console import Console
+from experiments.run.record.hyperparameters import flat_settings, spelled
 from experiments.sweep.config_check import check
-from experiments.sweep.grid import Run, combinations, parse_grid, parse_seeds, refuse_typed, settings_words
+from experiments.sweep.grid import Run, Settings, combinations, parse_grid, parse_seeds, refuse_typed, settings_words
 from experiments.sweep.local_launcher import Local
 from experiments.sweep.plan import Combination, class_of, experiment_folder, label_of, plan
 from experiments.sweep.progress_display import Display
@@ -42,6 +43,7 @@ def run_grid(options: SweepOptions) -> int:
 
     def labels(configs: Configs) -> list[str]:
         models = [class_of(config, "model") for config in configs]
+        _refuse_repeated(settings, configs)
         return [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
 
     lines = [(*options.words, *settings_words(values)) for values in settings]
@@ -126,12 +128,11 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     groups: dict[str, list[str]] = {}
     for record in records:
         groups.setdefault(record["label"], []).append(record["run"])
-    alike = [record for record in records if record["metrics"].keys() == records[0]["metrics"].keys()]
-    if alike:
-        console.print(side_by_side(alike, folder.path.name))
+    tables = _comparable(records)
+    for index, alike in enumerate(tables):
+        title = "; not compared with the first: other data, splits, task or metrics" if index else ""
+        console.print(side_by_side(alike, folder.path.name + title))
     aggregate(folder.path, {label: [folder.path / name for name in names] for label, names in groups.items()})
-    if len(records) > len(alike):
-        console.print(f"{len(records) - len(alike)} finished runs have other metrics, and are not in the table")
     for outcome in outcomes:
         if not outcome.complete:
             console.print(outcome.line(), markup=False)
@@ -142,11 +143,36 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
 
 
+def _comparable(records: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Sorts runs into tables as ``compare`` does: the same rows, splits, task and metrics; the largest first."""
+    splits: dict[str, set[str]] = {}
+    for record in records:
+        splits.setdefault(record["label"], set()).add(record["fingerprints"]["split"])
+    tables: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for record in records:
+        key = (record["fingerprints"]["data"], record["task"], record["rank_by"], *record["metrics"])
+        tables.setdefault((*key, *sorted(splits[record["label"]])), []).append(record)
+    return sorted(tables.values(), key=len, reverse=True)
+
+
 def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:
     """Returns 0 if all runs are complete, else the signal's code, else that of the first run that failed."""
     if signal is not None:
         return 128 + signal
     return next((outcome.code or 1 for outcome in outcomes if not outcome.complete), 0)
+
+
+def _refuse_repeated(settings: Sequence[Settings], configs: Configs) -> None:
+    """Refuses two combinations that are one configuration, as 1e-3 and 0.001 are one learning rate."""
+    seen: list[dict[str, Any]] = []
+    for values, config in zip(settings, configs, strict=True):
+        flat = {name: spelled(name, value) for name, value in flat_settings(config).items()}
+        whole = flat | {key: value for key, value in config.items() if key not in ("data", "model", "trainer")}
+        if whole in seen:
+            first = settings[seen.index(whole)]
+            names = [", ".join(f"{key}={value}" for key, value in each.items()) for each in (first, values)]
+            raise ConfigError(f"--grid: {names[0]} and {names[1]} are one configuration; leave one of them out")
+        seen.append(whole)
 
 
 def _run_lines(

@@ -8,9 +8,12 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lit_models.distributed.gather import gathered_rows
-from lit_models.errors import ConfigError
+from lit_models.errors import ConfigError, NoDirectionError
 from lit_models.tasks import Task
 from lit_models.training.loss_precision import loss_of
+
+WITHOUT_DIRECTION = ("train/lr", "train/rows_per_second", "train/memory_mib", "train/gradient_norm")
+"""Values that ``EpochMonitor`` logs beside the loss."""
 
 Outputs = tuple[Tensor, Tensor, Tensor]
 """Ids, targets and network outputs of the same rows."""
@@ -56,18 +59,24 @@ def evaluate(rows: Outputs, task: Task, loss: nn.Module, metrics: Mapping[str, M
     return Evaluation(row, target, prediction, values)
 
 
-def direction(name: str, metrics: Mapping[str, Metric]) -> Literal["min", "max"]:
+def direction(name: str, metrics: Mapping[str, Metric], others: bool = False) -> Literal["min", "max"]:
     """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum.
 
     Args:
         name: Name under which a fit logs it.
         metrics: Metrics computed in addition to the loss.
+        others: Whether other values may be logged too.
 
     Raises:
         ConfigError: For a name that is not logged, with the names that are.
+        NoDirectionError: For a value that is logged and has no direction.
     """
     logged = ["train/loss", *(f"val/{metric}" for metric in ("loss", *metrics))]
-    if name not in logged:
+    if name in ("train/loss", "val/loss"):
+        return "min"
+    if name not in (*logged, *WITHOUT_DIRECTION) and not others:
         raise ConfigError(f"nothing logs {name!r}; these are logged: {', '.join(logged)}")
-    metric = metrics.get(name.partition("/")[2])
-    return "max" if metric is not None and metric.higher_is_better else "min"
+    higher = metrics[name.removeprefix("val/")].higher_is_better if name in logged else None
+    if higher is None:
+        raise NoDirectionError(f"{name} has no direction of its own; add mode, min or max, where it is monitored")
+    return "max" if higher else "min"

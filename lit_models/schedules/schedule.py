@@ -62,6 +62,12 @@ class Schedule:
         if self.warmup and issubclass(cls, lr_scheduler.OneCycleLR):
             raise ConfigError("OneCycleLR warms up by itself (pct_start); leave schedule.warmup out")
 
+    @property
+    def mode(self) -> Any:
+        """Typed direction of a plateau schedule; None without one."""
+        own = class_of(self.scheduler, LRScheduler) is ReduceLROnPlateau
+        return bound_arguments(self.scheduler).get("mode") if own else None
+
     def build(
         self,
         optimizer: Optimizer,
@@ -100,7 +106,7 @@ class Schedule:
                 )
             filled = dict.fromkeys(open_lengths, -(-length // self.frequency))
         if self.on_plateau:
-            if bound.get("mode") not in (None, direction) and cls is ReduceLROnPlateau:
+            if self.mode not in (None, direction):
                 raise ConfigError(f"{self.monitor} is best at its {direction}imum; leave the scheduler's mode out")
             filled["mode"] = direction
         config: dict[str, Any] = {"interval": interval, "frequency": self.frequency, "name": "lr"}

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import optim
 from torch.optim import LBFGS, Optimizer
 
 SHORT, LONG = 0.1, 0.3
@@ -27,6 +28,11 @@ MODEL_METHODS = (
     *("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping", "lr_scheduler_step"),
 )
 """Methods in which a model may observe each step."""
+
+WITHOUT_CLOSURE = {
+    value for value in vars(optim).values() if isinstance(value, type) and issubclass(value, Optimizer)
+} - {Optimizer, LBFGS}
+"""Optimizers that need no closure; what a subclass does in its step is unclear."""
 
 
 class MultiStepSize:
@@ -79,8 +85,8 @@ def obstacle(trainer: Trainer, model: LightningModule, optimizer: Optimizer) -> 
         return "several devices"
     if trainer.precision == "16-mixed":
         return "16-mixed, whose gradients are scaled (bf16-mixed does)"
-    if isinstance(optimizer, LBFGS):
-        return "LBFGS, which asks for the loss several times a step"
+    if type(optimizer) not in WITHOUT_CLOSURE:
+        return f"{type(optimizer).__name__}, which may evaluate the loss several times a step"
     if is_overridden("optimizer_step", model):
         return f"{type(model).__name__}'s own optimizer_step"
     return f"{type(within[0]).__name__}, which acts within each step" if within else ""

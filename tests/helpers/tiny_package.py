@@ -102,3 +102,14 @@ class Stumble(Callback):
 
     def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
         raise RuntimeError("stumbled")
+
+
+class LogsDepth(Callback):
+    """Logs ``val/depth``, 1 in the first epochs, then lower in every epoch from ``falls`` on."""
+
+    def __init__(self, falls: int = 3) -> None:
+        self.falls = falls
+
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        epoch = trainer.current_epoch
+        pl_module.log("val/depth", 1.0 if epoch < self.falls else 1.0 / epoch)

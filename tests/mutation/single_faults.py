@@ -178,22 +178,22 @@ FAULTS = [
     Fault(
         "hyperparameters lack the weight decay",
         "experiments/run/record/hyperparameters.py",
-        '("lr", "weight_decay", "momentum", "betas")',
-        '("lr", "momentum", "betas")',
+        'f"{CALLBACKS}.ModelCheckpoint.dirpath",',
+        'f"{CALLBACKS}.ModelCheckpoint.dirpath", "model.optimizer.weight_decay",',
         "tests/compare/test_compare_optimizer_options.py::test_each_option_makes_a_group",
     ),
     Fault(
         "hyperparameters lack the momentum",
         "experiments/run/record/hyperparameters.py",
-        '("lr", "weight_decay", "momentum", "betas")',
-        '("lr", "weight_decay", "betas")',
+        'f"{CALLBACKS}.ModelCheckpoint.dirpath",',
+        'f"{CALLBACKS}.ModelCheckpoint.dirpath", "model.optimizer.momentum",',
         "tests/compare/test_compare_optimizer_options.py::test_each_option_makes_a_group",
     ),
     Fault(
         "hyperparameters lack the betas",
         "experiments/run/record/hyperparameters.py",
-        '("lr", "weight_decay", "momentum", "betas")',
-        '("lr", "weight_decay", "momentum")',
+        'f"{CALLBACKS}.ModelCheckpoint.dirpath",',
+        'f"{CALLBACKS}.ModelCheckpoint.dirpath", "model.optimizer.betas",',
         "tests/compare/test_compare_optimizer_options.py::test_each_option_makes_a_group",
     ),
     Fault(

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging, TQDMProgressB
 from resumed_runs import assert_equal
 from tiny_data import model_for, quiet_trainer, small_data
 from torch import nn
+from torch.optim import LBFGS, SGD
 
 from experiments.__main__ import main
 from lit_models import LitMLP
@@ -35,6 +36,14 @@ class Counted(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *more: Any) -> None:
         type(self).batches += 1
+
+
+class OwnSGD(SGD):
+    """Evaluates the loss again within a step, if a closure is given."""
+
+    def step(self, closure: Any = None) -> Any:
+        assert closure is not None
+        return super().step(closure)
 
 
 class Accumulating(Callback):
@@ -111,10 +120,12 @@ def test_blocks_are_taken_in_any_trainer(taken: list[int]) -> None:
         {"accumulate_grad_batches": 2},
         {"model": OwnStep},
         {"model": OwnHook},
+        {"model": partial(LitMLP, optimizer=partial(OwnSGD, lr=0.1))},
+        {"model": partial(LitMLP, optimizer=LBFGS)},
         {"callbacks": [StochasticWeightAveraging(0.1, 1)]},
         {"callbacks": [TQDMProgressBar()], "enable_progress_bar": True},
     ],
-    ids=["profiler", "accumulation", "own step", "own hook", "averaged weights", "bar"],
+    ids=["profiler", "accumulation", "own step", "own hook", "own optimizer", "LBFGS", "averaged weights", "bar"],
 )
 def test_who_looks_at_steps_sees_single_ones(taken: list[int], settings: dict[str, Any]) -> None:
     fitted(**settings)

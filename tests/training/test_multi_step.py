@@ -33,16 +33,6 @@ SMALL: dict[type[LitModel], dict[str, Any]] = {
 }
 
 
-class Fading(SGD):
-    """Keeps half of the gradients of the step before."""
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for group in self.param_groups:
-            for one in group["params"]:
-                if one.grad is not None:
-                    one.grad.mul_(0.5)
-
-
 class Losses(pl.Callback):
     """Every loss, with the ids of its rows and the step after it."""
 
@@ -105,7 +95,6 @@ def trained(
     [
         (LitMLP, AdamW, BY_STEP, {}),
         (LitMLP, partial(SGD, lr=0.1, momentum=0.9), BY_EPOCH, {}),
-        (LitMLP, partial(Fading, lr=0.05), None, {}),
         (LitCNN, RAdam, partial(Schedule, OneCycleLR), {"gradient_clip_val": 0.1}),
         (LitRNN, AdamW, partial(Schedule, ReduceLROnPlateau), {"precision": "bf16-mixed", "val_check_interval": 5}),
         (LitTransformer, AdamW, EVERY_THIRD, {"max_steps": 23}),

@@ -1,5 +1,6 @@
 """``best.ckpt``: the callback that keeps it, the paths of a run's checkpoints, and the configuration inside."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -48,6 +49,8 @@ def best_path(trainer: Trainer) -> str | None:
 def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> Path:
     """Returns the best or the last checkpoint of a run's folder, or the path itself if it is no folder.
 
+    A run whose own ModelCheckpoint monitors a metric has its best one under a name of its own, which ``last.ckpt`` has.
+
     Raises:
         ConfigError: For a folder without the checkpoint.
     """
@@ -55,9 +58,22 @@ def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> P
     if not folder.is_dir():
         return folder
     found = folder / "checkpoints" / f"{name}.ckpt"
+    if name == "best" and not found.is_file():
+        found = _own_best(found.with_name("last.ckpt")) or found
     if not found.is_file():
         raise ConfigError(f"--ckpt_path {path} is a folder without checkpoints/{name}.ckpt; name a run or a checkpoint")
     return found
+
+
+def _own_best(last: Path) -> Path | None:
+    """Returns the path of ``best_path`` by the state of the callbacks in ``last.ckpt``, also of a moved folder."""
+    states = read(last)["callbacks"].values() if last.is_file() else ()
+    for state in states:
+        if state.get("monitor") and state.get("best_model_path"):
+            path = Path(state["best_model_path"])
+            inside = last.parent / os.path.relpath(path, state["dirpath"])
+            return inside if inside.is_file() else path
+    return None
 
 
 def config_in(path: str, for_fit: bool) -> str:

@@ -1,0 +1,185 @@
+"""A run's identity is its whole configuration as it ran: one in all spellings, another with any other argument."""
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import yaml
+from compared_groups import TARGET
+from handmade_runs import guesses, record_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_data import QUICK
+
+from experiments.run.record.hyperparameters import REPEATS, WITHOUT_EFFECT, flat_hyperparameters
+
+STORED = Path(__file__).parents[1] / "stored" / "run_folders" / "finished" / "config.yaml"
+BASE: dict[str, Any] = yaml.safe_load(STORED.read_text())
+BASE["data"]["init_args"]["path"] = str(Path("flowers.csv").absolute())
+MONITOR = {"class_path": "lightning.pytorch.callbacks.LearningRateMonitor", "init_args": {"log_momentum": False}}
+PREDICTION = guesses(numpy.random.default_rng(1), TARGET, 1.0)
+folders = count()
+
+
+def leaves(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Yields the path of every value that is neither a mapping nor a list of classes."""
+    classes = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if classes else ()
+    for key, below in inner:
+        yield from leaves(below, *path, key)
+    if not inner and path:
+        yield path
+
+
+LEAVES = [path for path in leaves({part: BASE[part] for part in ("trainer", "model", "data")}) if path[-1] != "metrics"]
+
+
+def recorded_name(path: tuple[Any, ...]) -> str:
+    name = ".".join(str(key) for key in path if key not in ("init_args", "class_path"))
+    return {"trainer.max_epochs": "max_epochs"}.get(name, name.replace("callbacks.0", "callbacks.EarlyStopping"))
+
+
+def without_effect(name: str) -> bool:
+    listed = [one for one in (*WITHOUT_EFFECT, *REPEATS) if one != "trainer.callbacks"]
+    return any(name == one or name.startswith(f"{one}.") for one in listed)
+
+
+def copied(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def changed(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value * 2 + 1
+    return value[:-1] if isinstance(value, list) else 7 if value is None else f"{value}Other"
+
+
+def reordered(value: Any, draw: Any) -> Any:
+    """The same configuration with its keys in another order and numbers in another spelling."""
+    if isinstance(value, dict):
+        return {key: reordered(value[key], draw) for key in draw(st.permutations([*value]))}
+    if isinstance(value, list):
+        return [reordered(item, draw) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return draw(st.sampled_from([value, float(value)] + ([int(value)] if value == int(value) else [])))
+    return value
+
+
+def groups(tmp_path: Path, compare_json: Any, *configs: dict[str, Any], old: bool = False) -> list[list[int]]:
+    """Seeds of the groups of a run of each configuration; an old record has its options in ``config.yaml`` alone."""
+    folder = tmp_path / str(next(folders))
+    for seed, config in enumerate(configs):
+        options = {} if old else flat_hyperparameters(config)
+        run = record_run(folder / str(seed), TARGET, PREDICTION, seed=seed, split="0")
+        record = json.loads((run / "record.json").read_text())
+        record["hyperparameters"] |= options | {"seed": seed}
+        (run / "record.json").write_text(json.dumps(record))
+        (run / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    blocks = compare_json(folder)["blocks"]
+    return [[run["seed"] for run in group["runs"]] for block in blocks for group in block["groups"]]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("identity")
+
+
+FEW = settings(QUICK, max_examples=25)
+
+
+@FEW
+@given(data=st.data(), old=st.booleans())
+def test_another_spelling_is_the_same_group(shared: Path, data: st.DataObject, old: bool) -> None:
+    other = reordered(BASE, data.draw)
+    other["data"]["init_args"]["path"] = data.draw(st.sampled_from(["flowers.csv", "./flowers.csv", "/x/flowers.csv"]))
+    other["model"]["init_args"]["steps_per_execution"] = data.draw(st.sampled_from(["auto", 1, 50]))
+    other["model"]["init_args"]["optimizer"]["init_args"]["lr"] = data.draw(st.sampled_from([0.02, "2e-2", "2.0E-2"]))
+    if data.draw(st.booleans()):
+        other["trainer"]["callbacks"].append(MONITOR)
+    assert len(groups(shared, run_compare, BASE, other, old=old)) == 1
+
+
+@FEW
+@given(path=st.sampled_from(LEAVES), old=st.booleans())
+def test_any_other_argument_is_another_group(shared: Path, path: tuple[Any, ...], old: bool) -> None:
+    other = copied(BASE)
+    owner = other
+    for key in path[:-1]:
+        owner = owner[key]
+    owner[path[-1]] = changed(owner[path[-1]])
+    expected = 1 if without_effect(recorded_name(path)) else 2
+    assert len(groups(shared, run_compare, BASE, other, old=old)) == expected
+
+
+def run_compare(folder: Path) -> Any:
+    """JSON output of the command."""
+    import io
+    from contextlib import redirect_stdout
+
+    from experiments.__main__ import main
+
+    with redirect_stdout(io.StringIO()) as output:
+        assert main(["compare", str(folder), "--format", "json"]) == 0
+    return json.loads(output.getvalue())
+
+
+def test_old_and_new_records_are_one_group(tmp_path: Path) -> None:
+    folder = tmp_path / "both"
+    for seed, old in enumerate((True, False)):
+        options = {} if old else flat_hyperparameters(BASE)
+        run = record_run(folder / str(seed), TARGET, PREDICTION, settings=options | {"seed": seed}, split="0")
+        (run / "config.yaml").write_text(yaml.safe_dump(BASE))
+    ((group,),) = [block["groups"] for block in run_compare(folder)["blocks"]]
+    assert group["n"] == 2
+
+
+def test_where_reaches_what_differs(tmp_path: Path, compare_json: Any) -> None:
+    other = copied(BASE)
+    other["trainer"]["callbacks"][0]["init_args"]["patience"] = 3
+    other["trainer"]["gradient_clip_val"] = 0.5
+    assert groups(tmp_path, compare_json, BASE, other) in ([[0], [1]], [[1], [0]])
+    for condition in ("trainer.gradient_clip_val=5e-1", "trainer.callbacks.EarlyStopping.patience=3"):
+        (block,) = compare_json(tmp_path, "--where", condition)["blocks"]
+        assert [run["seed"] for group in block["groups"] for run in group["runs"]] == [1]
+    assert len(compare_json(tmp_path, "--where", "trainer.max_epochs=12")["blocks"][0]["groups"]) == 2
+
+
+def test_a_metric_counts_only_where_it_is_monitored(tmp_path: Path, compare_json: Any) -> None:
+    configs = [copied(BASE) for _ in range(2)]
+    for config, average in zip(configs, ("macro", "micro"), strict=True):
+        arguments = {"task": "multiclass", "average": average}
+        config["model"]["init_args"]["metrics"] = {
+            "f": {"class_path": "torchmetrics.F1Score", "dict_kwargs": arguments}
+        }
+    assert len(groups(tmp_path / "reported", compare_json, *configs)) == 1
+    for config in configs:
+        config["trainer"]["callbacks"][0]["init_args"]["monitor"] = "val/f"
+    assert len(groups(tmp_path / "monitored", compare_json, *configs)) == 2
+
+
+def test_classes_of_one_name_in_two_packages_differ(tmp_path: Path, compare_json: Any) -> None:
+    configs = [copied(BASE) for _ in range(2)]
+    for config, package in zip(configs, ("torch.optim", "mine"), strict=True):
+        config["model"]["init_args"]["optimizer"]["class_path"] = f"{package}.AdamW"
+    assert len(groups(tmp_path, compare_json, *configs)) == 2
+
+
+def test_unseeded_runs_count(tmp_path: Path, compare_json: Any) -> None:
+    for index in range(3):
+        started = f"2026-01-01T00:00:0{index}+00:00"
+        record_run(tmp_path / str(index), TARGET, PREDICTION, settings={"seed": False}, started=started)
+    assert compare_json(tmp_path)["blocks"][0]["groups"][0]["n"] == 3
+
+
+def test_a_setting_changed_at_a_resume_is_another_configuration(tmp_path: Path, compare_json: Any) -> None:
+    for seed in range(2):
+        changes = {"model.optimizer.lr": [0.1, 0.01]} if seed else {}
+        record_run(tmp_path / str(seed), TARGET, PREDICTION, seed=seed, resumed=[{"step": 30, "changed": changes}])
+    labels = {group["group"] for group in compare_json(tmp_path)["blocks"][0]["groups"]}
+    assert len(labels) == 2

@@ -1,0 +1,44 @@
+"""A sweep's table obeys the rules of ``compare``: one configuration once, one test part a table, whole figures."""
+
+from pathlib import Path
+
+import pytest
+from in_process_sweep import Calls, calls
+
+from experiments.__main__ import main
+
+__all__ = ["calls"]
+
+WORDS = "--trust tiny_package --figures false --data Tiny --data.batch_size 10 --trainer.max_epochs 1 --experiment e"
+
+
+def sweep(root: Path, *words: str) -> int:
+    return main(["sweep", *WORDS.split(), *words, "--trainer.default_root_dir", str(root)])
+
+
+@pytest.mark.parametrize(
+    "grid",
+    ["model.optimizer.lr=1e-2,0.01", "model.dropout=0,0.0", "trainer.gradient_clip_val=1,3,1.0"],
+)
+def test_a_value_in_two_spellings_is_refused(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str], grid: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        sweep(root, "--model", "LitLinear", "--grid", grid)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "are one configuration" in line
+    assert not calls.started
+
+
+def test_runs_of_other_splits_have_a_table_of_their_own(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ratios = "data.ratios=[0.6,0.2,0.2],[0.5,0.2,0.3]"
+    assert sweep(root, "--grid", "model=LitLinear,LitMLP", "model.dropout=0.125", ratios, "--seeds", "0,1") == 0
+    printed = capfd.readouterr().out
+    assert "…" not in printed
+    assert printed.count("not compared with the first") == 1
+    below = printed.partition("not compared with the first")[2].splitlines()
+    rows = [line.split()[0] for line in below if "seed" not in line and "dropout" in line]
+    assert len(rows) == 2
+    assert len({row.partition("ratios")[2] for row in rows}) == 1
