@@ -8,6 +8,7 @@ import numpy
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from datamodules.class_folders import readable
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
 
@@ -102,7 +103,7 @@ def _open(image: Path | bytes) -> Image.Image:
 
 def called(image: Path | bytes) -> str:
     """Returns the name of an image in messages."""
-    return "it" if isinstance(image, bytes) else str(image)
+    return "it" if isinstance(image, bytes) else readable(str(image))
 
 
 def _unreadable(image: Path | bytes, error: Exception) -> DataError:

@@ -10,7 +10,7 @@ from datamodules.imaging.image_sources import Source, read_source
 from datamodules.imaging.pixel_data import PixelData
 from datamodules.imaging.read_images import read_images
 from datamodules.splitting.split_files import read_files
-from datamodules.tables.targets import read_target
+from datamodules.tables.targets import class_task, read_target
 from datamodules.types import TaskName
 
 
@@ -67,7 +67,7 @@ class ImageData(PixelData):
         files = read_files(read, path, val_path, test_path)
         targets = files.frame.select(sources[0].target)
         if task is None and sources[0].classes:
-            task = "binary" if targets.to_series().n_unique() == 2 else "multiclass"
+            task = class_task(targets.to_series().n_unique())
         encoded = read_target(targets, task)
         self.notes = tuple(source.note for source in sources if source.note)
         images = read_images([source.images for source in sources], channels, size)
