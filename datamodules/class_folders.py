@@ -77,7 +77,9 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
             raise DataError(f"the class folder {readable(str(folder))} has a name that is not UTF-8; rename it")
         inside = list(walk(folder, ignored, ending))
         if not inside:
-            raise DataError(f"the class folder {folder} has no {f'{ending} file'.strip()} in it; remove it or add files")
+            raise DataError(
+                f"the class folder {folder} has no {f'{ending} file'.strip()} in it; remove it or add files"
+            )
         files += inside
         labels += [folder.name] * len(inside)
     return files, polars.DataFrame({"path": names_below(files, root), LABEL: labels}), left_out(ignored, root)

@@ -19,7 +19,7 @@ from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
 from datamodules.imaging.image_sources import TABLES
-from datamodules.imaging.read_images import Images, Wanted, read_each
+from datamodules.imaging.read_images import Images, Wanted, range_note, read_each
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
 from datamodules.preprocessing.normalization import Normalizer, restore
@@ -167,6 +167,8 @@ class ImageInputs(Inputs):
     ) -> Chunk:
         pixels, unreadable = read_each(images, Wanted(self.channels, self.size), self.resize)
         index, good, bad = partition(ids, unreadable | reasons)
+        dark = range_note(images, pixels) if len(images) else ""
+        notes = (*notes, dark) if dark else notes
         return Chunk(good, self.tensors(torch.from_numpy(pixels)[index]), bad, {}, notes, done)
 
 
