@@ -21,6 +21,7 @@ from datamodules.preprocessing.normalization import Normalizer, Unchanged, fit, 
 from datamodules.raw_data import Rows, digest, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data
 from datamodules.splitting.splits import Split
+from datamodules.tables.targets import task_note
 from datamodules.types import Sampler
 
 
@@ -52,8 +53,8 @@ class InMemoryData(DataModule):
     ) -> None:
         super().__init__(**kwargs)
         self.split_settings = replace(self.split_settings, time=time, duplicates=duplicates)
-        if stratify and (self.split_settings.group or time):
-            raise DataError("a split by group or by time cannot be stratified; leave --data.stratify out")
+        if stratify and time:
+            raise DataError("a split by time cannot be stratified; leave --data.stratify out")
         self.stratify = stratify
         self.sampler = sampler
         self.device = device
@@ -77,7 +78,9 @@ class InMemoryData(DataModule):
         """Returns the split; a constructor calls it if the attributes of the data set depend on the train rows."""
         if self.split is None:
             self.split, notes = split_data(self._splittable(), self.split_settings)
-            self.notes = (*self.notes, *notes)
+            inferred = self.hparams.get("task", self.task) is None
+            note = task_note(self.task, self.rows.y, self.target_names) if inferred else ""
+            self.notes = (*self.notes, *([note] if note else []), *notes)
         return self.split
 
     def part_rows(self) -> dict[str, int]:
@@ -189,7 +192,7 @@ class InMemoryData(DataModule):
         return digest(*self.rows.tensors())
 
     def _stratifies(self) -> bool:
-        """Returns True if the split is by class, where groups or time do not decide it."""
+        """Returns True if the split is by class, where time does not decide it."""
         stratify = self.num_classes is not None if self.stratify is None else self.stratify
         if stratify and self.num_classes is None:
             raise DataError(f"stratify needs one class a row, and the task is {self.task}; set --data.stratify false")

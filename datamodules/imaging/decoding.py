@@ -8,6 +8,7 @@ import numpy
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from datamodules.class_folders import readable
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
 
@@ -65,6 +66,15 @@ def decode(path: Path | bytes, channels: Channels, size: tuple[int, int] | None)
         raise _unreadable(path, error) from error
 
 
+def highest_of_sixteen_bits(path: Path | bytes) -> int:
+    """Returns the highest value of a file with 16 bits; 0 for another file, and one that cannot be decoded."""
+    try:
+        with _open(path) as image:
+            return int(numpy.asarray(image).max()) if image.mode in SIXTEEN else 0
+    except Exception:  # the reader of the pixels raises it
+        return 0
+
+
 def finish(image: Image.Image, channels: Channels, size: tuple[int, int] | None) -> Pixels:
     """Returns the pixels (channels, H, W) of a pillow image, converted first and then resized."""
     plain = _opaque(_eight_bits(image)).convert("L" if channels == 1 else "RGB")
@@ -102,7 +112,7 @@ def _open(image: Path | bytes) -> Image.Image:
 
 def called(image: Path | bytes) -> str:
     """Returns the name of an image in messages."""
-    return "it" if isinstance(image, bytes) else str(image)
+    return "it" if isinstance(image, bytes) else readable(str(image))
 
 
 def _unreadable(image: Path | bytes, error: Exception) -> DataError:

@@ -8,9 +8,9 @@ from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_sources import Source, read_source
 from datamodules.imaging.pixel_data import PixelData
-from datamodules.imaging.read_images import read_images
+from datamodules.imaging.read_images import range_note, read_images
 from datamodules.splitting.split_files import read_files
-from datamodules.tables.targets import read_target
+from datamodules.tables.targets import class_task, read_target
 from datamodules.types import TaskName
 
 
@@ -67,9 +67,12 @@ class ImageData(PixelData):
         files = read_files(read, path, val_path, test_path)
         targets = files.frame.select(sources[0].target)
         if task is None and sources[0].classes:
-            task = "binary" if targets.to_series().n_unique() == 2 else "multiclass"
+            task = class_task(targets.to_series().n_unique())
         encoded = read_target(targets, task)
-        self.notes = tuple(source.note for source in sources if source.note)
         images = read_images([source.images for source in sources], channels, size)
+        dark = range_note(sources[0].images, images.numpy())
+        if dark and not images.any():
+            raise DataError(f"all images of {path} become black: {dark}")
+        self.notes = tuple(note for note in (*(source.note for source in sources), dark) if note)
         self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
         self.take(images, encoded, files.val, files.test, files.frame.drop(sources[0].target))

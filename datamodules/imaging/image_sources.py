@@ -1,24 +1,18 @@
 """Sources of images and labels: a folder per class, an index file, or arrays."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import polars
 from polars import selectors
 
+from datamodules.class_folders import LABEL, read_class_folders
 from datamodules.errors import DataError, check_names
 from datamodules.imaging.image_arrays import read_arrays
 from datamodules.imaging.read_images import Images
 from datamodules.tables.read_table import read_frame
 
-LABEL = "label"
-"""Target column of sources without columns."""
-
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
-IGNORED = ("thumbs.db", "desktop.ini")
-"""Files that Windows adds to folders; those of other systems are hidden files."""
 
 
 class Source(NamedTuple):
@@ -59,46 +53,8 @@ def read_source(path: str, target: list[str], image_column: str) -> Source:
         raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
     if not source.is_dir():
         return _arrays(source)
-    try:
-        return _folder(source)
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
-
-
-def _folder(root: Path) -> Source:
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not _is_ignored(entry.name))
-    ignored = [entry.name for entry in root.iterdir() if not entry.is_dir() or _is_ignored(entry.name)]
-    if not classes:
-        raise DataError(f"{root} has no folders, and is to have one for each class; or name an index file or arrays")
-    files: list[Path] = []
-    labels: list[str] = []
-    for name in classes:
-        inside = list(walk(root / name, ignored))
-        if not inside:
-            raise DataError(f"the class folder {root / name} has no file in it; remove it or add images")
-        files += inside
-        labels += [name] * len(inside)
-    frame = polars.DataFrame({"path": [str(file.relative_to(root)) for file in files], LABEL: labels})
-    note = (
-        f"not read in {root}: {len(ignored):,} hidden or other files that are no images of a class" if ignored else ""
-    )
+    files, frame, note = read_class_folders(source)
     return Source(frame, files, [LABEL], note=note)
-
-
-def walk(folder: Path, ignored: list[str]) -> Iterator[Path]:
-    """Yields the files below a folder in an order that never changes."""
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    for current, folders, names in os.walk(folder, onerror=fail):
-        ignored += [name for name in (*folders, *names) if _is_ignored(name)]
-        folders[:] = sorted(name for name in folders if not _is_ignored(name))
-        yield from (Path(current) / name for name in sorted(names) if not _is_ignored(name))
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in IGNORED
 
 
 def _index(path: Path, target: list[str], image_column: str) -> Source:

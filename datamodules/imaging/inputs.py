@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.class_folders import left_out, names_below, readable, walk
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
-from datamodules.imaging.image_sources import TABLES, walk
-from datamodules.imaging.read_images import Images, Wanted, read_each
+from datamodules.imaging.image_sources import TABLES
+from datamodules.imaging.read_images import Images, Wanted, range_note, read_each
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
 from datamodules.preprocessing.normalization import Normalizer, restore
@@ -104,7 +105,9 @@ class ImageInputs(Inputs):
         if isinstance(source, str | Path):
             path = Path(source)
             if path.is_dir():
-                yield from self._paths(*_folder(path), path)
+                ignored: list[str] = []
+                files = list(walk(path, ignored))
+                yield from self._paths(files, names_below(files, path), path, left_out(ignored, path))
             elif path.suffix.lower() in TABLES:
                 yield from self._index(Table(path, MISSING), path.parent)
             elif not path.exists():
@@ -112,11 +115,11 @@ class ImageInputs(Inputs):
             elif (images := read_images_alone(path)) is not None:
                 yield from self._array(images, str(path))
             else:
-                yield from self._paths([path], [path.name], path.parent)
+                yield from self._paths([path], [readable(path.name)], path.parent)
         elif isinstance(frame := as_frame(source), polars.DataFrame):
             yield from self._index(Table(frame, MISSING), Path())
         elif isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
-            yield from self._paths([Path(item) for item in source], [str(item) for item in source], Path())
+            yield from self._paths([Path(item) for item in source], [readable(str(item)) for item in source], Path())
         elif isinstance(source, list | tuple) and all(isinstance(item, bytes) for item in source):
             yield from self._pieces(list(source), numbered(len(source)))
         else:
@@ -135,10 +138,10 @@ class ImageInputs(Inputs):
             ids = numbered(len(paths), piece.first, file=names)
             yield from self._pieces(paths, ids, missing | piece.reasons, notes, piece.done)
 
-    def _paths(self, paths: list[Path], names: list[str], root: Path) -> Iterator[Chunk]:
+    def _paths(self, paths: list[Path], names: list[str], root: Path, note: str = "") -> Iterator[Chunk]:
         if not paths:
             raise DataError(f"the folder {root} has no file in it; add images")
-        yield from self._pieces(paths, numbered(len(paths), file=names))
+        yield from self._pieces(paths, numbered(len(paths), file=names), notes=(note,) * bool(note))
 
     def _array(self, images: Any, name: str) -> Iterator[Chunk]:
         ordered = arrange(images, name)
@@ -164,6 +167,8 @@ class ImageInputs(Inputs):
     ) -> Chunk:
         pixels, unreadable = read_each(images, Wanted(self.channels, self.size), self.resize)
         index, good, bad = partition(ids, unreadable | reasons)
+        dark = range_note(images, pixels) if len(images) else ""
+        notes = (*notes, dark) if dark else notes
         return Chunk(good, self.tensors(torch.from_numpy(pixels)[index]), bad, {}, notes, done)
 
 
@@ -180,12 +185,3 @@ def read_base64(rows: list[Any]) -> Source:
         except (binascii.Error, ValueError) as error:
             raise DataError(f"row {index} is no base64; send an image file's bytes in base64") from error
     return Source(images, len(images), ("list",))
-
-
-def _folder(root: Path) -> tuple[list[Path], list[str]]:
-    try:
-        files = list(walk(root, []))
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
-    names = [str(file.relative_to(root)).encode(errors="replace").decode() for file in files]
-    return files, names

@@ -15,12 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.imaging.decoding import Channels, Pixels, called, channels_of, decode, finish
+from datamodules.imaging.decoding import Channels, Pixels, called, channels_of, decode, finish, highest_of_sixteen_bits
 from datamodules.preprocessing.inputs import Reasons
 from datamodules.progress import progress
 
 FIRST = 100
 """Number of images that decide whether all are grey."""
+
+DARK = 64
+"""Pixels below it use less than a quarter of the range."""
 
 BLOCK = 16
 """Images that a thread takes at a time."""
@@ -67,6 +70,17 @@ def read_each(images: Images, wanted: Wanted, resize: bool) -> tuple[Pixels, Rea
     with _pillow_ready():
         _fill(out, images, wanted, resize, lambda row, error: reasons.__setitem__(row, _reason(error, wanted)))
     return out, reasons
+
+
+def range_note(images: Images, pixels: Pixels) -> str:
+    """Returns a note if files with 16 bits use less than a quarter of the range, as 12-bit scans do; else ""."""
+    if not isinstance(images, list) or pixels.max() >= DARK:
+        return ""
+    high = max(map(highest_of_sixteen_bits, images[:: len(images) // FIRST + 1]))
+    return (
+        f"16-bit pixels go up to {high:,} of 65,535, and only the upper 8 bits are read, up to {high >> 8} of 255; "
+        "multiply them to the full range, or save 8 bits"
+    ) * bool(high)
 
 
 @contextmanager

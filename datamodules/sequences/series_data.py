@@ -15,6 +15,7 @@ from datamodules.sequences.padded_series import Series, join
 from datamodules.sequences.sequence_data import SequenceData
 from datamodules.splitting.split_files import read_files
 from datamodules.tables import read_table
+from datamodules.tables.targets import class_task
 from datamodules.types import TaskName
 
 
@@ -68,7 +69,9 @@ class SeriesData(SequenceData):
         files = read_files(read, path, val_path, test_path)
         names = [file for file in (path, val_path, test_path) if file is not None]
         series = parts[0] if len(parts) == 1 else join(parts, names)
-        self.take(replace(series, targets=files.frame, task=task or series.task), files.val, files.test)
+        is_ts = path.lower().endswith(".ts")  # its header decides, whatever the labels are
+        task = task or series.task or (class_task(files.frame.to_series().n_unique()) if is_ts else None)
+        self.take(replace(series, targets=files.frame, task=task), files.val, files.test)
 
     def _read(self, path: str) -> Series:
         check_regular(path)

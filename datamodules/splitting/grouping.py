@@ -3,6 +3,7 @@
 Like those of ``splits`` they are functions of the data and the split seed alone.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -35,27 +36,49 @@ def together(*keys: Tensor) -> Tensor:
             return unit
 
 
-def deal_units(unit: Tensor) -> Deal:
-    """Returns a function that assigns whole units, in random order, each to the split with the largest deficit."""
+def deal_units(unit: Tensor, labels: Tensor | None = None) -> Deal:
+    """Returns a function that assigns whole units, the largest first, each to the split with the largest deficit.
+
+    Units of about equal size, within a factor of 2, are in random order, so that the seed has an effect. With labels,
+    size and deficit are those of the classes that a unit has, each as a fraction of the class's rows.
+
+    Args:
+        unit: First row of each row's unit, (N,).
+        labels: Class of each row (N,), for a stratified split.
+    """
 
     def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
-        units, unit_of, sizes = unit[rows].unique(return_inverse=True, return_counts=True)
-        deficit = [len(rows) * fraction for fraction in ratios if fraction]
-        if len(units) < len(deficit):
-            raise DataError(f"{len(units)} groups cannot be dealt to {len(deficit)} parts; choose another --data.group")
+        units, unit_of = unit[rows].unique(return_inverse=True)
+        fractions = [fraction for fraction in ratios if fraction]
+        if len(units) < len(fractions):
+            raise DataError(
+                f"{len(units)} groups cannot be dealt to {len(fractions)} parts; choose another --data.group"
+            )
+        label = torch.zeros_like(unit_of) if labels is None else labels[rows].long()
+        totals = label.bincount().tolist()
+        cells, counts = (unit_of * len(totals) + label).unique(return_counts=True)
+        rows_of: list[dict[int, float]] = [{} for _ in units]  # of each class, as a fraction of the class's rows
+        for cell, count in zip(cells.tolist(), counts.tolist(), strict=True):
+            index, key = divmod(cell, len(totals))
+            rows_of[index][key] = count / totals[key]
+        deficit = [[fraction] * len(totals) for fraction in fractions]
         part_of = torch.empty(len(units), dtype=torch.int64)
-        empty = list(range(len(deficit)))
+        empty = list(range(len(fractions)))
         order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed)).tolist()
+        order.sort(key=lambda index: -math.frexp(max(rows_of[index].values()))[1])
         for left, index in zip(range(len(units), 0, -1), order, strict=True):
-            choice = (
-                empty if left == len(empty) else range(len(deficit))
-            )  # the last units are for splits without a unit
-            part = max(choice, key=deficit.__getitem__)
+            # The last units are for splits without a unit.
+            choice = empty if left == len(empty) else range(len(fractions))
+            own = rows_of[index]
+            part = max(
+                choice, key=lambda part: sum(totals[key] * deficit[part][key] * share for key, share in own.items())
+            )
             part_of[index] = part
-            deficit[part] -= int(sizes[index])
+            for key, share in own.items():
+                deficit[part][key] -= share
             if part in empty:
                 empty.remove(part)
-        return among([rows[part_of[unit_of] == part] for part in range(len(deficit))], ratios)
+        return among([rows[part_of[unit_of] == part] for part in range(len(fractions))], ratios)
 
     return deal
 
@@ -128,6 +151,12 @@ def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
         val_end = int((ends[train_end + 1 : -1] - len(rows) * sum(ratios[:2])).abs().argmin()) + train_end + 1
     is_train, is_test = moment_of <= train_end, moment_of > val_end
     return Split(*(rows[is_part].sort().values for is_part in (is_train, ~is_train & ~is_test, is_test)))
+
+
+def is_far(sizes: Sequence[int], wanted: Sequence[float]) -> bool:
+    """Returns True if a split has more than 2 rows and 5 % of all rows more or fewer than its ratio gives it."""
+    limit = max(2.0, 0.05 * sum(wanted))
+    return any(abs(size - rows) > limit for size, rows in zip(sizes, wanted, strict=True))
 
 
 def train_and_val(ratios: Sequence[float]) -> list[float]:

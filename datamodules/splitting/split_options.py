@@ -12,12 +12,14 @@ from datamodules.splitting.grouping import (
     Deal,
     deal_rows,
     deal_units,
+    is_far,
     split_by_time,
     split_fold,
     split_given,
     together,
+    train_and_val,
 )
-from datamodules.splitting.splits import Split
+from datamodules.splitting.splits import PARTS, Split
 from datamodules.tables.casting import encode, to_days, to_numbers
 
 Duplicates = Literal["keep-together", "drop", "ignore"]
@@ -148,12 +150,14 @@ def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[s
         if not copies or settings.duplicates == "ignore":
             raise
         raise DataError(f"{error} (without {copies:,} copies of rows, see --data.duplicates)") from error
-    return split, _about(split, rows.first, copies, settings.duplicates)
+    notes = _about(split, rows.first, copies, settings.duplicates)
+    return split, notes + (_far_from_ratios(split, settings) if settings.option in ("group", "time") else [])
 
 
 def _deal(rows: Splittable, unit: Tensor, settings: SplitSettings) -> Deal:
     if settings.group is not None:
-        return deal_units(together(encode(rows.column("group", settings.group))[0], unit))
+        group = encode(rows.column("group", settings.group))[0]
+        return deal_units(together(group, unit), rows.labels and rows.labels.y)
     labels = rows.labels
     return deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
 
@@ -175,6 +179,21 @@ def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) 
                 part[row] = name
         return split_given(kept, part, ratios, seed, deal)
     return Split(*deal(kept, ratios, seed))
+
+
+def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
+    """Returns a note on a split by group or time that whole groups or moments keep far from its ratios."""
+    sizes, ratios = [len(rows) for rows in split], list(settings.ratios)
+    if settings.folds is not None:
+        ratios = [share * (1 - 1 / settings.folds) for share in train_and_val(ratios)] + [1 / settings.folds]
+    wanted = [sum(sizes) * fraction for fraction in ratios]
+    if not is_far(sizes, wanted):
+        return []
+    counts = ", ".join(f"{size:,} {name}" for size, name in zip(sizes, PARTS, strict=True))
+    ideal = ", ".join(f"{rows:,.0f}" for rows in wanted)
+    units = "moments of" if settings.option == "time" else "groups of"
+    column = settings.time or settings.group
+    return [f"parts far from their ratios: {counts} rows instead of {ideal}, as {units} {column} are not divided"]
 
 
 def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:

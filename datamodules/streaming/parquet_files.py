@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import polars
 
+from datamodules.class_folders import left_out, walk
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
 from datamodules.tables.parquet_file import ParquetFile
@@ -40,9 +41,11 @@ class ParquetFiles:
 
     def __init__(self, path: str, missing: Sequence[str] = (), option: str = "path") -> None:
         self.path = path
-        self.paths = sorted(Path(path).rglob("*.parquet")) if Path(path).is_dir() else [Path(path)]
+        ignored: list[str] = []
+        self.paths = sorted(walk(Path(path), ignored, ".parquet")) if Path(path).is_dir() else [Path(path)]
         if not self.paths:
             raise DataError(f"--data.{option} {path} has no .parquet file in it")
+        self.note = left_out(ignored, Path(path))
         for file in self.paths:
             check_regular(file)
         self.files = [ParquetFile(file, str(file), missing) for file in self.paths]

@@ -64,6 +64,7 @@ class StreamedTable(EncodedTable, StreamData):
     ) -> None:
         super().__init__(**kwargs)
         files, split_files = _open_files(path, val_path, test_path, missing)
+        self.notes = tuple(each.note for each in files if each.note)
         targets = [target] if isinstance(target, str) else target
         dropped = [drop] if isinstance(drop, str) else drop or []
         settings, types, schema = self.split_settings, types or {}, files[0].schema

@@ -15,6 +15,9 @@ from datamodules.types import TaskName
 FEW = 20
 """Largest number of different whole numbers that are taken for classes."""
 
+SOME = 200
+"""Largest number of different whole numbers that may be classes, which a note asks."""
+
 
 class Target(NamedTuple):
     """Target of a data set.
@@ -45,7 +48,11 @@ def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target
     for column in frame.iter_columns():
         check_complete(column, "target")
     names = tuple(frame.columns)
-    match task or infer_task(frame):
+    task = task or infer_task(frame)
+    if task in ("binary", "multiclass") and len(names) > 1 and is_one_hot(frame):
+        y = _numbers(frame).argmax(dim=1)
+        return Target(y, task, 1 if task == "binary" else len(names), names)
+    match task:
         case "regression":
             return Target(_numbers(frame), "regression", len(names), ())
         case "multilabel":
@@ -71,7 +78,7 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
     """Infers the task from target columns without missing values.
 
     One column: two values are binary, text and up to 20 whole numbers multiclass, other numbers regression. Several:
-    multilabel if all are 0 and 1, regression if all are numbers.
+    multilabel if all are 0 and 1, binary or multiclass if each row also has a single 1, regression if all are numbers.
 
     Raises:
         DataError: For several columns of which some are text.
@@ -82,15 +89,49 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
         if not all(numeric):
             name = columns[numeric.index(False)].name
             raise DataError(f"several targets are all labels of 0 and 1 or all numbers, and {name} is neither")
+        if is_one_hot(frame):
+            return class_task(len(columns))
         zero_one = all(column.cast(polars.Float64).is_in([0.0, 1.0]).all() for column in columns)
         return "multilabel" if zero_one else "regression"
     (column,) = columns
-    different = len(_different(column))
-    if different == 2:
-        return "binary"
-    if not numeric[0] or (column.dtype.is_integer() and different <= FEW):
-        return "multiclass"
-    return "regression"
+    different = _different(column)
+    is_class = not numeric[0] or (len(different) <= FEW and is_whole(different))
+    return class_task(len(different)) if is_class or len(different) == 2 else "regression"
+
+
+def class_task(classes: int) -> TaskName:
+    """Returns the task of one class a row."""
+    return "binary" if classes == 2 else "multiclass"
+
+
+def is_whole(column: polars.Series) -> bool:
+    """Returns True if all values are whole numbers, of any numeric type, and exact in float64."""
+    exact = (column % 1 == 0) & (column.abs() < 2.0**53) if column.dtype.is_float() else None
+    return column.dtype.is_integer() if exact is None else bool(exact.all())
+
+
+def is_one_hot(frame: polars.DataFrame) -> bool:
+    """Returns True if each row of several columns has a single 1 and otherwise 0, and each column has a 1."""
+    columns = frame.get_columns()
+    if not all(column.dtype.is_numeric() or column.dtype == polars.Boolean for column in columns):
+        return False
+    values = _numbers(frame)
+    return bool(((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all() and (values.sum(0) > 0).all())
+
+
+def task_note(task: TaskName, y: Tensor, names: Sequence[str]) -> str:
+    """Returns a note on an inferred task that the targets ``y`` with some names leave in doubt, or an empty string."""
+    if task in ("binary", "multiclass") and len(names) > 1:
+        some = f"{', '.join(names[:3])}{' ...' * (len(names) > 3)}"
+        return f"each row has a single 1 in {some}: one class a row; --data.task multilabel makes them labels"
+    if task == "regression" and y[0].numel() == 1 and bool((y == y.round()).all()):
+        different = len(y.unique())
+        if FEW < different <= min(SOME, len(y) / 5):
+            return (
+                f"the target has {different} different whole numbers, read as values to predict; "
+                "--data.task multiclass makes them classes"
+            )
+    return ""
 
 
 def check_train_targets(target: Target, train: Tensor) -> None:
@@ -143,4 +184,5 @@ def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
     else:
         indices = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
         y = torch.tensor(indices.to_numpy())
-    return y, [str(value) for value in different]
+    named = different.cast(polars.Int64) if is_whole(different) and column.dtype.is_float() else different
+    return y, [str(value) for value in named]

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from datamodules.class_folders import left_out, names_below, walk
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
 from datamodules.tables.inputs import CSV, as_frame, parse_csv
 from datamodules.tables.table_source import Table
-from datamodules.texts.read_texts import joined, read_text
+from datamodules.texts.read_texts import ENDING, joined, read_text
 from datamodules.texts.token_ids import TokenIds, encode
 from datamodules.texts.vocabulary import Vocabulary
 
@@ -138,11 +139,12 @@ class TextInputs(Inputs):
                 yield self._chunk(ids, joined(frame, self.columns), reasons, piece.done, notes)
 
     def _files(self, root: Path) -> Iterator[Chunk]:
-        files = [root]
+        files, ignored = [root], list[str]()
         if root.is_dir():
-            files = sorted(file for file in root.rglob("*.txt") if not file.is_dir() and not file.name.startswith("."))
+            files = sorted(walk(root, ignored, ENDING))
         if not files:
             raise DataError(f"the folder {root} has no .txt file; add some")
+        notes = (left_out(ignored, root),) if ignored else ()
         for first in range(0, len(files), PIECE):
             piece = files[first : first + PIECE]
             texts, reasons = [], Reasons()
@@ -152,10 +154,9 @@ class TextInputs(Inputs):
                 except (DataError, OSError) as error:
                     texts.append("")
                     reasons[index] = str(getattr(error, "strerror", None) or error)
-            names = (str(file.relative_to(root)) if file != root else file.name for file in piece)
-            ids = numbered(len(piece), first, file=(name.encode(errors="replace").decode() for name in names))
+            ids = numbered(len(piece), first, file=names_below(piece, root.parent if piece == [root] else root))
             column = polars.Series(texts, dtype=polars.String).str.strip_chars()
-            yield self._chunk(ids, column, reasons, (first + len(piece)) / len(files))
+            yield self._chunk(ids, column, reasons, (first + len(piece)) / len(files), notes)
 
     def _chunk(
         self, ids: polars.DataFrame, texts: polars.Series, reasons: Reasons, done: float, notes: tuple[str, ...] = ()

@@ -6,11 +6,12 @@ from pathlib import Path
 import polars
 from polars.exceptions import PolarsError
 
+from datamodules.class_folders import LABEL, read_class_folders, readable
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
 
-TEXT, LABEL = "text", "label"
-"""Columns of a folder of texts."""
+TEXT, ENDING = "text", ".txt"
+"""Column of the texts of a folder, and ending of its files."""
 
 JOINT = " | "
 """Separator of the texts of several columns, a token of its own."""
@@ -32,31 +33,23 @@ def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
         raise DataError(f"the columns {', '.join(columns)} cannot be read as texts: {error}") from error
 
 
-def read_text_folder(path: str) -> polars.DataFrame:
+def read_text_folder(path: str) -> tuple[polars.DataFrame, str]:
     """Reads a folder whose subfolders are the classes, into the columns ``text`` and ``label``.
 
-    Rows are in the order of the classes' names and of the files' paths below them. Files whose name does not end in
-    ``.txt``, and folders whose name begins with a dot, are ignored.
+    Rows are in the order of the classes' names and of the files' paths below them.
+
+    Returns:
+        The rows, and a note on the files and folders that were left out, or "".
 
     Raises:
         DataError: For a folder without classes, a class without a file, and a file that cannot be read as UTF-8.
     """
+    files, frame, note = read_class_folders(Path(path), ENDING)
     try:
-        folders = sorted(entry for entry in Path(path).iterdir() if entry.is_dir() and not entry.name.startswith("."))
-        if not folders:
-            raise DataError(f"the folder {path} has no subfolders; there must be one for each class, with .txt files")
-        texts, labels = [], []
-        for folder in folders:
-            files = sorted(file for file in folder.rglob("*.txt") if not file.is_dir())
-            if not files:
-                raise DataError(f"the class folder {folder} has no .txt file; add some or remove it")
-            texts += [read_text(file) for file in files]
-            labels += [folder.name] * len(files)
-        return polars.DataFrame({TEXT: texts, LABEL: labels})
+        texts = [read_text(file) for file in files]
     except OSError as error:
-        raise DataError(f"{error.filename or path} cannot be read: {error.strerror}") from error
-    except UnicodeEncodeError as error:  # for a name that is not UTF-8
-        raise DataError(f"a folder in {path} has a name that is not UTF-8: {error.object!r}; rename it") from error
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return frame.select(polars.Series(TEXT, texts), LABEL), note
 
 
 def read_text(file: Path) -> str:
@@ -72,4 +65,4 @@ def read_text(file: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{file} is not UTF-8 text, line {line} is not; save it as UTF-8") from error
+        raise DataError(f"{readable(str(file))} is not UTF-8 text, line {line} is not; save it as UTF-8") from error

@@ -1,16 +1,16 @@
 """A user's texts."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars
 
+from datamodules.class_folders import LABEL
 from datamodules.errors import DataError
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.read_table import MISSING, read_frame
 from datamodules.texts.labelled_texts import LabelledTexts
-from datamodules.texts.read_texts import LABEL, TEXT, read_text_folder
+from datamodules.texts.read_texts import TEXT, read_text_folder
 from datamodules.types import TaskName
 
 
@@ -48,13 +48,19 @@ class TextData(LabelledTexts):
         for other in (val_path, test_path):
             if other is not None and Path(other).is_dir() != folders:
                 raise DataError(f"{path} and {other} are to be files both or folders both")
+        self.missing = missing
+
+        def read(path: str) -> polars.DataFrame:
+            if not folders:
+                return read_frame(path, missing)
+            frame, note = read_text_folder(path)
+            self.notes = (*self.notes, note) if note else self.notes
+            return frame
+
         if folders:
             if text is not None or target is not None:
                 raise DataError(f"{path} is a folder of classes; leave --data.text and --data.target out")
-            read, text, target = read_text_folder, TEXT, LABEL
-        else:
-            read = partial(read_frame, missing=missing)
-        self.missing = missing
+            text, target = TEXT, LABEL
         files = read_files(read, path, val_path, test_path)
         frame = files.frame
         self.take(frame, _named(text, "text", frame), _named(target, "target", frame), task, files.val, files.test)

@@ -76,6 +76,49 @@ def test_groups_of_any_size_are_dealt_whole(keys: list[int], seed: int) -> None:
         assert all(abs(len(part) - share * len(keys)) <= largest for part, share in zip(split, RATIOS, strict=True))
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("stratify", [None, False])
+def test_a_giant_group_is_dealt_first_and_a_note_names_the_parts(
+    tmp_path: Path, seed: int, stratify: bool | None
+) -> None:
+    table = frame(200).with_columns(person=polars.Series(["giant"] * 170 + [f"p{row // 3}" for row in range(30)]))
+    table.write_parquet(tmp_path / "t.parquet")
+    options = {"drop": ["day", "part"], "group": "person", "split_seed": seed, "stratify": stratify}
+    data = TableData(str(tmp_path / "t.parquet"), "y", **options)
+    assert data.split is not None
+    assert [len(part) for part in data.split] == [170, 15, 15]
+    assert any("170 train, 15 val, 15 test rows instead of 140, 30, 30" in note for note in data.notes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=12, max_size=60), SEEDS)
+def test_no_part_is_farther_from_its_ratio_than_the_groups_that_come_last(sizes: list[int], seed: int) -> None:
+    unit = together(torch.tensor([index for index, size in enumerate(sizes) for _ in range(size)]))
+    total, ratios = sum(sizes), (0.4, 0.3, 0.3)
+    assume(max(sizes) < 0.15 * total)
+    split = deal_units(unit)(torch.arange(total), ratios, seed)
+    # A part exceeds its ratio by less than the group that it got last.
+    assert all(len(part) - share * total < max(sizes) for part, share in zip(split, ratios, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_are_dealt_by_class(seed: int) -> None:
+    rows = torch.arange(400)
+    unit, labels = together(rows // 4), (rows // 4 % 20 == 0).long()  # 5 of 100 groups have the rare class
+    split = Split(*deal_units(unit, labels)(rows, (0.6, 0.2, 0.2), seed))
+    assert [int(labels[part].sum()) for part in split] == [12, 4, 4]
+    assert [len(part) for part in split] == [240, 80, 80]
+
+
+def test_a_note_names_moments_of_many_rows(tmp_path: Path) -> None:
+    table = frame().with_columns(day=polars.Series([1] * 10 + [2] * 80 + [3] * 5 + [4] * 5))
+    for name, days in (("ties", table), ("none", table.with_columns(day=polars.int_range(100)))):
+        days.write_parquet(tmp_path / f"{name}.parquet")
+        notes = TableData(str(tmp_path / f"{name}.parquet"), "y", drop=["person", "part"], time="day").notes
+        far = [note for note in notes if "far from their ratios" in note and "moments of day" in note]
+        assert len(far) == (name == "ties")
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=40))
 def test_units_are_the_connected_rows(keys: list[tuple[int, int]]) -> None:
     units = together(*(torch.tensor(key) for key in zip(*keys, strict=True))).tolist()

@@ -92,7 +92,7 @@ def test_numbers_are_imputed_and_normalized_and_categories_numbered(table) -> No
     frame = polars.DataFrame(
         {"x": x, "c": ["b", "a", None, "b", "z", None], "y": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "part": PARTS}
     )
-    data = made(table(frame), "y", split_column="part")
+    data = made(table(frame), "y", split_column="part", task="regression")
     train, val, test = (data.part(name) for name in ("train", "val", "test"))
     median, mean, std = 2.0, 11 / 4, statistics.pstdev([1, 2, 6, 2])
     assert data.encoding.medians == {"x": median}

@@ -108,7 +108,7 @@ def test_bad_folders_are_one_sentence(folders: Callable[..., str], tmp_path: Pat
     (Path(path) / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty has no \.txt file"):
         TextData(path)
-    with pytest.raises(DataError, match="no subfolders"):
+    with pytest.raises(DataError, match="has no folders"):
         TextData(str(tmp_path / "classes" / "class0"))
 
 

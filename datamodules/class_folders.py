@@ -1,0 +1,114 @@
+"""Files of a folder, and of a folder with one folder for each class."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars
+
+from datamodules.errors import DataError
+
+LABEL = "label"
+"""Column of the classes."""
+
+IGNORED = ("thumbs.db", "desktop.ini", "__macosx", "_temporary")
+"""Files and folders that systems add to data; hidden ones begin with a dot."""
+
+TRAIN, OTHERS = ("train", "training"), ("val", "valid", "validation", "dev", "test", "testing")
+"""Names of folders that hold a split."""
+
+
+def walk(folder: Path, ignored: list[str], ending: str = "") -> Iterator[Path]:
+    """Yields the files below a folder in an order that never changes, through symbolic links.
+
+    Args:
+        folder: Path of the folder.
+        ignored: Receives the paths that are left out: hidden ones, those of the system, folders linked within
+            themselves, and files with another ending.
+        ending: Ending of the files in lower case; any case is read.
+
+    Raises:
+        DataError: For a folder that cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
+
+    for current, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        here = Path(current)
+        kept = [name for name in sorted(folders) if not _is_ignored(name) and not _is_loop(here / name)]
+        files = [name for name in sorted(names) if not _is_ignored(name) and name.lower().endswith(ending)]
+        ignored += [str(here / name) for name in sorted({*folders, *names} - {*kept, *files})]
+        folders[:] = kept
+        yield from (here / name for name in files)
+
+
+def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars.DataFrame, str]:
+    """Lists the files of a folder with one folder for each class.
+
+    Args:
+        root: Path of the folder.
+        ending: Ending of the files in lower case; any case is read.
+
+    Returns:
+        The files; the columns ``path`` below the root and ``label``; and a note on what was left out, or "".
+
+    Raises:
+        DataError: For a folder without classes, or with splits in place of classes; and for a class without a file.
+    """
+    try:
+        entries = sorted(root.iterdir())
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
+    folders = [entry for entry in entries if entry.is_dir() and not _is_ignored(entry.name)]
+    ignored = [str(entry) for entry in entries if entry not in folders]
+    names = {folder.name.lower() for folder in folders}
+    if names.intersection(TRAIN) and names.intersection(OTHERS):
+        raise DataError(
+            f"the folders {', '.join(folder.name for folder in folders[:5])} of {root} look like splits, not classes; "
+            "name each with --data.path, --data.val_path and --data.test_path, or rename them if they are classes"
+        )
+    if not folders:
+        raise DataError(f"{root} has no folders, and is to have one for each class; or name a file")
+    files: list[Path] = []
+    labels: list[str] = []
+    for folder in folders:
+        if readable(folder.name) != folder.name:
+            raise DataError(f"the class folder {readable(str(folder))} has a name that is not UTF-8; rename it")
+        inside = list(walk(folder, ignored, ending))
+        if not inside:
+            raise DataError(
+                f"the class folder {folder} has no {f'{ending} file'.strip()} in it; remove it or add files"
+            )
+        files += inside
+        labels += [folder.name] * len(inside)
+    return files, polars.DataFrame({"path": names_below(files, root), LABEL: labels}), left_out(ignored, root)
+
+
+def names_below(files: list[Path], root: Path) -> list[str]:
+    """Returns the files' readable paths below a folder."""
+    return [readable(str(file.relative_to(root))) for file in files]
+
+
+def readable(name: str) -> str:
+    r"""Returns a file's name with ``\xe9`` for a byte that is not UTF-8, which no table can hold."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def left_out(ignored: list[str], root: Path) -> str:
+    """Returns a note on the files and folders that were left out; "" if there are none."""
+    some = ", ".join(names_below([Path(path) for path in ignored[:3]], root))
+    more = " ..." * (len(ignored) > 3)
+    return f"not read in {root}: {len(ignored):,} hidden or other files or folders: {some}{more}" if ignored else ""
+
+
+def _is_ignored(name: str) -> bool:
+    return name.startswith(".") or name.lower() in IGNORED
+
+
+def _is_loop(folder: Path) -> bool:
+    """Returns True if a symbolic link leads to a folder that it is in."""
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    return any(above.resolve().is_relative_to(target) for above in folder.parents)
