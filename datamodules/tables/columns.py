@@ -101,13 +101,19 @@ def infer_type(column: polars.Series) -> ColumnType:
 
 
 def type_of(name: str, dtype: polars.DataType) -> ColumnType:
-    """Returns the type of a column by its data type: text and truth values are categories.
+    """Returns the type of a column by its data type: text and truth values are categories, durations are numbers.
 
     Raises:
         DataError: For nested values and bytes.
     """
     check_dtype(name, dtype)
-    return "numeric" if dtype.is_numeric() else "date" if dtype.is_temporal() else "categorical"
+    return (
+        "numeric"
+        if dtype.is_numeric() or dtype == polars.Duration
+        else "date"
+        if dtype.is_temporal()
+        else "categorical"
+    )
 
 
 def _stack(columns: Iterable[Tensor], rows: int, dtype: torch.dtype) -> Tensor:
