@@ -189,6 +189,24 @@ def test_missing_texts_behind_spaces_are_missing(tmp_path: Path) -> None:
     assert inspect(data).columns[1].missing == 5
 
 
+@pytest.mark.parametrize(
+    ("texts", "odd"),
+    [
+        (["13,0", "14,5"], "13,0"),
+        (["1", "2", "3", "4", "5", "None"], "None"),
+        (["1,000", "2,500.5"], "1,000"),
+        (["5 %", "7%"], "5 %"),
+        (["$5", "€7.50"], "$5"),
+    ],
+)
+def test_numbers_that_are_categories_are_noted(tmp_path: Path, texts: list[str], odd: str) -> None:
+    path = tmp_path / "my.csv"
+    cells = texts * ROWS
+    rows_of(polars.DataFrame({"h": cells[:ROWS], "x": range(ROWS)})).write_csv(path)
+    assert any(note.startswith("column h is categorical") and repr(odd) in note for note in fitted(path).notes)
+    assert not fitted(path, types={"h": "categorical"}).notes[1:]
+
+
 def test_dates_that_polars_cannot_read_stop_no_other_column(tmp_path: Path) -> None:
     path = tmp_path / "my.csv"
     for when in (["26.10.2022", "2022-08-21"], ["2022-10-26 08:30:00 UTC"] * 2, ["08:30", "09:30:00"]):
