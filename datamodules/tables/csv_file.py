@@ -156,7 +156,7 @@ class CsvFile:
         bare = self._quoted.sub(b"", block) if b'"' in block else block
         rows = bare.count(b"\n") + 1
         blank = b"\n\n" in block or b"\n\r\n" in block  # a line that polars reads as a row
-        if blank or b'"' in bare or b"\0" in bare or bare.count(b"\r") != bare.count(b"\r\n"):
+        if blank or b'"' in bare or b"\0" in block or bare.count(b"\r") != bare.count(b"\r\n"):
             return None
         return rows if bare.count(self._separator.encode()) == rows * (len(self.columns) - 1) else None
 
