@@ -118,7 +118,7 @@ def _column(column: polars.Series, train: polars.Series) -> Column:
     elif column.dtype.is_numeric():
         kind, numbers = "numeric", _numbers(values)
     if kind != "numeric" and len(values):
-        value, count = values.cast(polars.String).value_counts(sort=True).row(0)
+        value, count = values.cast(polars.String).alias("value").value_counts(sort=True).row(0)
         most_frequent = (value, count / len(values))
     return Column(column.name, kind, column.null_count(), column.drop_nulls().n_unique(), numbers, most_frequent)
 

@@ -32,7 +32,7 @@ from datamodules.types import TaskName
 SMALL = (polars.Float32, polars.Float16, polars.Int8, polars.UInt8, polars.Int16, polars.UInt16)
 """Data types whose values float32 represents exactly."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of the cache's files; a folder of another version is not used."""
 
 

@@ -12,6 +12,9 @@ from datamodules.errors import DataError
 CATEGORICAL = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
 """Data types of a table's cells besides numbers and times."""
 
+TO_TEXT = polars.selectors.by_dtype(polars.Null, polars.Categorical, polars.Enum)
+"""Columns that are read as texts."""
+
 
 def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
     """Returns codes (N,) int64, -1 where missing, and the sorted texts that they index.
@@ -84,7 +87,7 @@ def as_days(column: polars.Series) -> polars.Series:
             column = column.str.to_datetime(strict=False)
         except PolarsError:  # no value has a format that polars infers
             column = column.clear(len(column)).cast(polars.Datetime)
-    if column.dtype in (polars.Time, polars.Duration):
+    if column.dtype == polars.Time:
         return column.cast(polars.Duration("us")).cast(polars.Int64) / 86_400e6
     if not column.dtype.is_temporal():
         raise DataError(f"column {column.name} is to be a date, and holds {column.dtype}; leave its type out")
@@ -125,24 +128,12 @@ def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None
         )
 
 
-def without_missing(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
-    """Replaces NaN and the texts for missing values by null, which Parquet or stripped spaces may still have."""
-    texts, floats = polars.selectors.string(), polars.selectors.float()
+def normalize_cells(frame: polars.DataFrame, missing: Sequence[str]) -> polars.DataFrame:
+    """Strips white space around texts, replaces NaN and texts for missing values by null, and durations by days."""
+    texts, floats, durations = polars.selectors.string(), polars.selectors.float(), polars.selectors.duration()
+    days = durations.cast(polars.Duration("us")).cast(polars.Int64) / 86_400e6
+    frame = frame.with_columns(TO_TEXT.cast(polars.String), texts.str.strip_chars(), days)
     return frame.with_columns(
         polars.when(texts.is_in(list(missing))).then(None).otherwise(texts).name.keep(),
         floats.fill_nan(None),
     )
-
-
-def without_spaces(frame: polars.DataFrame) -> polars.DataFrame:
-    """Strips white space around texts; a column of numbers behind spaces becomes one of numbers."""
-    columns = []
-    for column in frame.iter_columns():
-        if column.dtype == polars.String:
-            stripped = column.str.strip_chars()
-            if not stripped.equals(column, null_equal=True):
-                casts = (stripped.cast(dtype, strict=False) for dtype in (polars.Int64, polars.Float64))
-                complete = (numbers for numbers in casts if numbers.null_count() == stripped.null_count())
-                column = next(complete, stripped)
-        columns.append(column)
-    return polars.DataFrame(columns)

@@ -15,8 +15,8 @@ NUMBERS = {
 
 
 def stored(kind: DataType | DataTypeClass) -> str:
-    """Returns the name of a column's data type in a checkpoint."""
-    if kind.is_numeric():
+    """Returns the name of a column's data type in a checkpoint; durations are days."""
+    if kind.is_numeric() or kind == polars.Duration:
         return str(kind) if str(kind) in NUMBERS else "Float64"
     if kind in (polars.Boolean, polars.Date, polars.Time):
         return str(kind)
@@ -41,6 +41,27 @@ def parsed(text: polars.Series, kind: str) -> polars.Series:
         return text.cast(NUMBERS[kind], strict=False)
     except PolarsError:  # no date has a format that polars infers
         return text.clear(len(text))
+
+
+def inferred_types(frame: polars.DataFrame) -> polars.DataFrame:
+    """Casts columns of stripped texts to the first of whole numbers, numbers, truth values, dates and times that fits.
+
+    Whole numbers with leading zeros stay texts: they are codes, such as 0501.
+    """
+    return frame.with_columns(_inferred(column) for column in frame.select(polars.selectors.string()).iter_columns())
+
+
+def _inferred(text: polars.Series) -> polars.Series:
+    values = text.drop_nulls()
+    head = values.head(100)
+    if not len(head) or (values.str.contains(r"^[+-]?\d+$").all() and values.str.contains(r"^[+-]?0\d").any()):
+        return text
+    for kind in ("Int64", "Float64", "Boolean", "Date", "Datetime", "Time"):
+        if not parsed(head, kind).null_count():
+            column = parsed(text, kind)
+            if column.null_count() == text.null_count():
+                return column
+    return text
 
 
 def as_text(column: polars.Series, kind: str) -> polars.Series:

@@ -19,6 +19,12 @@ ColumnType = Literal["numeric", "categorical", "date"]
 FEW = 20
 """A column of no more different texts is never taken for an id."""
 
+NUMBER = r"^[-+]?[$€£]? ?(\d{1,3}([,.' ]\d{3})+|\d+)([.,]\d+)? ?[%$€£]?$"
+"""A number with a decimal comma, separated thousands, a percent sign or a currency."""
+
+MOSTLY = 0.8
+"""Fraction of a column's texts from which on it is named as one of numbers."""
+
 
 @dataclass
 class Columns:
@@ -94,20 +100,39 @@ def infer_type(column: polars.Series) -> ColumnType:
         different, rows = column.drop_nulls().n_unique(), column.count()
         if different > max(FEW, rows / 2):
             raise DataError(
-                f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
+                number_note(column)
+                or f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
                 f"drop it with --data.drop, or say --data.types.{column.name} categorical"
             )
     return type_of(column.name, column.dtype)
 
 
+def number_note(column: polars.Series) -> str:
+    """Returns a sentence if most texts of a column are numbers that cannot be read, or empty."""
+    texts = column.drop_nulls()
+    odd = texts.filter(texts.cast(polars.Float64, strict=False).is_null())
+    if not len(odd) or texts.str.contains(NUMBER).sum() < MOSTLY * len(texts):
+        return ""
+    return (
+        f"column {column.name} is categorical, though nearly all its values are numbers: {odd[0][:40]!r} is none; "
+        f"write it with a decimal point, name it in --data.missing, or say --data.types.{column.name} categorical"
+    )
+
+
 def type_of(name: str, dtype: polars.DataType) -> ColumnType:
-    """Returns the type of a column by its data type: text and truth values are categories.
+    """Returns the type of a column by its data type: text and truth values are categories, durations are numbers.
 
     Raises:
         DataError: For nested values and bytes.
     """
     check_dtype(name, dtype)
-    return "numeric" if dtype.is_numeric() else "date" if dtype.is_temporal() else "categorical"
+    return (
+        "numeric"
+        if dtype.is_numeric() or dtype == polars.Duration
+        else "date"
+        if dtype.is_temporal()
+        else "categorical"
+    )
 
 
 def _stack(columns: Iterable[Tensor], rows: int, dtype: torch.dtype) -> Tensor:

@@ -13,8 +13,8 @@ from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece, Reasons
-from datamodules.tables.casting import without_missing, without_spaces
-from datamodules.tables.parquet_file import first_line
+from datamodules.tables.casting import normalize_cells
+from datamodules.tables.cell_types import inferred_types
 
 BLOCK = 2**23
 """Bytes that are read at a time."""
@@ -24,10 +24,15 @@ LONGEST = 2**28
 
 SEPARATORS = ",;\t|"
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""A byte that is no UTF-8, as Python decodes it."""
+SURROGATE = re.compile("[\0\ud800-\udfff]")
+"""A byte that is no UTF-8, as Python decodes it, or no text."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+PACKED = b"\x1f\x8b"
+"""First bytes of a file of gzip."""
+
+Schema = dict[str, polars.DataType]
 
 
 class CsvFile:
@@ -45,47 +50,25 @@ class CsvFile:
 
     def __init__(self, source: Path | bytes, name: str, missing: Sequence[str]) -> None:
         self.source, self.name, self.missing = source, name, list(missing)
+        self.columns: list[str] = []
         self._start, self.columns = self._read_header()
 
     def frame(self) -> polars.DataFrame:
         """Returns all rows, with the types that all values of a column have; missing values are null.
 
         Raises:
-            DataError: For a file with a row of too few or too many fields, or that is no UTF-8 text.
+            DataError: For a row of too few or too many fields, text behind a closing quote, or no UTF-8 text.
         """
         content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
-        try:
-            content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content[: error.start].count(b"\n") + 1
-            raise DataError(
-                f"{self.name} is not UTF-8 text, line {line} is not; save it as UTF-8 or as Parquet"
-            ) from error
-        if b"\0" in content:
-            raise self._no_text()
-        content = content.removeprefix(BYTE_ORDER_MARK).lstrip()
-        regular = self._count_regular(content) is not None
-        if not regular:
-            self._check_fields(content)
-        try:
-            frame = polars.read_csv(
-                io.BytesIO(content),
-                separator=self._separator,
-                infer_schema_length=None,  # the type of a column is that of all its values
-                try_parse_dates=True,
-                null_values=self.missing,
-            )
-        except (PolarsError, PanicException, OverflowError) as error:
-            if regular:  # one row too short, one too long
-                self._check_fields(content)
-            raise DataError(f"{self.name} cannot be read as CSV: {first_line(error)}") from error
-        if len(frame.columns) != len(self.columns):
-            raise DataError(
-                f"{self.name} has {len(self.columns)} names and {len(frame.columns)} columns; "
-                "quote fields that contain a separator"
-            )
-        frame = frame.rename(dict(zip(frame.columns, self.columns, strict=True)))
-        return without_missing(without_spaces(frame), self.missing)
+        block = content[self._start :].strip(b"\r\n")
+        text = self._schema()
+        # Polars' inference loses leading zeros.
+        schemas = [text] if self._leading_zero.search(block) else [None, text]
+        frame = self._parse_regular(block, self.columns, schemas)
+        if frame is None:
+            lines_before = content.count(b"\n", 0, content.index(block, self._start))
+            frame, _ = self._parse_each(block, self.columns, lines_before)
+        return inferred_types(normalize_cells(frame, self.missing))
 
     def pieces(self, columns: Sequence[str], numbers: Sequence[str]) -> Iterator[Piece]:
         """Yields the rows, some columns of them as text; of ``numbers``, float64 where a whole piece has numbers.
@@ -95,13 +78,13 @@ class CsvFile:
         """
         content = self.source
         size = max(1, len(content) if isinstance(content, bytes) else content.stat().st_size)
-        first = 0
-        for block, position in self._blocks():
-            frame, reasons = self._parse_regular(block, columns, numbers), Reasons()
+        first, schemas = 0, [self._schema(numbers), self._schema()] if numbers else [self._schema()]
+        for rows, position in self._blocks():
+            block = rows.strip(b"\r\n")
+            frame, reasons = self._parse_regular(block, columns, schemas), Reasons()
             if frame is None:
                 frame, reasons = self._parse_each(block, columns)
-            stripped = frame.with_columns(polars.selectors.string().str.strip_chars())
-            yield Piece(first, without_missing(stripped, self.missing), reasons, position / size)
+            yield Piece(first, normalize_cells(frame, self.missing), reasons, position / size)
             first += len(frame)
 
     def _open(self) -> BinaryIO:
@@ -109,27 +92,40 @@ class CsvFile:
 
     def _read_header(self) -> tuple[int, list[str]]:
         """Returns the position of the first row and the names of the columns; sets the separator."""
-        line = b""
+        header, start, separators = b"", 0, SEPARATORS
         with self._open() as file:
-            while not line.removeprefix(BYTE_ORDER_MARK).strip():
-                line = file.readline(LONGEST)
+            while not header.strip():
+                start, line = file.tell(), file.readline(LONGEST)
+                header = line.removeprefix(BYTE_ORDER_MARK)
+                if header.startswith(PACKED):
+                    raise DataError(f"{self.name} is packed by gzip; unpack it with gunzip")
                 if not line:
                     raise DataError(f"{self.name} is empty")
-            while line.count(b'"') % 2 and (more := file.readline(LONGEST)):
-                line += more
-            start = file.tell()
+            start += len(line) - len(header)
+            if excel := re.match(rb"sep=([,;\t|])(\r\n?|\n)", header):
+                separators, start = excel[1].decode(), start + len(excel[0])
+                header = header[len(excel[0]) :] or file.readline(LONGEST)
+            while header.count(b'"') % 2 and (more := file.readline(LONGEST)):
+                header += more
         try:
-            text = line.decode("utf-8-sig").lstrip().rstrip("\r\n")
+            text = header.decode()
         except UnicodeDecodeError as error:
             raise self._no_text() from error
         if "\0" in text:
             raise self._no_text()
-        self._separator = max(SEPARATORS, key=text.count)
-        columns = [name.strip() for name in next(self._rows(text))[1]]
+        self._separator = max(separators, key=re.sub('"[^"]*"', "", text).count)
+        separator = re.escape(self._separator).encode()
+        self._quoted = re.compile(rb'(?<![^\r\n%b])"(?>[^"]*(?:""[^"]*)*)"(?![^\r\n%b])' % (separator, separator))
+        self._leading_zero = re.compile(rb'(?<![^\r\n%b]) *"? *[+-]?0[0-9]' % separator)
+        line_number, names, reason = next(self._rows(text), (1, [""], ""))
+        if reason:
+            raise DataError(f"{self.name} cannot be read as CSV: its header has {reason}")
+        columns = [name.strip() for name in names]
         repeated = [name for name, count in Counter(columns).items() if count > 1]
         if repeated:
             raise DataError(f"{self.name} has two columns of the name {repeated[0]!r}; rename one")
-        return start, columns
+        lines = io.StringIO(text, newline="").readlines()[:line_number]
+        return start + len("".join(lines).encode()), columns
 
     def _no_text(self) -> DataError:
         return DataError(f"{self.name} is neither Parquet nor UTF-8 text; save it as one of them")
@@ -156,68 +152,88 @@ class CsvFile:
                 yield rest, file.tell()
 
     def _count_regular(self, block: bytes) -> int | None:
-        """Returns the number of rows by counting separators; None if a row may have too few or too many fields."""
-        bare = re.sub(rb'"[^"]*"', b"", block) if b'"' in block else block
-        rows = bare.count(b"\n") + (not bare.endswith(b"\n"))
-        if b'"' in bare or b"\0" in bare or bare.count(b"\r") != bare.count(b"\r\n"):
+        """Returns the number of rows by counting separators; None if a row may be blank, too short or too long."""
+        bare = self._quoted.sub(b"", block) if b'"' in block else block
+        rows = bare.count(b"\n") + 1
+        blank = b"\n\n" in block or b"\n\r\n" in block  # a line that polars reads as a row
+        if blank or b'"' in bare or b"\0" in block or bare.count(b"\r") != bare.count(b"\r\n"):
             return None
         return rows if bare.count(self._separator.encode()) == rows * (len(self.columns) - 1) else None
 
-    def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
-        """Yields line number and fields of each row, several times as slow as polars."""
+    def _rows(self, text: str) -> Iterator[tuple[int, list[str], str]]:
+        """Yields line number, fields and why they cannot be used of each row that is not blank, slower than polars."""
         limit = csv.field_size_limit(LONGEST)  # Python's own is 131,072 characters, and a text may be longer
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=self._separator)
+        lines = io.StringIO(text, newline="")
+        reader = csv.reader(lines, delimiter=self._separator, strict=True, skipinitialspace=True)
         try:
-            for row in reader:
-                yield reader.line_num, row
-        except csv.Error as error:
-            raise DataError(f"{self.name} cannot be read as CSV: {error}") from error
+            while True:
+                try:
+                    row = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:  # the reader continues with the next line
+                    quoted = "text behind a closing quote; write a quote inside of a field twice"
+                    yield reader.line_num, [], "a quote that never ends" if "end of data" in str(error) else quoted
+                    continue
+                if row and (len(self.columns) == 1 or len(row) > 1 or row[0].strip()):
+                    yield reader.line_num, row, ""
         finally:
             csv.field_size_limit(limit)
 
-    def _check_fields(self, content: bytes) -> None:
-        """Raises ``DataError`` for too few fields, which polars fills with nulls, or too many, with the line."""
-        for line, row in self._rows(content.decode()):
-            if row and len(row) != len(self.columns):
-                raise DataError(
-                    f"{self.name} is ragged: line {line} has {len(row)} fields and the header {len(self.columns)}"
-                )
+    def _schema(self, numbers: Sequence[str] = ()) -> Schema:
+        """Returns data types: float64 of ``numbers``, text of other columns."""
+        return {name: polars.Float64() if name in numbers else polars.String() for name in self.columns}
 
-    def _parse_regular(self, block: bytes, columns: Sequence[str], numbers: Sequence[str]) -> polars.DataFrame | None:
-        """Returns a block as polars parses it; None where a row may have too few or too many fields, or is no text."""
+    def _parse_regular(
+        self, block: bytes, columns: Sequence[str], schemas: Sequence[Schema | None]
+    ) -> polars.DataFrame | None:
+        """Parses a block with polars and the first of the schemas that fits; None infers the types of all values.
+
+        Returns:
+            None where a row may be blank, too short or too long, or is no text.
+        """
         rows = self._count_regular(block)
-        if rows is None:
-            return None
-        text: dict[str, polars.DataType] = {name: polars.String() for name in self.columns}
-        typed = {**text, **{name: polars.Float64() for name in numbers}}
-        for schema in (typed, text) if numbers else (text,):
+        for schema in schemas if rows and block else ():
             try:
                 scan = polars.scan_csv(
                     io.BytesIO(block),
                     has_header=False,
                     schema=schema,
+                    new_columns=self.columns if schema is None else None,
                     separator=self._separator,
                     null_values=self.missing,
+                    infer_schema_length=None,  # the type of a column is that of all its values
+                    try_parse_dates=schema is None,
                 )
                 frame = scan.select(columns).collect()
-            except (PolarsError, PanicException):
+            except (PolarsError, PanicException, OverflowError):
                 continue
             return frame if len(frame) == rows else None
         return None
 
-    def _parse_each(self, block: bytes, columns: Sequence[str]) -> tuple[polars.DataFrame, Reasons]:
-        """Returns a block parsed row by row, and why rows are bad, by their positions."""
+    def _parse_each(
+        self, block: bytes, columns: Sequence[str], lines_before: int | None = None
+    ) -> tuple[polars.DataFrame, Reasons]:
+        """Returns a block parsed row by row, and why rows are bad, by their positions.
+
+        Raises:
+            DataError: For the first bad row, with its line, if ``lines_before`` are counted before the block.
+        """
         reasons: Reasons = {}
         values: dict[str, list[str | None]] = {name: [] for name in columns}
         indices = [self.columns.index(name) for name in columns]
-        for position, (_, row) in enumerate(self._rows(block.decode("utf-8", errors="surrogateescape"))):
-            if row and len(row) != len(self.columns):
-                reasons[position] = f"{len(row)} fields, and there are {len(self.columns)} columns"
-            elif SURROGATE.search("".join(row)):
-                reasons[position] = "not UTF-8 text"
-            good = row and position not in reasons
+        text = block.decode("utf-8", errors="surrogateescape")
+        for position, (line, row, reason) in enumerate(self._rows(text)):
+            if SURROGATE.search("".join(row)):
+                reason = "bytes that are not UTF-8 text; save it as UTF-8"
+            elif not reason and len(row) != len(self.columns):
+                reason = f"{len(row)} fields, and there are {len(self.columns)} columns"
+            if reason and lines_before is not None:
+                raise DataError(f"{self.name} is ragged: line {lines_before + line} has {reason}")
+            if reason:
+                reasons[position] = reason
             for column, index in zip(values.values(), indices, strict=True):
-                column.append(row[index] if good else None)
+                column.append(None if reason else row[index])
         return polars.DataFrame(values, schema=dict.fromkeys(columns, polars.String)), reasons
 
 

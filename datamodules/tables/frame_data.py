@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer
 from datamodules.raw_data import Rows, digest, first_equal
-from datamodules.tables.columns import Columns, ColumnType, read_columns
+from datamodules.tables.columns import Columns, ColumnType, number_note, read_columns
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import learn, learn_numbers
 from datamodules.tables.input_columns import inputs_among
@@ -72,7 +72,9 @@ class FrameData(EncodedTable, InMemoryData):
         self.input_shape = (self.columns.numbers.shape[1],)
         self.target_names = tuple(target)
         self._frame, self._inputs_named, self._given = frame, inputs, (val, test)
-        split, notes = self.split_now(), []
+        texts = (frame[name] for name in self.columns.category_names if name not in self.types)
+        notes = [note for text in texts if text.dtype == polars.String and (note := number_note(text))]
+        split = self.split_now()
         check_train_targets(self._target, split.train)
         self._set_encoding(learn(self.columns, split.train))
         for split_name in ("val", "test"):

@@ -10,7 +10,7 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
-from datamodules.tables.casting import without_missing
+from datamodules.tables.casting import normalize_cells
 
 WIDTHS = {polars.Int8: 1, polars.UInt8: 1, polars.Boolean: 1, polars.Float32: 4, polars.Int32: 4}
 """Bytes of a value; 8 of other types."""
@@ -58,7 +58,7 @@ class ParquetFile:
         """
         size = max(1, len(self.columns) // COLUMN_GROUPS)
         groups = [self.columns[start : start + size] for start in range(0, len(self.columns), size)]
-        frames = [without_missing(self._reading(partial(self._read, group)), self.missing) for group in groups]
+        frames = [normalize_cells(self._reading(partial(self._read, group)), self.missing) for group in groups]
         return polars.concat(frames, how="horizontal") if frames else polars.DataFrame()
 
     def pieces(self, columns: Sequence[str], rows: int) -> Iterator[polars.DataFrame]:
@@ -69,7 +69,7 @@ class ParquetFile:
         """
         scanned = max(1, SCAN_BYTES // self.row_bytes(columns) // rows) * rows
         for start in range(0, self.rows, scanned):
-            frame = without_missing(self._reading(partial(self._slice, columns, start, scanned)), self.missing)
+            frame = normalize_cells(self._reading(partial(self._slice, columns, start, scanned)), self.missing)
             for first in range(0, len(frame), rows):
                 yield frame[first : first + rows]
 

@@ -9,7 +9,7 @@ from polars.exceptions import PanicException, PolarsError
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
-from datamodules.tables.casting import without_missing
+from datamodules.tables.casting import normalize_cells
 from datamodules.tables.csv_file import CsvFile
 from datamodules.tables.parquet_file import MAGIC, ParquetFile, first_line
 
@@ -91,7 +91,7 @@ class Table:
             if isinstance(self.source, polars.DataFrame):
                 frame = self.source.select(wanted)
                 some = (
-                    without_missing(frame[first : first + size], self.missing) for first in range(0, len(frame), size)
+                    normalize_cells(frame[first : first + size], self.missing) for first in range(0, len(frame), size)
                 )
                 yield from _numbered(some, len(frame))
             elif isinstance(self._file, CsvFile):

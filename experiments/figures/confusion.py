@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy
 
-from experiments.figures.drawing import display_names, sheet
+from experiments.figures.drawing import display_names, plain, sheet
 from lit_models.metrics.classification_metrics import confusion_matrix
 from lit_models.metrics.row_weights import Array
 from lit_models.tasks.prediction_types import Classes
@@ -23,7 +23,7 @@ def confusion(outcome: Classes) -> Array:
 def draw_confusion(outcome: Classes, names: Sequence[str], by_row: bool) -> Any:
     """Draws counts, or with ``by_row`` fractions of each true class."""
     full = confusion(outcome)
-    counts, shown = merge_classes(full, display_names(names, len(full)))
+    counts, shown = merge_classes(full, [plain(name) for name in display_names(names, len(full))])
     totals = counts.sum(axis=1, keepdims=True)
     values = numpy.divide(counts, totals, out=numpy.full_like(counts, numpy.nan), where=totals > 0)
     values = values if by_row else counts

@@ -62,3 +62,8 @@ def display_names(names: Sequence[str], count: int) -> list[str]:
     """Returns names cut to 18 characters, or indices where there are not ``count`` names."""
     labels = list(names) if len(names) == count else [str(index) for index in range(count)]
     return [label if len(label) <= 18 else f"{label[:17]}…" for label in labels]
+
+
+def plain(label: str) -> str:
+    """Returns a label that matplotlib draws as it is: ``$`` begins a formula, and a legend hides a first ``_``."""
+    return f"{' ' * label.startswith('_')}{label}".replace("$", r"\$")

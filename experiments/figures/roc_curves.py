@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
-from experiments.figures.drawing import GREY, LINES, display_names, sheet
+from experiments.figures.drawing import GREY, LINES, display_names, plain, sheet
 from lit_models.metrics.classification_metrics import roc_area
 from lit_models.tasks.prediction_types import Classes, Labels
 
@@ -59,7 +59,7 @@ def draw_precision_recall(outcome: Classes | Labels, names: Sequence[str]) -> An
 def _draw(axes: Any, outcome: Classes | Labels, names: Sequence[str], curve_of: CurveOf, area: str, style: str) -> None:
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     columns = outcome.one_against_rest()
-    labels = display_names(names, outcome.probabilities.shape[1])
+    labels = [plain(name) for name in display_names(names, outcome.probabilities.shape[1])]
     defined = {index: pair for index, pair in columns.items() if pair[1].any() and not pair[1].all()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torchmetrics, about undefined curves

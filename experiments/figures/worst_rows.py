@@ -8,7 +8,7 @@ import polars
 import torch
 from torch import Tensor
 
-from experiments.figures.drawing import COLORS, display_names, panels
+from experiments.figures.drawing import COLORS, display_names, panels, plain
 from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
 
 MAX_ROWS = 12
@@ -48,7 +48,9 @@ def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -
     sides = {"left": 0.35 / width, "right": 1 - 0.1 / width, "bottom": 0.25 / height, "top": 1 - 0.55 / height}
     figure.subplots_adjust(**sides, wspace=0.22, hspace=0.45)
     for row, row_id, (true, predicted), panel in zip(rows, ids, captions, axes, strict=True):
-        panel.set_title(f"row {row_id}\ntrue {_cut(true, 40)}\npredicted {_cut(predicted, 34)}", fontsize=8)
+        panel.set_title(
+            f"row {row_id}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}", fontsize=8
+        )
         if row.dim() == 3:
             panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
             panel.set_axis_off()

@@ -20,7 +20,7 @@ from datamodules import TableData, TextData
 from experiments.figures import tensorboard_figures
 from experiments.figures.calibration import calibration
 from experiments.figures.confusion import MAX_CLASSES, confusion, merge_classes
-from experiments.figures.roc_curves import precision_recall, roc
+from experiments.figures.roc_curves import draw_roc, precision_recall, roc
 from experiments.figures.tensorboard_figures import write_figures
 from experiments.figures.worst_rows import table_of_worst
 from lit_models.metrics.classification_metrics import BINS
@@ -254,3 +254,17 @@ def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
     assert not events.Tags()["images"]
     assert events.Scalars("test/ece")
     assert json.loads((without["path"] / "record.json").read_text())["notes"] == without["notes"]
+
+
+def test_class_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    names = ["$5^{", "_x$", "a_b", "$\\frac$"]
+    frame = polars.DataFrame({"x": [float(index) for index in range(80)], "label": names * 20})
+    frame.write_csv(tmp_path / "my.csv")
+    data = TableData(str(tmp_path / "my.csv"), "label")
+    prediction = torch.softmax(torch.randn(80, 4, generator=torch.Generator().manual_seed(0)).double(), dim=1)
+    _, notes = written("multiclass", 4, data, prediction)
+    assert not notes
+    outcome = TASKS["multiclass"](4).outcome(prediction, torch.arange(80) % 4)
+    legend = draw_roc(outcome, names).axes[0].get_legend()
+    shown = " ".join(text.get_text().replace("\\$", "$") for text in legend.get_texts())
+    assert all(name in shown for name in names)

@@ -30,7 +30,7 @@ GOOD = "x,c,label\n" + "".join(f"{row},{'ab'[row % 2]},{'no' if row % 3 else 'ye
 @pytest.mark.parametrize(
     ("content", "words", "expected"),
     [
-        (GOOD + "1,2\n", "", ["ragged: line 42 has 2 fields and the header 3"]),
+        (GOOD + "1,2\n", "", ["ragged: line 42 has 2 fields, and there are 3 columns"]),
         (GOOD + "1,a,no,3\n", "", ["ragged: line 42 has 4 fields"]),
         (GOOD + "1,a,no,3\n1,a\n", "", ["ragged: line 42 has 4 fields"]),  # with as many separators as it should have
         (GOOD + "1,a,no\r1,a\n", "", ["ragged: line 43 has 2 fields"]),
