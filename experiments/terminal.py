@@ -3,6 +3,7 @@
 A column, a class or a file may be called ``ESC ]0;title BEL``. The terminal acts on that wherever it is printed.
 """
 
+import os
 import re
 import sys
 import warnings
@@ -18,8 +19,22 @@ def escaped(text: str) -> str:
 
 
 def say(text: object, file: TextIO | None = None, end: str = "\n") -> None:
-    """Print a text with its control characters escaped; on stdout unless told otherwise."""
-    print(escaped(str(text)), file=file or sys.stdout, end=end, flush=True)
+    """Print a text with its control characters escaped; on stdout unless told otherwise.
+
+    If its reader is gone, as behind ``| head``, or its disk is full, the text is lost and the run goes on.
+    """
+    stream = file or sys.stdout
+    try:
+        print(escaped(str(text)), file=stream, end=end, flush=True)
+    except OSError:
+        discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Has everything that is written to a stream from now on, its buffer too, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def escape_warnings() -> None:

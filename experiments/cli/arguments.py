@@ -149,7 +149,7 @@ def config_below(text: str, words: Words) -> str:
         *path, key = word.partition("=")[0].removeprefix("--").split(".")
         owner = _look_up(config, tuple(path), None)
         if key.endswith("+") and isinstance(owner, dict):
-            owner[key[:-1]] = None
+            owner.get("init_args", owner).pop(key[:-1], None)
     return yaml.safe_dump(config)
 
 

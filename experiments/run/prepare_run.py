@@ -22,6 +22,7 @@ from experiments.run.record.artifacts import PredictionWriter
 from experiments.run.record.config_diff import Changes, Start
 from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
+from experiments.run.record.run_lock import acquire
 from experiments.run.record.summary import summary
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.resume.checkpoint_filter import checkpoint_filter
@@ -89,6 +90,8 @@ def prepare_run(
         message = f"--trainer.precision auto is {precision} in this run"
     record, logger = None, None
     if directory is not None:
+        if not acquire(directory.path):
+            raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
         text = command.dump(config)
         start = resume_plan(directory, config, text, command.allowed)
         record, logger = RunRecord(directory, text, command.words, start, config.figures), RunLogger(directory)
@@ -104,7 +107,7 @@ def prepare_run(
         callbacks.append(PredictionWriter(Path("predictions.parquet"), data.class_names))
     arguments.callbacks = [*callbacks, *progress_bar(arguments, callbacks), *speed_callbacks(), Heartbeat()]
     arguments.profiler = arguments.get("profiler") or speed_profiler()
-    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes, command.verb == "fit"))
+    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes), record.config if record else "")
     arguments.plugins = strategy.run_plugins(as_list(arguments.get("plugins")), files)
     trainer = AnyPrecisionTrainer(**vars(arguments))
     if command.verb == "predict" and trainer.world_size > 1:
