@@ -15,7 +15,7 @@ import datamodules
 import lit_models
 from datamodules import DataError
 from experiments import import_allowlist
-from experiments.cli.arguments import Words, take, typed
+from experiments.cli.arguments import Words, read_pipes, take, typed
 from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes
@@ -67,6 +67,8 @@ def quieten() -> None:
     escape_warnings()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("profilers.profiler", "callbacks.early_stopping"):  # reports that were ordered by an option
+        logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
 
 
 def answer(words: Words, function: Callable[[Words, list[str], list[str]], object]) -> int:
@@ -88,6 +90,7 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
     disable_tf32()
     try:
         with handled(interrupt):
+            words = read_pipes(words)
             path = typed(words, "ckpt_path")
             import_allowlist.allow(packages, Path() if import_allowlist.project_applies(words, path) else None)
             if path not in (None, LAST):

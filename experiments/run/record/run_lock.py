@@ -29,7 +29,7 @@ def acquire(folder: Path) -> bool:
         OSError: If the file of the lock, beside the folder, cannot be written.
     """
     file = folder.with_name(f".{folder.name}.lock").absolute()
-    while fcntl is not None and rank_zero_only.rank == 0 and file not in _held:
+    while fcntl is not None and getattr(rank_zero_only, "rank", 0) == 0 and file not in _held:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)

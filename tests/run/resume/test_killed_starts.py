@@ -121,4 +121,4 @@ def test_weights_alone_are_tested_and_not_gone_on_with(capfd: pytest.CaptureFixt
     with pytest.raises(SystemExit) as stopped:
         main(["fit", "--trust", "faults", "--ckpt_path", str(best), "--run", "three"])
     assert stopped.value.code == 2
-    assert "has no loops" in capfd.readouterr().err
+    assert "has no optimizer_states" in capfd.readouterr().err
