@@ -49,7 +49,7 @@ def test_a_closed_pipe_does_not_end_a_training(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_configuration_from_a_pipe() -> None:
     reader, writer = os.pipe()
-    os.write(writer, b"model: {init_args: {dropout: 0.25}}")
+    os.write(writer, b"model: {class_path: LitMLP, init_args: {dropout: 0.25}}")
     os.close(writer)
     main([*WORDS.split(), "-c", f"/dev/fd/{reader}"])
     assert "dropout: 0.25" in config_of(Path("runs/e/one"))
