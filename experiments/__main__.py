@@ -66,7 +66,11 @@ def main(args: Words | None = None) -> int:
 
 def _prepare_streams() -> None:
     """Reads and writes UTF-8 in every locale, in launched processes too; a closed stdout or stderr goes nowhere."""
-    if not sys.flags.utf8_mode and locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
+    if (
+        not sys.flags.utf8_mode
+        and "PYTHONUTF8" not in os.environ
+        and locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8")
+    ):
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, sys.orig_argv)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
