@@ -1,5 +1,6 @@
 """``evenhand`` and ``python -m experiments``: dispatches to the verbs; help is printed before torch is imported."""
 
+import locale
 import os
 import sys
 from importlib import import_module
@@ -40,6 +41,8 @@ def main(args: Words | None = None) -> int:
     Raises:
         SystemExit: With code 2 for a configuration or data that cannot be used, after one sentence on stderr.
     """
+    if args is None:
+        _prepare_streams()
     words = find_packaged_configs(sys.argv[1:] if args is None else args)
     if words[:1] in (["--version"], ["-V"]):
         from importlib.metadata import version
@@ -59,6 +62,23 @@ def main(args: Words | None = None) -> int:
         return 0
     code: int = getattr(verb, words[0])(words[1:])
     return code
+
+
+def _prepare_streams() -> None:
+    """Reads and writes UTF-8 in every locale, in launched processes too; a closed stdout or stderr goes nowhere."""
+    if (
+        not sys.flags.utf8_mode
+        and "PYTHONUTF8" not in os.environ
+        and locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8")
+    ):
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, sys.orig_argv)
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  # for the whole process
 
 
 def overview() -> str:

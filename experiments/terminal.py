@@ -3,6 +3,7 @@
 A column, a class or a file of an untrusted source may be called ``ESC ]0;title BEL``, and the terminal would obey.
 """
 
+import os
 import re
 import sys
 import warnings
@@ -18,8 +19,22 @@ def escaped(text: str) -> str:
 
 
 def say(text: object, file: TextIO | None = None, end: str = "\n") -> None:
-    """Prints a text with its control characters escaped, by default on stdout."""
-    print(escaped(str(text)), file=file or sys.stdout, end=end, flush=True)
+    """Prints a text with its control characters escaped, by default on stdout.
+
+    If its reader is gone, as behind ``| head``, or its disk is full, the text is lost and the run goes on.
+    """
+    stream = file or sys.stdout
+    try:
+        print(escaped(str(text)), file=stream, end=end, flush=True)
+    except OSError:
+        discard(stream)
+
+
+def discard(stream: TextIO) -> None:
+    """Discards the buffer of a stream, and everything that is written to it from now on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def escape_warnings() -> None:

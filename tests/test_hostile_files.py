@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from experiments.__main__ import main
-from experiments.run.checkpoints.best_checkpoint import CONFIG
+from experiments.run.checkpoints.checkpoint_io import CONFIG
 
 FIT = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8] --trainer.max_epochs 1 "
 FIT += "--experiment e --run one --seed_everything 1 --figures false"

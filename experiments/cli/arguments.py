@@ -17,6 +17,7 @@ from lit_models.errors import ConfigError
 Words = list[str]
 
 CONFIG_PATH = re.compile(r"(?<![^=,\[\s])experiments/configs/[^\s=,\]]+")
+PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -156,7 +157,7 @@ def config_below(text: str, words: Words) -> str:
         *path, key = word.partition("=")[0].removeprefix("--").split(".")
         owner = _look_up(config, tuple(path), None)
         if key.endswith("+") and isinstance(owner, dict):
-            owner[key[:-1]] = None
+            owner.get("init_args", owner).pop(key[:-1], None)
     return yaml.safe_dump(config)
 
 
@@ -167,6 +168,16 @@ def in_precedence(words: Words) -> Words:
     arguments, wherever it was typed: ``--model.optimizer.lr 1 --model.optimizer SGD`` is SGD at 1.
     """
     return words[:1] + [word for group in sorted(_groups(words[1:]), key=_rank) for word in group]
+
+
+def read_pipes(words: Words) -> Words:
+    """Replaces ``-c /dev/fd/63``, which the shell makes of ``-c <(command)``, by its text: it can be read once."""
+    pairs = zip(["", *words], words, strict=False)
+    return [_text(word) if before in ("-c", "--config") else word for before, word in pairs]
+
+
+def _text(path: str) -> str:
+    return Path(path).read_text("utf-8") + "\n" if path.startswith(PIPES) else path
 
 
 def without(words: Words, *prefixes: str) -> Words:

@@ -1,5 +1,6 @@
 """Runs one command: options of the process, errors as one sentence, and the exit code."""
 
+import errno
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ import datamodules
 import lit_models
 from datamodules import DataError
 from experiments import import_allowlist
-from experiments.cli.arguments import Words, take, typed
+from experiments.cli.arguments import Words, read_pipes, take, typed
 from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes
@@ -22,6 +23,7 @@ from experiments.run.checkpoints.best_checkpoint import checkpoint_of, config_in
 from experiments.run.distributed.heartbeat import observe
 from experiments.run.precision import disable_tf32
 from experiments.run.record.run_directory import LAST, LAUNCHED
+from experiments.run.record.run_lock import release
 from experiments.terminal import escape_warnings, say
 from lit_models import ConfigError
 
@@ -47,6 +49,8 @@ USER_ERRORS = (
     Diverged,
     RankDied,
     SaveError,
+    OSError,  # of the disk, its folders and the terminal
+    ImportError,  # a class that needs a package which is not installed
 )
 
 for package in (lit_models, datamodules):  # a short name resolves to imported classes alone
@@ -63,6 +67,8 @@ def quieten() -> None:
     escape_warnings()
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("profilers.profiler", "callbacks.early_stopping"):  # reports that were ordered by an option
+        logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
 
 
 def answer(words: Words, function: Callable[[Words, list[str], list[str]], object]) -> int:
@@ -84,6 +90,7 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
     disable_tf32()
     try:
         with handled(interrupt):
+            words = read_pipes(words)
             path = typed(words, "ckpt_path")
             import_allowlist.allow(packages, Path() if import_allowlist.project_applies(words, path) else None)
             if path not in (None, LAST):
@@ -95,15 +102,26 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
         reported = user_error(error)
         if debug:
             say(traceback.format_exc(), sys.stderr)
-        message = " ".join(str(reported or error).split())
+        message = " ".join(_sentence(reported or error).split())
         bug = "" if reported else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
         hint = "" if reported or debug else "; --debug shows where"
         if not getattr(reported, "silent", False):
             say(f"error: {bug}{message[:1000]}{hint}", sys.stderr)
         raise SystemExit(getattr(reported, "code", 2) if reported else 1) from error
     finally:
+        release()
         os.environ.pop(LAUNCHED, None)  # left by a fit that failed early; the next one in this process is another run
     return 0
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        name = f"{error.filename}: " if error.filename else ""
+        action = (
+            "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name a file or folder that can be used"
+        )
+        return f"{name}{os.strerror(error.errno)}; {action}"
+    return str(error)
 
 
 def root_cause(error: BaseException) -> str:

@@ -11,8 +11,7 @@ from experiments.compare.load_runs import Unusable
 from experiments.compare.read_predictions import read_predictions
 from experiments.compare.statistics.bayesian_bootstrap import Resamples
 from experiments.export.artifact import sha256
-from experiments.run.checkpoints.best_checkpoint import CONFIG
-from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.record.record_io import read_record
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES

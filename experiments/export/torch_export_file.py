@@ -6,6 +6,7 @@ sizes that are plain sums and products, and operators of ATen; every other file 
 no file, only an archive that is written anew in memory from the checked members.
 """
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -69,7 +70,9 @@ def save(program: ExportedProgram, path: Path) -> None:
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     program._example_inputs = None
-    torch.export.save(program, path)
+    buffer = io.BytesIO()  # on a full disk torch's own writer ends the process
+    torch.export.save(program, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def load(path: Path) -> ExportedProgram:

@@ -17,8 +17,8 @@ from experiments import safe_yaml
 from experiments.allowed_classes import import_class
 from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
-from experiments.run.checkpoints.best_checkpoint import CONFIG, checkpoint_of
-from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.checkpoints.best_checkpoint import checkpoint_of
+from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
 from lit_models import ConfigError, LitModel
 

@@ -52,10 +52,10 @@ def run_callbacks(
     """
     checks = [RankConsistency(), record, Divergence(directory.path), OptimizerOverrides(start.changes), MinEpochs()]
     if save_every == 0:
-        return [Resume(), *typed, *checks]
+        return [Resume(start.changes), *typed, *checks]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
     best = best_checkpoint(directory, typed, model, has_val)
-    return [Resume(), EpochBoundary(last), *typed, *checks, *best, last]
+    return [Resume(start.changes), EpochBoundary(last), *typed, *checks, *best, last]
 
 
 def set_directions(

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from datamodules import DataModule
 from experiments.run.callbacks import run_callbacks, set_directions
 from experiments.run.checkpoints.best_checkpoint import best_path, config_in
-from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
+from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO, read
 from experiments.run.cpu_speed import speed_callbacks, speed_profiler
 from experiments.run.distributed import strategy
 from experiments.run.distributed.heartbeat import Heartbeat
@@ -20,11 +20,14 @@ from experiments.run.precision import AnyPrecisionTrainer, resolved_precision
 from experiments.run.progress_bar import progress_bar
 from experiments.run.record.artifacts import PredictionWriter
 from experiments.run.record.config_diff import Changes, Start
+from experiments.run.record.csv_curves import keep_rows
 from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
+from experiments.run.record.run_lock import acquire
 from experiments.run.record.summary import summary
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.resume.checkpoint_filter import checkpoint_filter
+from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.run.resume.resume_plan import resume_plan
 from experiments.terminal import say
 from lit_models import ConfigError, LitModel
@@ -82,7 +85,7 @@ def prepare_run(
         ConfigError: For settings that do not go together, or differ from the checkpoint's.
     """
     arguments, message = trainer_arguments, ""
-    is_recorded = command.verb == "fit" and not arguments.get("fast_dev_run")
+    is_recorded = command.verb == "fit" and not arguments.get("fast_dev_run") and not arguments.get("barebones")
     typed, configs = as_list(arguments.callbacks), as_list(config.trainer.callbacks)
     callbacks = set_directions(typed, configs, model, data.has_val, command.mode_typed)
     directory = RunDirectory.choose(config, model, data) if is_recorded else None
@@ -92,6 +95,8 @@ def prepare_run(
         message = f"--trainer.precision auto is {precision} in this run"
     record, logger = None, None
     if directory is not None:
+        if not acquire(directory.path):
+            raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
         text = command.dump(config)
         start = resume_plan(directory, config, text, command.allowed)
         record, logger = RunRecord(directory, text, command.words, start, config.figures), RunLogger(directory)
@@ -103,11 +108,14 @@ def prepare_run(
         start = _evaluation_start(command, config)
     if arguments.get("logger") in (None, True):
         arguments.logger = logger or False
+    elif directory is not None and start.again and start.checkpoint is not None:
+        keep_rows(as_list(arguments.logger or None), read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0))
     if command.verb == "predict":
         callbacks.append(PredictionWriter(Path("predictions.parquet"), data.class_names))
     arguments.callbacks = [*callbacks, *progress_bar(arguments, callbacks), *speed_callbacks(), Heartbeat()]
-    arguments.profiler = arguments.get("profiler") or speed_profiler()
-    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes, command.verb == "fit"))
+    if not arguments.get("barebones"):  # which Lightning refuses together with any profiler
+        arguments.profiler = arguments.get("profiler") or speed_profiler()
+    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes), record.config if record else "")
     arguments.plugins = strategy.run_plugins(as_list(arguments.get("plugins")), files)
     trainer = AnyPrecisionTrainer(**vars(arguments))
     if command.verb == "predict" and trainer.world_size > 1:

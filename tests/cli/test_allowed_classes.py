@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import Strategy
 
 from experiments import allowed_classes, import_allowlist
 from experiments.__main__ import main
-from experiments.run.checkpoints.best_checkpoint import CONFIG
+from experiments.run.checkpoints.checkpoint_io import CONFIG
 
 FIT = ["fit", "--data", "Digits", "--model", "LitLinear", "--trainer.max_epochs", "1", "--figures", "false"]
 LPIPS = "torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity"

@@ -8,7 +8,7 @@ import yaml
 from hostile_runs import refusal, train
 
 from experiments import safe_yaml
-from experiments.run.checkpoints.best_checkpoint import CONFIG
+from experiments.run.checkpoints.checkpoint_io import CONFIG
 
 LAUGHS = "\n".join(["l0: &l0 [x]", *(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10))])
 ALIASES = f"a: &a x\nb: [{', '.join(['*a'] * 1001)}]"

@@ -61,7 +61,7 @@ def changed(value: Any) -> Any:
 
 
 def reordered(value: Any, draw: Any) -> Any:
-    """The same configuration with its keys in another order and numbers in another spelling."""
+    """Returns the configuration with its keys in another order and numbers in another spelling."""
     if isinstance(value, dict):
         return {key: reordered(value[key], draw) for key in draw(st.permutations([*value]))}
     if isinstance(value, list):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from experiments.run.checkpoints import checkpoint_io
+from experiments.run import atomic_write
 
 
 class Breaking:
@@ -55,9 +55,12 @@ class Written:
 def install(at: int, how: str) -> None:
     """Break operation ``at`` of this process; count them all into the file ``operations`` where it is never reached."""
     tick = Breaking(at, how)
+    is_checkpoint = False  # the file being written
 
     def wrapped(operation: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not is_checkpoint:
+                return operation(*args, **kwargs)
             tick()
             done = operation(*args, **kwargs)
             Path("operations").write_text(str(at - tick.left))
@@ -65,11 +68,15 @@ def install(at: int, how: str) -> None:
 
         return call
 
-    def opened(path: Any, mode: str = "r") -> Written:
+    def opened(path: Any, mode: str = "r") -> Any:
+        nonlocal is_checkpoint
+        is_checkpoint = ".ckpt" in Path(path).name
+        if not is_checkpoint:
+            return builtins.open(path, mode)
         tick()
         return Written(builtins.open(path, mode), tick)
 
     names = {name: getattr(os, name) for name in ("open", "close", "O_RDONLY", "strerror")}
     broken = {name: wrapped(getattr(os, name)) for name in ("fsync", "replace")}
-    checkpoint_io.os = SimpleNamespace(**names, **broken)  # type: ignore[attr-defined]
-    checkpoint_io.open = opened  # type: ignore[attr-defined]
+    atomic_write.os = SimpleNamespace(**names, **broken)  # type: ignore[attr-defined]
+    atomic_write.open = opened  # type: ignore[attr-defined]

@@ -10,12 +10,9 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from experiments import safe_yaml
-from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.record.run_directory import RunDirectory
 from lit_models import ConfigError, LitModel
-
-CONFIG = "evenhand_config"
-"""Key of the run's configuration, YAML text, in its checkpoints."""
 
 
 def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitModel, has_val: bool) -> list[Callback]:

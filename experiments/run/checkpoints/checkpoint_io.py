@@ -4,9 +4,9 @@ Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file in place o
 """
 
 import io
-import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,12 @@ from typing_extensions import override
 
 from experiments.checked_zip import check
 from experiments.exit_codes import SaveError
+from experiments.run.atomic_write import write_atomically
 from experiments.terminal import say
 from lit_models import ConfigError
+
+CONFIG = "evenhand_config"
+"""Key of the run's configuration, YAML text, in its checkpoints."""
 
 HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
 
@@ -27,10 +31,12 @@ class SafeCheckpointIO(CheckpointIO):
 
     Args:
         amend: Changes a loaded checkpoint in place before anything is restored from it.
+        config: The run's configuration, YAML text, for every checkpoint.
     """
 
-    def __init__(self, amend: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, amend: Callable[[dict[str, Any]], None] | None = None, config: str = "") -> None:
         self.amend = amend
+        self.config = config
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Replaces ``path``, or leaves it unchanged.
@@ -40,16 +46,12 @@ class SafeCheckpointIO(CheckpointIO):
         """
         for key in HYPERPARAMETERS:
             check_plain(checkpoint.get(key, {}), key)
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.new")
+        checkpoint.setdefault(CONFIG, self.config)  # Lightning calls no callback for weights alone
+        target, buffer = Path(path), io.BytesIO()
+        torch.save(checkpoint, buffer)  # into a file it turns a full disk into a RuntimeError without a reason
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(temporary, checkpoint)
-            read(temporary)  # the file is renamed only if a run could resume from it
-            os.replace(temporary, target)
-            _sync_folder(target.parent)
+            write_atomically(target, buffer.getbuffer(), check=read)
         except (OSError, ConfigError) as error:
-            _remove(temporary)
             reason = getattr(error, "strerror", None) or error
             kept = "the checkpoint before it is whole" if target.exists() else "there was none before it"
             raise SaveError(
@@ -67,7 +69,8 @@ class SafeCheckpointIO(CheckpointIO):
 
     @override
     def remove_checkpoint(self, path: str | Path) -> None:
-        _remove(Path(path))
+        with suppress(OSError):
+            Path(path).unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -132,28 +135,3 @@ def _reason(error: Exception) -> str:
     if "Unsupported global" in text or "UnpicklingError" in type(error).__name__:
         return "it asks for more than plain data, and nothing in it was run"
     return text.splitlines()[0][:120] if text else type(error).__name__
-
-
-def _write(path: Path, checkpoint: dict[str, Any]) -> None:
-    buffer = io.BytesIO()  # torch.save into a file turns a full disk into a RuntimeError without a reason
-    torch.save(checkpoint, buffer)
-    with open(path, "wb") as file:
-        file.write(buffer.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flushes the rename to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return  # a read-only folder keeps it; the next save overwrites it

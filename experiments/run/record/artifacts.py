@@ -1,5 +1,6 @@
 """Files of a run beside its record: predictions, inspection and split."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing_extensions import override
 
 from datamodules import DataModule
 from datamodules.inspection.inspection import inspect
+from experiments.run.atomic_write import write_atomically
 from experiments.terminal import say
 
 
@@ -27,8 +29,8 @@ def write_data(folder: Path, data: DataModule) -> None:
             polars.DataFrame({"row": rows.numpy()}).with_columns(part=polars.lit(name))
             for name, rows in data.split._asdict().items()
         ]
-        polars.concat(splits).write_parquet(folder / "split.parquet")
-    (folder / "inspection.json").write_text(json.dumps(inspect(data).plain(), indent=2) + "\n")
+        _write_parquet(folder / "split.parquet", polars.concat(splits))
+    write_atomically(folder / "inspection.json", (json.dumps(inspect(data).plain(), indent=2) + "\n").encode())
 
 
 def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Sequence[str] = ()) -> None:
@@ -50,7 +52,13 @@ def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Se
         else:
             labels = class_names or [str(index) for index in range(array.shape[1])]
             written |= {f"{name}_{label}": array[:, index] for index, label in enumerate(labels)}
-    polars.DataFrame(written).write_parquet(path)
+    _write_parquet(path, polars.DataFrame(written))
+
+
+def _write_parquet(path: Path, table: polars.DataFrame) -> None:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    write_atomically(path, buffer.getbuffer())
 
 
 class PredictionWriter(BasePredictionWriter):

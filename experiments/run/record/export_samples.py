@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules import DataError, DataModule
 from datamodules.regular_file import check_regular
+from experiments.run.atomic_write import write_atomically
 
 FILE = "test_rows.safetensors"
 
@@ -52,7 +53,7 @@ def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Writes tensors as safetensors, with the permissions of the folder."""
-    path.write_bytes(save({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}))
+    write_atomically(path, save({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}))
 
 
 def _keep(path: Path, data: DataModule, rows: Tensor) -> None:

@@ -17,8 +17,8 @@ from datamodules import DataModule
 from experiments import safe_yaml
 from experiments.exit_codes import Diverged, Interrupted
 from experiments.figures.tensorboard_figures import write_figures
-from experiments.run.checkpoints.best_checkpoint import CONFIG
-from experiments.run.checkpoints.checkpoint_io import read
+from experiments.run.atomic_write import write_atomically
+from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import slow_precision_notes
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.config_diff import Start
@@ -92,7 +92,7 @@ class RunRecord(Callback):
         if trainer.is_global_zero:
             self.directory.path.mkdir(parents=True, exist_ok=True)
             write_data(self.directory.path, _data(trainer))
-            keep_config(self.directory, self.config, bool(self.start.changes.values))
+            keep_config(self.directory, self.config)
             self._write()
             notes = slow_precision_notes(str(trainer.precision), trainer.strategy.root_device)
             lines = (heading(self.content, self.directory), step_sentence(self.content["step"]))
@@ -139,17 +139,18 @@ class RunRecord(Callback):
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
             write_predictions(self.directory.path / "predictions.parquet", columns, data.class_names)
             self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
-            self._finish("finished")
             if isinstance(trainer.logger, RunLogger):
                 if self.figures and trainer.logger.experiment is not None:
+                    self._write()  # the metrics stay, whatever becomes of the figures
                     self._draw(trainer, cast(LitModel, pl_module), evaluation, trainer.logger.experiment)
                 trainer.logger.close_session()
+            self._finish("finished")  # a run that is killed before tests and draws again
 
     def leave_untested(self, trainer: Trainer) -> None:
         """Ends the record of a fit without a test."""
-        self._finish("untested")
         if isinstance(trainer.logger, RunLogger):
             trainer.logger.close_session()
+        self._finish("untested")
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -175,22 +176,19 @@ class RunRecord(Callback):
         }
 
     def _draw(self, trainer: Trainer, model: LitModel, evaluation: Evaluation, writer: SummaryWriter) -> None:
-        """Draws the figures once the record is written; notes of missing figures are added to it."""
+        """Draws the figures; notes of missing figures are added to the record."""
         notes = write_figures(writer, model.task, _data(trainer), evaluation, trainer.global_step)
         if notes:
             say("\n".join(notes))
             self.content["notes"] += notes
-            self._write()
 
     def _finish(self, status: str) -> None:
         self.content |= {"status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
         self._write()
 
     def _write(self) -> None:
-        path = self.directory.path / "record.json"
-        temporary = path.with_suffix(".json.new")
-        temporary.write_text(json.dumps(self.content, indent=2) + "\n")
-        os.replace(temporary, path)
+        text = json.dumps(self.content, indent=2) + "\n"
+        write_atomically(self.directory.path / "record.json", text.encode())
 
 
 def _data(trainer: Trainer) -> DataModule:

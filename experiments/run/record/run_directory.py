@@ -11,11 +11,17 @@ from pathlib import Path
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule
 
-from experiments.run.record.record_io import config_files, process
+from experiments.run.atomic_write import write_atomically
+from experiments.run.record.config_diff import Changes
+from experiments.run.record.record_io import config_files, config_of, process
+from experiments.run.record.run_lock import acquire
 from lit_models import ConfigError
 
 LAST = "last"
 """Value of ``--ckpt_path`` for the newest run with a checkpoint."""
+
+LONGEST_NAME = 200
+"""Bytes of a folder's name: file systems allow 255 for a name together with the ending of a temporary file."""
 
 LAUNCHED = "EVENHAND_RUN"
 """Environment variable with the run's name, for processes that Lightning launches on further devices."""
@@ -85,9 +91,9 @@ class RunDirectory:
 
     @classmethod
     def free(cls, root: Path, experiment: str, stem: str) -> "RunDirectory":
-        """Returns the first of ``stem``, ``stem-2``, ``stem-3`` ... without a run."""
+        """Locks and returns the first of ``stem``, ``stem-2``, ``stem-3`` ... without a run."""
         run, again = stem, 2
-        while (root / experiment / run).exists():
+        while not acquire(root / experiment / run) or (root / experiment / run).exists():
             run, again = f"{stem}-{again}", again + 1
         return cls(root, experiment, run)
 
@@ -133,15 +139,24 @@ def root_of(default_root_dir: str | None) -> Path:
 
 
 def _checked(option: str, name: str) -> str:
-    if not re.fullmatch(r"[\w][\w .+=,@-]*", name):
-        raise ConfigError(f"--{option} {name!r} cannot name a folder; use letters, digits and . + = , @ _ -")
+    if not re.fullmatch(r"[\w][\w .+=,@-]*", name) or len(name.encode()) > LONGEST_NAME:
+        raise ConfigError(
+            f"--{option} {name[:LONGEST_NAME]!r} cannot name a folder; use at most {LONGEST_NAME} letters, digits and "
+            ". + = , @ _ -"
+        )
     return name
 
 
-def keep_config(directory: RunDirectory, text: str, changed: bool) -> None:
-    """Writes the configuration; if the folder has one and settings changed, under the next number."""
+def keep_config(directory: RunDirectory, text: str) -> None:
+    """Writes the configuration; if the run has one and settings changed, under the next number.
+
+    A folder without a record is no run, and a killed start may have left any configuration in it.
+    """
     files = config_files(directory.path)
-    if not files[0].exists():
-        files[0].write_text(text)
-    elif changed:
-        (directory.path / f"config-{len(files) + 1}.yaml").write_text(text)
+    if not (directory.path / "record.json").is_file():
+        for file in files:
+            file.unlink(missing_ok=True)
+        write_atomically(files[0], text.encode())
+    elif Changes.between(config_of(directory.path), text).values:
+        number = int(files[-1].stem.partition("-")[2] or 1) + 1
+        write_atomically(directory.path / f"config-{number}.yaml", text.encode())

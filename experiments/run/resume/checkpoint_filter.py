@@ -9,12 +9,9 @@ from experiments.run.record.config_diff import Changes
 from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError
 
-NEEDED = ("state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
-"""Entries that a training resumes from; a test needs the first one alone."""
-
 
 def checkpoint_filter(
-    model: LightningModule, data: LightningDataModule, changes: Changes, training: bool
+    model: LightningModule, data: LightningDataModule, changes: Changes
 ) -> Callable[[dict[str, Any]], None]:
     """Returns a function that changes a loaded checkpoint in place.
 
@@ -25,13 +22,11 @@ def checkpoint_filter(
         model: Gets the weights.
         data: Gets the statistics.
         changes: Settings that differ from the checkpoint's.
-        training: Whether the run trains.
     """
 
     def change(checkpoint: dict[str, Any]) -> None:
-        missing = [name for name in (NEEDED if training else NEEDED[:1]) if name not in checkpoint]
-        if missing:
-            raise ConfigError(f"the checkpoint has no {' and no '.join(missing)}, and cannot be gone on with")
+        if "state_dict" not in checkpoint:
+            raise ConfigError("the checkpoint has no state_dict; name another one")
         if changes.under(f"{OPTIMIZER}.class_path"):
             checkpoint["optimizer_states"] = []
         if changes.under(SCHEDULE):

@@ -6,20 +6,28 @@ its epoch-end checkpoints are taken before that schedule's step (PL#18098, PL#19
 draws the first batches of the next one before the sampler has the epoch's number.
 """
 
+import os
 import random
 import sys
+from pathlib import Path
 from typing import Any, cast
 
 import numpy
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    GradientAccumulationScheduler,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 from typing_extensions import override
 
 from experiments.internals.lightning_private import begin_next_epoch, end_restart, logged_steps
 from experiments.run.checkpoints.loop_state import batch_counts, epoch_counts, is_resumable, position, train_loaders
+from experiments.run.record.config_diff import Changes
 from experiments.terminal import say
 
 AT_EPOCH_START = (GradientAccumulationScheduler, StochasticWeightAveraging)
@@ -28,17 +36,24 @@ AT_EPOCH_START = (GradientAccumulationScheduler, StochasticWeightAveraging)
 KEY = "evenhand_resume"
 """Key of the state in a checkpoint."""
 
+STOPPING = ("trainer.callbacks", "trainer.max_time")
+"""Settings that decide anew whether a training that was stopped early goes on."""
+
 
 class Resume(Callback):
     """Saves and restores what Lightning does not. It has to be the first callback, to restore before others draw.
 
     A checkpoint between two epochs, whichever hook writes it, has Lightning's counters of a finished epoch without a
     next one: the only state from which its loops continue as if nothing had happened.
+
+    Args:
+        changes: Settings that differ from the checkpoint's.
     """
 
     block_by_block = True
 
-    def __init__(self) -> None:
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
         self.loaded: dict[str, Any] | None = None
         self._restored = True
         self._validated = False
@@ -74,6 +89,9 @@ class Resume(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
+        for callback in _callbacks(trainer):
+            if (state := checkpoint["callbacks"].get(callback.state_key)) is not None:
+                adapt(state, callback, Path(str(trainer.ckpt_path)))
         self.loaded = checkpoint.get(KEY)
         self._restored = self.loaded is None
         if trainer.is_global_zero and (reason := inexact(checkpoint)):
@@ -93,7 +111,8 @@ class Resume(Callback):
             part_ways(trainer.global_rank)
             return
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self.loaded["metrics"].items()})
-        trainer.should_stop = self.loaded["should_stop"]
+        if self.loaded["should_stop"] and not self.changes.under(*STOPPING):
+            trainer.should_stop = True
         if self.loaded["place"] == "within an epoch":
             return
         begin_next_epoch(trainer)
@@ -128,6 +147,30 @@ class Resume(Callback):
                 part_ways(rank)
             self._restored = True
             self.loaded = None
+
+
+def adapt(state: dict[str, Any], callback: Callback, checkpoint: Path) -> None:
+    """Changes the state of a callback in place: typed arguments win, and paths follow a run whose folder was moved.
+
+    Args:
+        state: In the checkpoint.
+        callback: Gets the state.
+        checkpoint: Of the state.
+    """
+    if isinstance(callback, EarlyStopping):
+        state["patience"] = callback.patience
+    if not isinstance(callback, ModelCheckpoint) or callback.dirpath is None:
+        return
+    old, new = str(state.get("dirpath")), str(callback.dirpath)
+    if old == new or checkpoint.resolve().parent != Path(new).resolve():  # a new run keeps no files of another one
+        return
+
+    def moved(path: str) -> str:
+        return new + path.removeprefix(old) if path.startswith(old + os.sep) else path
+
+    state["dirpath"] = new
+    state.update({name: moved(state[name]) for name in state if name.endswith("_model_path")})
+    state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
 
 
 def inexact(checkpoint: dict[str, Any]) -> str | None:

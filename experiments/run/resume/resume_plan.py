@@ -1,21 +1,31 @@
 """Chooses the checkpoint that a fit resumes from, for ``--run NAME`` of an existing run and for ``--ckpt_path``."""
 
+import platform
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 
-from experiments import safe_yaml
 from experiments.run.checkpoints.best_checkpoint import config_in
-from experiments.run.checkpoints.checkpoint_io import newest
+from experiments.run.checkpoints.checkpoint_io import newest, read
 from experiments.run.record.config_diff import Changes, Start
 from experiments.run.record.record_io import config_of, read_record
 from experiments.run.record.run_directory import LAST, RunDirectory
-from experiments.run.resume.exact_state import inexact
+from experiments.run.resume.exact_state import KEY, STOPPING, inexact
 from lit_models import ConfigError
+
+NEEDED = ("state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
+"""Entries that a training resumes from; a test needs the first one alone."""
+
+STOPPED = "stopped early"
+"""Begins the reason of a training that a callback or the time ended."""
 
 
 def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: list[str]) -> Start:
-    """Returns the start of a fit in a run's folder.
+    """Returns the start of a fit in a run's folder, which this process has locked.
+
+    The settings are compared with those inside the checkpoint: a killed process may have written a newer configuration
+    that nothing was trained with.
 
     Args:
         directory: Of the run.
@@ -26,34 +36,54 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
     Raises:
         ConfigError: For a run that is finished or in progress, or a change without permission.
     """
-    exists = (directory.path / "record.json").is_file()
+    record = _record(directory) if (directory.path / "record.json").is_file() else None
     path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
-    if exists:
-        _check_unfinished(directory, config)
-        checkpoint = path or newest(directory.checkpoints, inexact)
-        changes = Changes.between(config_of(directory.path), text, allowed)
-    elif path is not None:
-        checkpoint, changes = path, Changes.between(config_in(str(path), for_fit=True), text, allowed)
-    else:
+    checkpoint = path or (newest(directory.checkpoints, _unusable) if record else None)
+    if record is None and checkpoint is None:
         return Start()
+    before = config_in(str(checkpoint), for_fit=True) if checkpoint else config_of(directory.path)
+    changes = Changes.between(before, text, allowed)
+    state = read(checkpoint) if checkpoint else {}
+    if path and (reason := _incomplete(state)):
+        raise ConfigError(f"--ckpt_path {path} {reason}")
+    reason = _nothing_left(state, config, changes)
+    if record and record["status"] == "finished" and reason:
+        raise ConfigError(f"the run {directory.path} is there already and finished, {reason}, or choose another --run")
+    if record is None and reason and reason.startswith(STOPPED):
+        raise ConfigError(f"the training of {checkpoint} was {reason}")
     changes.refuse_unsafe()
-    return Start(checkpoint, changes, exists)
+    return Start(checkpoint, changes, record is not None)
 
 
-def _check_unfinished(directory: RunDirectory, config: Namespace) -> None:
+def _record(directory: RunDirectory) -> dict[str, Any]:
     record = read_record(directory.path)
     if not {"status", "started"} <= record.keys():
         raise ConfigError(f"{directory.path / 'record.json'} is damaged; restore it, or choose another --run")
-    if record["status"] == "running":
+    # A process on another machine would hold the lock.
+    if record["status"] == "running" and record["process"].get("host") == platform.node():
         raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
-    if record["status"] != "finished":
-        return
-    epochs, limit = record.get("epochs", 0), config.trainer.max_epochs
-    planned = safe_yaml.load(config_of(directory.path))["trainer"]["max_epochs"]
-    stopped_early = planned is not None and planned > epochs
-    if stopped_early or limit is None or 0 <= limit <= epochs:
-        advice = "" if stopped_early else "extend it with a larger --trainer.max_epochs, or "
-        raise ConfigError(
-            f"the run {directory.path} is there already and finished, after {epochs} epochs"
-            f"{f' of {planned}' if stopped_early else ''}; {advice}choose another --run"
-        )
+    return record
+
+
+def _unusable(checkpoint: dict[str, Any]) -> str | None:
+    return _incomplete(checkpoint) or inexact(checkpoint)
+
+
+def _incomplete(checkpoint: dict[str, Any]) -> str | None:
+    missing = [name for name in NEEDED if name not in checkpoint]
+    return f"has no {' and no '.join(missing)}, and cannot be gone on with" if missing else None
+
+
+def _nothing_left(checkpoint: dict[str, Any], config: Namespace, changes: Changes) -> str | None:
+    """Returns why a training from a checkpoint would make no step and what to change, or None if it makes steps."""
+    if not checkpoint:
+        return "without a checkpoint; train it anew"
+    epochs, steps = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], checkpoint["global_step"]
+    limit, most_steps = config.trainer.max_epochs, config.trainer.max_steps
+    if limit is not None and 0 <= limit <= epochs:
+        return f"after {epochs} epochs; extend it with a larger --trainer.max_epochs"
+    if 0 <= most_steps <= steps:
+        return f"after {steps} steps; extend it with a larger --trainer.max_steps"
+    if checkpoint.get(KEY, {}).get("should_stop") and not changes.under(*STOPPING):
+        return f"{STOPPED} after {epochs} epochs; change --trainer.callbacks or --trainer.max_time"
+    return None

@@ -1,0 +1,124 @@
+"""Runs that were killed between two writes, moved, or locked by another process."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from paths import PYTHONPATH
+
+from experiments.__main__ import main
+from experiments.run.record.record_io import config_of, read_record
+
+WORDS = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 --experiment e "
+WORDS += "--run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1 --figures false"
+RUN = Path("runs/e/one")
+
+
+@pytest.fixture(autouse=True)
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a finished run in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    main(WORDS.split())
+
+
+def interrupt(**changes: object) -> None:
+    """Leaves the record as a killed process does."""
+    content = json.loads((RUN / "record.json").read_text()) | {"status": "interrupted"} | changes
+    (RUN / "record.json").write_text(json.dumps(content))
+
+
+def rates() -> list[float]:
+    checkpoint = torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)
+    return [group["lr"] for group in checkpoint["optimizer_states"][0]["param_groups"]]
+
+
+def test_a_changed_rate_survives_a_kill_ahead_of_the_first_checkpoint() -> None:
+    """A configuration that was written after the checkpoint is not taken for the checkpoint's."""
+    (RUN / "config-2.yaml").write_text((RUN / "config.yaml").read_text().replace("lr: 0.1", "lr: 0.5"))
+    interrupt()
+    main([*WORDS.split(), "--model.optimizer.lr", "0.5", "--trainer.max_epochs", "3"])
+    assert rates() == [0.5, 0.5]
+
+
+def test_a_folder_without_a_record_is_no_run() -> None:
+    """A start that was killed between its two files leaves no configuration behind."""
+    (RUN / "record.json").unlink()
+    shutil.rmtree(RUN / "checkpoints")
+    (RUN / "config.yaml").write_text("")
+    main([*WORDS.split(), "--model.optimizer.lr", "0.5"])
+    assert "lr: 0.5" in config_of(RUN)
+    assert not list(RUN.glob("config-*"))
+
+
+def test_a_run_that_was_killed_on_another_machine_goes_on() -> None:
+    interrupt(status="running", process={"host": "elsewhere", "pid": 1, "began": "then"})
+    main(WORDS.split())
+    assert read_record(RUN)["status"] == "finished"
+    assert not list(RUN.parent.glob(".*"))
+
+
+def test_a_locked_run_is_in_progress(capfd: pytest.CaptureFixture[str]) -> None:
+    """From the moment of the decision on: the record does not have to say so yet."""
+    interrupt()
+    code = "import sys; from experiments.run.record.run_lock import acquire; from pathlib import Path; "
+    code += "acquire(Path('runs/e/one')); print('locked', flush=True); sys.stdin.read()"
+    pipe, env = subprocess.PIPE, {**os.environ, "PYTHONPATH": PYTHONPATH}
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=env) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"locked\n"
+        with pytest.raises(SystemExit) as stopped:
+            main(WORDS.split())
+        assert stopped.value.code == 2
+        assert "is in progress" in capfd.readouterr().err
+        holder.kill()
+    main(WORDS.split())
+
+
+def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain Lightning looks for best.ckpt at the old absolute path."""
+    interrupt()
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", tmp_path / "home" / "runs")
+    shutil.rmtree(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "home")
+    main(WORDS.split())
+    assert read_record(RUN)["status"] == "finished"
+    state = torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["callbacks"]
+    assert state
+
+
+def test_early_stopping_as_typed_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    """Plain Lightning restores the checkpoint's patience, and stops again without a step."""
+    stop = "--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/loss --trainer.callbacks.min_delta 10"
+    words = [*WORDS.split(), *stop.split(), "--run", "two", "--trainer.max_epochs", "5"]
+    main([*words, "--trainer.callbacks.patience", "1"])
+    assert read_record(RUN.parent / "two")["epochs"] == 2
+    with pytest.raises(SystemExit):
+        main(["fit", "--trust", "faults", "--ckpt_path", "runs/e/two", "--run", "three"])
+    assert "stopped early after 2 epochs" in capfd.readouterr().err
+    main([*words, "--trainer.callbacks.patience", "9"])
+    assert read_record(RUN.parent / "two")["epochs"] == 5
+
+
+def test_a_run_of_steps_is_extended() -> None:
+    main([*WORDS.split(), "--run", "two", "--trainer.max_steps", "3"])
+    main(["fit", "--trust", "faults", "--experiment", "e", "--run", "two", "--trainer.max_steps", "5"])
+    state = torch.load(RUN.parent / "two/checkpoints/last.ckpt", weights_only=True)
+    assert state["global_step"] == 5
+
+
+def test_weights_alone_are_tested_and_not_gone_on_with(capfd: pytest.CaptureFixture[str]) -> None:
+    typed = "--trainer.callbacks ModelCheckpoint --trainer.callbacks.monitor val/loss --trainer.callbacks.filename best"
+    main([*WORDS.split(), "--run", "two", *typed.split(), "--trainer.callbacks.save_weights_only", "true"])
+    assert read_record(RUN.parent / "two")["status"] == "finished"
+    (best,) = (RUN.parent / "two/checkpoints").glob("best*.ckpt")
+    assert main(["test", "--trust", "faults", "--ckpt_path", str(best)]) == 0
+    with pytest.raises(SystemExit) as stopped:
+        main(["fit", "--trust", "faults", "--ckpt_path", str(best), "--run", "three"])
+    assert stopped.value.code == 2
+    assert "has no optimizer_states" in capfd.readouterr().err
