@@ -105,8 +105,7 @@ def has_option(words: Words, *options: str) -> bool:
 
 def take(words: Words, option: str) -> tuple[Words, list[str]]:
     """Splits the words into those without ``option VALUE`` and the values."""
-    rest: Words = []
-    values: list[str] = []
+    rest, values = Words(), list[str]()
     remaining = iter(words)
     for word in remaining:
         if word == option:

@@ -15,14 +15,14 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from experiments.run.cpu_speed import NoProfiler
 from lit_models import LitCNN, LitModel, LitTransformer
 
 BATCH, STEPS, WARM = 256, 30, 10
 
 
-class Images(DataModule):
+class Images(InMemoryData):
     """Random images."""
 
     task, modality, input_shape, num_outputs = "multiclass", "image", (3, 64, 64), 10
@@ -37,15 +37,15 @@ class Series(Images):
     modality, input_shape = "series", (64, 256)
 
 
-def cnn(data: DataModule) -> LitModel:
+def cnn(data: InMemoryData) -> LitModel:
     return LitCNN(channels=(64, 128, 256, 512, 512), kernel_size=3, pool_blocks=4, **facts(data))
 
 
-def transformer(data: DataModule) -> LitModel:
+def transformer(data: InMemoryData) -> LitModel:
     return LitTransformer(width=768, heads=12, num_layers=12, **facts(data))
 
 
-def facts(data: DataModule) -> dict[str, Any]:
+def facts(data: InMemoryData) -> dict[str, Any]:
     return {name: getattr(data, name) for name in ("task", "modality", "input_shape", "num_outputs")}
 
 
@@ -67,7 +67,7 @@ class Clock(Callback):
         return statistics.median(one.elapsed_time(two) for one, two in pairs) / 1000
 
 
-def fitted(data: DataModule, model: LitModel) -> float:
+def fitted(data: InMemoryData, model: LitModel) -> float:
     """Seconds of a step of a fit."""
     clock = Clock()
     trainer = Trainer(
@@ -79,7 +79,7 @@ def fitted(data: DataModule, model: LitModel) -> float:
     return clock.seconds()
 
 
-def written(data: DataModule, model: LitModel) -> tuple[float, float]:
+def written(data: InMemoryData, model: LitModel) -> tuple[float, float]:
     """Seconds of a step of the loop, and its floating-point operations."""
     network = model.network.cuda().train()
     rows = {name: column.cuda() for name, column in data.part("train").items()}
@@ -125,7 +125,7 @@ def main() -> None:
         sys.exit("bench-gpu needs a CUDA device, and there is none here")
     rate = matrix_rate()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}: {rate / 1e12:.0f} TFLOP/s at bf16 matrices")
-    cases: dict[str, tuple[type[DataModule], Callable[[DataModule], LitModel]]] = {
+    cases: dict[str, tuple[type[InMemoryData], Callable[[InMemoryData], LitModel]]] = {
         "CNN": (Images, cnn),
         "transformer": (Series, transformer),
     }

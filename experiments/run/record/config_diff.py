@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
+from lightning.pytorch import Trainer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -36,7 +37,8 @@ def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bo
         return False
     parser = ArgumentParser()
     try:
-        parser.add_class_arguments(import_object(now.get(key, "lightning.pytorch.Trainer")), fail_untyped=False)
+        cls = import_object(now[key]) if key in now else Trainer
+        parser.add_class_arguments(cls, fail_untyped=False)
         default = parser.get_default(name.removeprefix(f"{owner}."))
     except (ImportError, AttributeError, KeyError, ValueError):
         return False  # the class or its setting does not exist any more

@@ -2,7 +2,7 @@
 
 import torch
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from toy_audio.inputs import AudioInputs
 
 SAMPLES = 64
@@ -17,7 +17,7 @@ def tones(count: int = 90) -> tuple[torch.Tensor, torch.Tensor]:
     return (x + torch.randn(count, SAMPLES, generator=draw) / 10).unsqueeze(1), y
 
 
-class ToneData(DataModule):
+class ToneData(InMemoryData):
     """Waveforms of three tones."""
 
     task = "multiclass"

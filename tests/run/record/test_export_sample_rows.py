@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from datamodules import DataModule, Rows
+from datamodules import InMemoryData, Rows
 from experiments.__main__ import main
 
 TRAIN = 90
@@ -16,14 +16,14 @@ MOST_BYTES, MOST_ROWS = 4 << 20, 20_000
 """The limits that the documentation names."""
 
 
-class ByClass(DataModule):
+class ByClass(InMemoryData):
     """Rows of three unequal classes, of which the test rows are sorted by their class.
 
     Args:
         features: Numbers of a row.
         test_rows: How many rows test.
         falling: Whether the last class comes first.
-        kwargs: See ``DataModule``.
+        kwargs: See ``InMemoryData``.
     """
 
     task = "multiclass"
