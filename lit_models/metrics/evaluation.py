@@ -78,5 +78,8 @@ def direction(name: str, metrics: Mapping[str, Metric], others: bool = False) ->
         raise ConfigError(f"nothing logs {name!r}; these are logged: {', '.join(logged)}")
     higher = metrics[name.removeprefix("val/")].higher_is_better if name in logged else None
     if higher is None:
-        raise NoDirectionError(f"{name} has no direction of its own; add mode, min or max, where it is monitored")
+        unknown = "" if name in (*logged, *WITHOUT_DIRECTION) else f"nothing logs {name!r} among {', '.join(logged)}; "
+        raise NoDirectionError(
+            f"{unknown}{name} has no direction of its own; add mode, min or max, where it is monitored"
+        )
     return "max" if higher else "min"

@@ -320,7 +320,7 @@ def test_a_failure_between_two_steps_is_saved_and_the_resumed_run_equals(forks: 
     (tmp_path / "whole").mkdir()
     expected = state(run(forks, tmp_path / "whole", words))
     child = forks.start(words, tmp_path, BREAK_AT="1 4")
-    assert child.wait() == 1
+    assert child.wait() == 2
     output = child.output.read_text()
     assert "the disk is gone" in output
     assert "Traceback" not in output
