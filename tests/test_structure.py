@@ -84,6 +84,10 @@ def test_nobody_but_the_entry_point_imports_a_verb() -> None:
     assert {module for module in users if not module.startswith("experiments.verbs")} <= {"experiments.__main__"}
 
 
+def test_no_file_is_longer_than_250_lines() -> None:
+    assert {name: count for name, path in FILES.items() if (count := len(path.read_text().splitlines())) > 250} == {}
+
+
 def test_no_two_files_share_a_name() -> None:
     shared = {"__init__.py", "base.py", "errors.py", "inputs.py"}
     architectures = {path.name for path in (REPOSITORY / "lit_models").glob("*.py")}
@@ -113,7 +117,7 @@ def test_lines_beside_which_contributing_adds_a_line_exist() -> None:
         assert line in (REPOSITORY / file).read_text().splitlines(), f"{file} has no line {line}"
 
 
-@pytest.mark.parametrize("package", ["datamodules", "lit_models"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_private_names_of_libraries_stand_in_internals_and_cpu(package: str) -> None:
     paths = [path for path in (REPOSITORY / package).rglob("*.py") if not {"internals", "cpu"} & {*path.parts}]
     assert [name for path in paths for name in private_names(path)] == []
