@@ -38,7 +38,7 @@ def test_the_train_loss_is_the_mean_over_rows(task: str, batch_size: int, steps_
     if task == "multiclass":
         expected = log_loss(train["y"].numpy(), outputs.softmax(dim=1).numpy(), labels=numpy.arange(3))
     else:
-        center, scale = data.target_statistics
+        center, scale = data.target_statistics.buffers()
         target = (train["y"].double().view(-1, 1) - center) / scale
         expected = mean_squared_error(target.numpy(), outputs.numpy())
     assert trainer.callback_metrics["train/loss"].item() == pytest.approx(expected, rel=1e-4)
