@@ -63,10 +63,11 @@ def test_inside_a_checkpoint(here: Path, capfd: pytest.CaptureFixture[str], kind
 
 @pytest.mark.parametrize("kind", ["loop", "laughs", "brackets"])
 def test_as_a_published_table_and_as_a_space(here: Path, capfd: pytest.CaptureFixture[str], kind: str) -> None:
-    (here / "c.yaml").write_text(TEXTS[kind][0])
-    refusal(capfd, "sweep", "--paper", "c.yaml")
-    data = ("--data", "Digits", "--model", "LitLinear")
-    refusal(capfd, "sweep", "--search", "random", "--trials", "1", "--space", "c.yaml", *data)
+    text, reason = TEXTS[kind]
+    (here / "c.yaml").write_text(text)
+    assert reason in refusal(capfd, "sweep", "--paper", "c.yaml")
+    search = ("--search", "random", "--trials", "1", "--space", "c.yaml", "--data", "Digits", "--model", "LitLinear")
+    assert reason in refusal(capfd, "sweep", *search)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-32"])

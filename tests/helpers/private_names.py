@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-LIBRARIES = ("jsonargparse", "lightning", "litserve", "optuna", "torch")
+LIBRARIES = ("jsonargparse", "lightning", "optuna", "torch")
 
 OBJECTS = (
     "trainer",

@@ -33,7 +33,8 @@ def test_a_mode_in_a_file_counts(fit: Fit, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(
         "trainer: {callbacks: [{class_path: ModelCheckpoint, init_args: {monitor: val/pearson, mode: min}}]}"
     )
-    fit(*PEARSON, "-c", str(tmp_path / "c.yaml"), "--trainer.max_epochs", "1")
+    record = fit(*PEARSON, "-c", str(tmp_path / "c.yaml"), "--trainer.max_epochs", "1")
+    assert "mode: min" in (record["path"] / "config.yaml").read_text()
 
 
 def test_a_plateau_schedule_needs_mode_too(refused: Any, fit: Fit) -> None:
