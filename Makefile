@@ -51,7 +51,7 @@ bench-gpu: .venv/installed
 
 # Made anew only when what is to be installed has changed.
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt 'torch==2.13.0'
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

@@ -34,8 +34,14 @@ def walk(folder: Path, ignored: list[str], ending: str = "") -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
 
+    seen: set[str] = set()
     for current, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         here = Path(current)
+        if (real := os.path.realpath(here)) in seen:  # two links lead to it
+            ignored.append(current)
+            folders.clear()
+            continue
+        seen.add(real)
         kept = [name for name in sorted(folders) if not _is_ignored(name) and not _is_loop(here / name)]
         files = [name for name in sorted(names) if not _is_ignored(name) and name.lower().endswith(ending)]
         ignored += [str(here / name) for name in sorted({*folders, *names} - {*kept, *files})]

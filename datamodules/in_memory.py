@@ -150,9 +150,14 @@ class InMemoryData(DataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Replaces split and statistics by those of a checkpoint."""
+        own = self.split
         if state_dict:
             self.split = Split(**state_dict["split"])
-        super().load_state_dict(state_dict)
+        try:
+            super().load_state_dict(state_dict)
+        except DataError:
+            self.split = own
+            raise
 
     def _sliced(self, split: str) -> Batch:
         """Returns the tensors that a loader slices; the transform adds the others."""

@@ -22,7 +22,8 @@ def check_regular(path: str | Path) -> None:
         return
     if stat.S_ISDIR(found.st_mode):
         return
-    if not stat.S_ISREG(found.st_mode) or found.st_dev in _kernel_file_systems():
+    is_kernels = os.path.realpath(path).startswith(("/proc/", "/sys/")) or found.st_dev in _kernel_file_systems()
+    if not stat.S_ISREG(found.st_mode) or is_kernels:
         raise DataError(
             f"{path} is {_kind(found.st_mode)}, and only regular files are read; copy its content to a file"
         )

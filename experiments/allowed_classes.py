@@ -86,6 +86,8 @@ def import_class(path: str) -> Any:
     try:
         return import_object(path)
     except ImportDenied as error:
+        if ", since " in str(error):  # of an allowed package, but not allowed itself
+            raise ConfigError(f"the class {path} may not be named: {error}") from error
         raise ConfigError(
             f"the class {path} is of no trusted package; name its package with --trust, or trust= in Python"
         ) from error

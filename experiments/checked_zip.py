@@ -24,8 +24,7 @@ def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipIn
         size: Bytes of its file, the limit of all members together: they are not compressed.
 
     Raises:
-        zipfile.BadZipFile: If an entry is damaged, repeated, outside of the folder, compressed or encrypted, or if
-            entries overlap.
+        zipfile.BadZipFile: If an entry is damaged, repeated, outside of the folder, compressed or encrypted.
     """
     found: set[str] = set()
     folders: set[str] = set()

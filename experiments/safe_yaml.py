@@ -4,6 +4,7 @@ PyYAML constructs a cycle from ``a: &x [*x]``, and ten levels of ten aliases fro
 object never ends. Its C parser crashes the process at about ten thousand brackets.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ ALIASES = 1_000
 NODES = 200_000
 """Limit of all values, with the aliases written out."""
 MOST_BYTES = 8 << 20
+DIGITS = 1_000
+"""Limit of a number's length: PyYAML takes quadratic time for ``1:1:1...``, an integer to the base 60."""
+NUMBER = re.compile(r"[-+0-9_:.]+")
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -46,6 +50,8 @@ def check_text(text: str) -> None:
                 raise UnsafeYaml(f"it is nested more than {DEPTH} levels deep")
             open_nodes.append([event.anchor, 1])
         elif isinstance(event, yaml.ScalarEvent):
+            if len(event.value) > DIGITS and NUMBER.fullmatch(event.value):
+                raise UnsafeYaml(f"it has a number of more than {DIGITS:,} digits")
             _count(open_nodes, sizes, event.anchor, 1)
         elif isinstance(event, yaml.AliasEvent):
             aliases += 1

@@ -80,6 +80,7 @@ class LitModel(LightningModule):
     ) -> None:
         super().__init__()
         save_plain_hyperparameters(self)
+        self._axes: dict[str, int] = {}
         self.modality, self.input_shape, self.num_outputs = modality, tuple(input_shape), int(num_outputs)
         self.cardinalities, self.vocab_size = tuple(cardinalities), int(vocab_size)
         self.task = make_task(task, self.num_outputs)
@@ -131,6 +132,9 @@ class LitModel(LightningModule):
         if self.class_weights is not None and data is not None and stage == "fit":
             self.class_weights.fit(data.class_counts())
         self._axes = dims(self)
+        if stage == "fit" and self.epoch_monitor not in self.trainer.callbacks:  # type: ignore[attr-defined]
+            name = f"{type(self).__name__}.configure_callbacks"
+            raise ConfigError(f"{name} leaves out the model's own; return [*super().configure_callbacks(), ...]")
         if self.compiles and self.compiled is None:
             self.compiled = CompiledNetwork(self.network)
         if isinstance(self.trainer.precision_plugin, DoublePrecision):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from datamodules import DataError, ImageData, TextData
+from datamodules.class_folders import walk
 
 Write = Callable[[Path, int], object]
 
@@ -130,3 +131,16 @@ def test_scans_of_fewer_than_16_bits_are_named(tmp_path: Path, highest: int, mes
     for some in (list(data.notes), notes):
         assert [note for note in some if "16-bit" in note] == [note for note in some if message and message in note]
         assert bool(message) == any("16-bit" in note for note in some)
+
+
+def test_a_folder_that_two_links_reach_is_read_once(tmp_path: Path) -> None:
+    last = tmp_path / "last"
+    last.mkdir()
+    (last / "1.txt").write_text("a")
+    for level in range(12):  # each doubles the paths to the file
+        above = tmp_path / f"level-{level}"
+        above.mkdir()
+        for name in ("left", "right"):
+            (above / name).symlink_to(last)
+        last = above
+    assert len(list(walk(last, []))) == 1

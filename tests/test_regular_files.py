@@ -81,3 +81,10 @@ def test_regular_files_and_folders_pass(here: Path) -> None:
     (here / "loop").symlink_to("pipe")
     with pytest.raises(DataError, match="a pipe"):
         check_regular("loop")
+
+
+def test_as_new_rows_of_a_model_of_arrays(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    words = "fit --data Digits --model LitLinear --trainer.max_epochs 1 --figures false --experiment e --run arrays"
+    assert main(words.split()) == 0
+    os.mkfifo("rows.npy")
+    assert "is a pipe" in refusal(capfd, "predict", "--ckpt_path", "runs/e/arrays", "--input", "rows.npy")

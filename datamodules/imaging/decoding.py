@@ -116,6 +116,8 @@ def called(image: Path | bytes) -> str:
 
 
 def _unreadable(image: Path | bytes, error: Exception) -> DataError:
+    if isinstance(error, DataError):
+        return error
     path = called(image)
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path} is not there; correct the path or take its row out")

@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Chunk, Inputs, as_array, infinite_rows, numbered, partition, tensor_spec
-from datamodules.preprocessing.json_rows import Source, read_arrays
+from datamodules.preprocessing.json_rows import Source, read_arrays, reason_of
 from datamodules.preprocessing.normalization import Normalizer, restore
+from datamodules.regular_file import check_regular
 
 
 @dataclass
@@ -79,6 +80,7 @@ def read_array(path: Path) -> Any:
     Raises:
         DataError: For another file.
     """
+    check_regular(path)
     try:
         loaded = numpy.load(path, allow_pickle=False)
         if isinstance(loaded, numpy.ndarray):
@@ -88,5 +90,4 @@ def read_array(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # numpy parses a header as Python, which raises errors of every kind
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise DataError(f"{path} cannot be read as an array: {reason[:200]}; save it with numpy.save") from error
+        raise DataError(f"{path} cannot be read as an array: {reason_of(error)}; save it with numpy.save") from error

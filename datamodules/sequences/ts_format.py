@@ -89,7 +89,7 @@ def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Te
         dimensions: Number of dimensions of a series.
 
     Returns:
-        Series (N, C, T), NaN location missing and 0 behind a series' end; their lengths (N,); why series are bad.
+        Series (N, C, T), NaN where missing and 0 behind a series' end; their lengths (N,); why series are bad.
 
     Raises:
         DataError: For another format.

@@ -17,7 +17,7 @@ Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]
 
 
 def together(*keys: Tensor) -> Tensor:
-    """Merges rows that fraction the value of any key, directly or through other rows, into units.
+    """Merges rows that share the value of any key, directly or through other rows, into units.
 
     Args:
         keys: Keys of the rows (N,) each, int64.

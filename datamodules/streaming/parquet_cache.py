@@ -93,7 +93,7 @@ def convert(files: Sequence[ParquetFiles], selection: ColumnSelection, cache: Pa
     paths = [str(path.absolute()) for one in files for path in one.paths]
     key = json.dumps([FORMAT, paths, [len(one.paths) for one in files], asdict(selection)], sort_keys=True)
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
-    state = [[os.stat(path).st_size, os.stat(path).st_mtime_ns] for path in paths]
+    state = [[stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns] for stat in map(os.stat, paths)]
     try:
         with _locked(folder):
             if not _is_current(folder, state):
@@ -197,7 +197,7 @@ def _located(piece: Piece) -> Iterator[None]:
 def _is_current(folder: Path, state: list[list[int]]) -> bool:
     try:
         return bool(json.loads((folder / "about.json").read_text())["state"] == state)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError):  # a power cut may leave it empty
         return False
 
 

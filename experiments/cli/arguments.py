@@ -54,15 +54,7 @@ class VerbParser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a run, for the short help and for the full parser.
-
-    Args:
-        name: Without dashes.
-        type: Of the value.
-        default: If it is left out.
-        metavar: Stands for the value in the help.
-        help: One sentence.
-    """
+    """An option of a run, for the short help and the full parser; ``metavar`` stands for its value in the help."""
 
     name: str
     type: Any
@@ -176,7 +168,10 @@ def read_pipes(words: Words) -> Words:
 
 
 def _text(path: str) -> str:
-    return Path(path).read_text("utf-8") + "\n" if path.startswith(PIPES) else path
+    try:
+        return Path(path).read_text("utf-8") + "\n" if path.startswith(PIPES) else path
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text, byte {error.start} is not; write it as UTF-8") from error
 
 
 def without(words: Words, *prefixes: str) -> Words:
@@ -210,12 +205,14 @@ def _read_config(path: str) -> Any:
     Raises:
         ConfigError: For YAML beyond the limits, another encoding than UTF-8, and anything but a regular file.
     """
-    if "\n" in path or "\0" in path or not os.path.exists(path):
-        return None  # the text of a configuration instead of its path
+    is_text = "\n" in path  # the text of a pipe instead of a path
+    if "\0" in path or not (is_text or os.path.exists(path)):
+        return None
     try:
-        return safe_yaml.load(safe_yaml.read_text(path))
+        return safe_yaml.load(path if is_text else safe_yaml.read_text(path))
     except safe_yaml.UnsafeYaml as error:
-        raise ConfigError(f"{path}: {error}; write it plainly") from error
+        name = "the configuration from a pipe" if is_text else path
+        raise ConfigError(f"{name}: {error}; write it plainly") from error
     except (OSError, yaml.YAMLError):
         return None
 

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from experiments import safe_yaml
 from experiments.run.record.hyperparameters import REPEATS, Setting, effective, flat_settings
 from experiments.run.record.record_io import config_of, read_record
@@ -178,7 +180,10 @@ def _settings(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     settings = {str(name): value for name, value in content["hyperparameters"].items()}
     if not any(name.startswith("trainer.") for name in settings):
         with suppress(FileNotFoundError):
-            settings |= flat_settings(safe_yaml.load(config_of(folder)))
+            try:
+                settings |= flat_settings(safe_yaml.load(config_of(folder)))
+            except (ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
+                raise Unusable("its config.yaml cannot be read") from error
     device = content.get("device") or {}
     ran = zip(AS_RUN, (device.get("type"), device.get("processes"), content.get("precision")), strict=True)
     settings |= {name: value for name, value in ran if value is not None}

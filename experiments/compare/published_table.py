@@ -11,7 +11,7 @@ from experiments.compare.load_runs import AS_RUN, LeftOut, Run
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
 from experiments.compare.table_formats import Sheet, defined
-from experiments.run.record.hyperparameters import spelled
+from experiments.run.record.hyperparameters import effective, spelled
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
@@ -141,7 +141,9 @@ def _cells(outcome: Outcome) -> list[str]:
 
 def _difference(row: Row, run: Run) -> str:
     """Returns the first option in which the run differs from the row, or an empty string."""
-    for name, value in row.settings.items():
+    settings = row.settings
+    for name in effective(settings):
+        value = settings[name]
         actual = run.settings.get(name)
         if spelled(name, actual) != spelled(name, value) and name not in AS_RUN:
             return f"{name} is {actual}, and {value} in {row.config}"

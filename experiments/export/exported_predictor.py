@@ -66,5 +66,11 @@ def load_export(path: str | Path, trust: list[str] | None = None) -> Exported:
     folder = Path(path)
     about = artifact.read(folder)
     files = {name: (folder / name).read_text(encoding="utf-8") for name in about["files"] if name.endswith(".json")}
-    inputs = import_inputs(about["raw"], {}, files)
-    return Exported(about, inputs, export_format(about["format"]).load(folder, about, files, trust or []))
+    try:
+        inputs = import_inputs(about["raw"], {}, files)
+        return Exported(about, inputs, export_format(about["format"]).load(folder, about, files, trust or []))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"{folder / artifact.FILE} describes no artefact of this version, {error!r} is missing or wrong; export "
+            "the run again"
+        ) from error

@@ -13,6 +13,7 @@ from torch import Tensor
 from datamodules import DataModule
 from experiments.floor.baselines import Baseline, baselines, probabilities
 from experiments.floor.features import Features, features
+from experiments.run.atomic_write import write_atomically
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from experiments.run.record.metadata import identity
@@ -73,7 +74,7 @@ def fit_floor(
         write_data(directory.path, data)
         columns = {"row": test.row, "target": test.target, "prediction": evaluated["test"][0]}
         write_predictions(directory.path / "predictions.parquet", columns, data.class_names)
-        (directory.path / "record.json").write_text(json.dumps(record, indent=2) + "\n")
+        write_atomically(directory.path / "record.json", (json.dumps(record, indent=2) + "\n").encode())
         say(f"{baseline.name}: {directory.path}")
         records.append(record | {"label": baseline.name})
     return records

@@ -13,6 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from experiments.exit_codes import Diverged
+from experiments.run.atomic_write import write_atomically
 from lit_models import LitModel
 
 CHECK_EVERY = 50
@@ -90,7 +91,7 @@ class Divergence(Callback):
         }
         path = self.folder / "divergence.json"
         if trainer.is_global_zero and self.folder.is_dir():
-            path.write_text(json.dumps(report, indent=2) + "\n")
+            write_atomically(path, (json.dumps(report, indent=2) + "\n").encode())
         reason = "a weight is not finite" if loss is None else f"the loss is {loss}"
         raise Diverged(
             f"{reason} at step {step} (epoch {trainer.current_epoch + 1}); the batch is in {path} and the checkpoints "

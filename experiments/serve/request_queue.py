@@ -51,10 +51,12 @@ class RequestQueue:
             bodies = [body for body, _ in requests]
             try:
                 replies = await loop.run_in_executor(self.thread, self.answers, bodies)
-            except Exception as error:  # of a bug: these requests get status 500, and others are answered
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # a bug, or a panic of a library in Rust: other requests are answered
                 for _, future in requests:
                     if not future.done():
-                        future.set_exception(error)
+                        future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
                 continue
             for (_, future), reply in zip(requests, replies, strict=True):
                 if not future.done():  # its client has gone

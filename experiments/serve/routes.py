@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import sys
 import time
 from importlib.resources import files
 from typing import Any
@@ -19,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from experiments.serve.request_metrics import RequestMetrics
 from experiments.serve.request_queue import RequestQueue
-from experiments.serve.server_settings import TOO_LARGE, Body
+from experiments.serve.server_settings import BUG, TOO_LARGE, Body
+from experiments.terminal import say
 
 MIB = 2**20
 
@@ -39,7 +41,12 @@ def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body:
     facts = JSONResponse({**about, "limits": {"body_bytes": max_body, "rows": max_rows}})
 
     async def predict(request: Request) -> Response:
-        reply = await queue.reply(await read_request(request, max_body))
+        body = await read_request(request, max_body)
+        try:
+            reply = await queue.reply(body)
+        except RuntimeError as error:
+            say(f"a bug in Evenhand or in the model: {error}", sys.stderr)
+            raise HTTPException(BUG, "a bug in Evenhand or in the model; the server's output names it") from error
         metrics.add_rows(reply.rows, reply.batch)
         return JSONResponse(reply.content, reply.status)
 

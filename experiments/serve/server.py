@@ -43,8 +43,16 @@ def serve_until_stopped(settings: Settings, host: str, port: int, max_body_mib: 
             raise ServeError(" ".join(str(error).split())) from error
         app = application(RequestQueue(answers, thread), about, host, int(max_body_mib * 2**20), settings.max_rows)
         with handled(stop):
-            Announcing(Config(app, log_level="error", access_log=False), host, port).run([listening])
+            config = Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=LAST_SECONDS)
+            Announcing(config, host, port).run([listening])
     raise Interrupted(ended[0] if ended else signal.SIGTERM)
+
+
+BACKLOG = 2048
+"""Connections that wait while the run is loaded, as many as uvicorn's."""
+
+LAST_SECONDS = 60
+"""Seconds from a signal until open requests, such as one whose body never ends, are cut off."""
 
 
 class Announcing(Server):
@@ -66,6 +74,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(BACKLOG)  # with SO_REUSEADDR two sockets bind to a port until one of them listens
     except OSError as error:
         listening.close()
         raise ServeError(f"--port {port} of {host} cannot be had: {error.strerror}; name another") from error

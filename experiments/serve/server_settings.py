@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 WRONG, TOO_LARGE, OTHER_KIND, UNFIT = 400, 413, 415, 422
 """HTTP status of a body that is unreadable, too large, of another content type, or unfit for the model."""
+BUG = 500
+"""HTTP status code of an error that the request is not to blame for."""
 
 
 class Refused(Exception):  # noqa: N818  # the name that responses use

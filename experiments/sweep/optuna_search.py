@@ -185,7 +185,10 @@ def search(options: SweepOptions) -> int:
         config = again.configs()[0]
         short = settings_of({key: _rounded(value) for key, value in study.best_params.items()})
         label = label_of(short, {key: [value] for key, value in short.items()}, class_of(config, "model"))
-        return run_combinations(options, final, [Combination(label, line, config)], again.texts, {"chosen": best})
+        launcher = launcher_of(options, options.jobs)
+        return run_combinations(
+            launcher, options, final, [Combination(label, line, config)], again.texts, {"chosen": best}
+        )
 
 
 def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked, seed: int) -> optuna.Study:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from experiments.run.atomic_write import write_atomically
 from experiments.run.record.record_io import read_record
 from experiments.sweep.grid import Run
 from experiments.sweep.local_launcher import start_process
@@ -110,12 +111,11 @@ def run_task(run: Run, path: str, cwd: str) -> int:
 def await_other_process(path: Path) -> None:
     """Waits until no process has a run in progress; that of a lost machine has ended, whatever the record's status."""
     while (record := _record(path)).get("status") == "running":
-        host = record["process"]["host"]
+        host = record.get("process", {}).get("host")
         nodes = {node["NodeManagerHostname"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
         if host not in nodes or not _is_running(path, nodes[host]):
-            temporary = path / "record.json.lost"
-            temporary.write_text(json.dumps(record | {"status": "interrupted"}, indent=2) + "\n")
-            os.replace(temporary, path / "record.json")
+            content = json.dumps(record | {"status": "interrupted"}, indent=2) + "\n"
+            write_atomically(path / "record.json", content.encode())
             return
         time.sleep(1)
 

@@ -30,13 +30,14 @@ def run_grid(options: SweepOptions) -> int:
         ConfigError: For words that cannot be used, before anything runs.
         SystemExit: For words that ``fit`` refuses, after their error was printed.
     """
+    launcher = launcher_of(options, options.jobs)
     if options.resplit:
         refuse_typed(options.words, ["data.split_seed"], "--resplit")
     if options.paper is not None:
         paper = read_paper(options.paper).only(options.rows)
         lines = [(*row.words, *options.words) for row in paper.rows]
         experiment = options.experiment or paper.experiment
-        return _run_lines(options, lines, lambda configs: [row.name for row in paper.rows], experiment, {})
+        return _run_lines(launcher, options, lines, lambda configs: [row.name for row in paper.rows], experiment, {})
     grid = parse_grid(options.grid)
     refuse_typed(options.words, list(grid), "--grid")
     settings = combinations(grid)
@@ -47,10 +48,11 @@ def run_grid(options: SweepOptions) -> int:
         return [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
 
     lines = [(*options.words, *settings_words(values)) for values in settings]
-    return _run_lines(options, lines, labels, options.experiment, {"grid": grid})
+    return _run_lines(launcher, options, lines, labels, options.experiment, {"grid": grid})
 
 
 def run_combinations(
+    launcher: Launcher,
     options: SweepOptions,
     folder: Folder,
     combinations: Sequence[Combination],
@@ -60,6 +62,7 @@ def run_combinations(
     """Runs every combination with every seed and prints their table.
 
     Args:
+        launcher: Where the runs go.
         options: Of the sweep.
         folder: Of the experiment, locked by this process.
         combinations: Settings to run.
@@ -82,7 +85,7 @@ def run_combinations(
     with Display(folder, len(runs), complete) as display:
         if complete:
             display.say(f"{complete} of {len(runs)} runs are finished already")
-        outcomes, signal = work(launcher_of(options, options.jobs), Listed(folder, runs), folder, display)
+        outcomes, signal = work(launcher, Listed(folder, runs), folder, display)
     report(folder, runs, outcomes)
     return exit_code(outcomes, signal)
 
@@ -176,6 +179,7 @@ def _refuse_repeated(settings: Sequence[Settings], configs: Configs) -> None:
 
 
 def _run_lines(
+    launcher: Launcher,
     options: SweepOptions,
     lines: Sequence[tuple[str, ...]],
     labels: Callable[[Configs], Sequence[str]],
@@ -187,4 +191,4 @@ def _run_lines(
     combinations = [Combination(*values) for values in zip(labels(configs), lines, configs, strict=True)]
     folder = Folder(experiment_folder(configs, experiment))
     with folder.locked():
-        return run_combinations(options, folder, combinations, checked.texts, details)
+        return run_combinations(launcher, options, folder, combinations, checked.texts, details)

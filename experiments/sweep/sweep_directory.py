@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.run.atomic_write import write_atomically
 from experiments.run.record.config_diff import Changes, Difference
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of, read_record
 from lit_models.errors import ConfigError
@@ -93,9 +93,7 @@ class Folder:
         except (OSError, ValueError, KeyError, TypeError):
             sweeps = []
         if sweep not in sweeps:
-            temporary = path.with_suffix(".json.new")
-            temporary.write_text(json.dumps({"sweeps": [*sweeps, sweep]}, indent=2) + "\n")
-            os.replace(temporary, path)
+            write_atomically(path, (json.dumps({"sweeps": [*sweeps, sweep]}, indent=2) + "\n").encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,1 +1,1 @@
-"""One file a verb, besides those of Lightning."""
+"""One module for each verb, with its parser and a function of its name."""

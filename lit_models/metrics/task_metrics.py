@@ -1,4 +1,4 @@
-"""Metrics of each task by name. Training, ``evenhand compare``, figures and exports compute them by these functions."""
+"""Metrics of each task by name, as ``evenhand compare`` and exports compute them; training takes AUROC, RMSE and R2."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

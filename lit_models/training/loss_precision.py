@@ -32,7 +32,7 @@ def _precise(loss: Any) -> Any:
 
 def _reduce(loss: nn.Module) -> Any:
     """Pickles by the original class, since a class that is made while running is found in no module."""
-    return _unpickled, (type(loss).__mro__[2],), loss.__dict__
+    return _unpickled, (type(loss).__mro__[2],), loss.__getstate__()
 
 
 def _unpickled(original: Any) -> nn.Module:
@@ -53,6 +53,9 @@ def loss_of(loss: nn.Module, outputs: Tensor, target: Tensor) -> Tensor:
     ``64-true`` outputs have neither.
     """
     before = torch.get_default_dtype()
+    if outputs.dtype == before:
+        same: Tensor = loss(outputs, target)
+        return same
     torch.set_default_dtype(outputs.dtype)
     try:
         value: Tensor = loss(outputs, target)

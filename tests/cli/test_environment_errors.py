@@ -55,6 +55,15 @@ def test_a_configuration_from_a_pipe() -> None:
     assert "dropout: 0.25" in config_of(Path("runs/e/one"))
 
 
+def test_a_model_from_a_pipe_is_not_chosen_by_the_data(capfd: pytest.CaptureFixture[str]) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"model: LitLinear")
+    os.close(writer)
+    with pytest.raises(SystemExit):
+        main(["fit", "--data", "Digits", "-c", f"/dev/fd/{reader}", "--print_config"])
+    assert "max_epochs: 40" in capfd.readouterr().out
+
+
 def test_a_list_that_is_built_anew_replaces_the_earlier_one() -> None:
     before = yaml.safe_dump({"data": {"class_path": "TableData", "init_args": {"target": ["a", "b"], "path": "d.csv"}}})
     text = config_below(before, ["fit", "--data.target+", "a", "--data.target+", "b"])

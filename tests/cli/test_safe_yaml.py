@@ -21,7 +21,8 @@ TEXTS = {
     "dashes": ("- " * 3000 + "a", "nested more than 64 levels"),
     "values": ("data: [" + "1," * 200_001 + "]", "more than 200,000 values"),
     "size": ("# " + "x" * (8 << 20), "more than 8 MiB"),
-    "number": ("seed_everything: " + "1" * 5000, "a value that cannot be read"),
+    "number": ("seed_everything: " + "1" * 5000, "a number of more than 1,000 digits"),
+    "sexagesimal": ("seed_everything: 1" + ":1" * 200_000, "a number of more than 1,000 digits"),
     "date": ("seed_everything: 2026-99-99", ""),
 }
 

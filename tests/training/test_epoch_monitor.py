@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from tiny_data import model_for, quiet_trainer, small_data
 
 from datamodules import InMemoryData
-from lit_models import LitMLP, LitModel
+from lit_models import ConfigError, LitMLP, LitModel
 from lit_models.training.epoch_monitor import EpochMonitor
 
 ROWS = 60
@@ -88,6 +88,16 @@ def test_a_model_with_callbacks_of_its_own_is_still_monitored() -> None:
     trainer = quiet_trainer(max_epochs=1)
     trainer.fit(model_for(rows, Own, hidden=(8,)), rows)
     assert {"train/loss", "train/lr", "train/rows_per_second"} <= trainer.callback_metrics.keys()
+
+
+def test_callbacks_without_the_models_own_are_refused() -> None:
+    class Own(LitMLP):
+        def configure_callbacks(self) -> list[Callback]:
+            return [EarlyStopping("val/loss")]
+
+    rows = data(10)
+    with pytest.raises(ConfigError, match=r"Own.configure_callbacks leaves out the model's own"):
+        quiet_trainer(max_epochs=1).fit(model_for(rows, Own, hidden=(8,)), rows)
 
 
 def test_an_interrupted_epoch_continues_its_sums() -> None:

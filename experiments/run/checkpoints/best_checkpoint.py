@@ -3,7 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from lightning.pytorch import Callback, Trainer
@@ -73,18 +73,20 @@ def _own_best(last: Path) -> Path | None:
     return None
 
 
-def config_in(path: str, for_fit: bool) -> str:
+def config_in(path: str, for_fit: bool, content: dict[str, Any] | None = None) -> str:
     """Returns the configuration inside a checkpoint as YAML text.
 
     Args:
         path: The checkpoint.
         for_fit: Whether to keep settings of ``fit`` alone, such as the name of the experiment.
+        content: Of the checkpoint, if it was read already.
 
     Raises:
         ConfigError: For a file that is no checkpoint of Evenhand.
     """
     try:
-        config = safe_yaml.load(_text_in(path, Path(path).stat().st_mtime_ns if Path(path).exists() else 0))
+        modified = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+        config = safe_yaml.load(_text_in(path, modified) if content is None else str(content[CONFIG]))
     except KeyError as error:
         raise ConfigError(f"--ckpt_path {path} has no configuration of Evenhand; name a checkpoint of a run") from error
     except ConfigError as error:

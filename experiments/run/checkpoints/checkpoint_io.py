@@ -96,8 +96,10 @@ def read(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda _: None) -> Path | None:
-    """Returns the newest usable checkpoint, or None; prints why newer ones are not.
+def newest(
+    folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda _: None
+) -> tuple[Path | None, dict[str, Any]]:
+    """Returns the newest usable checkpoint and its content, or None and nothing; prints why newer ones are not.
 
     Args:
         folder: Of the checkpoints.
@@ -106,15 +108,16 @@ def newest(folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda
     found = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
     for path in found:
         try:
-            reason = refuse(read(path))
+            content = read(path)
+            reason = refuse(content)
         except ConfigError as error:
             reason = str(error)
         else:
             if reason is None:
-                return path
+                return path, content
             reason = f"{path} {reason}"
         say(f"{reason}; looking for an older one", sys.stderr)
-    return None
+    return None, {}
 
 
 def check_plain(value: Any, where: str) -> None:

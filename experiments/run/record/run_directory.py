@@ -93,7 +93,7 @@ class RunDirectory:
     def free(cls, root: Path, experiment: str, stem: str) -> "RunDirectory":
         """Locks and returns the first of ``stem``, ``stem-2``, ``stem-3`` ... without a run."""
         run, again = stem, 2
-        while not acquire(root / experiment / run) or (root / experiment / run).exists():
+        while (path := root / experiment / run).exists() or not acquire(path) or path.exists():
             run, again = f"{stem}-{again}", again + 1
         return cls(root, experiment, run)
 

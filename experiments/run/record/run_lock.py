@@ -1,8 +1,6 @@
 """Lock of a run's folder, so that two processes never train in it, also on machines that share a disk."""
 
-import json
 import os
-import platform
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +26,7 @@ def acquire(folder: Path) -> bool:
     Raises:
         OSError: If the file of the lock, beside the folder, cannot be written.
     """
-    file = folder.with_name(f".{folder.name}.lock").absolute()
+    file = _file(folder)
     while fcntl is not None and getattr(rank_zero_only, "rank", 0) == 0 and file not in _held:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -44,12 +42,15 @@ def acquire(folder: Path) -> bool:
             os.close(descriptor)
             return True
         if file.exists() and os.path.samestat(file.stat(), os.fstat(descriptor)):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps({"host": platform.node(), "pid": os.getpid()}).encode())
             _held[file] = descriptor
         else:  # removed by its holder in between
             os.close(descriptor)
     return True
+
+
+def is_held(folder: Path) -> bool:
+    """Returns True if this process, or the first one of its run, holds the lock; False where a disk has no locks."""
+    return getattr(rank_zero_only, "rank", 0) != 0 or _file(folder) in _held
 
 
 def release() -> None:
@@ -61,3 +62,7 @@ def release() -> None:
             file.parent.rmdir()
             file.parent.parent.rmdir()
         os.close(descriptor)
+
+
+def _file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock").absolute()

@@ -11,6 +11,7 @@ from experiments.run.checkpoints.checkpoint_io import newest, read
 from experiments.run.record.config_diff import Changes, Start
 from experiments.run.record.record_io import config_of, read_record
 from experiments.run.record.run_directory import LAST, RunDirectory
+from experiments.run.record.run_lock import is_held
 from experiments.run.resume.exact_state import KEY, STOPPING, inexact
 from lit_models import ConfigError
 
@@ -38,12 +39,13 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
     """
     record = _record(directory) if (directory.path / "record.json").is_file() else None
     path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
-    checkpoint = path or (newest(directory.checkpoints, _unusable) if record else None)
+    checkpoint, state = (
+        (path, read(path)) if path else newest(directory.checkpoints, _unusable) if record else (None, {})
+    )
     if record is None and checkpoint is None:
         return Start()
-    before = config_in(str(checkpoint), for_fit=True) if checkpoint else config_of(directory.path)
+    before = config_in(str(checkpoint), for_fit=True, content=state) if checkpoint else config_of(directory.path)
     changes = Changes.between(before, text, allowed)
-    state = read(checkpoint) if checkpoint else {}
     if path and (reason := _incomplete(state)):
         raise ConfigError(f"--ckpt_path {path} {reason}")
     reason = _nothing_left(state, config, changes)
@@ -57,10 +59,11 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
 
 def _record(directory: RunDirectory) -> dict[str, Any]:
     record = read_record(directory.path)
-    if not {"status", "started"} <= record.keys():
+    if not {"status", "started"} <= record.keys() or not isinstance(record.get("process", {}), dict):
         raise ConfigError(f"{directory.path / 'record.json'} is damaged; restore it, or choose another --run")
-    # A process on another machine would hold the lock.
-    if record["status"] == "running" and record["process"].get("host") == platform.node():
+    is_local = record.get("process", {}).get("host") == platform.node()
+    # A process on another machine would hold the lock, if the disk has locks.
+    if record["status"] == "running" and (is_local or not is_held(directory.path)):
         raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
     return record
 

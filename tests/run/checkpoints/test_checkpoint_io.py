@@ -56,7 +56,7 @@ def check_files(folder: Path, operation: int) -> None:
         torch.load(path, weights_only=True)
         with zipfile.ZipFile(path) as archive:
             assert archive.testzip() is None
-    assert (newest(folder / "runs/e/one/checkpoints") is not None) == bool(files)
+    assert (newest(folder / "runs/e/one/checkpoints")[0] is not None) == bool(files)
 
 
 def broken_at(forks: Server, folder: Path, operation: int, how: str, env: dict[str, str]) -> tuple[int, str]:
