@@ -18,7 +18,7 @@ from datamodules.preprocessing.json_rows import Source, frame_source, read_objec
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
 from datamodules.tables.inputs import CSV, as_frame, parse_csv
 from datamodules.tables.table_source import Table
-from datamodules.texts.read_texts import ENDING, joined, read_text
+from datamodules.texts.read_texts import ENDING, as_written, joined, read_text
 from datamodules.texts.token_ids import TokenIds, encode
 from datamodules.texts.vocabulary import Vocabulary
 
@@ -103,7 +103,11 @@ class TextInputs(Inputs):
 
     @override
     def body_readers(self) -> dict[str, Callable[[bytes], Source]]:
-        return {CSV: lambda content: frame_source(parse_csv(content, self.missing), alone=False)}
+        def read(content: bytes) -> Source:
+            frame = parse_csv(content, self.missing)
+            return frame_source(as_written(frame, content, self.columns, self.missing), alone=False)
+
+        return {CSV: read}
 
     @override
     def request_schema(self) -> dict[str, Any]:

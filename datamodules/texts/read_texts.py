@@ -9,6 +9,7 @@ from polars.exceptions import PolarsError
 from datamodules.class_folders import LABEL, read_class_folders, readable
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
+from datamodules.tables.table_source import Table
 
 TEXT, ENDING = "text", ".txt"
 """Column of the texts of a folder, and ending of its files."""
@@ -31,6 +32,15 @@ def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
         return frame.select(polars.concat_str(stripped, separator=JOINT, ignore_nulls=True)).to_series().fill_null("")
     except PolarsError as error:
         raise DataError(f"the columns {', '.join(columns)} cannot be read as texts: {error}") from error
+
+
+def as_written(
+    frame: polars.DataFrame, source: str | bytes, columns: Sequence[str], missing: Sequence[str]
+) -> polars.DataFrame:
+    """Replaces text columns of a table by the text of its file: ``1.50`` is no number 1.5 there, as in prediction."""
+    if len({*columns}) < len(columns) or not {*columns} <= {*frame.columns}:
+        return frame  # the caller reports it
+    return frame.with_columns(polars.concat([piece.frame for piece in Table(source, missing).pieces(columns)]))
 
 
 def read_text_folder(path: str) -> tuple[polars.DataFrame, str]:

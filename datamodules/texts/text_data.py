@@ -10,7 +10,7 @@ from datamodules.errors import DataError
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.read_table import MISSING, read_frame
 from datamodules.texts.labelled_texts import LabelledTexts
-from datamodules.texts.read_texts import TEXT, read_text_folder
+from datamodules.texts.read_texts import TEXT, as_written, read_text_folder
 from datamodules.types import TaskName
 
 
@@ -52,7 +52,8 @@ class TextData(LabelledTexts):
 
         def read(path: str) -> polars.DataFrame:
             if not folders:
-                return read_frame(path, missing)
+                names = [text] if isinstance(text, str) else text or []
+                return as_written(read_frame(path, missing), path, names, missing)
             frame, note = read_text_folder(path)
             self.notes = (*self.notes, note) if note else self.notes
             return frame

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import polars
 import pytest
+import torch
+from conftest import Fit
 from hypothesis import given
 from hypothesis import strategies as st
 from opinion_texts import made, opinions, parted
@@ -12,6 +14,7 @@ from tiny_data import QUICK, writer
 
 from datamodules import DataError, TextData
 from datamodules.texts.vocabulary import Vocabulary, learn
+from experiments.inference import load
 
 Write = Callable[..., str]
 
@@ -183,3 +186,16 @@ def test_a_damaged_vocabulary_is_a_sentence() -> None:
     for text in ("", "{}", whole[:-9], whole.replace('"BPE"', '"Other"')):
         with pytest.raises(DataError, match="vocabulary cannot be read"):
             Vocabulary(text)
+
+
+def test_a_text_column_of_numbers_is_the_text_of_the_file(fit: Fit, tmp_path: Path) -> None:
+    lines = [f"{index}.50,word{index % 7},{'ab'[index % 2]}" for index in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["price,text,label", *lines]) + "\n")
+    words = f"--data TextData --data.path {tmp_path}/t.csv --data.text [price,text] --data.target label"
+    run = fit(*words.split(), "--model", "LitLinear", "--trainer.max_epochs", "1")["path"]
+    data = TextData(str(tmp_path / "t.csv"), text=["price", "text"], target="label")
+    data.setup("fit")
+    rows = data.part("test")
+    (chunk,) = load(run, "cpu").inputs.chunks(str(tmp_path / "t.csv"))
+    steps = rows["x"].shape[1]
+    assert torch.equal(chunk.tensors["x"][rows["row"]][:, :steps], rows["x"])
