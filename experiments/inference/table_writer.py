@@ -61,7 +61,7 @@ class PartFile:
         try:
             if self.path.suffix == ".parquet" and len(self._parts) > 1:
                 whole = self._file("whole")
-                polars.scan_parquet(self._parts).sink_parquet(whole)
+                polars.scan_parquet(self._parts, glob=False).sink_parquet(whole)
             os.replace(whole, self.path)
         except (OSError, polars.exceptions.PolarsError) as error:
             raise self._unwritten(error) from error
