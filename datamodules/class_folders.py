@@ -49,12 +49,15 @@ def walk(folder: Path, ignored: list[str], ending: str = "") -> Iterator[Path]:
         yield from (here / name for name in files)
 
 
-def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars.DataFrame, str]:
-    """Lists the files of a folder with one folder for each class.
+def files_below(folder: Path, ending: str = "") -> tuple[list[Path], str]:
+    """Returns the files that ``walk`` yields, and a note on what it leaves out, or ""."""
+    ignored: list[str] = []
+    files = list(walk(folder, ignored, ending))
+    return files, left_out(ignored, folder)
 
-    Args:
-        root: Path of the folder.
-        ending: Ending of the files in lower case; any case is read.
+
+def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars.DataFrame, str]:
+    """Lists the files of ``walk`` in a folder with one folder for each class, but none beside these folders.
 
     Returns:
         The files; the columns ``path`` below the root and ``label``; and a note on what was left out, or "".
@@ -62,12 +65,12 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
     Raises:
         DataError: For a folder without classes, or with splits in place of classes; and for a class without a file.
     """
-    try:
-        entries = sorted(root.iterdir())
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
-    folders = [entry for entry in entries if entry.is_dir() and not _is_ignored(entry.name)]
-    ignored = [str(entry) for entry in entries if entry not in folders]
+    ignored: list[str] = []
+    walked = list(walk(root, ignored, ending))
+    files = [file for file in walked if file.parent != root]
+    ignored += [str(file) for file in walked if file.parent == root]
+    entries = [entry for entry in sorted(root.iterdir()) if not _is_ignored(entry.name) and not _is_loop(entry)]
+    folders = [entry for entry in entries if entry.is_dir()]
     names = {folder.name.lower() for folder in folders}
     if names.intersection(TRAIN) and names.intersection(OTHERS):
         raise DataError(
@@ -76,18 +79,15 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
         )
     if not folders:
         raise DataError(f"{root} has no folders, and is to have one for each class; or name a file")
-    files: list[Path] = []
-    labels: list[str] = []
+    labels = [file.relative_to(root).parts[0] for file in files]
+    classes = {*labels}
     for folder in folders:
         if readable(folder.name) != folder.name:
             raise DataError(f"the class folder {readable(str(folder))} has a name that is not UTF-8; rename it")
-        inside = list(walk(folder, ignored, ending))
-        if not inside:
+        if folder.name not in classes:
             raise DataError(
-                f"the class folder {folder} has no {f'{ending} file'.strip()} in it; remove it or add files"
+                f"the class folder {folder} has no {f'{ending} file'.strip()} of its own; remove it or add files"
             )
-        files += inside
-        labels += [folder.name] * len(inside)
     return files, polars.DataFrame({"path": names_below(files, root), LABEL: labels}), left_out(ignored, root)
 
 

@@ -42,6 +42,9 @@ class InMemoryData(DataModule):
         DataError: For options that cannot be used.
     """
 
+    task_is_declared = False
+    """Whether the files declare the task, as the header of a .ts file does."""
+
     def __init__(
         self,
         stratify: bool | None = None,
@@ -78,7 +81,7 @@ class InMemoryData(DataModule):
         """Returns the split; a constructor calls it if the attributes of the data set depend on the train rows."""
         if self.split is None:
             self.split, notes = split_data(self._splittable(), self.split_settings)
-            inferred = self.hparams.get("task", self.task) is None
+            inferred = not self.task_is_declared and self.hparams.get("task", self.task) is None
             note = task_note(self.task, self.rows.y, self.target_names) if inferred else ""
             self.notes = (*self.notes, *([note] if note else []), *notes)
         return self.split

@@ -5,6 +5,7 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
+from datamodules.class_folders import readable
 from datamodules.errors import DataError
 
 
@@ -24,9 +25,19 @@ def check_regular(path: str | Path) -> None:
         return
     is_kernels = os.path.realpath(path).startswith(("/proc/", "/sys/")) or found.st_dev in _kernel_file_systems()
     if not stat.S_ISREG(found.st_mode) or is_kernels:
+        name = readable(str(path))
         raise DataError(
-            f"{path} is {_kind(found.st_mode)}, and only regular files are read; copy its content to a file"
+            f"{name} is {_kind(found.st_mode)}, and only regular files are read; copy its content to a file"
         )
+
+
+def read_regular(path: str | Path, advice: str) -> bytes:
+    """Returns a file's bytes; raises ``DataError`` with some advice if it is no regular file or cannot be read."""
+    check_regular(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{readable(str(path))} cannot be read: {error.strerror}; {advice}") from error
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+import torch
 from PIL import Image
 
 from datamodules import DataError, ImageData, TextData
@@ -144,3 +145,35 @@ def test_a_folder_that_two_links_reach_is_read_once(tmp_path: Path) -> None:
             (above / name).symlink_to(last)
         last = above
     assert len(list(walk(last, []))) == 1
+
+
+@MODALITIES
+def test_prediction_takes_the_files_in_the_order_of_fit(
+    tmp_path: Path, data_class: type[TextData | ImageData], write: Write, ending: str
+) -> None:
+    root = class_folders(tmp_path / "all", write, ending)
+    data = data_class(str(root))
+    data.setup("fit")
+    x = torch.cat([chunk.tensors["x"] for chunk in data.inputs.chunks(str(root))])
+    part = data.part("train")
+    assert torch.equal(x[part["row"]], part["x"])
+
+
+@MODALITIES
+def test_links_between_classes_are_followed_alike_by_fit_and_predict(
+    tmp_path: Path, data_class: type[TextData | ImageData], write: Write, ending: str
+) -> None:
+    root = class_folders(tmp_path / "all", write, ending)
+    other = class_folders(tmp_path / "elsewhere", write, ending)
+    for number, file in enumerate((other / "b").rglob("*.*")):
+        write(file, 200 + number)
+    (root / "circle").symlink_to(root)
+    for name in ("a[1]*", "b"):
+        (root / name / "shared").symlink_to(other / "b")
+    data = data_class(str(root))
+    assert len(data.rows.y) == len(files_of(data, root)[0]) == 36
+    assert data.class_names == ("a[1]*", "b")
+    assert any("2 hidden or other" in note and "circle" in note for note in data.notes)
+    (root / "c").symlink_to(root / "b")
+    with pytest.raises(DataError, match=r"the class folder .*c has no .*file of its own"):
+        data_class(str(root))

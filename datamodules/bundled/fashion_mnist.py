@@ -11,6 +11,7 @@ from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 from datamodules.imaging.idx import parse_idx, unpacked
 from datamodules.imaging.pixel_data import PixelData
+from datamodules.regular_file import read_regular
 from datamodules.tables.targets import Target
 
 PACKAGED = Path("/usr/share/datasets/fashion-mnist")
@@ -52,12 +53,7 @@ def _read(name: str, sha256: str) -> Tensor:
             f"Fashion-MNIST is not here; install the Debian package dataset-fashion-mnist, or put its original files "
             f"({', '.join(f'{file}.gz' for file in FILES)}) into {own}"
         )
-    try:
-        content = unpacked(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read: {error.strerror}; correct its permissions or fetch it again"
-        ) from error
+    content = unpacked(read_regular(path, "correct its permissions or fetch it again"), str(path))
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DataError(f"{path} is not the original file of Fashion-MNIST, its SHA-256 is another; delete it")
     return torch.from_numpy(parse_idx(content, str(path)))

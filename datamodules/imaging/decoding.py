@@ -10,6 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from datamodules.class_folders import readable
 from datamodules.errors import DataError
+from datamodules.preprocessing.json_rows import reason_of
 from datamodules.regular_file import check_regular
 
 Channels = Literal[1, 3]
@@ -20,10 +21,11 @@ Pixels = NDArray[numpy.uint8]
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 """Formats that are read. Others have no magic number, or run a program to be read, as EPS does."""
 
-GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
-"""Pillow's modes without colour."""
-
 SIXTEEN = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+"""Pillow's modes of more than 8 bits."""
+
+GREY = ("1", "L", "LA", "La", "F", *SIXTEEN)
+"""Pillow's modes without colour."""
 
 RESIZE = Image.Resampling.BILINEAR
 """Linear, over all pixels that a smaller one covers, which prevents aliasing."""
@@ -127,5 +129,4 @@ def _unreadable(image: Path | bytes, error: Exception) -> DataError:
         return DataError(
             f"{path} says that it has more than {Image.MAX_IMAGE_PIXELS:,} pixels; remove it or save it smaller"
         )
-    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return DataError(f"{path} cannot be decoded: {reason}; replace or remove it")
+    return DataError(f"{path} cannot be decoded: {reason_of(error)}; replace or remove it")

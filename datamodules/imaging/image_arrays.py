@@ -1,9 +1,6 @@
 """Reader of image and label arrays: .npz, .npy or IDX."""
 
-import io
 import re
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,15 @@ from numpy.typing import NDArray
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Pixels
 from datamodules.imaging.idx import is_idx, parse_idx, unpacked
-from datamodules.regular_file import check_regular
+from datamodules.numpy_file import read_numpy
+from datamodules.regular_file import read_regular
 
 IMAGES = ("x", "images")
 LABELS = ("y", "labels")
 """Names of the two arrays of an .npz file."""
+
+MAGIC = b"\x93NUMPY"
+"""First bytes of an .npy file."""
 
 Array = NDArray[Any]
 
@@ -37,32 +38,21 @@ def read_arrays(path: Path) -> tuple[Pixels, Array]:
     """
     content = _bytes(path)
     if content.startswith(b"PK"):
-        arrays = _npz(content, str(path))
+        arrays = read_numpy(content, str(path), IMAGES + LABELS)
         images, labels = (_only_array(arrays, names, str(path)) for names in (IMAGES, LABELS))
     else:
         labels_path = _labels_path(path)
         images, labels = _array(content, str(path)), _array(_bytes(labels_path), str(labels_path))
-    pixels = as_pixels(images, str(path))
+    ordered = arrange(images, str(path))
+    if not in_range(ordered, str(path)).all():
+        raise _beyond(ordered, str(path))
+    pixels = as_bytes(ordered)
     if labels.ndim not in (1, 2) or len(labels) != len(pixels) or labels.dtype.kind not in "biufU":
         raise DataError(
             f"{path} has {len(pixels):,} images and labels of shape {labels.shape} and type {labels.dtype}; there is "
             "to be one number or text for each image, or a row of numbers"
         )
     return pixels, labels
-
-
-def as_pixels(images: Array, name: str) -> Pixels:
-    """Converts arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, to bytes (N, C, H, W).
-
-    Whole numbers are 0 to 255, truth values black and white, floating-point numbers 0 to 1.
-
-    Raises:
-        DataError: For other shapes or values.
-    """
-    ordered = arrange(images, name)
-    if not in_range(ordered, name).all():
-        raise _beyond(ordered, name)
-    return as_bytes(ordered)
 
 
 def arrange(images: Array, name: str) -> Array:
@@ -97,7 +87,7 @@ def in_range(images: Array, name: str) -> NDArray[numpy.bool_]:
 
 
 def as_bytes(images: Array) -> Pixels:
-    """Converts images in range to bytes."""
+    """Converts images in range to bytes: whole numbers 0 to 255, truth values, and floating-point numbers 0 to 1."""
     scaled = images if images.dtype.kind in "ui" else (images * 255.0).round()
     return scaled.astype(numpy.uint8, copy=False)
 
@@ -110,10 +100,8 @@ def read_images_alone(path: Path) -> Array | None:
     """
     content = _bytes(path)
     if content.startswith(b"PK"):
-        return _only_array(_npz(content, str(path)), IMAGES, str(path))
-    if is_idx(content) or content.startswith(b"\x93NUMPY"):
-        return _array(content, str(path))
-    return None
+        return _only_array(read_numpy(content, str(path), IMAGES), IMAGES, str(path))
+    return _array(content, str(path)) if is_idx(content) or content.startswith(MAGIC) else None
 
 
 def _beyond(images: Array, name: str) -> DataError:
@@ -124,60 +112,35 @@ def _beyond(images: Array, name: str) -> DataError:
 
 
 def _bytes(path: Path) -> bytes:
-    check_regular(path)
-    try:
-        return unpacked(path.read_bytes(), str(path))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}; correct --data.path") from error
+    return unpacked(read_regular(path, "correct --data.path"), str(path))
 
 
 def _array(content: bytes, name: str) -> Array:
     if is_idx(content):
         return parse_idx(content, name)
-    if not content.startswith(b"\x93NUMPY"):
+    if not content.startswith(MAGIC):
         raise DataError(
             f"{name} is neither .npy nor IDX; save arrays with numpy.save, and call an index file .csv or .parquet"
         )
-    try:
-        return numpy.load(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
-    except Exception as error:  # numpy parses a header as Python, which fails in every way there is
-        raise _broken(name, error) from error
-
-
-def _npz(content: bytes, name: str) -> dict[str, Array]:
-    try:
-        with numpy.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if key in IMAGES + LABELS}
-    except (Exception, zipfile.BadZipFile, zlib.error) as error:
-        raise _broken(name, error) from error
+    return read_numpy(content, name)["x"]
 
 
 def _only_array(arrays: dict[str, Array], names: tuple[str, ...], path: str) -> Array:
     present = [name for name in names if name in arrays]
-    if len(present) != 1 or not isinstance(arrays[present[0]], numpy.ndarray) or not arrays[present[0]].ndim:
+    if len(present) != 1 or not arrays[present[0]].ndim:
         raise DataError(f"{path} is to hold one array {' or '.join(names)}; save it with numpy.savez(path, x=x, y=y)")
     return arrays[present[0]]
 
 
 def _labels_path(path: Path) -> Path:
     """Returns the path of the labels of a file of images."""
-    by_word = re.sub(r"idx\d", "idx1", path.name.replace("images", "labels"))
-    by_letter = re.sub(r"(?<![a-zA-Z])[xX](?![a-zA-Z])", "y", path.name)
-    names = [name for name in (by_word, by_letter) if name != path.name]
+    words = (("images", "labels"), ("Images", "Labels"), ("IMAGES", "LABELS"))
+    by_word = [re.sub(r"idx\d", "idx1", path.name.replace(*pair)) for pair in words]
+    by_letter = [re.sub(r"(?<![a-zA-Z])[xX](?![a-zA-Z])", letter, path.name) for letter in "yY"]
+    names = [name for name in (*by_word, *by_letter) if name != path.name]
     candidates = [file for name in names for file in (name, f"{name}.gz", name.removesuffix(".gz"))]
     labels = next((path.with_name(file) for file in candidates if path.with_name(file).is_file()), None)
     if labels is None:
-        raise DataError(
-            f"{path} needs its labels beside it, "
-            + (
-                f"as {names[0]}"
-                if names
-                else "the images called images.npy or x.npy and the labels labels.npy or y.npy"
-            )
-        )
+        usual = "the images called images.npy or x.npy and the labels labels.npy or y.npy"
+        raise DataError(f"{path} needs its labels beside it, {f'as {names[0]}' if names else usual}")
     return labels
-
-
-def _broken(name: str, error: Exception) -> DataError:
-    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return DataError(f"{name} cannot be read as arrays of numbers: {reason[:200]}; save it anew with numpy")

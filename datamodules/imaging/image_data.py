@@ -1,15 +1,20 @@
-"""A person's own images."""
+"""A person's own images: a folder per class, an index file, or arrays."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import polars
+from polars import selectors
 
-from datamodules.errors import DataError
+from datamodules.class_folders import LABEL, read_class_folders
+from datamodules.errors import DataError, check_names
 from datamodules.imaging.decoding import Channels
-from datamodules.imaging.image_sources import Source, read_source
+from datamodules.imaging.image_arrays import read_arrays
+from datamodules.imaging.inputs import TABLES
 from datamodules.imaging.pixel_data import PixelData
-from datamodules.imaging.read_images import range_note, read_images
+from datamodules.imaging.read_images import Images, range_note, read_images
 from datamodules.splitting.split_files import read_files
+from datamodules.tables.read_table import read_frame
 from datamodules.tables.targets import class_task, read_target
 from datamodules.types import TaskName
 
@@ -61,7 +66,7 @@ class ImageData(PixelData):
 
         def read(path: str) -> polars.DataFrame:
             columns = [target] if isinstance(target, str) else target or []
-            sources.append(read_source(path, columns, image_column))
+            sources.append(_read(path, columns, image_column))
             return sources[-1].frame
 
         files = read_files(read, path, val_path, test_path)
@@ -76,3 +81,55 @@ class ImageData(PixelData):
         self.notes = tuple(note for note in (*(source.note for source in sources), dark) if note)
         self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
         self.take(images, encoded, files.val, files.test, files.frame.drop(sources[0].target))
+
+
+class Source(NamedTuple):
+    """Images and their columns.
+
+    Args:
+        frame: Columns of an index file; path and label of other sources.
+        images: Image of each row.
+        target: Columns to predict.
+        classes: Whether the targets are classes even if they are many whole numbers.
+        note: Note for the run; empty if there is none.
+    """
+
+    frame: polars.DataFrame
+    images: Images
+    target: list[str]
+    classes: bool = False
+    note: str = ""
+
+
+def _read(path: str, target: list[str], image_column: str) -> Source:
+    source = Path(path)
+    if source.is_file() and source.suffix.lower() in TABLES:
+        return _index(source, target, image_column)
+    if not source.exists():
+        raise DataError(f"there is no {path}; --data.path names a folder, an index file or a file of arrays")
+    if target:
+        raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
+    if source.is_dir():
+        files, frame, note = read_class_folders(source)
+        return Source(frame, files, [LABEL], note=note)
+    images, labels = read_arrays(source)
+    columns = {LABEL: labels} if labels.ndim == 1 else {f"{LABEL}_{index}": y for index, y in enumerate(labels.T)}
+    frame = polars.DataFrame(columns).with_columns(selectors.float().fill_nan(None))
+    return Source(frame, images, list(columns), classes=labels.ndim == 1 and labels.dtype.kind in "iu")
+
+
+def _index(path: Path, target: list[str], image_column: str) -> Source:
+    frame = read_frame(str(path))
+    if not target:
+        raise DataError(f"--data.target is missing: which column of {path} is to be predicted?")
+    check_names("image_column", [image_column], frame.columns)
+    check_names("target", target, frame.columns)
+    if len(set(target)) < len(target) or image_column in target:
+        raise DataError("--data.target names one or more different columns that serve nothing else")
+    column = frame[image_column]
+    if column.dtype != polars.String or column.null_count():
+        raise DataError(
+            f"column {image_column} of {path} is to have the path of an image in each row, and has "
+            f"{column.null_count():,} missing values and type {column.dtype}; choose another --data.image_column"
+        )
+    return Source(frame, [path.parent / name for name in column], target)

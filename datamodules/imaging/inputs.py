@@ -14,18 +14,20 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.class_folders import left_out, names_below, readable, walk
+from datamodules.class_folders import files_below, names_below, readable
 from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
-from datamodules.imaging.image_sources import TABLES
-from datamodules.imaging.read_images import Images, Wanted, range_note, read_each
+from datamodules.imaging.read_images import Images, range_note, read_each
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
 from datamodules.preprocessing.normalization import Normalizer, restore
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.read_table import MISSING
 from datamodules.tables.table_source import Table
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+"""Endings of index files."""
 
 PIECE = 2**28
 """Bytes of decoded images that are held at a time."""
@@ -59,20 +61,14 @@ class ImageInputs(Inputs):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "kind": "image",
-            "channels": self.channels,
-            "size": list(self.size),
-            "resize": self.resize,
-            "column": self.column,
-        }
+        own = {"channels": self.channels, "size": list(self.size), "resize": self.resize, "column": self.column}
+        return {"kind": "image", **own}
 
     @classmethod
     @override
     def restored(cls, state: Mapping[str, Any]) -> "ImageInputs":
-        inputs = state["inputs"]
-        size = (inputs["size"][0], inputs["size"][1])
-        return cls(restore(state["statistics"]), inputs["channels"], size, inputs["resize"], inputs["column"])
+        inputs = {name: value for name, value in state["inputs"].items() if name != "kind"}
+        return cls(restore(state["statistics"]), **{**inputs, "size": tuple(inputs["size"])})
 
     @override
     def signature(self) -> list[dict[str, Any]]:
@@ -105,9 +101,11 @@ class ImageInputs(Inputs):
         if isinstance(source, str | Path):
             path = Path(source)
             if path.is_dir():
-                ignored: list[str] = []
-                files = list(walk(path, ignored))
-                yield from self._paths(files, names_below(files, path), path, left_out(ignored, path))
+                files, note = files_below(path)
+                if not files:
+                    raise DataError(f"the folder {path} has no file in it; add images")
+                ids = numbered(len(files), file=names_below(files, path))
+                yield from self._pieces(files, ids, notes=(note,) * bool(note))
             elif path.suffix.lower() in TABLES:
                 yield from self._index(Table(path, MISSING), path.parent)
             elif not path.exists():
@@ -115,11 +113,12 @@ class ImageInputs(Inputs):
             elif (images := read_images_alone(path)) is not None:
                 yield from self._array(images, str(path))
             else:
-                yield from self._paths([path], [readable(path.name)], path.parent)
+                yield from self._pieces([path], numbered(1, file=[readable(path.name)]))
         elif isinstance(frame := as_frame(source), polars.DataFrame):
             yield from self._index(Table(frame, MISSING), Path())
         elif isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
-            yield from self._paths([Path(item) for item in source], [readable(str(item)) for item in source], Path())
+            ids = numbered(len(source), file=[readable(str(item)) for item in source])
+            yield from self._pieces([Path(item) for item in source], ids)
         elif isinstance(source, list | tuple) and all(isinstance(item, bytes) for item in source):
             yield from self._pieces(list(source), numbered(len(source)))
         else:
@@ -137,11 +136,6 @@ class ImageInputs(Inputs):
             paths = [root / (name or "") for name in names]
             ids = numbered(len(paths), piece.first, file=names)
             yield from self._pieces(paths, ids, missing | piece.reasons, notes, piece.done)
-
-    def _paths(self, paths: list[Path], names: list[str], root: Path, note: str = "") -> Iterator[Chunk]:
-        if not paths:
-            raise DataError(f"the folder {root} has no file in it; add images")
-        yield from self._pieces(paths, numbered(len(paths), file=names), notes=(note,) * bool(note))
 
     def _array(self, images: Any, name: str) -> Iterator[Chunk]:
         ordered = arrange(images, name)
@@ -165,9 +159,9 @@ class ImageInputs(Inputs):
     def _chunk(
         self, images: Images, ids: polars.DataFrame, reasons: Reasons, notes: tuple[str, ...], done: float
     ) -> Chunk:
-        pixels, unreadable = read_each(images, Wanted(self.channels, self.size), self.resize)
+        pixels, unreadable = read_each(images, self.channels, self.size, self.resize)
         index, good, bad = partition(ids, unreadable | reasons)
-        dark = range_note(images, pixels) if len(images) else ""
+        dark = range_note(images, pixels)
         notes = (*notes, dark) if dark else notes
         return Chunk(good, self.tensors(torch.from_numpy(pixels)[index]), bad, {}, notes, done)
 

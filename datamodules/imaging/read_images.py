@@ -2,12 +2,10 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy
 import torch
@@ -32,13 +30,6 @@ Images = list[Path] | list[bytes] | Pixels
 """Files, their contents, or arrays (N, C, H, W) with 1 or 3 channels."""
 
 
-class Wanted(NamedTuple):
-    """Format of all images: channels, and height and width."""
-
-    channels: Channels
-    size: tuple[int, int]
-
-
 def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[int, int] | None) -> Tensor:
     """Reads the images of several sources, one after another.
 
@@ -54,29 +45,35 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
         DataError: For an image that cannot be read, or sizes that differ.
     """
     with _pillow_ready():
-        wanted = _wanted(parts[0], channels, size)
-        out = numpy.empty((sum(map(len, parts)), wanted.channels, *wanted.size), numpy.uint8)
-        start = 0
-        for part in parts:
-            _fill(out[start : start + len(part)], part, wanted, resize=size is not None)
-            start += len(part)
+        first = parts[0]
+        if isinstance(first, list):
+            channels = channels or max(channels_of(path) for path in first[:FIRST])
+            height, width = size or decode(first[0], channels, None).shape[1:]
+        else:
+            channels, (height, width) = channels or first.shape[1], size or first.shape[2:]
+        other_size = f" and the first image {height} x {width}; give all one size with --data.size [{height},{width}]"
+        out = numpy.empty((sum(map(len, parts)), channels, height, width), numpy.uint8)
+        stops = numpy.cumsum([len(part) for part in parts])
+        for part, rows in zip(parts, numpy.split(out, stops[:-1]), strict=True):
+            _fill(rows, part, size, other_size)
     return torch.from_numpy(out)
 
 
-def read_each(images: Images, wanted: Wanted, resize: bool) -> tuple[Pixels, Reasons]:
+def read_each(images: Images, channels: Channels, size: tuple[int, int], resize: bool) -> tuple[Pixels, Reasons]:
     """Reads images as bytes (N, C, H, W), black where one cannot be read, and the reasons, by position."""
-    out = numpy.zeros((len(images), wanted.channels, *wanted.size), numpy.uint8)
+    out = numpy.zeros((len(images), channels, *size), numpy.uint8)
     reasons: Reasons = {}
+    other_size = f", and the model was trained on {size[0]} x {size[1]} without resizing"
     with _pillow_ready():
-        _fill(out, images, wanted, resize, lambda row, error: reasons.__setitem__(row, _reason(error, wanted)))
+        _fill(out, images, size if resize else None, other_size, reasons)
     return out, reasons
 
 
 def range_note(images: Images, pixels: Pixels) -> str:
     """Returns a note if files with 16 bits use less than a quarter of the range, as 12-bit scans do; else ""."""
-    if not isinstance(images, list) or pixels.max() >= DARK:
+    if not isinstance(images, list) or pixels.max(initial=0) >= DARK:
         return ""
-    high = max(map(highest_of_sixteen_bits, images[:: len(images) // FIRST + 1]))
+    high = max(map(highest_of_sixteen_bits, images[:: len(images) // FIRST + 1]), default=0)
     return (
         f"16-bit pixels go up to {high:,} of 65,535, and only the upper 8 bits are read, up to {high >> 8} of 255; "
         "multiply them to the full range, or save 8 bits"
@@ -93,74 +90,45 @@ def _pillow_ready() -> Iterator[None]:
         yield
 
 
-def _wanted(first: Images, channels: Channels | None, size: tuple[int, int] | None) -> Wanted:
-    if isinstance(first, list):
-        channels = channels or max(channels_of(path) for path in first[:FIRST])
-        return Wanted(channels, size or decode(first[0], channels, None).shape[1:])
-    return Wanted(channels or first.shape[1], size or first.shape[2:])
-
-
-class OtherSizeError(DataError):
-    """Error for an image of another size; the message has its size before ``and``."""
-
-
-def _reason(error: DataError, wanted: Wanted) -> str:
-    if not isinstance(error, OtherSizeError):
-        return str(error)
-    height, width = wanted.size
-    return f"{str(error).rpartition(' and ')[0]}, and the model was trained on {height} x {width} without resizing"
-
-
-def _stop(row: int, error: DataError) -> None:
-    raise error
-
-
 def _fill(
-    out: Pixels, images: Images, wanted: Wanted, resize: bool, failed: Callable[[int, DataError], None] = _stop
+    out: Pixels, images: Images, size: tuple[int, int] | None, other_size: str, reasons: Reasons | None = None
 ) -> None:
+    """Reads images into ``out``; errors become ``reasons`` where there are any.
+
+    Args:
+        out: Bytes (N, C, H, W).
+        images: Of any number of channels.
+        size: Size to resize to; None for images that must have that of ``out``.
+        other_size: End of the message for one of another size.
+        reasons: Receives why images cannot be read, by their index; by default the first error is raised.
+    """
     if not isinstance(images, list) and images.shape[1:] == out.shape[1:]:
         out[:] = images
         return
-    read = partial(_file, images) if isinstance(images, list) else partial(_array, images)
-    size = wanted.size if resize else None
+    channels: Channels = 1 if out.shape[1] == 1 else 3
 
-    def block(start: int) -> int:
+    def pixels_of(row: int) -> Pixels:
+        image = images[row]
+        if isinstance(image, numpy.ndarray):
+            plain = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+            name, pixels = f"image {row} of an array", finish(plain, channels, size)
+        else:
+            name, pixels = called(image), decode(image, channels, size)
+        if pixels.shape[1:] != out.shape[2:]:
+            raise DataError(f"{name} is {pixels.shape[1]} x {pixels.shape[2]} (height x width){other_size}")
+        return pixels
+
+    def read(start: int) -> None:
         for row in range(start, min(start + BLOCK, len(out))):
             try:
-                name, pixels = read(row, wanted.channels, size)
-                _check_size(name, pixels, wanted)
-                out[row] = pixels
+                out[row] = pixels_of(row)
             except DataError as error:
-                failed(row, error)
-        return BLOCK
+                if reasons is None:
+                    raise
+                reasons[row] = str(error)
 
-    _in_threads(block, range(0, len(out), BLOCK), len(out))
-
-
-def _check_size(name: str, pixels: Pixels, wanted: Wanted) -> None:
-    if pixels.shape[1:] != wanted.size:
-        height, width = pixels.shape[1:]
-        raise OtherSizeError(
-            f"{name} is {height} x {width} (height x width) and the first image {wanted.size[0]} x "
-            f"{wanted.size[1]}; give all one size with --data.size [{wanted.size[0]},{wanted.size[1]}]"
-        )
-
-
-def _in_threads(block: Callable[[int], int], starts: range, rows: int) -> None:
     # Pillow releases the interpreter's lock while it decodes and resizes, and threads write in place.
     workers = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 32)
     with ThreadPoolExecutor(workers) as pool:
-        for _ in progress(pool.map(block, starts), "reading images", rows, lambda _: BLOCK):
+        for _ in progress(pool.map(read, range(0, len(out), BLOCK)), "reading images", len(out), lambda _: BLOCK):
             pass
-
-
-def _file(
-    files: list[Path] | list[bytes], row: int, channels: Channels, size: tuple[int, int] | None
-) -> tuple[str, Pixels]:
-    return called(files[row]), decode(files[row], channels, size)
-
-
-def _array(arrays: Pixels, row: int, channels: Channels, size: tuple[int, int] | None) -> tuple[str, Pixels]:
-    array = arrays[row]
-    image = Image.fromarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0))
-    return f"image {row} of an array", finish(image, channels, size)

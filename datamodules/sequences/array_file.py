@@ -1,9 +1,5 @@
 """Reader of series in a ``.npz`` file of numpy arrays; nothing is unpickled."""
 
-import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,14 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError, check_names
-from datamodules.raw_data import valid
-from datamodules.sequences.padded_series import Series, cut, last_steps
-
-DAMAGED = (
-    ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, OverflowError, NotImplementedError, RuntimeError,
-    SyntaxError, zipfile.BadZipFile, zlib.error, struct.error,
-)  # fmt: skip
-"""Errors of numpy and zipfile for damaged files."""
+from datamodules.numpy_file import read_numpy
+from datamodules.sequences.padded_series import OVERFLOW, Series, cut, has_overflow, last_steps
 
 
 def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
@@ -39,20 +29,16 @@ def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
     Raises:
         DataError: For missing arrays, other shapes, and a damaged file.
     """
-    arrays = _arrays(content, name)
-    for needed in ("x", *(() if target else ("y",))):
-        if needed not in arrays:
-            raise DataError(f"{name} has no array {needed!r}; there are {', '.join(sorted(arrays)[:10]) or 'none'}")
-    x = _inputs(arrays.pop("x"), name)
-    lengths = _lengths(arrays.pop("lengths"), x, name) if "lengths" in arrays else last_steps(x)
-    infinite = (x.isinf() & valid(lengths, x.shape[2]).unsqueeze(1)).flatten(1).any(dim=1)
-    if infinite.any():
-        raise DataError(f"x of {name} has infinite values, first in series {int(infinite.nonzero()[0])}; correct them")
+    arrays = read_numpy(content, name)
+    x, lengths = _series(arrays, name, () if target else ("y",))
+    bad = has_overflow(x, lengths).nonzero()
+    if len(bad):
+        raise DataError(f"x of {name} has values that are {OVERFLOW}, first in series {int(bad[0])}; correct them")
     columns = _columns(arrays, len(x), name)
     check_names("target", target, columns.columns)
     targets = list(target) or [column for column in columns.columns if column == "y" or column.startswith("y[")]
-    channels = tuple(str(number) for number in range(x.shape[1]))
-    return Series(cut(x, lengths), lengths, columns.select(targets), columns.drop(targets), channels)
+    channels = tuple(map(str, range(x.shape[1])))
+    return Series(x, lengths, columns.select(targets), columns.drop(targets), channels)
 
 
 def parse_inputs(content: bytes, name: str) -> tuple[Tensor, Tensor]:
@@ -65,25 +51,16 @@ def parse_inputs(content: bytes, name: str) -> tuple[Tensor, Tensor]:
     Raises:
         DataError: For arrays of other shapes, and for a damaged file.
     """
-    arrays = _arrays(content, name)
-    if "x" not in arrays:
-        raise DataError(f"{name} has no array 'x'; there are {', '.join(sorted(arrays)[:10]) or 'none'}")
-    x = _inputs(arrays["x"], name)
-    lengths = _lengths(arrays["lengths"], x, name) if "lengths" in arrays else last_steps(x)
-    return cut(x, lengths), lengths
+    return _series(read_numpy(content, name), name)
 
 
-def _arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
-    try:
-        loaded = numpy.load(io.BytesIO(content), allow_pickle=False)
-        if isinstance(loaded, numpy.ndarray):
-            return {"x": loaded}
-        with loaded as file:
-            return {key: file[key] for key in file.files if isinstance(file[key], numpy.ndarray)}
-    except DAMAGED as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        reason = "it holds Python objects, save numbers and texts" if "allow_pickle" in reason else reason
-        raise DataError(f"{name} cannot be read as .npz: {reason or type(error).__name__}") from error
+def _series(arrays: dict[str, NDArray[Any]], name: str, further: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+    """Takes series and their lengths out of arrays, of which ``further`` are needed too."""
+    for needed in ("x", *further):
+        if needed not in arrays:
+            raise DataError(f"{name} has no array {needed!r}; there are {', '.join(sorted(arrays)[:10]) or 'none'}")
+    x = _inputs(arrays.pop("x"), name)
+    return cut(x, _lengths(arrays.pop("lengths"), x, name) if "lengths" in arrays else last_steps(x))
 
 
 def _inputs(x: NDArray[Any], name: str) -> Tensor:
@@ -116,8 +93,7 @@ def _columns(arrays: Mapping[str, NDArray[Any]], rows: int, name: str) -> polars
             raise DataError(f"{key} of {name} is {array.dtype}; save it as numbers or texts")
         parts = {f"{key}[{number}]": values for number, values in enumerate(array.T)} if wide else {key: array}
         for column, values in parts.items():
-            narrow = values.astype(numpy.float32) if values.dtype == numpy.float16 else values
-            columns[column] = polars.Series(
-                column, numpy.ascontiguousarray(narrow), nan_to_null=narrow.dtype.kind == "f"
-            )
+            dtype = numpy.float32 if values.dtype == numpy.float16 else values.dtype
+            whole = numpy.ascontiguousarray(values, dtype=dtype)
+            columns[column] = polars.Series(column, whole, nan_to_null=whole.dtype.kind == "f")
     return polars.DataFrame(columns)

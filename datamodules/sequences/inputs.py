@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, numbered, partition, tensor_spec
-from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, reason_of
+from datamodules.preprocessing.json_rows import Source, frame_source, read_objects
 from datamodules.preprocessing.modules import FillMissing, Interpolate, Preprocessor
 from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
 from datamodules.sequences.padded_series import fill_gaps, window_starts, windows
-from datamodules.sequences.read_series import read_series
+from datamodules.sequences.read_series import as_arrays, read_series
 from datamodules.tables.inputs import CSV, parse_csv
 
 PIECE = 4096
@@ -48,11 +46,11 @@ class SeriesInputs(Inputs):
     step: str | None
 
     def tensors(self, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
-        """Returns rows ``x`` (N, C, T) float32, 0 where they are padded; ``lengths`` unless all have ``steps`` steps.
+        """Returns ``x`` (N, C, steps) float32, 0 where rows are padded, and ``lengths`` unless all have all steps.
 
         Args:
             x: Values (N, C, T), NaN where a channel has none in the whole series.
-            lengths: Of the rows (N,); steps behind ``steps`` are cut.
+            lengths: Of the rows (N,).
         """
         lengths = lengths.clamp(max=self.steps)
         normal = self.preprocessor()(x[..., : self.steps], lengths)
@@ -60,14 +58,8 @@ class SeriesInputs(Inputs):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "kind": "series",
-            "channels": list(self.channels),
-            "window": self.window,
-            "stride": self.stride,
-            "id": self.id,
-            "step": self.step,
-        }
+        own = {name: getattr(self, name) for name in ("window", "stride", "id", "step")}
+        return {"kind": "series", "channels": list(self.channels), **own}
 
     @override
     def preprocessor(self) -> Preprocessor:
@@ -122,11 +114,7 @@ class SeriesInputs(Inputs):
 
     def _read_arrays(self, rows: list[Any]) -> Source:
         """Reads series (T,) or (C, T) each, null where missing; windows have several answers, and go alone."""
-        try:
-            arrays = [numpy.atleast_2d(numpy.asarray(row, dtype=numpy.float64)) for row in rows]
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise DataError(f"the arrays are no series: {reason_of(error)}") from error
-        return Source(arrays, len(rows), ("list",) if self.window is None else None)
+        return Source(as_arrays(rows), len(rows), ("list",) if self.window is None else None)
 
     @override
     def chunks(self, source: Any) -> Iterator[Chunk]:
@@ -141,10 +129,9 @@ class SeriesInputs(Inputs):
             series, starts = window_starts(lengths, self.window, self.stride)
             x = windows(x, series, starts, self.window)
             lengths = (lengths[series] - starts).clamp(max=self.window)
-            ids_of_series = ids[series.numpy()]
-            named = ids_of_series if "series" in ids.columns else ids_of_series.rename({"row": "series"})
-            rows = numbered(len(series), start=starts.tolist())
-            ids = rows.hstack(named.select("series")).select("row", "series", "start")
+            named = (ids if "series" in ids.columns else ids.rename({"row": "series"}))["series"]
+            rows = numbered(len(series), start=starts.tolist()).with_columns(series=named[series.numpy()])
+            ids = rows.select("row", "series", "start")
         note = f"steps behind the {self.steps:,} of the longest train row, cut in so many rows"
         for first in range(0, max(1, len(ids)), PIECE):
             piece = slice(first, first + PIECE)

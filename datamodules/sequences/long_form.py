@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy
 import polars
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError, check_names
@@ -50,18 +52,18 @@ def from_long(
     channels = [column for column in rest if frame[column].dtype.is_numeric() or frame[column].dtype == polars.Boolean]
     if not channels:
         raise DataError(f"{name} has no column of numbers besides those that are named, and series need one")
-    changing = _changing(frame.drop(channels), series)
+    first = numpy.unique(series.numpy(), return_index=True)[1]
+    changing = _changing(frame.drop(channels), first[series.numpy()])
     for column in (*target, *split_columns):
         if column in changing:
             raise DataError(
                 f"column {column} of {name} is not the same in all steps of series {frame[id][changing[column]]!r}; "
                 "targets and columns of the split belong to a whole series"
             )
-    first = _first_rows(series)
     x, lengths = placed({channel: to_numbers(frame[channel]) for channel in channels}, series, row_of)
-    about = frame.drop(*channels, *target, *changing)[first.tolist()]
+    about = frame.drop(*channels, *target, *changing)[first]
     unused = [column for column in changing if column not in {step, *drop}]
-    return Series(x, lengths, frame.select(target)[first.tolist()], about, tuple(channels)), unused
+    return Series(x, lengths, frame.select(target)[first], about, tuple(channels)), unused
 
 
 def placed(channels: Mapping[str, Tensor], series: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,15 +99,16 @@ def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Te
             f"column {step} of {name} orders the steps and holds {column.dtype}, not numbers, dates or times"
         )
     keys = polars.DataFrame({"series": series.numpy(), "step": column})
-    again = ~keys.is_unique()
-    if again.any():
-        row = again.arg_max()
-        assert row is not None
+    for row in keys.is_duplicated().arg_true().head(1):
         raise DataError(
             f"{name} has more than one row of series {frame[id][row]!r} with {step} {column[row]}; keep one"
         )
-    order = keys.with_row_index("row").sort("series", "step")["row"].cast(polars.Int64)
-    return torch.tensor(order.to_numpy())
+    return sorted_rows(keys)
+
+
+def sorted_rows(keys: polars.DataFrame) -> Tensor:
+    """Returns the rows ordered by the columns ``series`` and ``step``."""
+    return torch.tensor(keys.with_row_index("row").sort("series", "step")["row"].cast(polars.Int64).to_numpy())
 
 
 def _check_complete(frame: polars.DataFrame, name: str, option: str, column: str) -> None:
@@ -115,21 +118,12 @@ def _check_complete(frame: polars.DataFrame, name: str, option: str, column: str
         )
 
 
-def _changing(frame: polars.DataFrame, series: Tensor) -> dict[str, int]:
-    """Returns the columns that are not constant within every series, and for each a row of such a series."""
-    first = _first_rows(series)[series].tolist()
-    changing = {}
-    for column in frame.iter_columns():
-        differs = column.ne_missing(column[first])
-        if differs.any():
-            row = differs.arg_max()
-            assert row is not None
-            changing[column.name] = row
-    return changing
+def _changing(frame: polars.DataFrame, first: NDArray[numpy.int64]) -> dict[str, int]:
+    """Returns the columns that are not constant within every series, and for each a row of such a series.
 
-
-def _first_rows(series: Tensor) -> Tensor:
-    """Returns the first row of each series (N,)."""
-    count = int(series.max()) + 1
-    rows = torch.arange(len(series))
-    return torch.full((count,), len(series)).scatter_reduce(0, series, rows, "amin")
+    Args:
+        frame: Columns of all rows.
+        first: First row of each row's series.
+    """
+    differs = {column.name: column.ne_missing(column[first]).arg_true() for column in frame.iter_columns()}
+    return {name: rows[0] for name, rows in differs.items() if len(rows)}

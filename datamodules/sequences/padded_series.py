@@ -10,11 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.modules import Interpolate
 from datamodules.raw_data import valid
 from datamodules.types import TaskName
+
+LARGEST = torch.finfo(torch.float32).max
+OVERFLOW = f"infinite or beyond float32 (±{LARGEST:.2g})"
 
 
 @dataclass
@@ -39,12 +43,10 @@ class Series:
 
 
 def pad(arrays: Sequence[NDArray[numpy.floating]]) -> tuple[Tensor, Tensor]:
-    """Stacks arrays (C, T_i) to (N, C, T) with zeros behind shorter ones, and returns their lengths (N,)."""
-    lengths = torch.tensor([array.shape[1] for array in arrays])
-    x = torch.zeros(len(arrays), len(arrays[0]), int(lengths.max()), dtype=torch.from_numpy(arrays[0]).dtype)
-    for row, array in zip(x, arrays, strict=True):
-        row[:, : array.shape[1]] = torch.from_numpy(array)
-    return x, lengths
+    """Stacks arrays (C, T_i), each up to its last step with a value, to (N, C, T), and returns their lengths (N,)."""
+    steps = [torch.from_numpy(array.T) for array in arrays]
+    x = pad_sequence(steps, batch_first=True, padding_value=torch.nan).transpose(1, 2).contiguous()
+    return cut(x, last_steps(x))
 
 
 def last_steps(x: Tensor) -> Tensor:
@@ -54,10 +56,15 @@ def last_steps(x: Tensor) -> Tensor:
     return (there * steps).amax(dim=1).clamp(min=1)
 
 
-def cut(x: Tensor, lengths: Tensor) -> Tensor:
-    """Cuts series (N, C, T) to the longest one, with 0 behind the end of each."""
+def cut(x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Cuts series (N, C, T) to the longest one, with 0 behind the end of each; returns them and their lengths."""
     longest = int(lengths.max())
-    return x[..., :longest].masked_fill(~valid(lengths, longest).unsqueeze(1), 0)
+    return x[..., :longest].masked_fill(~valid(lengths, longest).unsqueeze(1), 0), lengths
+
+
+def has_overflow(x: Tensor, lengths: Tensor) -> Tensor:
+    """Returns a mask (N,) of the series (N, C, T) with a value that is infinite or beyond float32."""
+    return ((x.abs() > LARGEST) & valid(lengths, x.shape[2]).unsqueeze(1)).flatten(1).any(dim=1)
 
 
 def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:

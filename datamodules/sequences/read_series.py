@@ -8,19 +8,22 @@ from typing import Any
 import numpy
 import polars
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.preprocessing.inputs import Reasons, infinite_rows, numbered
+from datamodules.preprocessing.inputs import Reasons, numbered
+from datamodules.preprocessing.json_rows import reason_of
 from datamodules.raw_data import valid
-from datamodules.regular_file import check_regular
+from datamodules.regular_file import read_regular
 from datamodules.sequences import ts_format
 from datamodules.sequences.array_file import parse_inputs
-from datamodules.sequences.long_form import numbered_series, placed
-from datamodules.sequences.padded_series import cut, last_steps, pad
+from datamodules.sequences.long_form import numbered_series, placed, sorted_rows
+from datamodules.sequences.padded_series import OVERFLOW, has_overflow, pad
 from datamodules.tables.casting import as_days, as_tensor, check_cells
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.read_table import parse
+from datamodules.tables.table_source import Table
 
 
 @dataclass
@@ -57,11 +60,7 @@ def _read(source: Any, channels: Sequence[str], id: str | None, step: str | None
             return _long(frame, "the frame", channels, id, step), "the frame"
         return _arrays(source), "the array"
     name = str(source)
-    check_regular(source)
-    try:
-        content = Path(source).read_bytes()
-    except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror}; name a .npz, .ts, CSV or Parquet file") from error
+    content = read_regular(source, "name a .npz, .ts, CSV or Parquet file")
     if name.lower().endswith(".ts"):
         x, lengths, reasons = ts_format.parse_inputs(content, name, len(channels))
         return Raw(x, lengths, numbered(len(x)), reasons), name
@@ -71,24 +70,24 @@ def _read(source: Any, channels: Sequence[str], id: str | None, step: str | None
     return _long(parse(content, name), name, channels, id, step), name
 
 
+def as_arrays(series: Sequence[Any]) -> list[NDArray[numpy.float64]]:
+    """Converts series (C, T_i) or (T_i,) to arrays (C, T_i)."""
+    try:
+        return [numpy.atleast_2d(numpy.asarray(one, dtype=numpy.float64)) for one in series]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(f"the arrays are no series: {reason_of(error)}") from error
+
+
 def _arrays(source: Any) -> Raw:
     """Returns the series of an array (N, C, T) or (N, T), or of arrays (C, T_i) or (T_i,)."""
-    try:
-        if isinstance(source, list | tuple):
-            arrays = [numpy.atleast_2d(numpy.asarray(array, dtype=numpy.float64)) for array in source]
-            shape_error = any(array.ndim != 2 or array.shape[0] != len(arrays[0]) or not array.size for array in arrays)
-            if not arrays or shape_error:
-                raise ValueError("series are arrays (C, T), each with the same channels and at least one step")
-            x, lengths = pad(arrays)
-        else:
-            x = torch.from_numpy(numpy.ascontiguousarray(source, dtype=numpy.float64))
-            x = x.unsqueeze(1) if x.dim() == 2 else x
-            if x.dim() != 3 or not x.numel():
-                raise ValueError(f"the shape is {tuple(x.shape)}, and series are (N, C, T) or (N, T)")
-            lengths = last_steps(x)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"the arrays are no series: {error}") from error
-    return Raw(cut(x, lengths), lengths, numbered(len(x)), {})
+    if not isinstance(source, list | tuple) and numpy.ndim(source) not in (2, 3):
+        shape = numpy.shape(source)
+        raise DataError(f"the arrays are no series: the shape is {shape}, and series are (N, C, T) or (N, T)")
+    arrays = as_arrays(source)
+    if not arrays or any(array.ndim != 2 or len(array) != len(arrays[0]) or not array.size for array in arrays):
+        raise DataError("the arrays are no series: they are (C, T), each with the same channels and at least one step")
+    x, lengths = pad(arrays)
+    return Raw(x, lengths, numbered(len(x)), {})
 
 
 def _long(frame: polars.DataFrame, name: str, channels: Sequence[str], id: str | None, step: str | None) -> Raw:
@@ -97,13 +96,11 @@ def _long(frame: polars.DataFrame, name: str, channels: Sequence[str], id: str |
             f"{name} is a table, and the model was trained on series of another kind of file; save them as .npz"
         )
     wanted = [id, step, *channels]
-    lacking = [column for column in wanted if column not in frame.columns]
-    if lacking:
+    if lacking := [column for column in wanted if column not in frame.columns]:
         raise DataError(f"{name} lacks the columns {', '.join(lacking)}, which the model was trained with")
+    notes = Table(frame, (), name).check(wanted)
     if not len(frame):
         raise DataError(f"{name} has no rows")
-    extra = [column for column in frame.columns if column not in wanted]
-    notes = (f"columns that the model does not use, ignored: {', '.join(extra[:10])}",) if extra else ()
     series = numbered_series(frame, name, id)
     bad: Reasons = {}
     order = _order(frame[step])
@@ -116,10 +113,8 @@ def _long(frame: polars.DataFrame, name: str, channels: Sequence[str], id: str |
         values = frame[channel].cast(polars.Float64, strict=False)
         _mark(bad, series, values.is_null() & frame[channel].is_not_null(), f"a {channel} is no number")
         columns[channel] = as_tensor(values)
-    row_of = torch.tensor(keys.with_row_index("row").sort("series", "step")["row"].cast(polars.Int64).to_numpy())
-    x, lengths = placed(columns, series, row_of)
-    named = frame.group_by(id, maintain_order=True).agg()[id]
-    ids = numbered(len(x)).with_columns(series=named)
+    x, lengths = placed(columns, series, sorted_rows(keys))
+    ids = numbered(len(x)).with_columns(series=frame[id].unique(maintain_order=True))
     return Raw(x, lengths, ids, bad, notes)
 
 
@@ -131,7 +126,9 @@ def _checked(raw: Raw, name: str, channels: Sequence[str]) -> Raw:
         )
     steps = valid(raw.lengths, raw.x.shape[2]).unsqueeze(1)
     empty = (raw.x.isnan() | ~steps).flatten(1).all(dim=1).nonzero().flatten().tolist()
-    raw.reasons = dict.fromkeys(empty, "it has no value") | infinite_rows(raw.x.where(steps, 0)) | raw.reasons
+    overflow = has_overflow(raw.x, raw.lengths).nonzero().flatten().tolist()
+    bad = dict.fromkeys(empty, "it has no value") | dict.fromkeys(overflow, f"a value is {OVERFLOW}; correct it")
+    raw.reasons = bad | raw.reasons
     return raw
 
 

@@ -69,7 +69,7 @@ class SequenceData(InMemoryData):
         x = fill_gaps(series.x, series.lengths)
         self._series, self._given = replace(series, x=x), (val, test)
         self._window_of = window_starts(series.lengths, self.window or series.x.shape[2], self.stride)
-        self._target = read_target(series.targets, series.task)
+        self._target, self.task_is_declared = read_target(series.targets, series.task), series.task is not None
         self.target_names = tuple(series.targets.columns)
         _, self.task, self.num_outputs, self.class_names = self._target
         split = self.split_now()
@@ -108,8 +108,8 @@ class SequenceData(InMemoryData):
     def inputs(self) -> SeriesInputs:
         """Preprocessing: channels, their fill values and statistics, and windows."""
         assert self.statistics is not None
-        series, step = self._series.channels, self.input_shape[1]
-        return SeriesInputs(self.statistics, self.fill, step, series, self.window, self.stride, self.id, self.step)
+        channels, steps = self._series.channels, self.input_shape[1]
+        return SeriesInputs(self.statistics, self.fill, steps, channels, self.window, self.stride, self.id, self.step)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns split, statistics, number of steps, and the fill value of each channel."""
@@ -152,14 +152,12 @@ class SequenceData(InMemoryData):
         return self.inputs.tensors(self.rows.x.index_select(0, index), self._lengths()[index])
 
     def _cut_notes(self, split: Split) -> list[str]:
-        steps, lengths, notes = self.input_shape[1], self._lengths(), []
-        for split_name in ("val", "test"):
-            rows = getattr(split, split_name)
-            longer = int((lengths[rows] > steps).sum())
-            if longer:
-                notes.append(f"longer than the {steps} steps of the longest train row, and cut: {longer:,} of "
-                             f"{len(rows):,} {split_name} rows")  # fmt: skip
-        return notes
+        steps, lengths = self.input_shape[1], self._lengths()
+        longer = {"val": lengths[split.val] > steps, "test": lengths[split.test] > steps}
+        note = f"longer than the {steps} steps of the longest train row, and cut"
+        return [
+            f"{note}: {int(rows.sum()):,} of {len(rows):,} {name} rows" for name, rows in longer.items() if rows.any()
+        ]
 
     def _splittable(self) -> Splittable:
         series = self._series

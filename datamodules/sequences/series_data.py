@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import polars
 
 from datamodules.errors import DataError
-from datamodules.regular_file import check_regular
+from datamodules.regular_file import read_regular
 from datamodules.sequences import array_file, ts_format
 from datamodules.sequences.long_form import from_long
 from datamodules.sequences.padded_series import Series, join
@@ -69,50 +68,32 @@ class SeriesData(SequenceData):
         files = read_files(read, path, val_path, test_path)
         names = [file for file in (path, val_path, test_path) if file is not None]
         series = parts[0] if len(parts) == 1 else join(parts, names)
-        is_ts = path.lower().endswith(".ts")  # its header decides, whatever the labels are
-        task = task or series.task or (class_task(files.frame.to_series().n_unique()) if is_ts else None)
+        by_header = class_task(files.frame.to_series().n_unique()) if _is_ts(path) else None  # whatever the labels are
+        task = task or series.task or by_header
         self.take(replace(series, targets=files.frame, task=task), files.val, files.test)
 
     def _read(self, path: str) -> Series:
-        check_regular(path)
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"{path} cannot be read: {error.strerror}; name a .npz, .ts, CSV or Parquet file"
-            ) from error
-        is_long = not (content[:2] == b"PK" or path.lower().endswith((".npz", ".ts")))
-        self._check_options(path, is_long)
-        if is_long:
-            assert self.id is not None
-            assert self.step is not None
-            split_columns = self.split_settings.columns
-            frame = read_table.parse(content, path)
-            series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, split_columns)
-            if unused:
-                self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
-            return series
-        if path.lower().endswith(".ts"):
-            return ts_format.parse(content, path)
-        return array_file.parse(content, path, self.target)
-
-    def _check_options(self, path: str, is_long: bool) -> None:
-        if is_long:
-            for option, name in (("target", self.target), ("id", self.id), ("step", self.step)):
-                if not name:
-                    raise DataError(f"--data.{option} is missing: it names a column of {path}, which is in long form")
-            return
-        is_ts = path.lower().endswith(".ts")
-        for option, names in {
-            "id": self.id,
-            "step": self.step,
-            "drop": self.drop,
-            "target": is_ts and self.target,
-        }.items():
-            if names:
+        content = read_regular(path, "name a .npz, .ts, CSV or Parquet file")
+        is_ts = _is_ts(path)
+        if is_ts or content[:2] == b"PK" or path.lower().endswith(".npz"):
+            options = {"id": self.id, "step": self.step, "drop": self.drop, "target": self.target if is_ts else []}
+            for option in (option for option, names in options.items() if names):
                 raise DataError(
                     f"--data.{option} names a column of a file in long form, and {path} has none; leave it out"
                 )
+            return ts_format.parse(content, path) if is_ts else array_file.parse(content, path, self.target)
+        if not self.target or self.id is None or self.step is None:
+            lacking = next(option for option in ("target", "id", "step") if not getattr(self, option))
+            raise DataError(f"--data.{lacking} is missing: it names a column of {path}, which is in long form")
+        frame, split_columns = read_table.parse(content, path), self.split_settings.columns
+        series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, split_columns)
+        if unused:
+            self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
+        return series
+
+
+def _is_ts(path: str) -> bool:
+    return path.lower().endswith(".ts")
 
 
 def _listed(names: Sequence[str] | str | None) -> list[str]:

@@ -15,21 +15,15 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Reasons
-from datamodules.sequences.padded_series import Series, cut, last_steps, pad
+from datamodules.sequences.padded_series import LARGEST, OVERFLOW, Series, pad
+from datamodules.types import TaskName
 
 TARGET = "target"
 """Name of the target column."""
 
 
 class Header(NamedTuple):
-    """Header of a file.
-
-    Args:
-        classes: The class labels; empty if none are listed.
-        regression: Whether a series has a value to predict instead of a class.
-        dimensions: Number of dimensions; 0 if it is not given.
-        labelled: Whether a series has a class or a value to predict.
-    """
+    """Header of a file: its classes and dimensions, none where they are not listed, and the kind of its labels."""
 
     classes: frozenset[str]
     regression: bool
@@ -46,16 +40,13 @@ def parse(content: bytes, name: str) -> Series:
     Raises:
         DataError: For another format, time stamps, and series without a label.
     """
-    lines = _lines(content, name)
-    header, start = _header(lines, name)
+    header, lines = _read(content, name)
     if not header.labelled:
         raise DataError(
             f"{name} has neither @classLabel true nor @targetLabel true: its series have nothing to predict"
         )
     arrays, labels, dimensions = [], [], header.dimensions
-    for number, line in enumerate(lines[start:], start=start + 1):
-        if not line.strip():
-            continue
+    for number, line in lines:
         *parts, label = line.split(":")
         location = f"line {number} of {name}"
         dimensions = dimensions or len(parts)
@@ -66,27 +57,15 @@ def parse(content: bytes, name: str) -> Series:
             )
         arrays.append(_values(parts, location))
         labels.append(_label(label.strip(), header, location))
-    if not arrays:
-        raise DataError(f"{name} has no series behind @data")
-    x, lengths = _trimmed(arrays)
     target = polars.Series(TARGET, labels)
-    return Series(
-        x,
-        lengths,
-        (target if header.regression else as_numbers(target)).to_frame(),
-        polars.DataFrame(),
-        tuple(str(number) for number in range(dimensions)),
-        "regression" if header.regression else None,
-    )
+    targets = (target if header.regression else as_numbers(target)).to_frame()
+    channels = tuple(map(str, range(dimensions)))
+    task: TaskName | None = "regression" if header.regression else None
+    return Series(*pad(arrays), targets, polars.DataFrame(), channels, task)
 
 
 def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Tensor, Reasons]:
-    """Returns the series of a file without their labels, which the file need not have.
-
-    Args:
-        content: Bytes of the file.
-        name: Name of the file in messages.
-        dimensions: Number of dimensions of a series.
+    """Returns the series of a file of so many dimensions without their labels, which it need not have.
 
     Returns:
         Series (N, C, T), NaN where missing and 0 behind a series' end; their lengths (N,); why series are bad.
@@ -94,12 +73,8 @@ def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Te
     Raises:
         DataError: For another format.
     """
-    lines = _lines(content, name)
-    _, start = _header(lines, name)
     arrays, reasons = [], Reasons()
-    for number, line in enumerate(lines[start:], start=start + 1):
-        if not line.strip():
-            continue
+    for number, line in _read(content, name)[1]:
         parts = line.split(":")
         arrays.append(numpy.zeros((dimensions, 1)))
         try:
@@ -108,9 +83,7 @@ def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Te
             arrays[-1] = _values(parts[:dimensions], f"line {number}")
         except DataError as error:
             reasons[len(arrays) - 1] = str(error)
-    if not arrays:
-        raise DataError(f"{name} has no series behind @data")
-    return *_trimmed(arrays), reasons
+    return *pad(arrays), reasons
 
 
 def as_numbers(labels: polars.Series) -> polars.Series:
@@ -119,25 +92,13 @@ def as_numbers(labels: polars.Series) -> polars.Series:
     return numbers if numbers.cast(polars.String).equals(labels) else labels
 
 
-def _lines(content: bytes, name: str) -> list[str]:
+def _read(content: bytes, name: str) -> tuple[Header, list[tuple[int, str]]]:
+    """Returns the header, and the lines of the series with their numbers."""
     try:
-        return content.decode("utf-8-sig").split("\n")
+        lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = content[: error.start].count(b"\n") + 1
         raise DataError(f"{name} is not UTF-8 text, line {number} is not; save it as UTF-8") from error
-
-
-def _trimmed(arrays: list[NDArray[numpy.float64]]) -> tuple[Tensor, Tensor]:
-    """Stacks arrays (C, T_i), each up to its last value, to (N, C, T), and returns their lengths."""
-    x, _ = pad(arrays)
-    for row, array in zip(x, arrays, strict=True):
-        row[:, array.shape[1] :] = numpy.nan
-    lengths = last_steps(x)
-    return cut(x, lengths), lengths
-
-
-def _header(lines: list[str], name: str) -> tuple[Header, int]:
-    """Returns the header, and the number of lines up to ``@data``."""
     properties: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=1):
         words = line.split()
@@ -147,7 +108,10 @@ def _header(lines: list[str], name: str) -> tuple[Header, int]:
             raise DataError(f"line {number} of {name} comes ahead of @data and begins with neither @ nor #")
         key = words[0][1:].lower()
         if key == "data":
-            return _parse_header(properties, name), number
+            series = [(at, line) for at, line in enumerate(lines[number:], start=number + 1) if line.strip()]
+            if not series:
+                raise DataError(f"{name} has no series behind @data")
+            return _parse_header(properties, name), series
         properties[key] = words[1:]
     raise DataError(f"{name} has no line @data, as a .ts file has ahead of its series")
 
@@ -181,8 +145,8 @@ def _values(parts: list[str], location: str) -> NDArray[numpy.float64]:
     except ValueError as error:
         reason = str(error).rpartition(": ")[2][:40]
         raise DataError(f"{location} has {reason} among its values, which is no number and not ?") from error
-    if numpy.isinf(values).any():
-        raise DataError(f"{location} has an infinite value; correct it, or write ? for a missing one")
+    if (numpy.abs(values) > LARGEST).any():
+        raise DataError(f"{location} has a value that is {OVERFLOW}; correct it, or write ? for a missing one")
     return values
 
 

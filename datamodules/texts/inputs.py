@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from datamodules.class_folders import left_out, names_below, walk
+from datamodules.class_folders import files_below, names_below
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
@@ -19,7 +19,7 @@ from datamodules.preprocessing.normalization import Normalizer, Unchanged
 from datamodules.tables.inputs import CSV, as_frame, parse_csv
 from datamodules.tables.table_source import Table
 from datamodules.texts.read_texts import ENDING, as_written, joined, read_text
-from datamodules.texts.token_ids import TokenIds, encode
+from datamodules.texts.token_ids import TokenIds
 from datamodules.texts.vocabulary import Vocabulary
 
 PIECE = 4096
@@ -123,12 +123,7 @@ class TextInputs(Inputs):
         if isinstance(source, str | Path) and (Path(source).is_dir() or str(source).lower().endswith(".txt")):
             yield from self._files(Path(source))
         elif isinstance(source, list | tuple):
-            for first in range(0, len(source), PIECE):
-                texts = list(source[first : first + PIECE])
-                reasons = {index: "not a text" for index, text in enumerate(texts) if not isinstance(text, str)}
-                column = polars.Series([text if isinstance(text, str) else "" for text in texts]).str.strip_chars()
-                done = (first + len(texts)) / len(source)
-                yield self._chunk(numbered(len(texts), first), column, reasons, done)
+            yield from self._each(source, _as_text)
         else:
             yield from self._table(Table(as_frame(source), self.missing))
 
@@ -143,32 +138,41 @@ class TextInputs(Inputs):
                 yield self._chunk(ids, joined(frame, self.columns), reasons, piece.done, notes)
 
     def _files(self, root: Path) -> Iterator[Chunk]:
-        files, ignored = [root], list[str]()
-        if root.is_dir():
-            files = sorted(walk(root, ignored, ENDING))
+        files, note = files_below(root, ENDING) if root.is_dir() else ([root], "")
         if not files:
             raise DataError(f"the folder {root} has no .txt file; add some")
-        notes = (left_out(ignored, root),) if ignored else ()
-        for first in range(0, len(files), PIECE):
-            piece = files[first : first + PIECE]
+        names = names_below(files, root if root.is_dir() else root.parent)
+        yield from self._each(files, read_text, (note,) * bool(note), file=names)
+
+    def _each(
+        self, items: Sequence[Any], read: Callable[[Any], str], notes: tuple[str, ...] = (), **names: list[str]
+    ) -> Iterator[Chunk]:
+        for first in range(0, len(items), PIECE):
+            piece = slice(first, first + PIECE)
             texts, reasons = [], Reasons()
-            for index, file in enumerate(piece):
+            for index, item in enumerate(items[piece]):
                 try:
-                    texts.append(read_text(file))
-                except (DataError, OSError) as error:
+                    texts.append(read(item))
+                except DataError as error:
                     texts.append("")
-                    reasons[index] = str(getattr(error, "strerror", None) or error)
-            ids = numbered(len(piece), first, file=names_below(piece, root.parent if piece == [root] else root))
+                    reasons[index] = str(error)
+            ids = numbered(len(texts), first, **{name: values[piece] for name, values in names.items()})
             column = polars.Series(texts, dtype=polars.String).str.strip_chars()
-            yield self._chunk(ids, column, reasons, (first + len(piece)) / len(files), notes)
+            yield self._chunk(ids, column, reasons, (first + len(texts)) / len(items), notes)
 
     def _chunk(
         self, ids: polars.DataFrame, texts: polars.Series, reasons: Reasons, done: float, notes: tuple[str, ...] = ()
     ) -> Chunk:
         index, good, bad = partition(ids, reasons)
-        encoded = encode(texts.gather(index.numpy()).to_list(), self.vocabulary, self.steps)
+        encoded = self.vocabulary.encode(texts.gather(index.numpy()).to_list(), self.steps)
         counts = Counter({
             f"texts cut behind {self.steps:,} tokens": int((encoded.whole > self.steps).sum()),
             "missing or empty texts, taken for one unknown token": int((encoded.whole == 0).sum()),
         })  # fmt: skip
         return Chunk(good, self.tensors(encoded, torch.arange(len(good))), bad, +counts, notes, done)
+
+
+def _as_text(item: Any) -> str:
+    if not isinstance(item, str):
+        raise DataError("not a text")
+    return item

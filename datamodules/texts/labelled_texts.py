@@ -16,7 +16,7 @@ from datamodules.tables.read_table import MISSING
 from datamodules.tables.targets import Target, check_train_targets, read_target
 from datamodules.texts.inputs import TextInputs
 from datamodules.texts.read_texts import joined
-from datamodules.texts.token_ids import TokenIds, encode
+from datamodules.texts.token_ids import TokenIds
 from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
 from datamodules.types import TaskName
 
@@ -95,7 +95,7 @@ class LabelledTexts(InMemoryData):
         split = self.split_now()
         check_train_targets(self._target, split.train)
         vocabulary = learn(self.texts.gather(split.train.numpy()).to_list(), self.tokenizer, self.max_vocab_size)
-        self._set_encoding(vocabulary, encode(self.texts.to_list(), vocabulary, self.max_length, split.train))
+        self._encode(vocabulary, self.max_length, split.train)
         learned = f"vocabulary of the train rows: {self.vocab_size:,} {self.tokenizer} tokens"
         self.notes = (*self.notes, learned, *self._encoded.notes(split))
 
@@ -134,12 +134,11 @@ class LabelledTexts(InMemoryData):
         """Replaces split and vocabulary by those of a checkpoint."""
         super().load_state_dict(state_dict)
         if state_dict:
-            vocabulary = Vocabulary(state_dict["vocabulary"])
-            self._set_encoding(vocabulary, encode(self.texts.to_list(), vocabulary, *state_dict["input_shape"]))
+            self._encode(Vocabulary(state_dict["vocabulary"]), *state_dict["input_shape"])
 
-    def _set_encoding(self, vocabulary: Vocabulary, encoded: TokenIds) -> None:
-        self.vocabulary, self._encoded = vocabulary, encoded
-        self.vocab_size, self.input_shape = len(vocabulary), (encoded.steps,)
+    def _encode(self, vocabulary: Vocabulary, max_length: int, train: Tensor | None = None) -> None:
+        self.vocabulary, self._encoded = vocabulary, vocabulary.encode(self.texts.to_list(), max_length, train)
+        self.vocab_size, self.input_shape = len(vocabulary), (self._encoded.steps,)
 
     def _learn(self, train: Tensor) -> Normalizer:
         """Returns empty statistics: ids are not normalized."""

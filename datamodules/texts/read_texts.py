@@ -8,7 +8,7 @@ from polars.exceptions import PolarsError
 
 from datamodules.class_folders import LABEL, read_class_folders, readable
 from datamodules.errors import DataError
-from datamodules.regular_file import check_regular
+from datamodules.regular_file import read_regular
 from datamodules.tables.table_source import Table
 
 TEXT, ENDING = "text", ".txt"
@@ -46,7 +46,7 @@ def as_written(
 def read_text_folder(path: str) -> tuple[polars.DataFrame, str]:
     """Reads a folder whose subfolders are the classes, into the columns ``text`` and ``label``.
 
-    Rows are in the order of the classes' names and of the files' paths below them.
+    Rows are in the order of the classes' names; in a class, and in each folder below it, files come before folders.
 
     Returns:
         The rows, and a note on the files and folders that were left out, or "".
@@ -55,22 +55,12 @@ def read_text_folder(path: str) -> tuple[polars.DataFrame, str]:
         DataError: For a folder without classes, a class without a file, and a file that cannot be read as UTF-8.
     """
     files, frame, note = read_class_folders(Path(path), ENDING)
-    try:
-        texts = [read_text(file) for file in files]
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return frame.select(polars.Series(TEXT, texts), LABEL), note
+    return frame.select(polars.Series(TEXT, [read_text(file) for file in files]), LABEL), note
 
 
 def read_text(file: Path) -> str:
-    """Reads a file.
-
-    Raises:
-        DataError: For a file that is not UTF-8.
-        OSError: For a file that cannot be read.
-    """
-    check_regular(file)
-    content = file.read_bytes()
+    """Returns the text of a file; raises ``DataError`` if it cannot be read as UTF-8."""
+    content = read_regular(file, "correct its permissions")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,13 +1,13 @@
 """Texts as token ids, padded to one length, and notes on cut and unknown tokens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from datamodules.splitting.splits import PARTS, Split
-from datamodules.texts.vocabulary import UNKNOWN, Vocabulary
+
+PADDING, UNKNOWN = 0, 1
+"""Ids of padding behind a row's end, and of tokens that do not occur twice in the train rows."""
 
 
 @dataclass
@@ -38,15 +38,14 @@ class TokenIds:
 
         The rate is over the remaining tokens of texts with a token.
         """
-        empty, cut = self.whole == 0, self.whole > self.steps
-        unknown, written = self.unknown(), ~empty
+        empty, cut, unknown = self.whole == 0, self.whole > self.steps, self.unknown()
         cuts, rates = [], []
         for name, rows in zip(PARTS, split, strict=True):
             if not len(rows):
                 continue
             cuts.append(f"{int(cut[rows].sum()):,} of {len(rows):,} {name}")
-            some = rows[written[rows]]
-            rate = unknown[some].sum() / self.lengths[some].sum().clamp(min=1)
+            written = rows[~empty[rows]]
+            rate = unknown[written].sum() / self.lengths[written].sum().clamp(min=1)
             rates.append(f"{float(rate):.2%} of {name}")
         notes = [
             f"texts cut behind {self.steps:,} tokens: {', '.join(cuts)} rows",
@@ -55,20 +54,3 @@ class TokenIds:
         if empty.any():
             notes.append(f"missing or empty texts: {int(empty.sum()):,} of {len(empty):,} rows, one unknown token each")
         return notes
-
-
-def encode(texts: Sequence[str], vocabulary: Vocabulary, max_length: int, train: Tensor | None = None) -> TokenIds:
-    """Encodes texts.
-
-    Args:
-        texts: All texts.
-        vocabulary: Vocabulary of the train rows.
-        max_length: T.
-        train: Ids of the train rows: T is the length of the longest of them, if less.
-    """
-    encoded = vocabulary.encode(texts, max_length)
-    steps = max_length if train is None else min(max_length, max(1, int(encoded.tokens[train].max())))
-    ids = torch.zeros(len(texts), steps, dtype=torch.int32)
-    ids[:, : encoded.ids.shape[1]] = encoded.ids[:, :steps]
-    ids[encoded.tokens == 0, 0] = UNKNOWN
-    return TokenIds(ids, encoded.tokens.clamp(1, steps), encoded.tokens)

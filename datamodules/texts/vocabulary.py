@@ -4,13 +4,14 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy
 import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.texts.token_ids import PADDING, UNKNOWN, TokenIds
 
 # A process that forks after tokenizers used threads gets a warning, and the child may hang. Without forks, true is
 # faster on many cores; the vocabulary is the same.
@@ -20,9 +21,6 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 TokenizerName = Literal["bpe", "word"]
 """bpe: pieces of words, after byte-pair encoding of characters (Sennrich et al. 2016); word: words and punctuation."""
-
-PADDING, UNKNOWN = 0, 1
-"""Ids of padding behind a row's end, and of tokens that do not occur twice in the train rows."""
 
 SPECIAL = ["[PAD]", "[UNK]"]
 SPACE = "▁"
@@ -36,18 +34,6 @@ LONGEST = 100
 
 CHUNK = 1000
 """Texts that are encoded at a time."""
-
-
-class Encoded(NamedTuple):
-    """Texts as ids.
-
-    Args:
-        ids: First tokens of each text (N, T) int32, 0 behind a text's end.
-        tokens: Number of tokens of each whole text (N,) int64.
-    """
-
-    ids: Tensor
-    tokens: Tensor
 
 
 class Vocabulary:
@@ -82,19 +68,28 @@ class Vocabulary:
         """Returns the tokens of a text, as they are written in the vocabulary."""
         return self._tokenizer.encode(text).tokens
 
-    def encode(self, texts: Sequence[str], max_length: int) -> Encoded:
-        """Encodes texts, cut behind ``max_length`` tokens; T is that of the longest text, if less."""
+    def encode(self, texts: Sequence[str], max_length: int, train: Tensor | None = None) -> TokenIds:
+        """Encodes texts.
+
+        Args:
+            texts: All texts.
+            max_length: T.
+            train: Ids of the train rows: T is the length of the longest of them, if less.
+        """
         rows: list[list[int]] = []
         counts: list[int] = []
         for start in range(0, len(texts), CHUNK):
             for encoding in self._tokenizer.encode_batch_fast(list(texts[start : start + CHUNK])):
-                ids = encoding.ids
-                counts.append(len(ids))
-                rows.append(ids[:max_length])
-        padded = numpy.full((len(rows), max(map(len, rows), default=0)), PADDING, dtype=numpy.int32)
-        for row, ids in zip(padded, rows, strict=True):
-            row[: len(ids)] = ids
-        return Encoded(torch.from_numpy(padded), torch.tensor(counts, dtype=torch.int64))
+                tokens = encoding.ids
+                counts.append(len(tokens))
+                rows.append(tokens[:max_length])
+        whole = torch.tensor(counts, dtype=torch.int64)
+        steps = max_length if train is None else min(max_length, max(1, int(whole[train].max())))
+        ids = numpy.full((len(rows), steps), PADDING, dtype=numpy.int32)
+        for row, tokens in zip(ids, rows, strict=True):
+            row[: len(tokens)] = tokens[:steps]
+        ids[whole.numpy() == 0, 0] = UNKNOWN
+        return TokenIds(torch.from_numpy(ids), whole.clamp(1, steps), whole)
 
 
 def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabulary:
@@ -141,7 +136,7 @@ def _characters(texts: Sequence[str], normalizer: normalizers.Normalizer, at_mos
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(normalizer.normalize_str(text))
-    counts.pop(" ", None)
-    counts.pop(SPACE, None)
-    frequent = sorted((-count, character) for character, count in counts.items() if count >= AT_LEAST)
-    return [SPACE, *(character for _, character in frequent)][:at_most]
+    frequent = sorted(
+        (-count, char) for char, count in counts.items() if count >= AT_LEAST and char not in (" ", SPACE)
+    )
+    return [SPACE, *(char for _, char in frequent)][:at_most]

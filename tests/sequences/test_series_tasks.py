@@ -6,6 +6,7 @@ import numpy
 import pytest
 
 from datamodules import ImageData, SeriesData
+from experiments.__main__ import main
 
 
 def arrays(path: Path, y: numpy.ndarray, shape: tuple[int, ...] = (2, 6)) -> str:
@@ -22,6 +23,18 @@ def test_class_labels_in_a_header_are_classes_however_many(tmp_path: Path, class
     data = SeriesData(str(tmp_path / "a.ts"))
     assert data.task == ("binary" if classes == 2 else "multiclass")
     assert data.class_names == tuple(str(label + 1) for label in range(classes))
+
+
+def test_a_header_of_values_is_in_no_doubt(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = [f"{row}.5,{row * row % 97}:{row % 24}" for row in range(240)]
+    words = ("inspect", "--data", "SeriesData", "--data.path")
+    for number, header in enumerate(("@targetLabel true", "@classLabel true")):
+        path = tmp_path / f"{number}.ts"
+        path.write_text("\n".join([header, "@data", *lines]))
+        assert main([*words, str(path)]) == 0
+        assert "--data.task" not in capfd.readouterr().out
+    assert main([*words, arrays(tmp_path / "a.npz", numpy.arange(240) % 24)]) == 0
+    assert "--data.task multiclass makes them classes" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("dtype", [numpy.float16, numpy.float32, numpy.float64, numpy.int8, numpy.uint16])
