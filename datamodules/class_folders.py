@@ -1,7 +1,7 @@
 """Files of a folder, and of a folder with one folder for each class."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import polars
@@ -49,15 +49,22 @@ def walk(folder: Path, ignored: list[str], ending: str = "") -> Iterator[Path]:
         yield from (here / name for name in files)
 
 
-def files_below(folder: Path, ending: str = "") -> tuple[list[Path], str]:
-    """Returns the files that ``walk`` yields, and a note on what it leaves out, or ""."""
+def files_below(folder: Path, ending: str, classes: Collection[str] | None) -> tuple[list[Path], str]:
+    """Returns the files that ``walk`` yields, and a note on what is left out, or "".
+
+    Files beside folders with files are left out if one of these folders is called like a class, or if None is given.
+    """
     ignored: list[str] = []
     files = list(walk(folder, ignored, ending))
+    inside = [file for file in files if file.parent != folder]
+    if classes is None or any(file.relative_to(folder).parts[0] in classes for file in inside):
+        ignored += [str(file) for file in files if file.parent == folder]
+        files = inside
     return files, left_out(ignored, folder)
 
 
 def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars.DataFrame, str]:
-    """Lists the files of ``walk`` in a folder with one folder for each class, but none beside these folders.
+    """Lists the files of a folder with one folder for each class, none beside these folders.
 
     Returns:
         The files; the columns ``path`` below the root and ``label``; and a note on what was left out, or "".
@@ -65,10 +72,7 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
     Raises:
         DataError: For a folder without classes, or with splits in place of classes; and for a class without a file.
     """
-    ignored: list[str] = []
-    walked = list(walk(root, ignored, ending))
-    files = [file for file in walked if file.parent != root]
-    ignored += [str(file) for file in walked if file.parent == root]
+    files, note = files_below(root, ending, None)
     entries = [entry for entry in sorted(root.iterdir()) if not _is_ignored(entry.name) and not _is_loop(entry)]
     folders = [entry for entry in entries if entry.is_dir()]
     names = {folder.name.lower() for folder in folders}
@@ -88,7 +92,7 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
             raise DataError(
                 f"the class folder {folder} has no {f'{ending} file'.strip()} of its own; remove it or add files"
             )
-    return files, polars.DataFrame({"path": names_below(files, root), LABEL: labels}), left_out(ignored, root)
+    return files, polars.DataFrame({"path": names_below(files, root), LABEL: labels}), note
 
 
 def names_below(files: list[Path], root: Path) -> list[str]:

@@ -12,12 +12,7 @@ from datamodules.preprocessing.json_rows import reason_of
 
 
 def read_numpy(content: bytes, name: str, keys: Collection[str] = ()) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of an .npz file, or that of an .npy file as ``x``.
-
-    Args:
-        content: Bytes of the file.
-        name: Name of the file in messages.
-        keys: Arrays of an .npz file to read; all by default.
+    """Returns the arrays of an .npz file, all or some ``keys``, or that of an .npy file as ``x``.
 
     Raises:
         DataError: For a damaged file, and for Python objects.

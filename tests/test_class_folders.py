@@ -11,6 +11,7 @@ from PIL import Image
 
 from datamodules import DataError, ImageData, TextData
 from datamodules.class_folders import walk
+from datamodules.preprocessing.restore_inputs import restore_inputs
 
 Write = Callable[[Path, int], object]
 
@@ -177,3 +178,25 @@ def test_links_between_classes_are_followed_alike_by_fit_and_predict(
     (root / "c").symlink_to(root / "b")
     with pytest.raises(DataError, match=r"the class folder .*c has no .*file of its own"):
         data_class(str(root))
+
+
+@MODALITIES
+def test_files_beside_the_folders_of_classes_are_left_out_by_fit_and_predict_alone(
+    tmp_path: Path, data_class: type[TextData | ImageData], write: Write, ending: str
+) -> None:
+    root = class_folders(tmp_path / "all", write, ending)
+    write(root / f"about{ending}", 99)
+    data = data_class(str(root))
+    names, notes = files_of(data, root)
+    assert len(data.rows.y) == len(names) == 24
+    for some in (list(data.notes), notes):
+        assert any(f"not read in {root}: 1 hidden or other" in note and f"about{ending}" in note for note in some)
+    (tmp_path / "new" / "deep").mkdir(parents=True)
+    write(tmp_path / "new" / f"1{ending}", 1)
+    write(tmp_path / "new" / "deep" / f"2{ending}", 2)
+    restored = restore_inputs(data.state_dict())
+    assert [name for chunk in restored.chunks(tmp_path / "new") for name in chunk.ids["file"]] == [
+        f"1{ending}",
+        f"deep/2{ending}",
+    ]
+    assert sum(len(chunk.ids) for chunk in restored.chunks(root)) == 24

@@ -12,17 +12,9 @@ from datamodules.sequences.sequence_data import SequenceData
 from datamodules.sequences.ts_format import parse
 
 Name = Literal[
-    "ACSF1",
-    "ArrowHead",
-    "BasicMotions",
-    "Covid3Month",
-    "GunPoint",
-    "ItalyPowerDemand",
-    "JapaneseVowels",
-    "OSULeaf",
-    "PLAID",
-    "Tecator",
-]
+    "ACSF1", "ArrowHead", "BasicMotions", "Covid3Month", "GunPoint", "ItalyPowerDemand", "JapaneseVowels", "OSULeaf",
+    "PLAID", "Tecator",
+]  # fmt: skip
 """Data sets in the wheel. Covid3Month and Tecator are regression."""
 
 

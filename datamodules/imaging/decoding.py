@@ -32,11 +32,7 @@ RESIZE = Image.Resampling.BILINEAR
 
 
 def channels_of(path: Path | bytes) -> Channels:
-    """Returns 1 for a grey file and 3 for one with colours or a palette, by its header alone.
-
-    Raises:
-        DataError: For a file that is no image.
-    """
+    """Returns 1 for a grey file, 3 for one with colours or a palette; raises ``DataError`` for what is no image."""
     try:
         with _open(path) as image:
             return 1 if image.mode in GREY else 3
@@ -45,7 +41,7 @@ def channels_of(path: Path | bytes) -> Channels:
 
 
 def decode(path: Path | bytes, channels: Channels, size: tuple[int, int] | None) -> Pixels:
-    """Decodes a file in its EXIF orientation.
+    """Decodes a file, or its content, in its EXIF orientation to bytes (channels, H, W).
 
     Of several frames the first is decoded. 16 bits become the upper 8; transparent pixels become white.
 
@@ -53,9 +49,6 @@ def decode(path: Path | bytes, channels: Channels, size: tuple[int, int] | None)
         path: Path of the file, or its content.
         channels: Grey or colour, independent of the file.
         size: Height and width to resize to; None keeps those of the file.
-
-    Returns:
-        Bytes (channels, H, W).
 
     Raises:
         DataError: For a missing, truncated or enormous file, or one that is no image.

@@ -18,11 +18,7 @@ GZIP = b"\x1f\x8b"
 
 
 def unpacked(content: bytes, name: str) -> bytes:
-    """Decompresses a file's bytes if they are gzip.
-
-    Raises:
-        DataError: For a broken gzip file.
-    """
+    """Decompresses a file's bytes if they are gzip; raises ``DataError`` if it is broken."""
     if not content.startswith(GZIP):
         return content
     try:
@@ -37,11 +33,7 @@ def is_idx(content: bytes) -> bool:
 
 
 def parse_idx(content: bytes, name: str) -> NDArray[Any]:
-    """Returns the array in uncompressed bytes, in the machine's byte order.
-
-    Raises:
-        DataError: For another format, or a length that differs from the header.
-    """
+    """Returns the array in uncompressed bytes, in the machine's byte order; raises ``DataError`` for other content."""
     if not is_idx(content):
         raise DataError(f"{name} is no IDX file, whose header begins with two zero bytes and a type; choose another")
     dtype, dims = numpy.dtype(TYPES[content[2]]), content[3]

@@ -56,11 +56,7 @@ def read_arrays(path: Path) -> tuple[Pixels, Array]:
 
 
 def arrange(images: Array, name: str) -> Array:
-    """Arranges arrays (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as (N, C, H, W).
-
-    Raises:
-        DataError: For other shapes.
-    """
+    """Arranges images (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3, as (N, C, H, W)."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[-1] in (1, 3) and images.shape[1] not in (1, 3):
@@ -74,11 +70,7 @@ def arrange(images: Array, name: str) -> Array:
 
 
 def in_range(images: Array, name: str) -> NDArray[numpy.bool_]:
-    """Returns a mask of the images (N, C, H, W) whose pixels are in range.
-
-    Raises:
-        DataError: For a type that is no number.
-    """
+    """Returns a mask of the images (N, C, H, W) whose pixels are in range."""
     top = {"b": 1, "u": 255, "i": 255, "f": 1}.get(images.dtype.kind)
     if top is None:
         raise _beyond(images, name)
@@ -93,11 +85,7 @@ def as_bytes(images: Array) -> Pixels:
 
 
 def read_images_alone(path: Path) -> Array | None:
-    """Returns the images of an .npz, .npy or IDX file without labels; None for another file.
-
-    Raises:
-        DataError: For a broken file.
-    """
+    """Returns the images of an .npz, .npy or IDX file without labels; None for another file."""
     content = _bytes(path)
     if content.startswith(b"PK"):
         return _only_array(read_numpy(content, str(path), IMAGES), IMAGES, str(path))

@@ -81,23 +81,16 @@ class ImageData(PixelData):
         self.notes = tuple(note for note in (*(source.note for source in sources), dark) if note)
         self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
         self.take(images, encoded, files.val, files.test, files.frame.drop(sources[0].target))
+        self.folders = self.class_names if Path(path).is_dir() else ()
 
 
 class Source(NamedTuple):
-    """Images and their columns.
+    """Images and their columns."""
 
-    Args:
-        frame: Columns of an index file; path and label of other sources.
-        images: Image of each row.
-        target: Columns to predict.
-        classes: Whether the targets are classes even if they are many whole numbers.
-        note: Note for the run; empty if there is none.
-    """
-
-    frame: polars.DataFrame
+    frame: polars.DataFrame  # columns of an index file; path and label of other sources
     images: Images
     target: list[str]
-    classes: bool = False
+    classes: bool = False  # whether the targets are classes even if they are many whole numbers
     note: str = ""
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,21 +35,14 @@ PIECE = 2**28
 
 @dataclass
 class ImageInputs(Inputs):
-    """Inputs of a model of images.
-
-    Args:
-        normalizer: Statistics of the channels.
-        channels: Grey or colour.
-        size: Height and width.
-        resize: Resize images of another size; else they are bad.
-        column: Column of an index file with the images' paths.
-    """
+    """Inputs of a model of images."""
 
     normalizer: Normalizer
     channels: Channels
-    size: tuple[int, int]
-    resize: bool
-    column: str
+    size: tuple[int, int]  # height and width
+    resize: bool  # else images of another size are bad
+    column: str  # column of an index file with the images' paths
+    folders: Sequence[str] = ()  # names of the classes' folders in training
 
     def tensors(self, pixels: Tensor) -> dict[str, Tensor]:
         """Returns ``x`` float32 of bytes (N, C, H, W), or of numbers in [0, 255]."""
@@ -61,8 +54,8 @@ class ImageInputs(Inputs):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        own = {"channels": self.channels, "size": list(self.size), "resize": self.resize, "column": self.column}
-        return {"kind": "image", **own}
+        own = {"size": list(self.size), "resize": self.resize, "column": self.column, "folders": list(self.folders)}
+        return {"kind": "image", "channels": self.channels, **own}
 
     @classmethod
     @override
@@ -101,7 +94,7 @@ class ImageInputs(Inputs):
         if isinstance(source, str | Path):
             path = Path(source)
             if path.is_dir():
-                files, note = files_below(path)
+                files, note = files_below(path, "", self.folders)
                 if not files:
                     raise DataError(f"the folder {path} has no file in it; add images")
                 ids = numbered(len(files), file=names_below(files, path))
@@ -167,11 +160,7 @@ class ImageInputs(Inputs):
 
 
 def read_base64(rows: list[Any]) -> Source:
-    """Reads image files in base64, with or without a prefix such as ``data:image/png;base64,``.
-
-    Raises:
-        DataError: For other texts.
-    """
+    """Reads image files in base64, with or without a prefix such as ``data:image/png;base64,``."""
     images = []
     for index, row in enumerate(rows):
         try:

@@ -42,11 +42,9 @@ class PixelData(InMemoryData):
         self.augment = augment
         self.resize = False
         self.image_column = "path"
-        self._given: tuple[Tensor | None, Tensor | None] = (None, None)
-        self._images: Tensor
+        self.folders: tuple[str, ...] = ()
+        self._taken: Rows
         self._placed: Tensor
-        self._target: Target
-        self._about: polars.DataFrame | None = None
 
     def take(
         self,
@@ -65,32 +63,30 @@ class PixelData(InMemoryData):
             test: Row ids of a test split that they come with.
             about: Columns that the split may depend on.
         """
-        self._images = self._placed = images
-        self._target, self._given, self._about = target, (val, test), about
+        self._taken, self._placed = Rows(images, target.y, test, val, about=about), images
         _, self.task, self.num_outputs, self.class_names = target
         self.input_shape = tuple(images.shape[1:])
         check_train_targets(target, self.split_now().train)
 
     def load(self) -> Rows:
         """Returns bytes and targets."""
-        val, test = self._given
-        return Rows(self._images, self._target.y, test, val, about=self._about)
+        return self._taken
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns pixels as bytes."""
-        return {"x": self._images[index]}
+        return {"x": self._taken.x[index]}
 
     @property
     def inputs(self) -> ImageInputs:
         """Preprocessing: size, channels and statistics."""
         assert self.statistics is not None
         channels, height, width = self.input_shape
-        grey_or_colour: Channels = 1 if channels == 1 else 3
-        return ImageInputs(self.statistics, grey_or_colour, (height, width), self.resize, self.image_column)
+        colours: Channels = 1 if channels == 1 else 3
+        return ImageInputs(self.statistics, colours, (height, width), self.resize, self.image_column, self.folders)
 
     def features(self) -> polars.DataFrame:
         """Returns the mean of each channel of each image."""
-        blocks = [block.flatten(2).sum(dim=2) for block in self._images.split(BLOCK_ROWS)]
+        blocks = [block.flatten(2).sum(dim=2) for block in self._taken.x.split(BLOCK_ROWS)]
         means = torch.cat(blocks).double() / prod(self.input_shape[1:])
         return polars.DataFrame({f"mean of channel {index}": mean.numpy() for index, mean in enumerate(means.T)})
 
@@ -101,10 +97,11 @@ class PixelData(InMemoryData):
     def _placed_images(self) -> Tensor:
         """Returns the images of all splits, on the device that trains if they may be there and fit."""
         device = device_of(self.trainer)
-        by_rank = isinstance(self.statistics, Quantiles)  # computed on a CPU
-        if self._placed.device != device and not by_rank:
-            self._placed = placed({"x": self._images}, self.device, device)["x"]
-        return self._images if by_rank else self._placed
+        if isinstance(self.statistics, Quantiles):  # computed on a CPU
+            return self._taken.x
+        if self._placed.device != device:
+            self._placed = placed({"x": self._taken.x}, self.device, device)["x"]
+        return self._placed
 
     def _sliced(self, split: str) -> dict[str, Tensor]:
         assert self.split is not None
@@ -112,20 +109,14 @@ class PixelData(InMemoryData):
         return {"y": self.rows.y.index_select(0, index), "row": index}
 
     def _learn(self, train: Tensor) -> Normalizer:
-        return learn_levels(count_levels(self._images, train), self.normalize)
+        return learn_levels(count_levels(self._taken.x, train), self.normalize)
 
     def _check(self, rows: Rows) -> None:
         """No check: bytes are finite, and the reader checked the targets."""
 
 
 class ImageBatches:
-    """Selects the images of a batch's rows, augments and normalizes them, on the device of the images.
-
-    Args:
-        images: Bytes (N, C, H, W).
-        inputs: Preprocessing of images.
-        augment: Augmentation; None for evaluation.
-    """
+    """Selects the images (N, C, H, W) of a batch's rows, augments and normalizes them, on the device of the images."""
 
     def __init__(self, images: Tensor, inputs: ImageInputs, augment: Augment | None = None) -> None:
         self.images = images

@@ -10,15 +10,7 @@ BLOCK = 2**22
 
 
 def count_levels(images: Tensor, rows: Tensor) -> Tensor:
-    """Counts the values of each channel in some rows.
-
-    Args:
-        images: Bytes (N, C, H, W).
-        rows: Row ids (M,).
-
-    Returns:
-        Counts (C, 256) int64.
-    """
+    """Counts the values of each channel (C, 256) int64 in images (N, C, H, W), of some rows (M,)."""
     channels = images.shape[1]
     counts = torch.zeros(channels, LEVELS, dtype=torch.int64)
     for some in rows.split(max(1, BLOCK // max(1, images[0].numel()))):

@@ -31,15 +31,12 @@ Images = list[Path] | list[bytes] | Pixels
 
 
 def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[int, int] | None) -> Tensor:
-    """Reads the images of several sources, one after another.
+    """Reads the images of several sources, one after another, as bytes (N, C, H, W).
 
     Args:
         parts: Images of each source, at least one in all.
         channels: Grey or colour; by default grey if the first 100 images are.
         size: Height and width to resize to; by default all images must have the size of the first.
-
-    Returns:
-        Bytes (N, C, H, W).
 
     Raises:
         DataError: For an image that cannot be read, or sizes that differ.
@@ -93,14 +90,9 @@ def _pillow_ready() -> Iterator[None]:
 def _fill(
     out: Pixels, images: Images, size: tuple[int, int] | None, other_size: str, reasons: Reasons | None = None
 ) -> None:
-    """Reads images into ``out``; errors become ``reasons`` where there are any.
+    """Reads images, resized to ``size`` if there is one, into bytes (N, C, H, W).
 
-    Args:
-        out: Bytes (N, C, H, W).
-        images: Of any number of channels.
-        size: Size to resize to; None for images that must have that of ``out``.
-        other_size: End of the message for one of another size.
-        reasons: Receives why images cannot be read, by their index; by default the first error is raised.
+    ``reasons`` receives why images cannot be read, by their index; without it the first error is raised.
     """
     if not isinstance(images, list) and images.shape[1:] == out.shape[1:]:
         out[:] = images

@@ -17,17 +17,12 @@ from datamodules.sequences.padded_series import OVERFLOW, Series, cut, has_overf
 def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
     """Returns the series of a file's bytes, which messages call ``name``.
 
-    The array ``x`` is (N, C, T) or (N, T), NaN where a value is missing; ``y`` is (N,) or (N, L). ``lengths`` (N,)
-    are the steps of each series; without it, steps at the end that are missing in all channels are padding. All other
-    arrays (N,) are columns that the split may depend on.
-
-    Args:
-        content: Bytes of the file.
-        name: Name of the file in messages.
-        target: Arrays (N,) to predict instead of ``y``.
+    The array ``x`` is (N, C, T) or (N, T), NaN where a value is missing; ``y`` is (N,) or (N, L), or ``target`` names
+    arrays (N,) to predict instead. ``lengths`` (N,) are the steps of each series; without it, steps at the end that are
+    missing in all channels are padding. All other arrays (N,) are columns that the split may depend on.
 
     Raises:
-        DataError: For missing arrays, other shapes, and a damaged file.
+        DataError: For missing arrays, other shapes, values beyond float32, and a damaged file.
     """
     arrays = read_numpy(content, name)
     x, lengths = _series(arrays, name, () if target else ("y",))
@@ -42,15 +37,7 @@ def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
 
 
 def parse_inputs(content: bytes, name: str) -> tuple[Tensor, Tensor]:
-    """Returns the series alone: values (N, C, T), NaN where missing and 0 behind a series' end, and lengths (N,).
-
-    Args:
-        content: Bytes of an .npz file with ``x`` and perhaps ``lengths``, or of an .npy file of the series.
-        name: Name of the file in messages.
-
-    Raises:
-        DataError: For arrays of other shapes, and for a damaged file.
-    """
+    """Returns the series of an .npz or .npy file alone: values (N, C, T), NaN where missing, and lengths (N,)."""
     return _series(read_numpy(content, name), name)
 
 

@@ -23,35 +23,19 @@ PIECE = 4096
 
 @dataclass
 class SeriesInputs(Inputs):
-    """Inputs of a model of series.
-
-    Args:
-        normalizer: Statistics of the channels.
-        fill: Value of each channel (C,) in series that have none of it, float64.
-        steps: Most steps of a row.
-        channels: Names.
-        window: Steps of the windows that series are cut into; None for whole series.
-        stride: Steps from one window to the next.
-        id: Column of a table in long form with the series of a row; None for series in another form.
-        step: Column by which its steps are ordered.
-    """
+    """Inputs of a model of series."""
 
     normalizer: Normalizer
-    fill: Tensor
-    steps: int
+    fill: Tensor  # value of each channel (C,) in series that have none of it, float64
+    steps: int  # most steps of a row
     channels: Sequence[str]
-    window: int | None
-    stride: int
-    id: str | None
-    step: str | None
+    window: int | None  # steps of the windows that series are cut into; None for whole series
+    stride: int  # steps from one window to the next
+    id: str | None  # column of a table in long form with the series of a row; None for series in another form
+    step: str | None  # column by which its steps are ordered
 
     def tensors(self, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
-        """Returns ``x`` (N, C, steps) float32, 0 where rows are padded, and ``lengths`` unless all have all steps.
-
-        Args:
-            x: Values (N, C, T), NaN where a channel has none in the whole series.
-            lengths: Of the rows (N,).
-        """
+        """Returns ``x`` (N, C, steps) float32, 0 where rows are padded, and ``lengths`` unless all have all steps."""
         lengths = lengths.clamp(max=self.steps)
         normal = self.preprocessor()(x[..., : self.steps], lengths)
         return {"x": normal} if (lengths == self.steps).all() else {"x": normal, "lengths": lengths}
@@ -120,7 +104,7 @@ class SeriesInputs(Inputs):
     def chunks(self, source: Any) -> Iterator[Chunk]:
         """Yields the series, or their windows, of an .npz, .npy or .ts file, a table in long form, an array, or arrays.
 
-        A series is bad if it has an infinite value, no value, or steps that cannot be put in order.
+        A series is bad if it has a value beyond float32, no value, or steps that cannot be put in order.
         """
         raw = read_series(source, self.channels, self.id, self.step)
         index, ids, bad = partition(raw.ids, raw.reasons)

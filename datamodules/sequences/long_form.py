@@ -30,8 +30,7 @@ def from_long(
         frame: A row for each step, in any order.
         name: Name of the table in messages.
         id: Column of the series' ids.
-        step: Column of numbers, dates or times by which the steps of a series are ordered; distances between steps have
-            no effect.
+        step: Column of numbers, dates or times by which the steps of a series are ordered, whatever their distances.
         target: Columns to predict, constant within a series.
         drop: Columns that are no channels.
         split_columns: Columns that the split depends on, constant within a series.
@@ -69,10 +68,7 @@ def from_long(
 def placed(channels: Mapping[str, Tensor], series: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
     """Arranges columns (rows,) of steps as series (N, C, T) float64, 0 behind the end of each, with lengths (N,).
 
-    Args:
-        channels: The columns.
-        series: Index of each row's series (rows,), each of 0 to N - 1 at least once.
-        row_of: The rows, series by series, each in the order of its steps.
+    ``series`` (rows,) has the index of each row's series, ``row_of`` the rows, series by series, in the order of steps.
     """
     lengths = torch.bincount(series)
     step_of = torch.arange(len(series)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
@@ -99,7 +95,8 @@ def _in_order(frame: polars.DataFrame, name: str, id: str, step: str, series: Te
             f"column {step} of {name} orders the steps and holds {column.dtype}, not numbers, dates or times"
         )
     keys = polars.DataFrame({"series": series.numpy(), "step": column})
-    for row in keys.is_duplicated().arg_true().head(1):
+    if again := keys.is_duplicated().arg_true().to_list():
+        row = again[0]
         raise DataError(
             f"{name} has more than one row of series {frame[id][row]!r} with {step} {column[row]}; keep one"
         )
@@ -112,18 +109,11 @@ def sorted_rows(keys: polars.DataFrame) -> Tensor:
 
 
 def _check_complete(frame: polars.DataFrame, name: str, option: str, column: str) -> None:
-    if frame[column].null_count():
-        raise DataError(
-            f"column {column} of {name} is missing in row {frame[column].is_null().arg_max()}, see --data.{option}"
-        )
+    if missing := frame[column].is_null().arg_true().to_list():
+        raise DataError(f"column {column} of {name} is missing in row {missing[0]}, see --data.{option}")
 
 
 def _changing(frame: polars.DataFrame, first: NDArray[numpy.int64]) -> dict[str, int]:
-    """Returns the columns that are not constant within every series, and for each a row of such a series.
-
-    Args:
-        frame: Columns of all rows.
-        first: First row of each row's series.
-    """
+    """Returns the columns that differ from the ``first`` row of a row's series, and for each one such row."""
     differs = {column.name: column.ne_missing(column[first]).arg_true() for column in frame.iter_columns()}
     return {name: rows[0] for name, rows in differs.items() if len(rows)}

@@ -23,23 +23,14 @@ OVERFLOW = f"infinite or beyond float32 (±{LARGEST:.2g})"
 
 @dataclass
 class Series:
-    """Series as they were read.
+    """N series as they were read."""
 
-    Args:
-        x: Values (N, C, T), float32 or float64, NaN where missing and 0 behind a series' end.
-        lengths: Steps of each series (N,) int64, 1 to T.
-        targets: Target columns, N rows.
-        about: Columns that the split may depend on, N rows.
-        channels: Names of the channels.
-        task: Task; None if it is inferred from the target.
-    """
-
-    x: Tensor
-    lengths: Tensor
+    x: Tensor  # (N, C, T), float32 or float64, NaN where missing and 0 behind a series' end
+    lengths: Tensor  # steps of each series (N,) int64, 1 to T
     targets: polars.DataFrame
-    about: polars.DataFrame
+    about: polars.DataFrame  # columns that the split may depend on
     channels: tuple[str, ...]
-    task: TaskName | None = None
+    task: TaskName | None = None  # None if it is inferred from the target
 
 
 def pad(arrays: Sequence[NDArray[numpy.floating]]) -> tuple[Tensor, Tensor]:
@@ -90,11 +81,7 @@ def windows(x: Tensor, series: Tensor, starts: Tensor, window: int) -> Tensor:
 
 
 def join(files: Sequence[Series], names: Sequence[str]) -> Series:
-    """Concatenates the series of several files, without targets and without columns to split by.
-
-    Raises:
-        DataError: For files with different channels.
-    """
+    """Concatenates the series of files with the same channels, without targets and without columns to split by."""
     for series, name in zip(files, names, strict=True):
         if series.channels != files[0].channels:
             raise DataError(

@@ -77,9 +77,9 @@ class SeriesData(SequenceData):
         is_ts = _is_ts(path)
         if is_ts or content[:2] == b"PK" or path.lower().endswith(".npz"):
             options = {"id": self.id, "step": self.step, "drop": self.drop, "target": self.target if is_ts else []}
-            for option in (option for option, names in options.items() if names):
+            if unfit := [option for option, names in options.items() if names]:
                 raise DataError(
-                    f"--data.{option} names a column of a file in long form, and {path} has none; leave it out"
+                    f"--data.{unfit[0]} names a column of a file in long form, and {path} has none; leave it out"
                 )
             return ts_format.parse(content, path) if is_ts else array_file.parse(content, path, self.target)
         if not self.target or self.id is None or self.step is None:

@@ -65,14 +65,7 @@ def parse(content: bytes, name: str) -> Series:
 
 
 def parse_inputs(content: bytes, name: str, dimensions: int) -> tuple[Tensor, Tensor, Reasons]:
-    """Returns the series of a file of so many dimensions without their labels, which it need not have.
-
-    Returns:
-        Series (N, C, T), NaN where missing and 0 behind a series' end; their lengths (N,); why series are bad.
-
-    Raises:
-        DataError: For another format.
-    """
+    """Returns the series (N, C, T) of a file without their labels, their lengths (N,), and why some are bad."""
     arrays, reasons = [], Reasons()
     for number, line in _read(content, name)[1]:
         parts = line.split(":")
@@ -129,7 +122,7 @@ def _parse_header(properties: dict[str, list[str]], name: str) -> Header:
     if not dimensions.isdecimal():
         raise DataError(f"{name} says @dimensions {dimensions}, and that is a number")
     labelled = regression or yes("classlabel")
-    classes = frozenset(properties.get("classlabel", [])[1:]) if not regression else frozenset[str]()
+    classes = frozenset(properties.get("classlabel", [])[1:])
     return Header(classes, regression, int(dimensions), labelled)
 
 

@@ -39,19 +39,13 @@ class Tokens(nn.Module):
 
 @dataclass
 class TextInputs(Inputs):
-    """Inputs of a model of texts.
-
-    Args:
-        vocabulary: Of the train rows.
-        steps: Most tokens of a row.
-        columns: Names of the columns of texts.
-        missing: Texts in a file that stand for a missing value.
-    """
+    """Inputs of a model of texts."""
 
     vocabulary: Vocabulary
-    steps: int
-    columns: Sequence[str]
-    missing: Sequence[str]
+    steps: int  # most tokens of a row
+    columns: Sequence[str]  # of the texts
+    missing: Sequence[str]  # texts in a file that stand for a missing value
+    folders: Sequence[str] = ()  # names of the classes' folders in training
     normalizer: Normalizer = field(default_factory=Unchanged, init=False)
 
     @staticmethod
@@ -61,7 +55,8 @@ class TextInputs(Inputs):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"kind": "text", "columns": list(self.columns), "missing": list(self.missing)}
+        own = {name: list(getattr(self, name)) for name in ("columns", "missing", "folders")}
+        return {"kind": "text", **own}
 
     @override
     def unprepared(self) -> "TextInputs":
@@ -74,9 +69,9 @@ class TextInputs(Inputs):
     @classmethod
     @override
     def restored(cls, state: Mapping[str, Any]) -> "TextInputs":
-        inputs = state["inputs"]
+        inputs = {name: value for name, value in state["inputs"].items() if name != "kind"}
         vocabulary = state[VOCABULARY] if VOCABULARY in state else state["vocabulary"]
-        return cls(Vocabulary(vocabulary), state["input_shape"][0], inputs["columns"], inputs["missing"])
+        return cls(Vocabulary(vocabulary), state["input_shape"][0], **inputs)
 
     @override
     def exported_state(self) -> dict[str, Any]:
@@ -120,12 +115,21 @@ class TextInputs(Inputs):
 
         A file is bad if it is not UTF-8. Texts without a token, and texts that are cut, are counted.
         """
-        if isinstance(source, str | Path) and (Path(source).is_dir() or str(source).lower().endswith(".txt")):
+        if isinstance(source, str | Path) and (Path(source).is_dir() or self._is_text(Path(source))):
             yield from self._files(Path(source))
         elif isinstance(source, list | tuple):
             yield from self._each(source, _as_text)
         else:
             yield from self._table(Table(as_frame(source), self.missing))
+
+    def _is_text(self, path: Path) -> bool:
+        """Returns True for a .txt file, unless it is a table with the columns of the train rows' file."""
+        if not path.name.lower().endswith(ENDING):
+            return False
+        try:
+            return bool(self.folders) or not {*self.columns} <= {*Table(path, self.missing).columns}
+        except DataError:
+            return True
 
     def _table(self, table: Table) -> Iterator[Chunk]:
         notes = table.check(self.columns)
@@ -138,7 +142,7 @@ class TextInputs(Inputs):
                 yield self._chunk(ids, joined(frame, self.columns), reasons, piece.done, notes)
 
     def _files(self, root: Path) -> Iterator[Chunk]:
-        files, note = files_below(root, ENDING) if root.is_dir() else ([root], "")
+        files, note = files_below(root, ENDING, self.folders) if root.is_dir() else ([root], "")
         if not files:
             raise DataError(f"the folder {root} has no .txt file; add some")
         names = names_below(files, root if root.is_dir() else root.parent)

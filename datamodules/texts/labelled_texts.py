@@ -13,7 +13,7 @@ from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer, Statistics
 from datamodules.raw_data import Rows
 from datamodules.tables.read_table import MISSING
-from datamodules.tables.targets import Target, check_train_targets, read_target
+from datamodules.tables.targets import check_train_targets, read_target
 from datamodules.texts.inputs import TextInputs
 from datamodules.texts.read_texts import joined
 from datamodules.texts.token_ids import TokenIds
@@ -54,18 +54,16 @@ class LabelledTexts(InMemoryData):
         super().__init__(normalize=normalize, **kwargs)
         if tokenizer not in ("bpe", "word"):
             raise DataError(f"tokenizer {tokenizer!r} is unknown; it is bpe or word")
-        if max_vocab_size <= len(SPECIAL):
-            raise DataError(f"max_vocab_size must be at least {len(SPECIAL) + 1}, and it is {max_vocab_size}")
-        if max_length < 1:
-            raise DataError(f"max_length must be at least 1, and it is {max_length}")
-        self.tokenizer = tokenizer
-        self.max_vocab_size = max_vocab_size
-        self.max_length = max_length
+        for name, value, least in (("vocab_size", max_vocab_size, len(SPECIAL) + 1), ("length", max_length, 1)):
+            if value < least:
+                raise DataError(f"max_{name} must be at least {least}, and it is {value}")
+        self.tokenizer, self.max_vocab_size, self.max_length = tokenizer, max_vocab_size, max_length
         self.missing: Sequence[str] = MISSING
+        self.folders: tuple[str, ...] = ()
         self.vocabulary: Vocabulary
         self._text: list[str]
         self._encoded: TokenIds
-        self._target: Target
+        self._taken: Rows
 
     def take(
         self,
@@ -86,14 +84,21 @@ class LabelledTexts(InMemoryData):
             val: Row ids of a validation split that the data come with.
             test: Row ids of a test split that they come with.
         """
-        self._check_columns(frame.columns, text, target)
-        self._about, self._given = frame.drop(target), (val, test)
+        check_names("text", text, frame.columns)
+        check_names("target", target, frame.columns)
+        if not text or len({*text}) < len(text):
+            raise DataError("--data.text names one or more different columns")
+        if not target or len({*target}) < len(target) or {*target} & {*text, *self.split_settings.columns}:
+            raise DataError("--data.target names one or more different columns that serve nothing else")
         self._text, self.target_names = list(text), tuple(target)
         self.texts = joined(frame, text)
-        self._target = read_target(frame.select(target), task)
-        _, self.task, self.num_outputs, self.class_names = self._target
+        read = read_target(frame.select(target), task)
+        y, self.task, self.num_outputs, self.class_names = read
+        digests = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in self.texts)
+        x = torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(-1, 16)
+        self._taken = Rows(x, y, test, val, about=frame.drop(target))
         split = self.split_now()
-        check_train_targets(self._target, split.train)
+        check_train_targets(read, split.train)
         vocabulary = learn(self.texts.gather(split.train.numpy()).to_list(), self.tokenizer, self.max_vocab_size)
         self._encode(vocabulary, self.max_length, split.train)
         learned = f"vocabulary of the train rows: {self.vocab_size:,} {self.tokenizer} tokens"
@@ -101,10 +106,7 @@ class LabelledTexts(InMemoryData):
 
     def load(self) -> Rows:
         """Returns a digest of each text, which identifies rows before a vocabulary exists, and the targets."""
-        digests = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in self.texts)
-        val, test = self._given
-        x = torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(-1, 16)
-        return Rows(x, self._target.y, test, val, about=self._about)
+        return self._taken
 
     def features(self) -> polars.DataFrame:
         """Returns the number of tokens of each row, and how many are unknown."""
@@ -114,7 +116,7 @@ class LabelledTexts(InMemoryData):
     @property
     def inputs(self) -> TextInputs:
         """Preprocessing: vocabulary and columns."""
-        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing)
+        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing, self.folders)
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns ids of tokens, and their lengths."""
@@ -138,7 +140,7 @@ class LabelledTexts(InMemoryData):
 
     def _encode(self, vocabulary: Vocabulary, max_length: int, train: Tensor | None = None) -> None:
         self.vocabulary, self._encoded = vocabulary, vocabulary.encode(self.texts.to_list(), max_length, train)
-        self.vocab_size, self.input_shape = len(vocabulary), (self._encoded.steps,)
+        self.vocab_size, self.input_shape = len(vocabulary), tuple(self._encoded.ids.shape[1:])
 
     def _learn(self, train: Tensor) -> Normalizer:
         """Returns empty statistics: ids are not normalized."""
@@ -152,11 +154,3 @@ class LabelledTexts(InMemoryData):
         first = super()._first_copies()
         empty = torch.tensor((self.texts == "").to_numpy())
         return torch.where(empty, torch.arange(len(first)), first)
-
-    def _check_columns(self, columns: Sequence[str], text: Sequence[str], target: Sequence[str]) -> None:
-        check_names("text", text, columns)
-        check_names("target", target, columns)
-        if not text or len({*text}) < len(text):
-            raise DataError("--data.text names one or more different columns")
-        if not target or len({*target}) < len(target) or {*target} & {*text, *self.split_settings.columns}:
-            raise DataError("--data.target names one or more different columns that serve nothing else")

@@ -19,11 +19,7 @@ JOINT = " | "
 
 
 def joined(frame: polars.DataFrame, columns: Sequence[str]) -> polars.Series:
-    """Joins the texts of columns, without the white space around them; empty where all are missing.
-
-    Raises:
-        DataError: For a column that holds no texts.
-    """
+    """Joins the texts of columns, without the white space around them; empty where all are missing."""
     for column in frame.select(columns).iter_columns():
         if column.dtype.is_nested() or column.dtype in (polars.Binary, polars.Object):
             raise DataError(f"column {column.name} holds {column.dtype}, which is no text; choose another --data.text")
@@ -44,12 +40,9 @@ def as_written(
 
 
 def read_text_folder(path: str) -> tuple[polars.DataFrame, str]:
-    """Reads a folder whose subfolders are the classes, into the columns ``text`` and ``label``.
+    """Reads a folder whose subfolders are the classes: ``text`` and ``label``, and a note on what is left out, or "".
 
     Rows are in the order of the classes' names; in a class, and in each folder below it, files come before folders.
-
-    Returns:
-        The rows, and a note on the files and folders that were left out, or "".
 
     Raises:
         DataError: For a folder without classes, a class without a file, and a file that cannot be read as UTF-8.

@@ -65,6 +65,7 @@ class TextData(LabelledTexts):
         files = read_files(read, path, val_path, test_path)
         frame = files.frame
         self.take(frame, _named(text, "text", frame), _named(target, "target", frame), task, files.val, files.test)
+        self.folders = self.class_names if folders else ()
 
 
 def _named(names: list[str] | str | None, option: str, frame: polars.DataFrame) -> list[str]:

@@ -12,33 +12,19 @@ PADDING, UNKNOWN = 0, 1
 
 @dataclass
 class TokenIds:
-    """N texts, each cut to T tokens or padded; a text without a token is one unknown token.
+    """N texts, each cut to T tokens or padded; a text without a token is one unknown token."""
 
-    Args:
-        ids: (N, T) int32, 0 behind a text's end.
-        lengths: Ids of each row without padding (N,) int64, at least 1.
-        whole: Tokens of each text before it is cut (N,) int64; 0 for a text without a token.
-    """
-
-    ids: Tensor
-    lengths: Tensor
-    whole: Tensor
-
-    @property
-    def steps(self) -> int:
-        """T."""
-        return self.ids.shape[1]
+    ids: Tensor  # (N, T) int32, 0 behind a text's end
+    lengths: Tensor  # ids of each row without padding (N,) int64, at least 1
+    whole: Tensor  # tokens of each text before it is cut (N,) int64; 0 for a text without a token
 
     def unknown(self) -> Tensor:
         """Counts the unknown ids of each row (N,) int64."""
         return (self.ids == UNKNOWN).sum(dim=1)
 
     def notes(self, split: Split) -> list[str]:
-        """Returns notes for each split: texts without a token, cut texts, and the rate of unknown tokens.
-
-        The rate is over the remaining tokens of texts with a token.
-        """
-        empty, cut, unknown = self.whole == 0, self.whole > self.steps, self.unknown()
+        """Returns notes: texts cut and texts without a token, and the rate of unknown tokens among the others'."""
+        empty, cut, unknown = self.whole == 0, self.whole > self.ids.shape[1], self.unknown()
         cuts, rates = [], []
         for name, rows in zip(PARTS, split, strict=True):
             if not len(rows):
@@ -48,7 +34,7 @@ class TokenIds:
             rate = unknown[written].sum() / self.lengths[written].sum().clamp(min=1)
             rates.append(f"{float(rate):.2%} of {name}")
         notes = [
-            f"texts cut behind {self.steps:,} tokens: {', '.join(cuts)} rows",
+            f"texts cut behind {self.ids.shape[1]:,} tokens: {', '.join(cuts)} rows",
             f"tokens that are unknown: {', '.join(rates)} tokens",
         ]
         if empty.any():

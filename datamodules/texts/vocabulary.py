@@ -4,7 +4,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 import numpy
 import torch
@@ -37,14 +38,7 @@ CHUNK = 1000
 
 
 class Vocabulary:
-    """Trained tokenizer; two are equal if they encode every text alike.
-
-    Args:
-        text: JSON in the format of Hugging Face's ``tokenizers``.
-
-    Raises:
-        DataError: For another text.
-    """
+    """Tokenizer from JSON in the format of Hugging Face's ``tokenizers``; two are equal if they encode texts alike."""
 
     def __init__(self, text: str) -> None:
         try:
@@ -93,39 +87,30 @@ class Vocabulary:
 
 
 def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabulary:
-    """Learns the vocabulary of texts, bit-identical on every machine.
+    """Learns the vocabulary of the train rows' texts, bit-identical on every machine.
 
-    Texts are normalized to Unicode NFKC and lower case, and white space to single spaces.
-
-    Args:
-        texts: Texts of the train rows.
-        kind: Kind of tokens.
-        max_size: Largest number of ids, with padding and unknown. The most frequent tokens are kept.
+    Texts are normalized to Unicode NFKC and lower case, and white space to single spaces. The most frequent tokens are
+    kept, so that there are at most ``max_size`` ids with padding and unknown.
     """
-    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
-    if kind == "word":
-        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
-    tokenizer.normalizer = normalizers.Sequence(
+    options: dict[str, Any] = {"vocab_size": max_size, "min_frequency": AT_LEAST, "special_tokens": SPECIAL}
+    normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     )
+    trainer: trainers.Trainer
     if kind == "word":
+        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL[UNKNOWN]))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        trainer: trainers.Trainer = trainers.WordLevelTrainer(
-            vocab_size=max_size, min_frequency=AT_LEAST, show_progress=False, special_tokens=SPECIAL
-        )
+        trainer = trainers.WordLevelTrainer(show_progress=False, **options)
     else:
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN]))
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Metaspace(SPACE), pre_tokenizers.Punctuation(), pre_tokenizers.FixedLength(LONGEST)]
         )
-        characters = _characters(texts, tokenizer.normalizer, max_size - len(SPECIAL))
-        trainer = trainers.BpeTrainer(
-            vocab_size=max_size,
-            min_frequency=AT_LEAST,
-            show_progress=False,
-            special_tokens=SPECIAL,
-            initial_alphabet=characters,
-            limit_alphabet=len(characters),  # the library breaks ties between characters at random
-        )
+        characters = _characters(texts, normalizer, max_size - len(SPECIAL))
+        # Without its limit the library breaks ties between characters at random.
+        options |= {"initial_alphabet": characters, "limit_alphabet": len(characters)}
+        trainer = trainers.BpeTrainer(show_progress=False, **options)
+    tokenizer.normalizer = normalizer
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
     made = json.loads(tokenizer.to_str())
     made["added_tokens"] = []  # else "[PAD]" in a text would be padding
@@ -133,10 +118,6 @@ def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabular
 
 
 def _characters(texts: Sequence[str], normalizer: normalizers.Normalizer, at_most: int) -> list[str]:
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(normalizer.normalize_str(text))
-    frequent = sorted(
-        (-count, char) for char, count in counts.items() if count >= AT_LEAST and char not in (" ", SPACE)
-    )
-    return [SPACE, *(char for _, char in frequent)][:at_most]
+    counts = Counter(chain.from_iterable(map(normalizer.normalize_str, texts)))
+    rest = [character for character, count in counts.items() if count >= AT_LEAST and character not in (" ", SPACE)]
+    return [SPACE, *sorted(rest, key=lambda character: (-counts[character], character))][:at_most]

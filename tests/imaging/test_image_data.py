@@ -70,6 +70,14 @@ def test_hidden_files_are_not_read_and_said_so(tmp_path: Path) -> None:
     assert data.notes[0].startswith(f"not read in {tmp_path}: 5 ")
 
 
+@pytest.mark.parametrize(("images", "labels"), [("IMAGES.NPY", "LABELS.NPY"), ("X_all.NPY", "Y_all.NPY")])
+def test_labels_are_found_in_upper_case(tmp_path: Path, images: str, labels: str) -> None:
+    for name, array in ((images, X), (labels, Y)):
+        with open(tmp_path / name, "wb") as file:
+            numpy.save(file, array)
+    assert made(str(tmp_path / images)).rows.y.tolist() == Y.tolist()
+
+
 def test_several_targets_and_numbers(tmp_path: Path) -> None:
     columns = {"even": (Y % 2 == 0).astype(int), "big": (Y > 1).astype(int), "ink": X.mean(axis=(1, 2))}
     path = write_index(tmp_path, X, **columns)

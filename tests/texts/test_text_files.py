@@ -14,6 +14,7 @@ from tiny_data import QUICK, writer
 
 from datamodules import DataError, TextData
 from datamodules.texts.vocabulary import Vocabulary, learn
+from experiments.__main__ import main
 from experiments.inference import load
 
 Write = Callable[..., str]
@@ -199,3 +200,16 @@ def test_a_text_column_of_numbers_is_the_text_of_the_file(fit: Fit, tmp_path: Pa
     (chunk,) = load(run, "cpu").inputs.chunks(str(tmp_path / "t.csv"))
     steps = rows["x"].shape[1]
     assert torch.equal(chunk.tensors["x"][rows["row"]][:, :steps], rows["x"])
+
+
+def test_a_table_that_is_called_txt_is_a_table_at_predict_too(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.TXT").write_text("\n".join(["text\tlabel", *(f"word {row % 7}\t{row % 2}" for row in range(60))]))
+    (tmp_path / "one.txt").write_text("text of one review\n")
+    words = f"--data TextData --data.path {tmp_path}/t.TXT --data.text text --data.target label --model LitLinear"
+    run = fit(*words.split(), "--trainer.max_epochs", "1")["path"]
+    for name, rows in (("t.TXT", 60), ("one.txt", 1)):
+        assert main(["predict", "--ckpt_path", str(run), "--input", f"{tmp_path}/{name}", "--output", "o.csv"]) == 0
+        assert len(polars.read_csv("o.csv")) == rows
