@@ -23,8 +23,9 @@ class Column:
         type: Column type: numeric, categorical or date.
         missing: Rows without a value.
         different: Number of different values.
-        numbers: Mean, standard deviation, smallest and largest value of numbers and dates.
+        numbers: Mean, standard deviation, smallest and largest value of numbers.
         most_frequent: Most frequent value of other columns, and its fraction of the rows that have a value.
+        period: First and last value of dates.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Column:
     different: int
     numbers: Numbers | None
     most_frequent: tuple[str, float] | None
+    period: tuple[str, str] | None = None
 
 
 @dataclass
@@ -112,15 +114,17 @@ def _values(targets: dict[str, Tensor]) -> dict[str, dict[str, Numbers]]:
 
 def _column(column: polars.Series, train: polars.Series) -> Column:
     values = train.drop_nulls()
-    kind, numbers, most_frequent = "categorical", None, None
+    kind, numbers, most_frequent, period = "categorical", None, None, None
     if column.dtype.is_temporal():
-        kind = "date"
+        kind, ends = "date", values.sort().cast(polars.String)
+        period = (ends[0], ends[-1]) if len(ends) else None
     elif column.dtype.is_numeric():
         kind, numbers = "numeric", _numbers(values)
     if kind != "numeric" and len(values):
         value, count = values.cast(polars.String).alias("value").value_counts(sort=True).row(0)
         most_frequent = (value, count / len(values))
-    return Column(column.name, kind, column.null_count(), column.drop_nulls().n_unique(), numbers, most_frequent)
+    different = column.drop_nulls().n_unique()
+    return Column(column.name, kind, column.null_count(), different, numbers, most_frequent, period)
 
 
 def _numbers(values: polars.Series) -> Numbers:

@@ -1,6 +1,6 @@
 """Encoding of a table's columns, learned from train rows: medians for missing numbers, and categories."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy
@@ -24,35 +24,37 @@ AT_ONCE = 4
 
 @dataclass
 class Encoding:
-    """Medians and categories of the train rows.
+    """Medians and categories of the train rows."""
 
-    Args:
-        medians: Value that replaces a missing number, by column.
-        categories: Categories of each column in the train rows, sorted; the first has index 2.
-    """
-
-    medians: dict[str, float]
-    categories: dict[str, list[str]]
+    medians: dict[str, float]  # value that replaces a missing number, by column
+    categories: dict[str, list[str]]  # of each column, sorted; the first has index 2
+    constant: list[str] = field(default_factory=list)  # columns with one value, as no weight of others is trained
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of indices of each categorical column, with those of unknown and missing."""
         return tuple(RESERVED + len(levels) for levels in self.categories.values())
 
+    def fill(self, some: slice = slice(None)) -> FillMissing:
+        """Returns the module that fills missing numbers, and columns that are constant, of all or some columns."""
+        constant = torch.tensor([name in self.constant for name in self.medians], dtype=torch.bool)[some]
+        medians = torch.tensor(list(self.medians.values()), dtype=torch.float64)[some]
+        return FillMissing(medians, constant if constant.any() else None)
+
     def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
         """Returns the numbers of rows (N, F) float64, or some columns of them, with none missing."""
-        fill = FillMissing(torch.tensor(list(self.medians.values())[some], dtype=torch.float64))
+        fill = self.fill(some)
         return in_pieces(lambda piece: fill(columns.numbers[piece, some]), rows, len(fill.values))
 
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
         """Returns the category indices of rows (N, C) int64."""
         encoded = torch.empty(len(rows), len(columns.levels), dtype=torch.int64)
-        each = zip(columns.codes.T, columns.levels, self.categories.values(), encoded.T, strict=True)
-        for column, levels, categories, indices in each:
-            index_of = {name: RESERVED + position for position, name in enumerate(categories)}
+        each = zip(columns.codes.T, columns.levels, self.categories.items(), encoded.T, strict=True)
+        for column, levels, (name, categories), indices in each:
+            index_of = {category: RESERVED + position for position, category in enumerate(categories)}
             # The last entry is that of code -1.
             table = torch.tensor([*(index_of.get(level, UNKNOWN) for level in levels), MISSING])
-            indices.copy_(table[column[rows]])
+            indices.copy_(torch.tensor(RESERVED) if name in self.constant else table[column[rows]])
         return encoded
 
     def unknown(self, columns: Columns, rows: Tensor) -> dict[str, int]:
@@ -62,26 +64,26 @@ class Encoding:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values."""
-        return {"medians": dict(self.medians), "categories": {k: list(v) for k, v in self.categories.items()}}
+        return asdict(self)
 
 
 def learn(columns: Columns, train: Tensor) -> Encoding:
-    """Learns the encoding from the train rows, by their ids.
-
-    Raises:
-        DataError: For a column without a value in them.
-    """
-    medians, categories = {}, {}
+    """Learns the encoding from the train rows, by their ids; raises ``DataError`` for a column without a value."""
+    medians, categories, constant = {}, {}, []
     for index, name in enumerate(columns.number_names):
         values = columns.numbers[train, index : index + 1]
         check_any_value(name, int((~values.isnan()).sum()), len(train))
         medians[name] = numpy.nanmedian(values.numpy(), axis=0).item()
+        if bool((values.isnan() | (values == medians[name])).all()):
+            constant.append(name)
     for name, column, levels in zip(columns.category_names, columns.codes.T, columns.levels, strict=True):
         codes = column[train].unique()
         check_any_value(name, int((codes >= 0).sum()), len(train))
         # The levels of a file are sorted, so that those of other rows do not change the order.
         categories[name] = [levels[code] for code in codes.tolist() if code >= 0]
-    return Encoding(medians, categories)
+        if len(codes) == 1:
+            constant.append(name)
+    return Encoding(medians, categories, constant)
 
 
 def check_any_value(name: str, count: int, rows: int) -> None:

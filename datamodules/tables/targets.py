@@ -20,27 +20,16 @@ SOME = 200
 
 
 class Target(NamedTuple):
-    """Target of a data set.
+    """Target of a data set."""
 
-    Args:
-        y: Class indices (N,), labels (N, L) or values (N, R).
-        task: Task.
-        num_outputs: Outputs of the network.
-        class_names: Names of the classes or labels; none for regression.
-    """
-
-    y: Tensor
+    y: Tensor  # class indices (N,), labels (N, L) or values (N, R)
     task: TaskName
     num_outputs: int
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # of the classes or labels; none for regression
 
 
-def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target:
-    """Returns the target in a frame's columns.
-
-    Args:
-        frame: Target columns only, at least one.
-        task: Task; inferred from the values by default.
+def read_target(frame: polars.DataFrame, task: TaskName | None = None, train: Tensor | None = None) -> Target:
+    """Returns the target in columns of a frame; without a ``task`` the values of the ``train`` rows suggest it.
 
     Raises:
         DataError: For missing targets, values that do not fit the task, or columns that suggest no task.
@@ -48,7 +37,10 @@ def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target
     for column in frame.iter_columns():
         check_complete(column, "target")
     names = tuple(frame.columns)
-    task = task or infer_task(frame)
+    if task is None:
+        task = infer_task(frame if train is None else frame[train.numpy()])
+        if len(names) == 1 and task in ("binary", "multiclass"):
+            task = class_task(frame.to_series().n_unique())  # a class that no train row has is named later
     if task in ("binary", "multiclass") and len(names) > 1 and is_one_hot(frame):
         y = _numbers(frame).argmax(dim=1)
         return Target(y, task, 1 if task == "binary" else len(names), names)
@@ -106,8 +98,9 @@ def class_task(classes: int) -> TaskName:
 
 def is_whole(column: polars.Series) -> bool:
     """Returns True if all values are whole numbers, of any numeric type, and exact in float64."""
-    exact = (column % 1 == 0) & (column.abs() < 2.0**53) if column.dtype.is_float() else None
-    return column.dtype.is_integer() if exact is None else bool(exact.all())
+    if not column.dtype.is_float():
+        return column.dtype.is_integer()
+    return bool(((column % 1 == 0) & (column.abs() < 2.0**53)).all())
 
 
 def is_one_hot(frame: polars.DataFrame) -> bool:
@@ -146,11 +139,7 @@ def check_train_targets(target: Target, train: Tensor) -> None:
 def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilabel: bool) -> None:
     """Raises ``DataError`` if the train rows lack a class, or have a label in all rows or in none.
 
-    Args:
-        names: Of the classes or labels; none for regression.
-        counts: Train rows of each class, or with each label (K,).
-        rows: Number of train rows.
-        multilabel: Whether ``names`` are labels.
+    ``counts`` (K,) are the train rows of each class, or those with each label.
     """
     lacking = (counts == 0) | ((counts == rows) & multilabel)
     without = [name for name, lacks in zip(names, lacking.tolist(), strict=True) if lacks]
@@ -178,11 +167,7 @@ def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
     """Returns class indices and names; numbers are in numeric order."""
     if not column.dtype.is_numeric():
         return encode(column)
-    different = _different(column)
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes more memory
-        y = torch.from_numpy(numpy.searchsorted(different.to_numpy(), column.to_numpy()))
-    else:
-        indices = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
-        y = torch.tensor(indices.to_numpy())
-    named = different.cast(polars.Int64) if is_whole(different) and column.dtype.is_float() else different
-    return y, [str(value) for value in named]
+    numbers = column if column.dtype.is_integer() else column.cast(polars.Float64)
+    different, y = numpy.unique(numbers.to_numpy(), return_inverse=True)  # polars takes more memory
+    whole = is_whole(polars.Series(different))
+    return torch.from_numpy(y), [str(int(value) if whole else value) for value in different]
