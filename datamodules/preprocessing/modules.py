@@ -19,21 +19,17 @@ class FillMissing(nn.Module):
 
     Args:
         values: Of each feature (F,), float64.
-        constant: Features (F,) of which every value is replaced; None for none.
     """
 
     values: Tensor
-    constant: Tensor | None
 
-    def __init__(self, values: Tensor, constant: Tensor | None = None) -> None:
+    def __init__(self, values: Tensor) -> None:
         super().__init__()
         self.register_buffer("values", values)
-        self.register_buffer("constant", constant)
 
     def forward(self, x: Tensor) -> Tensor:
         """Fills rows (N, F) or (N, C, ...), and keeps their type."""
-        missing = x.isnan() if self.constant is None else x.isnan() | self.constant.view(per_feature(x))
-        return torch.where(missing, self.values.to(x.dtype).view(per_feature(x)), x)
+        return torch.where(x.isnan(), self.values.to(x.dtype).view(per_feature(x)), x)
 
 
 class Interpolate(nn.Module):

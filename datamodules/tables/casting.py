@@ -16,8 +16,7 @@ CATEGORICAL = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
 TO_TEXT = polars.selectors.by_dtype(polars.Null, polars.Categorical, polars.Enum)
 """Columns that are read as texts."""
 
-LARGEST = torch.finfo(torch.float32).max
-"""A number beyond it is infinite for a model."""
+LARGEST = torch.finfo(torch.float32).max  # a number beyond it is infinite for a model
 
 
 def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
@@ -36,7 +35,7 @@ def to_numbers(column: polars.Series) -> Tensor:
 
 def to_days(column: polars.Series) -> Tensor:
     """Casts dates, times or ISO 8601 text to float64 days since 1970-01-01 (N,), NaN where missing."""
-    return as_tensor(checked(column, as_days(column), "a date"))
+    return as_tensor(checked(column, as_days(column), "date"))
 
 
 def as_numbers(column: polars.Series) -> polars.Series:
@@ -46,11 +45,7 @@ def as_numbers(column: polars.Series) -> polars.Series:
 
 
 def as_days(column: polars.Series) -> polars.Series:
-    """Casts dates, times or ISO 8601 text to float64 days, null where missing or where a text is no date.
-
-    Raises:
-        DataError: For a column that is neither dates, nor times, nor text.
-    """
+    """Casts dates, times or ISO 8601 text to float64 days, null where missing or where a text is no date."""
     if column.dtype == polars.String:
         try:
             column = column.str.to_datetime(strict=False)
@@ -77,9 +72,10 @@ def checked(
     column: polars.Series, values: polars.Series, kind: str, location: Callable[[int], str] = "row {}".format
 ) -> polars.Series:
     """Returns the float64 ``values`` of a column; raises ``DataError`` for a cell that has none, or one too large."""
+    wanted = "a date" if kind == "date" else kind
     if failed := (values.is_null() & column.is_not_null()).arg_true().to_list():
         raise DataError(
-            f"column {column.name} is to be {kind}, and {location(failed[0])} has {column[failed[0]]!r}; correct the "
+            f"column {column.name} is to be {wanted}, and {location(failed[0])} has {column[failed[0]]!r}; correct the "
             f"file, or say --data.types.{column.name} categorical"
         )
     if large := beyond(values).arg_true().to_list():

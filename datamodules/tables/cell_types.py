@@ -13,8 +13,7 @@ NUMBERS = {
     )
 }  # fmt: skip
 
-DAY_OR_MONTH = r"^(\d{1,2})[/-](\d{1,2})[/-]\d{4}\b"
-"""A date that begins with its day or its month."""
+DAY_OR_MONTH = r"^(\d{1,2})[/-](\d{1,2})[/-]\d{4}\b"  # a date that begins with its day or its month
 
 
 def stored(kind: DataType | DataTypeClass) -> str:
@@ -46,6 +45,11 @@ def parsed(text: polars.Series, kind: str) -> polars.Series:
         return text.clear(len(text))
 
 
+def inferred_types(frame: polars.DataFrame) -> polars.DataFrame:
+    """Casts the columns of texts, see ``inferred``."""
+    return frame.with_columns(inferred(column) for column in frame.select(polars.selectors.string()).iter_columns())
+
+
 def inferred(text: polars.Series) -> polars.Series:
     """Casts stripped texts to the first of whole numbers, numbers, truth values, dates and times that fits all of them.
 
@@ -66,11 +70,12 @@ def _are_codes(values: polars.Series) -> bool:
 
 def day_first_note(text: polars.Series, dates: polars.Series) -> str:
     """Returns a sentence if dates that were read day first can be read month first as well, or an empty string."""
-    first_numbers = text.str.extract(DAY_OR_MONTH).drop_nulls().cast(polars.Int64)
-    if not dates.dtype.is_temporal() or not len(first_numbers) or (first_numbers > 12).any():
+    texts = text.drop_nulls() if dates.dtype.is_temporal() else text.clear()
+    first_numbers = texts.str.extract(DAY_OR_MONTH).drop_nulls().cast(polars.Int64)
+    if not len(first_numbers) or (first_numbers > 12).any():
         return ""
     return (
-        f"column {text.name} is read day first, {text.drop_nulls()[0]} as {dates.drop_nulls()[0]:%-d %B %Y}, and all "
+        f"column {text.name} is read day first, {texts[0]} as {dates.drop_nulls()[0]:%-d %B %Y}, and all "
         "its dates can be read month first as well; write them as 2020-12-31 if they are"
     )
 
@@ -113,4 +118,6 @@ def conformed(column: polars.Series, dtype: DataType, categorical: bool) -> pola
             return column if column.dtype.is_numeric() else column.cast(polars.Float64, strict=False)
         whole = column.cast(polars.Int64, strict=False)
         return column.cast(polars.Float64, strict=False) if whole.null_count() > column.null_count() else whole
-    return parsed(column, stored(dtype)) if column.dtype == polars.String else column.cast(dtype, strict=False)
+    if column.dtype == polars.String:
+        return parsed(column, stored(dtype))
+    return column.cast(dtype, strict=False) if column.dtype.is_temporal() else column

@@ -22,17 +22,14 @@ ColumnType = Literal["numeric", "categorical", "date"]
 Kinds = dict[str, tuple[ColumnType, str]]
 """Column type and stored data type of each column, by its name, see ``cell_types.stored``."""
 
-FEW = 20
-"""A column of no more different texts is never taken for an id."""
+FEW = 20  # a column of no more different texts is never taken for an id
+MOSTLY = 0.8  # fraction of a column's texts from which on it is named as one of numbers or dates
 
 NUMBER = r"^[-+]?[$€£]? ?(\d{1,3}([,.' ]\d{3})+|\d+)([.,]\d+)? ?[%$€£]?$"
 """A number with a decimal comma, separated thousands, a percent sign or a currency."""
 
 DATE = r"^(\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})\b"
 """A date in any format, perhaps with a time."""
-
-MOSTLY = 0.8
-"""Fraction of a column's texts from which on it is named as one of numbers or dates."""
 
 
 @dataclass
@@ -48,11 +45,7 @@ class Columns:
 
 
 def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Columns:
-    """Returns the columns of a frame as raw values of these types.
-
-    Raises:
-        DataError: For nested values, and for a cell that does not fit its column's type or float32.
-    """
+    """Returns the columns of a frame as raw values of these types; raises ``DataError`` for a cell that has another."""
     return read_cells(frame, {name: (types[name], stored(dtype)) for name, dtype in frame.schema.items()})
 
 
@@ -64,10 +57,8 @@ def read_cells(
 ) -> Columns:
     """Returns columns of a frame as raw values of the types of the train rows, in fit and in prediction alike.
 
-    A cell that does not fit its column's type or float32 is added to ``reasons``, by its row.
-
-    Raises:
-        DataError: For nested values, and without ``reasons`` for a cell that does not fit, with its ``location``.
+    A cell that does not fit its column's type or float32 is added to ``reasons``, by its row; without them it raises
+    ``DataError`` with its ``location``, as nested values always do.
     """
     numbers, codes, levels = [], {}, []
     for name, (kind, dtype) in kinds.items():
@@ -77,10 +68,9 @@ def read_cells(
             codes[name], different = encode(as_text(column, dtype))
             levels.append(different)
             continue
-        cells = parsed(column, dtype) if column.dtype == polars.String and dtype in ("Boolean", "Time") else column
-        values = as_days(cells) if kind == "date" else as_numbers(cells)
+        values = read_numbers(column, kind, dtype)
         if reasons is None:
-            checked(column, values, "a date" if kind == "date" else kind, location)
+            checked(column, values, kind, location)
         else:
             for row, reason in _misfits(column, values, kind).items():
                 reasons.setdefault(row, reason)
@@ -88,6 +78,12 @@ def read_cells(
     names = [column.name for column in numbers]
     stacked = torch.stack([*codes.values()], dim=1) if codes else torch.empty(len(frame), 0, dtype=torch.int64)
     return Columns(Numbers(numbers, len(frame)), stacked, names, list(codes), levels, kinds)
+
+
+def read_numbers(column: polars.Series, kind: ColumnType, dtype: str) -> polars.Series:
+    """Returns float64 values of numbers or dates, null where missing or where a cell does not fit."""
+    cells = parsed(column, dtype) if column.dtype == polars.String and dtype in ("Boolean", "Time") else column
+    return as_days(cells) if kind == "date" else as_numbers(cells)
 
 
 def _misfits(column: polars.Series, values: polars.Series, kind: ColumnType) -> Reasons:
@@ -101,11 +97,7 @@ def _misfits(column: polars.Series, values: polars.Series, kind: ColumnType) -> 
 
 
 def column_kinds(frame: polars.DataFrame, types: Mapping[str, ColumnType], train: Tensor, is_text: bool) -> Kinds:
-    """Returns the types of columns: those of ``types``, or of the train rows' values, which ``is_text`` of a CSV file.
-
-    Raises:
-        DataError: For text that is no category, and for nested values and bytes.
-    """
+    """Returns the types of columns: those of ``types``, or of the train rows' cells, which are texts in a CSV file."""
     kinds: Kinds = {}
     for column in frame.iter_columns():
         kind = types.get(column.name)
@@ -119,23 +111,19 @@ def column_kinds(frame: polars.DataFrame, types: Mapping[str, ColumnType], train
 
 
 def infer_type(column: polars.Series) -> ColumnType:
-    """Returns the type of a column by its values.
-
-    Raises:
-        DataError: For text of which nearly every value is another one, and for nested values and bytes.
-    """
+    """Returns the type of a column by its values; raises ``DataError`` for texts that nearly all differ."""
     if column.dtype == polars.String:
         different, rows = column.drop_nulls().n_unique(), column.count()
         if different > max(FEW, rows / 2):
             raise DataError(
-                format_note(column)
+                number_note(column)
                 or f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
                 f"drop it with --data.drop, or say --data.types.{column.name} categorical"
             )
     return type_of(column.name, column.dtype)
 
 
-def format_note(column: polars.Series) -> str:
+def number_note(column: polars.Series) -> str:
     """Returns a sentence if most texts of a column are numbers or dates that cannot be read, or empty."""
     texts = column.drop_nulls()
     odd = texts.filter(texts.cast(polars.Float64, strict=False).is_null())
@@ -159,11 +147,7 @@ def format_note(column: polars.Series) -> str:
 
 
 def type_of(name: str, dtype: polars.DataType) -> ColumnType:
-    """Returns the type of a column by its data type: text and truth values are categories, durations are numbers.
-
-    Raises:
-        DataError: For nested values and bytes.
-    """
+    """Returns the type of a column by its data type: text and truth values are categories, durations are numbers."""
     check_dtype(name, dtype)
     if dtype.is_numeric() or dtype == polars.Duration:
         return "numeric"

@@ -17,38 +17,20 @@ from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece, Reasons
 from datamodules.tables.casting import normalize_cells
 
-BLOCK = 2**23
-"""Bytes that are read at a time."""
-
-HEAD = 2**16
-"""Bytes behind the header that say whether it has a name for each field."""
-
-LONGEST = 2**28
-"""Bytes of a row at most; a longer one has a quote that never ends."""
-
+BLOCK = 2**23  # bytes that are read at a time
+HEAD = 2**16  # bytes behind the header that say whether it has a name for each field
+LONGEST = 2**28  # bytes of a row at most; a longer one has a quote that never ends
 SEPARATORS = ",;\t|"
-
-SURROGATE = re.compile("[\0\ud800-\udfff]")
-"""A byte that is no UTF-8, as Python decodes it, or no text."""
-
+SURROGATE = re.compile("[\0\ud800-\udfff]")  # a byte that is no UTF-8, as Python decodes it, or no text
 LINE_END = re.compile(rb"\r\n?|\n")
-
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
 PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip, as a workbook is", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
-"""First bytes of packed files."""
 
 
 class CsvFile:
-    """A file in UTF-8 with a header and one of the separators ``,`` ``;`` tab ``|``.
+    """A file in UTF-8 with a header and one of the separators ``,`` ``;`` tab ``|``, given by its path or content.
 
-    Args:
-        source: Path of the file, or its content.
-        name: Name of the file in messages.
-        missing: Texts that stand for a missing value.
-
-    Raises:
-        DataError: For a file that is empty, or is no such text.
+    Raises ``DataError`` for a file that is empty or no such text.
     """
 
     def __init__(self, source: Path | bytes, name: str, missing: Sequence[str]) -> None:

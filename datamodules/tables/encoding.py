@@ -1,6 +1,6 @@
 """Encoding of a table's columns, learned from train rows: medians for missing numbers, and categories."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy
@@ -18,8 +18,7 @@ UNKNOWN, MISSING = 0, 1
 """Indices in every categorical column: a category that no train row has, and a missing value."""
 RESERVED = 2
 
-AT_ONCE = 4
-"""Statistics are learned of at least so many columns at a time, if there are as many."""
+AT_ONCE = 4  # statistics are learned of at least so many columns at a time, if there are as many
 
 
 @dataclass
@@ -28,7 +27,6 @@ class Encoding:
 
     medians: dict[str, float]  # value that replaces a missing number, by column
     categories: dict[str, list[str]]  # of each column, sorted; the first has index 2
-    constant: list[str] = field(default_factory=list)  # columns with one value, as no weight of others is trained
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -36,10 +34,8 @@ class Encoding:
         return tuple(RESERVED + len(levels) for levels in self.categories.values())
 
     def fill(self, some: slice = slice(None)) -> FillMissing:
-        """Returns the module that fills missing numbers, and columns that are constant, of all or some columns."""
-        constant = torch.tensor([name in self.constant for name in self.medians], dtype=torch.bool)[some]
-        medians = torch.tensor(list(self.medians.values()), dtype=torch.float64)[some]
-        return FillMissing(medians, constant if constant.any() else None)
+        """Returns the module that fills missing numbers of all columns, or of some."""
+        return FillMissing(torch.tensor(list(self.medians.values())[some], dtype=torch.float64))
 
     def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
         """Returns the numbers of rows (N, F) float64, or some columns of them, with none missing."""
@@ -49,12 +45,12 @@ class Encoding:
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
         """Returns the category indices of rows (N, C) int64."""
         encoded = torch.empty(len(rows), len(columns.levels), dtype=torch.int64)
-        each = zip(columns.codes.T, columns.levels, self.categories.items(), encoded.T, strict=True)
-        for column, levels, (name, categories), indices in each:
-            index_of = {category: RESERVED + position for position, category in enumerate(categories)}
+        each = zip(columns.codes.T, columns.levels, self.categories.values(), encoded.T, strict=True)
+        for column, levels, categories, indices in each:
+            index_of = {name: RESERVED + position for position, name in enumerate(categories)}
             # The last entry is that of code -1.
             table = torch.tensor([*(index_of.get(level, UNKNOWN) for level in levels), MISSING])
-            indices.copy_(torch.tensor(RESERVED) if name in self.constant else table[column[rows]])
+            indices.copy_(table[column[rows]])
         return encoded
 
     def unknown(self, columns: Columns, rows: Tensor) -> dict[str, int]:
@@ -69,21 +65,17 @@ class Encoding:
 
 def learn(columns: Columns, train: Tensor) -> Encoding:
     """Learns the encoding from the train rows, by their ids; raises ``DataError`` for a column without a value."""
-    medians, categories, constant = {}, {}, []
+    medians, categories = {}, {}
     for index, name in enumerate(columns.number_names):
         values = columns.numbers[train, index : index + 1]
         check_any_value(name, int((~values.isnan()).sum()), len(train))
         medians[name] = numpy.nanmedian(values.numpy(), axis=0).item()
-        if bool((values.isnan() | (values == medians[name])).all()):
-            constant.append(name)
     for name, column, levels in zip(columns.category_names, columns.codes.T, columns.levels, strict=True):
         codes = column[train].unique()
         check_any_value(name, int((codes >= 0).sum()), len(train))
         # The levels of a file are sorted, so that those of other rows do not change the order.
         categories[name] = [levels[code] for code in codes.tolist() if code >= 0]
-        if len(codes) == 1:
-            constant.append(name)
-    return Encoding(medians, categories, constant)
+    return Encoding(medians, categories)
 
 
 def check_any_value(name: str, count: int, rows: int) -> None:

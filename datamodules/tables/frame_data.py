@@ -13,7 +13,7 @@ from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer
 from datamodules.raw_data import Rows, digest, first_equal
-from datamodules.tables.columns import Columns, ColumnType, column_kinds, format_note, read_cells
+from datamodules.tables.columns import Columns, ColumnType, column_kinds, number_note, read_cells
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import learn, learn_numbers
 from datamodules.tables.input_columns import index_note, inputs_among
@@ -84,10 +84,13 @@ class FrameData(EncodedTable, InMemoryData):
         self.columns = read_cells(features, self.kinds, location=location)
         self.input_shape = (self.columns.numbers.shape[1],)
         self._set_encoding(learn(self.columns, split.train))
+        train = split.train.numpy()
         texts = [name for name, (_, dtype) in self.kinds.items() if dtype == "String" and name not in self.types]
-        notes = [format_note(frame[name].gather(split.train.numpy())) for name in texts]
+        notes = [number_note(features[name].gather(train)) for name in texts]
         notes.append(index_note(frame.columns, [*inputs, *self.drop, *target, *self.split_settings.columns]))
-        if constant := self.encoding.constant:
+        numbers = (features[name].gather(train) for name in self.columns.number_names)
+        constant = [column.name for column in numbers if column.min() == column.max()]
+        if constant and self.normalize != "none":
             notes.append(f"the same in all train rows, and therefore without effect: {', '.join(constant)}")
         notes = list(filter(None, notes))
         for split_name in ("val", "test"):

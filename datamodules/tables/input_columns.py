@@ -15,16 +15,13 @@ def inputs_among(
 ) -> list[str]:
     """Returns the input columns in their order: those that are no target, not dropped and not used by the split.
 
-    The index of a pandas frame is no input unless it is among ``types``, the columns with a given type.
-
-    Raises:
-        DataError: For a name that no column has, a target with another use, or a table without an input.
+    The index of a pandas frame is no input unless it is among ``types``, the columns with a given type. Raises
+    ``DataError`` for a name that no column has, a target with another use, and a table without an input.
     """
-    for option, names in {"target": target, "drop": drop, "types": types}.items():
+    of_split = {option: getattr(settings, option) for option in ("group", "time", "split_column")}
+    single = {option: [name] for option, name in of_split.items() if name is not None}
+    for option, names in {"target": target, "drop": drop, "types": types, **single}.items():
         check_names(option, names, columns)
-    for option in ("group", "time", "split_column"):
-        name = getattr(settings, option)
-        check_names(option, [] if name is None else [name], columns)
     if not target or len(set(target)) < len(target) or {*target} & {*drop, *settings.columns}:
         raise DataError("--data.target names one or more different columns that serve nothing else")
     inputs = [name for name in columns if name not in {*target, *drop, *settings.columns}]

@@ -53,7 +53,7 @@ class TableInputs(Inputs):
 
     @override
     def unprepared(self) -> "TableInputs":
-        unfilled = replace(self.encoding, medians=dict.fromkeys(self.encoding.medians, math.nan), constant=[])
+        unfilled = replace(self.encoding, medians=dict.fromkeys(self.encoding.medians, math.nan))
         return replace(self, normalizer=Unchanged(), encoding=unfilled)
 
     @classmethod

@@ -7,8 +7,7 @@ import polars
 import torch
 from torch import Tensor
 
-CELLS = 2**18
-"""Numbers that are converted at a time, few enough for a processor's cache."""
+CELLS = 2**18  # numbers that are converted at a time, few enough for a processor's cache
 
 
 class Numbers:

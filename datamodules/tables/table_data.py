@@ -42,7 +42,6 @@ class TableData(FrameData):
         super().__init__(**kwargs)
         self.missing = missing
         targets = [target] if isinstance(target, str) else target
-        categorical = [name for name, kind in self.types.items() if kind == "categorical"]
         tables: list[Table] = []
         frames: list[polars.DataFrame] = []
 
@@ -52,16 +51,9 @@ class TableData(FrameData):
                 frames.append(tables[0].frame())
                 return frames[0]
             inputs = inputs_among(frames[0].columns, targets, self.drop, self.types, self.split_settings)
-            frames.append(tables[-1].frame_like(frames[0], {*inputs, *targets}, categorical))
+            frames.append(tables[-1].frame_like(frames[0], {*inputs, *targets}, self.types))
             return frames[-1]
 
-        def location(row: int) -> str:
-            index = 0
-            while row >= len(frames[index]):
-                row -= len(frames[index])
-                index += 1
-            return tables[index].location(row) + (f" of {tables[index].name}" if index else "")
-
         files = read_files(read, path, val_path, test_path)
-        self.take(files.frame, targets, task, files.val, files.test, location, frames[0], tables[0].is_text)
-        self.notes += tuple(note for name, note in tables[0].notes.items() if name in self.columns.number_names)
+        self.take(files.frame, targets, task, files.val, files.test, tables[0].location, frames[0], tables[0].is_text)
+        self.notes += tuple(note for name, note in tables[0].day_first.items() if name in self.columns.number_names)

@@ -1,6 +1,6 @@
 """The reader of all tables: a frame, or a CSV or Parquet file, whole or a piece at a time."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars
@@ -8,13 +8,13 @@ import polars
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
-from datamodules.tables.casting import normalize_cells
-from datamodules.tables.cell_types import conformed, day_first_note, inferred
+from datamodules.tables.casting import checked, normalize_cells
+from datamodules.tables.cell_types import conformed, day_first_note, inferred_types, stored
+from datamodules.tables.columns import ColumnType, read_numbers, type_of
 from datamodules.tables.csv_file import CsvFile
 from datamodules.tables.parquet_file import MAGIC, ParquetFile, reading
 
-CELLS = 2**20
-"""Cells of a Parquet file or of a frame in a piece."""
+CELLS = 2**20  # cells of a Parquet file or of a frame in a piece
 
 
 class Table:
@@ -33,7 +33,7 @@ class Table:
         self, source: polars.DataFrame | str | Path | bytes, missing: Sequence[str], name: str | None = None
     ) -> None:
         self.source, self.missing = source, list(missing)
-        self.notes: dict[str, str] = {}  # by column
+        self.day_first: dict[str, str] = {}  # notes by column
         if isinstance(source, polars.DataFrame):
             self.name, self.columns = name or "the frame", source.columns
             return
@@ -59,29 +59,25 @@ class Table:
         cells = self.cells()
         if not self.is_text:
             return cells
-        frame = cells.with_columns(inferred(column) for column in cells.iter_columns())
-        notes = {name: day_first_note(cells[name], frame[name]) for name in cells.columns}
-        self.notes = {name: note for name, note in notes.items() if note}
+        frame = inferred_types(cells)
+        self.day_first = {name: note for name in cells.columns if (note := day_first_note(cells[name], frame[name]))}
         return frame
 
     def frame_like(
-        self, train: polars.DataFrame, used: Collection[str], categorical: Collection[str]
+        self, train: polars.DataFrame, used: Collection[str], types: Mapping[str, ColumnType]
     ) -> polars.DataFrame:
         """Returns the rows of a later file, read as the data types of the train rows; unused columns are null.
 
-        Raises:
-            DataError: As ``cells`` does, and for a cell that does not fit its column, unless that is ``categorical``.
+        Raises ``DataError`` for a cell that does not fit its column; ``types`` are not inferred.
         """
         cells, read = self.cells(), []
-        for column in (cells[name] for name in cells.columns if name in train.columns and name in used):
-            dtype = train.schema[column.name]
-            values = conformed(column, dtype, column.name in categorical)
-            if failed := (values.is_null() & column.is_not_null()).arg_true().to_list():
-                kind, value = "a date" if dtype.is_temporal() else "numeric", column[failed[0]]
-                raise DataError(
-                    f"column {column.name} is {kind} in the train rows, and {self.location(failed[0])} of {self.name} "
-                    f"has {value!r}; correct the file, or make the column categorical with --data.types"
-                )
+        for name in filter(set(used).__contains__, cells.columns):
+            dtype = train.schema[name]
+            kind = types.get(name) or type_of(name, dtype)
+            values = conformed(cells[name], dtype, kind == "categorical")
+            if kind != "categorical":
+                numbers = read_numbers(values, kind, stored(dtype))
+                checked(cells[name], numbers, kind, lambda row: f"{self.location(row)} of {self.name}")
             read.append(values)
         unused = [polars.lit(None).alias(name) for name in train.columns if name not in used]
         frame = cells.with_columns(*read, *unused)

@@ -13,10 +13,8 @@ from datamodules.tables.casting import check_complete, encode, to_numbers
 from datamodules.types import TaskName
 
 FEW = 20
-"""Largest number of different whole numbers that are taken for classes."""
-
+"""Largest number of different whole numbers that are taken for classes; up to ``SOME`` may be, which a note asks."""
 SOME = 200
-"""Largest number of different whole numbers that may be classes, which a note asks."""
 
 
 class Target(NamedTuple):
@@ -31,8 +29,7 @@ class Target(NamedTuple):
 def read_target(frame: polars.DataFrame, task: TaskName | None = None, train: Tensor | None = None) -> Target:
     """Returns the target in columns of a frame; without a ``task`` the values of the ``train`` rows suggest it.
 
-    Raises:
-        DataError: For missing targets, values that do not fit the task, or columns that suggest no task.
+    Raises ``DataError`` for missing targets, and for values that do not fit the task or suggest none.
     """
     for column in frame.iter_columns():
         check_complete(column, "target")
@@ -71,23 +68,20 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
 
     One column: two values are binary, text and up to 20 whole numbers multiclass, other numbers regression. Several:
     multilabel if all are 0 and 1, binary or multiclass if each row also has a single 1, regression if all are numbers.
-
-    Raises:
-        DataError: For several columns of which some are text.
     """
     columns = frame.get_columns()
-    numeric = [column.dtype.is_numeric() or column.dtype == polars.Boolean for column in columns]
+    texts = [column.name for column in columns if not _is_number(column)]
     if len(columns) > 1:
-        if not all(numeric):
-            name = columns[numeric.index(False)].name
-            raise DataError(f"several targets are all labels of 0 and 1 or all numbers, and {name} is neither")
+        if texts:
+            raise DataError(f"several targets are all labels of 0 and 1 or all numbers, and {texts[0]} is neither")
         if is_one_hot(frame):
             return class_task(len(columns))
         zero_one = all(column.cast(polars.Float64).is_in([0.0, 1.0]).all() for column in columns)
         return "multilabel" if zero_one else "regression"
     (column,) = columns
-    different = _different(column)
-    is_class = not numeric[0] or (len(different) <= FEW and is_whole(different))
+    plain = column.dtype.is_integer() or column.dtype.is_float()  # polars takes many times the column's memory
+    different = polars.Series(numpy.unique(column.to_numpy())) if plain else column.unique()
+    is_class = texts or (len(different) <= FEW and is_whole(different))
     return class_task(len(different)) if is_class or len(different) == 2 else "regression"
 
 
@@ -105,8 +99,7 @@ def is_whole(column: polars.Series) -> bool:
 
 def is_one_hot(frame: polars.DataFrame) -> bool:
     """Returns True if each row of several columns has a single 1 and otherwise 0, and each column has a 1."""
-    columns = frame.get_columns()
-    if not all(column.dtype.is_numeric() or column.dtype == polars.Boolean for column in columns):
+    if not all(map(_is_number, frame.iter_columns())):
         return False
     values = _numbers(frame)
     return bool(((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all() and (values.sum(0) > 0).all())
@@ -152,15 +145,12 @@ def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilab
         )
 
 
+def _is_number(column: polars.Series) -> bool:
+    return column.dtype.is_numeric() or column.dtype == polars.Boolean
+
+
 def _numbers(frame: polars.DataFrame) -> Tensor:
     return torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
-
-
-def _different(column: polars.Series) -> polars.Series:
-    """Returns the different values of a column, sorted."""
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes many times the column's memory
-        return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
-    return column.unique().sort()
 
 
 def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
