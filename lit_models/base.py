@@ -13,13 +13,13 @@ from typing_extensions import override
 from lit_models.cpu.hook_name import quick_hook_name
 from lit_models.errors import ConfigError, NoDirectionError
 from lit_models.internals.torch_parts import CompiledNetwork
-from lit_models.metrics.evaluation import Evaluation, Outputs, direction, evaluate, gather_outputs
-from lit_models.schedules import Schedule
+from lit_models.metrics.evaluation import Evaluation, Outputs, check_metrics, direction, evaluate, gather_outputs
+from lit_models.networks.norms import explain_one_row
+from lit_models.schedules.schedule import Schedule, copyable
 from lit_models.stems.stem import Modality
 from lit_models.tasks import TaskName, make_task
 from lit_models.training.class_weights import ClassWeights
 from lit_models.training.epoch_monitor import EpochMonitor
-from lit_models.training.factory import copyable
 from lit_models.training.loss_precision import at_least_float32, keep_precision, loss_of
 from lit_models.training.mixup import Batch, Mixup
 from lit_models.training.multi_step import MultiStep
@@ -90,15 +90,12 @@ class LitModel(LightningModule):
         self.optimizer_factory, self.schedule, self.scale_lr = copyable(optimizer), schedule, scale_lr
         self.compiles = compile
         # In a plain dict: their state belongs in no checkpoint, since they are reset before every use.
-        self.metrics = {**self.task.metrics(), **(metrics or {})}
+        self.metrics = {**self.task.metrics(), **check_metrics(metrics or {}, self.task)}
         self.epoch_monitor, self.multi_step = EpochMonitor(), MultiStep(steps_per_execution, base=LitModel)
         self._evaluated: list[Outputs] = []
 
     def direction(self, name: str, others: bool = False) -> Literal["min", "max"]:
-        """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum.
-
-        ``others`` is True where callbacks may log values of their own.
-        """
+        """Returns whether a logged metric is best at its minimum or maximum; callbacks may log ``others`` too."""
         return direction(name, self.metrics, others)
 
     def schedule_direction(self, others: bool = True) -> Literal["min", "max"]:
@@ -109,8 +106,7 @@ class LitModel(LightningModule):
         except NoDirectionError:
             if self.schedule.mode is None:
                 raise
-            mode: Literal["min", "max"] = self.schedule.mode
-            return mode
+            return self.schedule.mode
 
     def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
         """Computes the network's outputs (N, num_outputs), of which the task makes predictions.
@@ -160,7 +156,11 @@ class LitModel(LightningModule):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         mix = self.mixup
-        loss = mix.loss(batch, self._outputs, self._loss) if mix else self._loss(self._outputs(batch), batch)
+        try:
+            loss = mix.loss(batch, self._outputs, self._loss) if mix else self._loss(self._outputs(batch), batch)
+        except ValueError as error:
+            explain_one_row(error)
+            raise
         self.epoch_monitor.add(loss.detach(), len(batch["y"]))
         return loss * batch["share"] if "share" in batch else loss
 
