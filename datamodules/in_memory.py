@@ -88,12 +88,12 @@ class InMemoryData(DataModule):
 
     def class_counts(self) -> Tensor | None:
         """Returns train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        if self.task == "regression":
+            return None
         y = self.targets(self.split_now().train).long()
         if self.num_classes is not None:
             return torch.bincount(y, minlength=self.num_classes)
-        if self.task == "multilabel":
-            return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
-        return None
+        return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
 
     def features(self) -> polars.DataFrame:
         """Returns summary columns of all rows: one number for each aspect of a row, or the columns of a table."""

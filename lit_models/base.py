@@ -1,6 +1,7 @@
 """The LightningModule that every architecture extends: one step for training, validation and test."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule
@@ -23,7 +24,7 @@ from lit_models.training.epoch_monitor import EpochMonitor
 from lit_models.training.loss_precision import at_least_float32, keep_precision, loss_of
 from lit_models.training.mixup import Batch, Mixup
 from lit_models.training.multi_step import MultiStep
-from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, lr_schedulers, trainer_optimizer
+from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, total_steps, trainer_optimizer
 from lit_models.training.safe_hparams import save_plain_hyperparameters
 
 
@@ -109,12 +110,9 @@ class LitModel(LightningModule):
             return self.schedule.mode
 
     def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
-        """Computes the network's outputs (N, num_outputs), of which the task makes predictions.
+        """Computes the network's outputs (N, num_outputs) of inputs (N, *input_shape).
 
-        Args:
-            x: Inputs (N, *input_shape).
-            categories: Indices (N, C) below ``cardinalities``, if a table has categorical columns.
-            lengths: Steps (N,) of padded series or texts, each at least 1; padding after them changes no output.
+        A table may have ``categories`` (N, C) below ``cardinalities``, padded series and texts their ``lengths`` (N,).
         """
         optional = {"categories": categories, "lengths": lengths}
         outputs: Tensor = self.network(x, **{name: value for name, value in optional.items() if value is not None})
@@ -145,11 +143,14 @@ class LitModel(LightningModule):
     @override
     def configure_optimizers(self) -> Any:
         try:
-            optimizer = trainer_optimizer(self.trainer, self, self.optimizer_factory, self.scale_lr, self._axes)
-            self.multi_step.check(self.trainer, self, optimizer)
+            trainer = self.trainer
+            optimizer = trainer_optimizer(trainer, self, self.optimizer_factory, self.scale_lr, self._axes)
+            self.multi_step.check(trainer, self, optimizer)
             if self.schedule is None:
                 return optimizer
-            return [optimizer], lr_schedulers(self.trainer, self.schedule, optimizer, self.schedule_direction())
+            epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
+            length, every = partial(total_steps, trainer), trainer.check_val_every_n_epoch or 1
+            return [optimizer], self.schedule.build(optimizer, length, epochs, self.schedule_direction(), every)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 

@@ -24,7 +24,6 @@ class Transform(Protocol):
 
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
         """Transforms n rows with random numbers (n, draws) in [0, 1), functions of seed, epoch and position in it."""
-        ...
 
 
 @dataclass(eq=False)

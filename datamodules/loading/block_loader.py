@@ -16,15 +16,12 @@ class Blocks(Protocol):
     @property
     def counts(self) -> Tensor:
         """Number of rows of each block, int64."""
-        ...
 
     def read(self, block: int) -> Batch:
         """Returns a block's rows, as they are on disk."""
-        ...
 
     def finish(self, batch: Batch) -> Batch:
         """Converts rows as they are on disk into the model's inputs."""
-        ...
 
 
 class BlockLoader(Loader):

@@ -60,7 +60,9 @@ class Interpolate(nn.Module):
         # Step of the nearest value on either side, by doubling the reach: every format has shifts and maxima.
         before, behind = torch.where(there, step, -1), torch.where(there, step, nowhere)
         for power in range(max(0, self.steps - 1).bit_length()):
-            before, behind = _reach(before, behind, 2**power, nowhere)
+            earlier = functional.pad(before, (2**power, 0), value=-1)[..., : x.shape[2]]
+            later = functional.pad(behind, (0, 2**power), value=nowhere)[..., 2**power :]
+            before, behind = before.maximum(earlier), behind.minimum(later)
         left = torch.where(before < 0, behind, before)
         right = torch.where(behind == nowhere, before, behind)
         empty = (before < 0) & (behind == nowhere)
@@ -88,10 +90,3 @@ class Preprocessor(nn.Module):
             x = self.missing(x)
         normal: Tensor = self.normalize(x)
         return normal if lengths is None else normal * valid(lengths, x.shape[-1]).unsqueeze(1)
-
-
-def _reach(before: Tensor, behind: Tensor, steps: int, nowhere: int) -> tuple[Tensor, Tensor]:
-    time = before.shape[2]
-    earlier = functional.pad(before, (steps, 0), value=-1)[..., :time]
-    later = functional.pad(behind, (0, steps), value=nowhere)[..., steps:]
-    return before.maximum(earlier), behind.minimum(later)

@@ -139,10 +139,7 @@ def to_sequence(
     vocab_size: int = 0,
     token_width: int | None = None,
 ) -> Stem:
-    """Returns a module to a sequence (N, T, D): of steps, rows of pixels, columns or tokens.
-
-    A column or a text token has ``token_width`` features, or the modality's default.
-    """
+    """Returns a module to a sequence (N, T, D) of steps, rows of pixels, or columns or tokens of ``token_width``."""
     stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
     return stems.sequence(row._replace(token_width=token_width))
 

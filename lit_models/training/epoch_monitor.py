@@ -23,9 +23,7 @@ class EpochMonitor(Callback):
     block_by_block = True  # it acts at an epoch's last step, which no multi-step block hides
 
     def __init__(self) -> None:
-        self._loss_sum = torch.zeros(())
-        self._rows = 0
-        self._started = 0.0
+        self._loss_sum, self._rows, self._started = torch.zeros(()), 0, 0.0
         self._gradient_norm: Tensor | None = None
 
     def add(self, loss: Tensor, rows: int) -> None:

@@ -20,7 +20,7 @@ from typing_extensions import override
 from lit_models.cpu.switch import plain
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import count_stepped_batch, inside_hook, next_batch, steps_between_saves
-from lit_models.training.multi_step_size import STEP_HOOKS, MultiStepSize, obstacle, runs_single_steps
+from lit_models.training.multi_step_size import MultiStepSize, obstacle, runs_single_steps
 
 TRANSFER_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
@@ -128,7 +128,7 @@ def _steps_until_due(trainer: Trainer, steps: int) -> int:
 def _step_function(
     trainer: Trainer, model: LightningModule, optimizer: Optimizer
 ) -> Callable[[dict[str, Any], int], Tensor]:
-    """Returns a function that takes a step in Lightning's order, without the hooks that do nothing in this run."""
+    """Returns a function that takes a step in Lightning's order, without the callbacks' hooks."""
     strategy = trainer.strategy
     unwrapped = type(trainer.precision_plugin) is Precision and strategy.model is model
     forward: Callable[..., Any] = model.training_step if unwrapped else strategy.training_step
@@ -136,25 +136,20 @@ def _step_function(
     clips = bool(clip) or is_overridden("configure_gradient_clipping", model)
     usual = getattr(optimizer.zero_grad, "__func__", None) is Optimizer.zero_grad
     forgets = usual and not is_overridden("optimizer_zero_grad", model) and not plain()
-    own_hooks = [name for name in STEP_HOOKS if is_overridden(name, model)]
-
-    def run_hook(name: str, *arguments: Any) -> None:
-        if name in own_hooks:
-            getattr(model, name)(*arguments)
 
     def step(batch: dict[str, Any], batch_idx: int) -> Tensor:
         with torch.enable_grad():
             output = forward(batch, batch_idx)
             loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
-            run_hook("on_before_zero_grad", optimizer)
+            model.on_before_zero_grad(optimizer)
             if forgets:
                 _forget_gradients(optimizer)
             else:
                 model.optimizer_zero_grad(trainer.current_epoch, batch_idx, optimizer)
-            run_hook("on_before_backward", loss)
+            model.on_before_backward(loss)
             model.backward(loss)
-            run_hook("on_after_backward")
-        run_hook("on_before_optimizer_step", optimizer)
+            model.on_after_backward()
+        model.on_before_optimizer_step(optimizer)
         if clips:
             model.configure_gradient_clipping(optimizer, clip, algorithm)
         optimizer.step()

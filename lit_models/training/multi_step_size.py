@@ -72,17 +72,16 @@ def obstacle(trainer: Trainer, model: LightningModule, optimizer: Optimizer) -> 
     within = [callback for callback in callbacks if _overrides(callback, STEP_HOOKS)]
     within += [callback for callback in callbacks if isinstance(callback, WeightAveraging | StochasticWeightAveraging)]
     planned = any(isinstance(callback, GradientAccumulationScheduler) for callback in callbacks)
-    if trainer.accumulate_grad_batches > 1 or planned:
-        return "accumulated gradients"
-    if not isinstance(trainer.strategy, SingleDeviceStrategy):
-        return "several devices"
-    if trainer.precision == "16-mixed":
-        return "16-mixed, whose gradients are scaled (bf16-mixed does)"
-    if type(optimizer) not in WITHOUT_CLOSURE:
-        return f"{type(optimizer).__name__}, which may evaluate the loss several times a step"
-    if is_overridden("optimizer_step", model):
-        return f"{type(model).__name__}'s own optimizer_step"
-    return f"{type(within[0]).__name__}, which acts within each step" if within else ""
+    needs_closure = type(optimizer) not in WITHOUT_CLOSURE
+    reasons = {
+        "accumulated gradients": trainer.accumulate_grad_batches > 1 or planned,
+        "several devices": not isinstance(trainer.strategy, SingleDeviceStrategy),
+        "16-mixed, whose gradients are scaled (bf16-mixed does)": trainer.precision == "16-mixed",
+        f"{type(optimizer).__name__}, which may evaluate the loss several times a step": needs_closure,
+        f"{type(model).__name__}'s own optimizer_step": is_overridden("optimizer_step", model),
+        **{f"{type(callback).__name__}, which acts within each step": True for callback in within},
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def runs_single_steps(trainer: Trainer, model: LightningModule, base: type[LightningModule]) -> bool:
@@ -101,9 +100,8 @@ def runs_single_steps(trainer: Trainer, model: LightningModule, base: type[Light
 
 def _overrides(callback: Callback, hooks: tuple[str, ...]) -> bool:
     """Returns True for such a hook, unless a call at each block's end is enough for it (``block_by_block``)."""
-    return not getattr(callback, "block_by_block", False) and any(
-        is_overridden(name, callback, Callback) for name in hooks
-    )
+    aware = getattr(callback, "block_by_block", False)
+    return not aware and any(is_overridden(name, callback, Callback) for name in hooks)
 
 
 def _observes_steps(callback: Callback) -> bool:

@@ -1,7 +1,6 @@
 """The optimizer and its learning-rate schedule, built from a model's options."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from math import ceil, sqrt
 from typing import Any, Literal
 
@@ -14,7 +13,6 @@ from torch.optim import SGD, Optimizer
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import train_dataloader_source
 from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
-from lit_models.schedules.schedule import Schedule
 
 ScaleRate = Literal["none", "linear", "sqrt"]
 
@@ -40,16 +38,6 @@ def trainer_optimizer(
             rate = group["lr"]
             group["lr"] = rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
     return optimizer
-
-
-def lr_schedulers(
-    trainer: Trainer, schedule: Schedule, optimizer: Optimizer, direction: Literal["min", "max"]
-) -> list[dict[str, Any]]:
-    """Builds Lightning's ``lr_scheduler`` configurations for a trainer's number of steps and epochs."""
-    epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
-    return schedule.build(
-        optimizer, partial(total_steps, trainer), epochs, direction, trainer.check_val_every_n_epoch or 1
-    )
 
 
 def total_steps(trainer: Trainer) -> int:

@@ -2,13 +2,15 @@
 
 import copy
 import pickle
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
+from conftest import Fit
+from tiny_package import Registered, RegisteredLoss
 from torch import nn
 
-from lit_models import ConfigError, LitLinear
+from lit_models import LitLinear
 from lit_models.training.loss_precision import keep_precision
 
 WEIGHT = torch.tensor([0.123456789, 1.0, 2.0])
@@ -24,36 +26,6 @@ class OwnLoss(nn.Module):
 
     def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return self.scale * self.inner(outputs, target)
-
-
-class Registered(nn.Module):
-    """Wants a keyword of each of its subclasses."""
-
-    names: ClassVar[list[str]] = []
-
-    def __init_subclass__(cls, *, name: str, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Registered.names.append(name)
-
-
-class RegisteredLoss(Registered, name="own"):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("weight", WEIGHT)
-
-    def forward(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return nn.functional.cross_entropy(outputs, target, self.weight)
-
-
-class Sealed(type(nn.Module)):
-    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
-        if any(isinstance(base, Sealed) for base in bases):
-            raise TypeError("no subclass, please")
-        return super().__new__(cls, name, bases, names)
-
-
-class SealedLoss(nn.CrossEntropyLoss, metaclass=Sealed):
-    """Allows no subclass."""
 
 
 @pytest.mark.parametrize("duplicate", [lambda loss: loss, copy.deepcopy, lambda loss: pickle.loads(pickle.dumps(loss))])
@@ -86,6 +58,13 @@ def test_a_hook_for_subclasses_runs_for_the_losses_own_alone() -> None:
     assert Registered.names == ["own"]
 
 
-def test_a_loss_that_allows_no_subclass_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"the loss SealedLoss allows no subclass.*no subclass, please"):
-        keep_precision(SealedLoss())
+def test_a_run_takes_a_loss_whose_base_wants_keywords_of_subclasses(fit: Fit) -> None:
+    words = "--data tiny_package.Tiny --model LitLinear --model.loss tiny_package.RegisteredLoss --trainer.max_epochs 1"
+    assert fit(*words.split())["metrics"]["test/loss"] > 0
+
+
+def test_a_loss_that_allows_no_subclass_is_refused(refused: Any) -> None:
+    data, model = ("--data", "tiny_package.Tiny"), ("--model", "LitLinear")
+    message = refused(*data, *model, "--model.loss", "tiny_package.SealedLoss")
+    assert "the loss SealedLoss allows no subclass" in message
+    assert "no subclass, please" in message
