@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import polars
 
 from datamodules.errors import DataError
 
-LABEL = "label"
-"""Column of the classes."""
+LABEL = "label"  # column of the classes
 
 IGNORED = ("thumbs.db", "desktop.ini", "__macosx", "_temporary")
 """Files and folders that systems add to data; hidden ones begin with a dot."""
@@ -21,21 +21,12 @@ TRAIN, OTHERS = ("train", "training"), ("val", "valid", "validation", "dev", "te
 def walk(folder: Path, ignored: list[str], ending: str = "") -> Iterator[Path]:
     """Yields the files below a folder in an order that never changes, through symbolic links.
 
-    Args:
-        folder: Path of the folder.
-        ignored: Receives the paths that are left out: hidden ones, those of the system, folders linked within
-            themselves, and files with another ending.
-        ending: Ending of the files in lower case; any case is read.
-
-    Raises:
-        DataError: For a folder that cannot be read.
+    ``ignored`` gets the paths that are left out: hidden ones, those of the system, folders linked within themselves,
+    and files with another ending, of which any case is read. Raises ``DataError`` for a folder that cannot be read.
     """
 
-    def fail(error: OSError) -> None:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
-
     seen: set[str] = set()
-    for current, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+    for current, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
         here = Path(current)
         if (real := os.path.realpath(here)) in seen:  # two links lead to it
             ignored.append(current)
@@ -50,22 +41,15 @@ def walk(folder: Path, ignored: list[str], ending: str = "") -> Iterator[Path]:
 
 
 def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars.DataFrame, str]:
-    """Lists the files of a folder with one folder for each class.
+    """Lists the files of a folder with one folder for each class, their ending in any case.
 
-    Args:
-        root: Path of the folder.
-        ending: Ending of the files in lower case; any case is read.
-
-    Returns:
-        The files; the columns ``path`` below the root and ``label``; and a note on what was left out, or "".
-
-    Raises:
-        DataError: For a folder without classes, or with splits in place of classes; and for a class without a file.
+    Returns the files; the columns ``path`` below the root and ``label``; and a note on what was left out, or "". Raises
+    ``DataError`` for a folder without classes, or with splits in place of classes; and for a class without a file.
     """
     try:
         entries = sorted(root.iterdir())
     except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
+        _fail(error)
     folders = [entry for entry in entries if entry.is_dir() and not _is_ignored(entry.name)]
     ignored = [str(entry) for entry in entries if entry not in folders]
     names = {folder.name.lower() for folder in folders}
@@ -81,8 +65,7 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
     for folder in folders:
         if readable(folder.name) != folder.name:
             raise DataError(f"the class folder {readable(str(folder))} has a name that is not UTF-8; rename it")
-        inside = list(walk(folder, ignored, ending))
-        if not inside:
+        if not (inside := list(walk(folder, ignored, ending))):
             raise DataError(
                 f"the class folder {folder} has no {f'{ending} file'.strip()} in it; remove it or add files"
             )
@@ -108,13 +91,15 @@ def left_out(ignored: list[str], root: Path) -> str:
     return f"not read in {root}: {len(ignored):,} hidden or other files or folders: {some}{more}" if ignored else ""
 
 
+def _fail(error: OSError) -> NoReturn:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}; correct its permissions") from error
+
+
 def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name.lower() in IGNORED
 
 
 def _is_loop(folder: Path) -> bool:
     """Returns True if a symbolic link leads to a folder that it is in."""
-    if not folder.is_symlink():
-        return False
     target = folder.resolve()
-    return any(above.resolve().is_relative_to(target) for above in folder.parents)
+    return folder.is_symlink() and any(above.resolve().is_relative_to(target) for above in folder.parents)

@@ -7,39 +7,25 @@ from pathlib import Path
 
 from datamodules.errors import DataError
 
+KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
 
 def check_regular(path: str | Path) -> None:
-    """Refuse pipes, devices, sockets and the files that the kernel makes up, such as ``/proc/self/mem``.
+    """Raises ``DataError`` for pipes, devices, sockets and files that the kernel makes up, such as ``/proc/self/mem``.
 
     A path that does not exist or cannot be looked at passes, as does a folder: opening it gives the system's reason.
-
-    Raises:
-        DataError: For anything that exists and is neither a regular file nor a folder.
     """
     try:
         found = os.stat(path)
     except (OSError, ValueError):
         return
-    if stat.S_ISDIR(found.st_mode):
-        return
     is_kernels = os.path.realpath(path).startswith(("/proc/", "/sys/")) or found.st_dev in _kernel_file_systems()
-    if not stat.S_ISREG(found.st_mode) or is_kernels:
-        raise DataError(
-            f"{path} is {_kind(found.st_mode)}, and only regular files are read; copy its content to a file"
-        )
+    if not stat.S_ISDIR(found.st_mode) and (is_kernels or not stat.S_ISREG(found.st_mode)):
+        kind = KINDS.get(stat.S_IFMT(found.st_mode), "made up by the kernel")
+        raise DataError(f"{path} is {kind}, and only regular files are read; copy its content to a file")
 
 
 @lru_cache(maxsize=1)
 def _kernel_file_systems() -> frozenset[int]:
-    devices = set()
-    for folder in ("/proc", "/sys"):
-        try:
-            devices.add(os.stat(folder).st_dev)
-        except OSError:
-            continue
+    devices = {os.stat(folder).st_dev for folder in ("/proc", "/sys") if os.path.exists(folder)}
     return frozenset(devices - {os.stat("/").st_dev})  # where a system without them has plain folders of that name
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "made up by the kernel")

@@ -17,7 +17,7 @@ from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.block_loader import BlockLoader
 from datamodules.loading.device_placement import DeviceOption
 from datamodules.loading.global_batch import device_of, order_options
-from datamodules.preprocessing.normalization import Statistics, Unchanged
+from datamodules.preprocessing.normalization import Statistics, Unchanged, positive_scale
 from datamodules.splitting.split_options import Duplicates
 from datamodules.splitting.splits import PARTS, Split
 from datamodules.streaming.hash_split import HashSplit, sampled
@@ -176,9 +176,8 @@ class StreamData(DataModule):
         train_rows, width = self.part_rows()["train"], prod(self.input_shape)
         learned = learn_in_one_pass(self.partitioned, train_rows, width, outputs, self.sizes)
         if self.task == "regression":
-            target = normalizer(learned.target, lambda: torch.empty(0), "standard")
-            assert isinstance(target, Statistics)
-            self.target_statistics = target
+            target = learned.target
+            self.target_statistics = Statistics(target.mean, positive_scale(target.std, target.low, target.high))
         self.set_statistics(learned)
 
     def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Loader:

@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from datamodules.loading.base_loader import Batch
-from datamodules.preprocessing.normalization import Method, Normalizer, Statistics, learn
+from datamodules.preprocessing.normalization import (
+    Method,
+    Normalizer,
+    Statistics,
+    learn,
+    positive_scale,
+    without_constants,
+)
 from datamodules.preprocessing.running_moments import Moments
 from datamodules.progress import progress
 from datamodules.streaming.hash_split import TRAIN, sampled
@@ -87,7 +94,7 @@ def normalizer(moments: Moments, sample: Callable[[], Tensor], method: Method) -
         sample: Returns some of the rows, for robust and quantile.
         method: Method of normalization.
 
-    A feature that never varies gets scale 1, so that it becomes 0 and not NaN.
+    A feature that never varies becomes 0, in later rows too.
     """
     match method:
         case "standard":
@@ -95,7 +102,6 @@ def normalizer(moments: Moments, sample: Callable[[], Tensor], method: Method) -
         case "minmax":
             center, scale = moments.low, moments.high - moments.low
         case _:
-            return learn(sample(), method)
-    largest = torch.maximum(moments.low.abs(), moments.high.abs())
-    constant = (moments.low == moments.high) | (scale <= 1e-12 * largest)
-    return Statistics(center, torch.where(constant, torch.ones_like(scale), scale))
+            return learn(sample(), method, ends=(moments.low, moments.high))
+    positive = positive_scale(scale, moments.low, moments.high)
+    return without_constants(Statistics(center, positive), moments.low, moments.high)
