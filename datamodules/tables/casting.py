@@ -16,6 +16,10 @@ TO_TEXT = polars.selectors.by_dtype(polars.Null, polars.Categorical, polars.Enum
 """Columns that are read as texts."""
 
 
+LARGEST = torch.finfo(torch.float32).max
+"""A number beyond it is infinite for a model."""
+
+
 def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
     """Returns codes (N,) int64, -1 where missing, and the sorted texts that they index.
 
@@ -47,10 +51,11 @@ def numeric_series(column: polars.Series) -> polars.Series:
     check_cells(column)
     values = column.cast(polars.Float64, strict=False)
     _check_cast(column, values, "numeric")
-    infinite = values.is_infinite().fill_null(False)
-    if infinite.any():
+    large = (values.is_not_nan() & (values.abs() > LARGEST)).fill_null(False)
+    if large.any():
+        noun = "infinite values" if values.is_infinite().any() else "values beyond float32"
         raise DataError(
-            f"column {column.name} has {infinite.sum()} infinite values, the first in row {infinite.arg_max()}; "
+            f"column {column.name} has {large.sum()} {noun}, the first in row {large.arg_max()}; "
             "correct the file or drop the column"
         )
     return values

@@ -42,7 +42,7 @@ class ParquetFile:
 
     def __init__(self, source: Path | bytes, name: str, missing: Sequence[str]) -> None:
         self.source, self.name, self.missing = source, name, list(missing)
-        self.schema: polars.Schema = self._reading(lambda: polars.Schema(polars.read_parquet_schema(self._open())))
+        self.schema: polars.Schema = self._reading(lambda: self._scan().collect_schema())
         self.columns = self.schema.names()
 
     @cached_property

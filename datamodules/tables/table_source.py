@@ -1,4 +1,4 @@
-"""The reader of all tables: a frame, or a CSV or Parquet file, whole or a piece at a time."""
+"""The reader of all tables: a frame, a CSV or Parquet file, or a folder of Parquet files, whole or piece by piece."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from polars.exceptions import PanicException, PolarsError
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
+from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.tables.casting import normalize_cells
 from datamodules.tables.csv_file import CsvFile
 from datamodules.tables.parquet_file import MAGIC, ParquetFile, first_line
@@ -18,7 +19,7 @@ CELLS = 2**20
 
 
 class Table:
-    """A frame, or a CSV or Parquet file of which nothing but the column names is read at first.
+    """A frame, a CSV or Parquet file or a folder of Parquet files, of which only column names are read at first.
 
     Args:
         source: The frame, the path of a file, or the content of one.
@@ -33,6 +34,7 @@ class Table:
         self, source: polars.DataFrame | str | Path | bytes, missing: Sequence[str], name: str | None = None
     ) -> None:
         self.source, self.missing = source, list(missing)
+        self.notes: list[str] = []
         if isinstance(source, polars.DataFrame):
             self.name, self.columns = name or "the frame", source.columns
             return
@@ -41,8 +43,13 @@ class Table:
             check_regular(source)
         try:
             content = source if isinstance(source, bytes) else Path(source).absolute()
-            is_parquet = _first_bytes(content) == MAGIC
-            self._file = (ParquetFile if is_parquet else CsvFile)(content, self.name, missing)
+            self._file: ParquetFiles | ParquetFile | CsvFile
+            if isinstance(content, Path) and content.is_dir():
+                self._file = ParquetFiles(self.name, missing)
+                self.notes += self._file.notes
+            else:
+                is_parquet = _first_bytes(content) == MAGIC
+                self._file = (ParquetFile if is_parquet else CsvFile)(content, self.name, missing)
         except OSError as error:
             raise DataError(f"{self.name} cannot be read: {error.strerror or error}; correct the path") from error
         self.columns = self._file.columns
@@ -74,7 +81,7 @@ class Table:
             raise DataError(f"{self.name} lacks the {noun} {names}, which the model was trained with")
         extra = [name for name in self.columns if name not in set(wanted)]
         names = ", ".join(extra[:10]) + " ..." * (len(extra) > 10)
-        return (f"columns that the model does not use, ignored: {names}",) if extra else ()
+        return (*self.notes, *([f"columns that the model does not use, ignored: {names}"] if extra else []))
 
     def pieces(self, wanted: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Piece]:
         """Yields the rows, some columns of them; those of CSV as text.
