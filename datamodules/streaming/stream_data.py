@@ -101,12 +101,8 @@ class StreamData(DataModule):
             f"blocks of {rows.block_rows:,}; exact copies were not looked for",
         )
 
-    @abstractmethod
-    def encode(self, rows: Batch) -> Batch:
-        """Returns a batch of rows as they are on disk: ``x`` before normalization, none missing, and other columns."""
-
     def set_statistics(self, learned: RunningStatistics) -> None:
-        """Sets the statistics, and in a subclass what ``encode`` needs, from a pass over the train rows."""
+        """Sets the statistics, and in a subclass what ``finish`` needs, from a pass over the train rows."""
         moments = learned.inputs.over(self.input_shape[0])
         self.statistics = normalizer(moments, lambda: floating(learned.sample["x"]), self.normalize)
 
@@ -114,11 +110,9 @@ class StreamData(DataModule):
         """Returns the number of rows of each split."""
         return dict(zip(PARTS, self._counts.blocks.sum(dim=1).tolist(), strict=True))
 
+    @abstractmethod
     def finish(self, rows: Batch) -> Batch:
         """Converts rows as they are on disk into a batch of the model's inputs."""
-        assert self.statistics is not None
-        batch = self.encode(rows)
-        return {**batch, "x": self.statistics(batch["x"])}
 
     def part(self, name: str) -> Batch:
         """Returns all rows of a split in memory, for small data."""

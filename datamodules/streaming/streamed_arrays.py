@@ -67,8 +67,9 @@ class StreamedArrays(StreamData):
         self.take({"x": x, "y": y}, split, hashlib.sha256(f"{x_digest}{y_digest}".encode()).hexdigest())
 
     @override
-    def encode(self, rows: Batch) -> Batch:
-        return {**rows, "x": floating(rows["x"])}
+    def finish(self, rows: Batch) -> Batch:
+        assert self.statistics is not None
+        return {**rows, "x": self.statistics(floating(rows["x"]))}
 
 
 def _check_finite(path: str, noun: str, split: HashSplit, piece: Tensor, start: int) -> None:

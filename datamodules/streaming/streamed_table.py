@@ -99,11 +99,9 @@ class StreamedTable(EncodedTable, StreamData):
         return self.inputs.unprepared().tensors(self._columns(self.partitioned.at(index)), torch.arange(len(index)))
 
     @override
-    def encode(self, rows: Batch) -> Batch:
-        every = torch.arange(len(rows["row"]))
-        columns = self._columns(rows)
-        batch = {"x": self.encoding.numbers(columns, every), "y": rows["y"], "row": rows["row"]}
-        return {**batch, "categories": self.encoding.indices(columns, every)} if self.sizes else batch
+    def finish(self, rows: Batch) -> Batch:
+        tensors = self.inputs.tensors(self._columns(rows), torch.arange(len(rows["row"])))
+        return {**tensors, "y": rows["y"], "row": rows["row"]}
 
     def set_statistics(self, learned: RunningStatistics) -> None:
         """Sets medians, categories and statistics; a missing number counts as its column's median."""
