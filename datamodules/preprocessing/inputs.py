@@ -142,12 +142,13 @@ def numbered(count: int, first: int = 0, **columns: Iterable[Any]) -> polars.Dat
 
 
 def infinite_rows(x: Tensor, nan_too: bool = False) -> Reasons:
-    """Finds rows (N, ...) with infinite values, or NaN where that is no missing value."""
+    """Finds rows (N, ...) with values that are infinite in float32, or NaN where that is no missing value."""
     if not x.is_floating_point():
         return {}
-    bad = (~x.isfinite() if nan_too else x.isinf()).reshape(len(x), -1).any(dim=1)
+    numbers = x.float()
+    bad = (~numbers.isfinite() if nan_too else numbers.isinf()).reshape(len(x), -1).any(dim=1)
     value = "NaN or infinite" if nan_too else "infinite"
-    return dict.fromkeys(bad.nonzero().flatten().tolist(), f"a value is {value}; correct it")
+    return dict.fromkeys(bad.nonzero().flatten().tolist(), f"a value is {value} or beyond float32; correct it")
 
 
 def as_array(source: Any, read: Callable[[Path], Any]) -> Any:

@@ -30,7 +30,7 @@ class ParquetFile:
     def __init__(self, source: Path | bytes, name: str, missing: Sequence[str]) -> None:
         self.source, self.name, self.missing = source, name, list(missing)
         with reading(name, "Parquet"):
-            self.schema = polars.Schema(polars.read_parquet_schema(self._open()))
+            self.schema = self._scan().collect_schema()
         self.columns = self.schema.names()
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The reader of all tables: a frame, or a CSV or Parquet file, whole or a piece at a time."""
+"""The reader of all tables: a frame, a CSV or Parquet file, or a folder of Parquet files, whole or piece by piece."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import polars
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
+from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.tables.casting import checked, normalize_cells
 from datamodules.tables.cell_types import conformed, day_first_note, inferred_types, stored
 from datamodules.tables.columns import ColumnType, read_numbers, type_of
@@ -18,7 +19,7 @@ CELLS = 2**20  # cells of a Parquet file or of a frame in a piece
 
 
 class Table:
-    """A frame, or a CSV or Parquet file of which nothing but the column names is read at first.
+    """A frame, a CSV or Parquet file or a folder of Parquet files, of which only column names are read at first.
 
     Args:
         source: The frame, the path of a file, or the content of one.
@@ -33,6 +34,7 @@ class Table:
         self, source: polars.DataFrame | str | Path | bytes, missing: Sequence[str], name: str | None = None
     ) -> None:
         self.source, self.missing = source, list(missing)
+        self.notes: list[str] = []
         self.day_first: dict[str, str] = {}  # notes by column
         if isinstance(source, polars.DataFrame):
             self.name, self.columns = name or "the frame", source.columns
@@ -42,8 +44,13 @@ class Table:
             check_regular(source)
         with reading(self.name, "a table"):
             content = source if isinstance(source, bytes) else Path(source).absolute()
-            self.is_text = _first_bytes(content) != MAGIC  # the cells of CSV have no types
-            self._file = (CsvFile if self.is_text else ParquetFile)(content, self.name, missing)
+            self._file: ParquetFiles | ParquetFile | CsvFile
+            if isinstance(content, Path) and content.is_dir():
+                self._file = ParquetFiles(self.name, missing)
+                self.notes += self._file.notes
+            else:
+                self._file = (ParquetFile if _first_bytes(content) == MAGIC else CsvFile)(content, self.name, missing)
+        self.is_text = isinstance(self._file, CsvFile)  # whose cells have no types
         self.columns = self._file.columns
 
     def cells(self) -> polars.DataFrame:
@@ -96,7 +103,7 @@ class Table:
             raise DataError(f"{self.name} lacks the {noun} {names}, which the model was trained with")
         extra = [name for name in self.columns if name not in set(wanted)]
         names = ", ".join(name or "one without a name" for name in extra[:10]) + " ..." * (len(extra) > 10)
-        return (f"columns that the model does not use, ignored: {names}",) if extra else ()
+        return (*self.notes, *([f"columns that the model does not use, ignored: {names}"] if extra else []))
 
     def pieces(self, wanted: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Piece]:
         """Yields the wanted columns of all rows, those of CSV as text, and ``numbers`` as float64 where all are."""
