@@ -1,7 +1,6 @@
 """Data sets as LightningDataModules: load, split, normalize, batch; imports no model.
 
-The names stand in ``__init__.pyi``, one line each, and are imported at first use (SPEC 1 of Scientific Python), so that
-raw rows become a model's inputs without Lightning.
+The names of ``__init__.pyi`` are imported at first use, so that raw rows become a model's inputs without Lightning.
 """
 
 import lazy_loader

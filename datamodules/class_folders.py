@@ -61,8 +61,8 @@ def read_class_folders(root: Path, ending: str = "") -> tuple[list[Path], polars
     ``DataError`` for a folder without classes, or with splits in place of classes; and for a class without a file.
     """
     files, note = files_below(root, ending, None)
-    entries = [entry for entry in sorted(root.iterdir()) if not _is_ignored(entry.name) and not _is_loop(entry)]
-    folders = [entry for entry in entries if entry.is_dir()]
+    entries = [entry for entry in sorted(root.iterdir()) if entry.is_dir() and not _is_ignored(entry.name)]
+    folders = [entry for entry in entries if not _is_loop(entry)]
     names = {folder.name.lower() for folder in folders}
     if names.intersection(TRAIN) and names.intersection(OTHERS):
         raise DataError(

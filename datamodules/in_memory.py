@@ -58,24 +58,19 @@ class InMemoryData(DataModule):
         self.split_settings = replace(self.split_settings, time=time, duplicates=duplicates)
         if stratify and time:
             raise DataError("a split by time cannot be stratified; leave --data.stratify out")
-        self.stratify = stratify
-        self.sampler = sampler
-        self.device = device
-        self._rows: Rows | None = None
+        self.stratify, self.sampler, self.device = stratify, sampler, device
         self._copies: int | None = None
 
     @abstractmethod
     def load(self) -> Rows:
         """Reads every row, in an order that never changes."""
 
-    @property
+    @cached_property
     def rows(self) -> Rows:
         """Every row, read once and checked."""
-        if self._rows is None:
-            rows = self.load()
-            self._check(rows)
-            self._rows = rows
-        return self._rows
+        rows = self.load()
+        self._check(rows)
+        return rows
 
     def split_now(self) -> Split:
         """Returns the split; a constructor calls it if the attributes of the data set depend on the train rows."""
@@ -96,12 +91,12 @@ class InMemoryData(DataModule):
 
     def class_counts(self) -> Tensor | None:
         """Returns train rows of each class (K,), or without and with each label (L, 2); None for regression."""
+        if self.task == "regression":
+            return None
         y = self.targets(self.split_now().train).long()
         if self.num_classes is not None:
             return torch.bincount(y, minlength=self.num_classes)
-        if self.task == "multilabel":
-            return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
-        return None
+        return torch.stack([len(y) - y.sum(dim=0), y.sum(dim=0)], dim=1)
 
     def features(self) -> polars.DataFrame:
         """Returns summary columns of all rows: one number for each aspect of a row, or the columns of a table."""

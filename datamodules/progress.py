@@ -7,18 +7,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 2.0
-"""Seconds before the first line."""
+PATIENCE = 2.0  # seconds before the first line
 
 
 def progress(pieces: Iterable[T], label: str, total: int, size: Callable[[T], int]) -> Iterator[T]:
-    """Yields the pieces; after two seconds, prints a progress line on stderr if it is a terminal.
+    """Yields the pieces of a pass, such as ``reading images``; after two seconds, prints a line on a terminal's stderr.
 
-    Args:
-        pieces: Pieces of the data.
-        label: Name of the pass, such as ``reading images``.
-        total: Size of all pieces.
-        size: Returns the size of a piece.
+    ``total`` is the size of all pieces.
     """
     began = printed = time.monotonic()
     done, shown = 0, False

@@ -12,41 +12,26 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.tables.lazy_numbers import Numbers
 
-CELLS = 2**18
-"""Numbers that are hashed at a time."""
+CELLS = 2**18  # numbers that are hashed at a time
 
 
 @dataclass
 class Rows:
-    """All rows of a data set, in an order that never changes.
+    """All rows of a data set, in an order that never changes."""
 
-    Args:
-        x: Inputs (N, *input_shape), any number type.
-        y: Targets: class indices (N,), labels (N, L), or values (N,) or (N, R).
-        test: Row ids of a test split that the data come with; None if there is none.
-        val: Row ids of a validation split that they come with besides.
-        lengths: Steps of each row (N,) int64, at least 1, where rows of series or text are padded at their end.
-        about: Columns that the split may depend on, such as a person or a day, N rows.
-    """
-
-    x: Tensor
-    y: Tensor
-    test: Tensor | None = None
-    val: Tensor | None = None
-    lengths: Tensor | None = None
-    about: polars.DataFrame | None = None
+    x: Tensor  # inputs (N, *input_shape), any number type
+    y: Tensor  # targets: class indices (N,), labels (N, L), or values (N,) or (N, R)
+    test: Tensor | None = None  # row ids of a test split that the data come with
+    val: Tensor | None = None  # row ids of a validation split that they come with besides
+    lengths: Tensor | None = None  # steps (N,) int64, at least 1, where rows of series or text are padded at their end
+    about: polars.DataFrame | None = None  # columns that the split may depend on, such as a person or a day, N rows
 
     def tensors(self) -> list[Tensor]:
         """Returns the tensors that make up a row, each with N entries."""
         return [self.x, self.y] if self.lengths is None else [self.x, self.y, self.lengths]
 
     def check(self, name: str, classes: int | None) -> None:
-        """Raises ``DataError`` for rows that cannot be trained on.
-
-        Args:
-            name: Name of the data set.
-            classes: Number of classes if a row has one class.
-        """
+        """Raises ``DataError`` for rows that cannot be trained on, of one of so many classes if they have one."""
         if len(self.x) != len(self.y):
             raise DataError(f"{name} has {len(self.x)} rows of inputs and {len(self.y)} of targets")
         for noun, values in (("inputs", self.x), ("targets", self.y)):
@@ -68,13 +53,8 @@ def first_copies(*tensors: Tensor) -> Tensor:
     """Returns for each row of tensors (N, ...) the id of the first row that is equal in all of them, (N,)."""
     arrays = [tensor.reshape(len(tensor), -1).contiguous().numpy() for tensor in tensors]
     seen: dict[bytes, int] = {}
-    first = []
-    for row in range(len(arrays[0])):
-        sha = hashlib.blake2b(digest_size=16)
-        for array in arrays:
-            sha.update(array[row].tobytes())
-        first.append(seen.setdefault(sha.digest(), row))
-    return torch.tensor(first)
+    hashes = (hashlib.blake2b(b"".join(map(bytes, row)), digest_size=16) for row in zip(*arrays, strict=True))
+    return torch.tensor([seen.setdefault(sha.digest(), row) for row, sha in enumerate(hashes)])
 
 
 def first_equal(frame: polars.DataFrame) -> Tensor:

@@ -30,6 +30,11 @@ def say(text: object, file: TextIO | None = None, end: str = "\n") -> None:
         discard(stream)
 
 
+def decimal(value: float) -> str:
+    """Writes a metric with four decimals, or in scientific notation if it is too small or too large to read so."""
+    return f"{value:.4f}" if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.4e}"
+
+
 def discard(stream: TextIO) -> None:
     """Discards the buffer of a stream, and everything that is written to it from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,7 +1,6 @@
 """Architectures as LightningModules, with their losses, schedules and tasks; imports no data module.
 
-The names stand in ``__init__.pyi``, one line each, and are imported at first use (SPEC 1 of Scientific Python), so that
-``lit_models.networks`` imports without Lightning.
+The names of ``__init__.pyi`` are imported at first use, so that ``lit_models.networks`` imports without Lightning.
 """
 
 import lazy_loader

@@ -1,6 +1,7 @@
 """The LightningModule that every architecture extends: one step for training, validation and test."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule
@@ -13,17 +14,17 @@ from typing_extensions import override
 from lit_models.cpu.hook_name import quick_hook_name
 from lit_models.errors import ConfigError, NoDirectionError
 from lit_models.internals.torch_parts import CompiledNetwork
-from lit_models.metrics.evaluation import Evaluation, Outputs, direction, evaluate, gather_outputs
-from lit_models.schedules import Schedule
+from lit_models.metrics.evaluation import Evaluation, Outputs, check_metrics, direction, evaluate, gather_outputs
+from lit_models.networks.norms import explain_one_row
+from lit_models.schedules.schedule import Schedule, copyable
 from lit_models.stems.stem import Modality
 from lit_models.tasks import TaskName, make_task
 from lit_models.training.class_weights import ClassWeights
 from lit_models.training.epoch_monitor import EpochMonitor
-from lit_models.training.factory import copyable
 from lit_models.training.loss_precision import at_least_float32, keep_precision, loss_of
 from lit_models.training.mixup import Batch, Mixup
 from lit_models.training.multi_step import MultiStep
-from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, lr_schedulers, trainer_optimizer
+from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, total_steps, trainer_optimizer
 from lit_models.training.safe_hparams import save_plain_hyperparameters
 
 
@@ -90,15 +91,12 @@ class LitModel(LightningModule):
         self.optimizer_factory, self.schedule, self.scale_lr = copyable(optimizer), schedule, scale_lr
         self.compiles = compile
         # In a plain dict: their state belongs in no checkpoint, since they are reset before every use.
-        self.metrics = {**self.task.metrics(), **(metrics or {})}
+        self.metrics = {**self.task.metrics(), **check_metrics(metrics or {}, self.task)}
         self.epoch_monitor, self.multi_step = EpochMonitor(), MultiStep(steps_per_execution, base=LitModel)
         self._evaluated: list[Outputs] = []
 
     def direction(self, name: str, others: bool = False) -> Literal["min", "max"]:
-        """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum.
-
-        ``others`` is True where callbacks may log values of their own.
-        """
+        """Returns whether a logged metric is best at its minimum or maximum; callbacks may log ``others`` too."""
         return direction(name, self.metrics, others)
 
     def schedule_direction(self, others: bool = True) -> Literal["min", "max"]:
@@ -109,16 +107,12 @@ class LitModel(LightningModule):
         except NoDirectionError:
             if self.schedule.mode is None:
                 raise
-            mode: Literal["min", "max"] = self.schedule.mode
-            return mode
+            return self.schedule.mode
 
     def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
-        """Computes the network's outputs (N, num_outputs), of which the task makes predictions.
+        """Computes the network's outputs (N, num_outputs) of inputs (N, *input_shape).
 
-        Args:
-            x: Inputs (N, *input_shape).
-            categories: Indices (N, C) below ``cardinalities``, if a table has categorical columns.
-            lengths: Steps (N,) of padded series or texts, each at least 1; padding after them changes no output.
+        A table may have ``categories`` (N, C) below ``cardinalities``, padded series and texts their ``lengths`` (N,).
         """
         optional = {"categories": categories, "lengths": lengths}
         outputs: Tensor = self.network(x, **{name: value for name, value in optional.items() if value is not None})
@@ -149,18 +143,25 @@ class LitModel(LightningModule):
     @override
     def configure_optimizers(self) -> Any:
         try:
-            optimizer = trainer_optimizer(self.trainer, self, self.optimizer_factory, self.scale_lr, self._axes)
-            self.multi_step.check(self.trainer, self, optimizer)
+            trainer = self.trainer
+            optimizer = trainer_optimizer(trainer, self, self.optimizer_factory, self.scale_lr, self._axes)
+            self.multi_step.check(trainer, self, optimizer)
             if self.schedule is None:
                 return optimizer
-            return [optimizer], lr_schedulers(self.trainer, self.schedule, optimizer, self.schedule_direction())
+            epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
+            length, every = partial(total_steps, trainer), trainer.check_val_every_n_epoch or 1
+            return [optimizer], self.schedule.build(optimizer, length, epochs, self.schedule_direction(), every)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         mix = self.mixup
-        loss = mix.loss(batch, self._outputs, self._loss) if mix else self._loss(self._outputs(batch), batch)
+        try:
+            loss = mix.loss(batch, self._outputs, self._loss) if mix else self._loss(self._outputs(batch), batch)
+        except ValueError as error:
+            explain_one_row(error)
+            raise
         self.epoch_monitor.add(loss.detach(), len(batch["y"]))
         return loss * batch["share"] if "share" in batch else loss
 

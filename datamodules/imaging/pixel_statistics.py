@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor
 
-from datamodules.preprocessing.normalization import MAX_QUANTILES, Method, Normalizer, Quantiles, Statistics
+from datamodules.preprocessing.normalization import (
+    MAX_QUANTILES,
+    Method,
+    Normalizer,
+    Quantiles,
+    Statistics,
+    without_constants,
+)
 
 LEVELS = 256
 BLOCK = 2**22
@@ -28,14 +35,14 @@ def learn_levels(counts: Tensor, method: Method) -> Normalizer:
         method: Method of normalization.
     """
     levels = torch.arange(LEVELS).double()
+    low, high = _quantiles(counts, torch.tensor([0.0, 1.0]).double()).T
     match method:
         case "standard":
             fraction = counts.double() / counts.sum(dim=1, keepdim=True)
             center = fraction @ levels
             scale = (fraction * (levels - center.unsqueeze(1)) ** 2).sum(dim=1).sqrt()
         case "minmax":
-            ends = _quantiles(counts, torch.tensor([0.0, 1.0]).double())
-            center, scale = ends[:, 0], ends[:, 1] - ends[:, 0]
+            center, scale = low, high - low
         case "robust":
             quarters = _quantiles(counts, torch.tensor([0.25, 0.5, 0.75]).double())
             center, scale = quarters[:, 1], quarters[:, 2] - quarters[:, 0]
@@ -43,9 +50,8 @@ def learn_levels(counts: Tensor, method: Method) -> Normalizer:
             steps = max(2, min(MAX_QUANTILES, int(counts.sum(dim=1).max())))
             return Quantiles(_quantiles(counts, torch.linspace(0, 1, steps, dtype=torch.float64)))
         case "none":
-            center, scale = torch.zeros(len(counts)).double(), torch.ones(len(counts)).double()
-    # The deviation of equal pixels is rounding error, not always 0.
-    return Statistics(center, torch.where(scale <= 1e-9, torch.ones_like(scale), scale))
+            return Statistics(torch.zeros(len(counts)).double(), torch.ones(len(counts)).double())
+    return without_constants(Statistics(center, scale.where(scale > 0, 1.0)), low, high)
 
 
 def _quantiles(counts: Tensor, probabilities: Tensor) -> Tensor:

@@ -16,54 +16,32 @@ Numbers = dict[str, float]
 
 @dataclass
 class Column:
-    """Summary of a column: missing and different values in all rows, the rest in train rows.
-
-    Args:
-        name: Name.
-        type: Column type: numeric, categorical or date.
-        missing: Rows without a value.
-        different: Number of different values.
-        numbers: Mean, standard deviation, smallest and largest value of numbers and dates.
-        most_frequent: Most frequent value of other columns, and its fraction of the rows that have a value.
-    """
+    """Summary of a column: missing and different values in all rows, the rest in train rows."""
 
     name: str
-    type: str
+    type: str  # numeric, categorical or date
     missing: int
     different: int
-    numbers: Numbers | None
-    most_frequent: tuple[str, float] | None
+    numbers: Numbers | None  # mean, standard deviation, smallest and largest value of numbers
+    most_frequent: tuple[str, float] | None  # of other columns, with its fraction of the rows that have a value
+    period: tuple[str, str] | None = None  # first and last value of dates
 
 
 @dataclass
 class Inspection:
-    """Summary of data and split.
+    """Summary of data and split."""
 
-    Args:
-        data: Class of the data module.
-        task: Task.
-        modality: Modality of a row.
-        input_shape: Shape of a row.
-        rows: Rows of each split.
-        duplicates: Rows that are an exact copy of an earlier row; None where they were not counted.
-        classes: Rows of each class or label, by split; empty for regression.
-        targets: Mean, standard deviation, smallest and largest value of each target of regression, by split.
-        columns: Columns of a table, or summary columns of other rows.
-        notes: Notes of the data module.
-        suspicions: Sentences on possible leaks.
-    """
-
-    data: str
+    data: str  # class of the data module
     task: str
     modality: str
     input_shape: tuple[int, ...]
-    rows: dict[str, int]
-    duplicates: int | None
-    classes: dict[str, dict[str, int]]
-    targets: dict[str, dict[str, Numbers]]
-    columns: list[Column]
+    rows: dict[str, int]  # of each split
+    duplicates: int | None  # exact copies of an earlier row; None where they were not counted
+    classes: dict[str, dict[str, int]]  # rows of each class or label, by split; empty for regression
+    targets: dict[str, dict[str, Numbers]]  # of each target of regression, by split
+    columns: list[Column]  # of a table, or summary columns of other rows
     notes: list[str]
-    suspicions: list[str]
+    suspicions: list[str]  # sentences on possible leaks
 
     def plain(self) -> dict[str, Any]:
         """Returns dictionaries, lists, texts and numbers."""
@@ -93,40 +71,39 @@ def inspect(data: DataModule) -> Inspection:
 def _classes(data: DataModule, targets: dict[str, Tensor]) -> dict[str, dict[str, int]]:
     if data.task == "regression":
         return {}
-    if data.num_classes is None:
-        counts = {split: y.sum(dim=0).tolist() for split, y in targets.items()}
-    else:
-        counts = {split: torch.bincount(y.long(), minlength=data.num_classes).tolist() for split, y in targets.items()}
-    number = len(counts["train"])
-    names = data.class_names or tuple(map(str, range(number)))
-    return {names[index]: {split: int(counts[split][index]) for split in PARTS} for index in range(number)}
+    classes = data.num_classes
+    counts = {
+        split: (y.sum(dim=0) if classes is None else torch.bincount(y.long(), minlength=classes)).long().tolist()
+        for split, y in targets.items()
+    }
+    names = data.class_names or map(str, range(len(counts["train"])))
+    return {name: {split: counts[split][index] for split in PARTS} for index, name in enumerate(names)}
 
 
 def _values(targets: dict[str, Tensor]) -> dict[str, dict[str, Numbers]]:
-    columns = {split: y.double().view(len(y), targets["train"][0].numel()).T for split, y in targets.items()}
+    columns = {split: y.double().view(len(y), targets["train"][0].numel()).T.numpy() for split, y in targets.items()}
     return {
-        str(index): {split: _numbers(polars.Series(columns[split][index].numpy())) for split in PARTS}
+        str(index): {split: _numbers(polars.Series(columns[split][index])) for split in PARTS}
         for index in range(len(columns["train"]))
     }
 
 
 def _column(column: polars.Series, train: polars.Series) -> Column:
-    values = train.drop_nulls()
-    kind, numbers, most_frequent = "categorical", None, None
-    if column.dtype.is_temporal():
-        kind = "date"
-    elif column.dtype.is_numeric():
-        kind, numbers = "numeric", _numbers(values)
-    if kind != "numeric" and len(values):
+    values, is_number = train.drop_nulls(), column.dtype.is_numeric()
+    kind = "date" if column.dtype.is_temporal() else "numeric" if is_number else "categorical"
+    numbers, most_frequent = _numbers(values) if is_number else None, None
+    if not is_number and len(values):
         value, count = values.cast(polars.String).alias("value").value_counts(sort=True).row(0)
         most_frequent = (value, count / len(values))
-    return Column(column.name, kind, column.null_count(), column.drop_nulls().n_unique(), numbers, most_frequent)
+    ends = values.sort().cast(polars.String) if kind == "date" and len(values) else None
+    period = None if ends is None else (ends[0], ends[-1])
+    different = column.drop_nulls().n_unique()
+    return Column(column.name, kind, column.null_count(), different, numbers, most_frequent, period)
 
 
 def _numbers(values: polars.Series) -> Numbers:
     if not len(values):
         return {}
-    table = values.cast(polars.Float64).to_frame("value")
     value = polars.col("value")
-    summary = table.select(mean=value.mean(), std=value.std(ddof=0), min=value.min(), max=value.max())
-    return summary.row(0, named=True)
+    summary = {"mean": value.mean(), "std": value.std(ddof=0), "min": value.min(), "max": value.max()}
+    return values.cast(polars.Float64).to_frame("value").select(**summary).row(0, named=True)

@@ -1,6 +1,6 @@
 """Suspicions of leakage: a column that predicts the target alone, an id, groups that occur in several splits.
 
-Suspicions are rules of thumb. They are sentences for a person to judge, and change nothing.
+They are rules of thumb for a person to judge, and change nothing.
 """
 
 import re
@@ -19,31 +19,26 @@ from datamodules.tables.casting import encode, to_days, to_numbers
 ALMOST_ALL = 0.95
 """A column that alone explains this fraction of the target's variation on validation rows is suspicious."""
 
-BINS = 64
-"""Numbers are binned by so many quantiles."""
-
-MOST = 100_000
-"""At most so many rows of a split are used to test a number."""
-
-MANY = 50
-"""Fewer groups than this are categories."""
+BINS = 64  # numbers are binned by so many quantiles
+MOST = 100_000  # at most so many rows of a split are used to test a number
+MANY = 50  # fewer groups than this are categories
 
 PERSONAL = re.compile(r"(^|_|\W)(id|uuid|key|patient|person|subject|user|customer|client|session|device|group)(_|\W|$)")
 """Names of columns of whole numbers that identify a person or device."""
 
 
 def suspicions(sample: InspectionSample, classes: int | None, split_columns: Sequence[str]) -> list[str]:
-    """Returns sentences on columns that look like a leak.
+    """Returns sentences on columns that look like a leak, but for those that the split depends on.
 
-    Args:
-        sample: Rows of the data set.
-        classes: Number of classes; None if a row has no class or several labels.
-        split_columns: Columns that the split depends on.
+    ``classes`` is None if a row has no class or several labels.
     """
     split, features, sentences = sample.split, sample.features, []
     for column in features.iter_columns():
         number = column.dtype.is_numeric() or column.dtype.is_temporal()
-        train, val = (_spread(rows, MOST if number else len(rows)) for rows in (split.train, split.val))
+        train, val = (
+            rows[:: max(1, -(-len(rows) // MOST))] if number else rows  # evenly spaced
+            for rows in (split.train, split.val)
+        )
         values = column.gather(torch.cat([train, val]).numpy())
         codes = _quantiles(values, len(train)) if number else _categories(values)
         explained = 0.0 if codes is None else _explained(sample.targets, classes, codes, train, val)
@@ -57,11 +52,6 @@ def suspicions(sample: InspectionSample, classes: int | None, split_columns: Seq
         if column.name not in split_columns:
             sentences += _identity(column, split, column.name in features.columns)
     return sentences
-
-
-def _spread(rows: Tensor, most: int) -> Tensor:
-    """Returns evenly spaced rows, no more than ``most``."""
-    return rows[:: max(1, -(-len(rows) // max(1, most)))]
 
 
 def _quantiles(column: polars.Series, train: int) -> Tensor | None:
@@ -92,14 +82,7 @@ def _explained(y: Tensor, classes: int | None, codes: Tensor, train: Tensor, val
     """Returns the fraction of the target's variation on validation rows that the train mean of each code explains.
 
     For classes the variation is that of their indicators, a Brier skill score; of several targets the largest fraction
-    counts. 1 is everything, 0 or less nothing.
-
-    Args:
-        y: Targets of all rows.
-        classes: Number of classes; None if a row has no class or several labels.
-        codes: Codes of the train rows, and then of the validation rows.
-        train: Train rows, by their positions.
-        val: Validation rows.
+    counts. 1 is everything, 0 or less nothing. The codes are of the train rows, and then of the validation rows.
     """
     targets, number = _target_columns(y[val], classes), int(codes.max()) + 1
     of_train, of_val = codes[: len(train)], codes[len(train) :]
@@ -144,9 +127,8 @@ def _identity(column: polars.Series, split: Split, is_input: bool) -> list[str]:
     train_values = set(column.gather(split.train.numpy()).drop_nulls().unique().to_list())
     test = column.gather(split.test.numpy()).drop_nulls().to_list()
     shared = sum(value in train_values for value in test)
-    if not shared:
-        return []
-    return [
+    sentence = (
         f"{column.name} looks like groups, {different:,} of them, and {shared:,} of {len(test):,} test rows are of one "
         f"that train rows are of too; keep each in one part with --data.group {column.name}"
-    ]
+    )
+    return [sentence] if shared else []

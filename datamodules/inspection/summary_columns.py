@@ -11,30 +11,17 @@ from datamodules.splitting.splits import Split
 
 @dataclass(frozen=True)
 class InspectionSample:
-    """Rows of an inspection, with nothing learned from them: all N rows of a data set, or N of them.
+    """Rows of an inspection, with nothing learned from them: all N rows of a data set, or N of them."""
 
-    Args:
-        split: Positions of each split's rows among these N.
-        features: Columns of a table, or summary columns of other rows, N rows.
-        targets: Targets, N rows.
-        about: Columns that the split may depend on, N rows; no column if there is none.
-        duplicates: Exact copies of an earlier row; None where they were not counted.
-    """
-
-    split: Split
-    features: polars.DataFrame
+    split: Split  # positions among these N
+    features: polars.DataFrame  # columns of a table, or summary columns of other rows
     targets: Tensor
-    about: polars.DataFrame
-    duplicates: int | None
+    about: polars.DataFrame  # columns that the split may depend on; no column if there is none
+    duplicates: int | None  # exact copies of an earlier row; None where they were not counted
 
 
 def array_features(x: Tensor, lengths: Tensor | None = None) -> polars.DataFrame:
-    """Returns a row of summary columns for each row (N, F), (N, C, T) or (N, C, H, W).
-
-    Args:
-        x: The rows. Of a table each column is kept, of others the mean of each channel.
-        lengths: Steps of each row (N,), which become a column, where rows are padded.
-    """
+    """Returns columns of a table (N, F), or each channel's mean of rows (N, C, T) or (N, C, H, W) and their lengths."""
     each = x.flatten(2).mean(dim=2, dtype=torch.float64) if x.dim() > 2 else x
     name = "mean of channel" if x.dim() > 2 else "column"
     columns = {f"{name} {index}": values.numpy() for index, values in enumerate(each.T)}

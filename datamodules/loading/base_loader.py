@@ -20,16 +20,10 @@ class Transform(Protocol):
     A transform with a ``device`` takes and returns tensors on that device; others work on the CPU.
     """
 
-    draws: int
-    """Random numbers of a row; 0 for none."""
+    draws: int  # random numbers of a row; 0 for none
 
     def __call__(self, batch: Batch, uniform: Tensor) -> Batch:
-        """Transforms a batch of n rows with random numbers (n, draws) in [0, 1).
-
-        The numbers are a function of the seed, the epoch and the row's position in the epoch, so that a resumed run and
-        a run on more devices draw the same.
-        """
-        ...
+        """Transforms n rows with random numbers (n, draws) in [0, 1), functions of seed, epoch and position in it."""
 
 
 @dataclass(eq=False)
@@ -58,8 +52,7 @@ class Loader(ABC):
     _consumed: int = field(default=0, init=False)
     _resume_at: int = field(default=0, init=False)
 
-    batch_sampler = None
-    """Lightning reads it from every loader with a ``sampler``."""
+    batch_sampler = None  # Lightning reads it from every loader with a ``sampler``
 
     def __post_init__(self) -> None:
         self.accumulate = self.accumulate if self.shuffle else 1

@@ -16,25 +16,20 @@ class Blocks(Protocol):
     @property
     def counts(self) -> Tensor:
         """Number of rows of each block, int64."""
-        ...
 
     def read(self, block: int) -> Batch:
         """Returns a block's rows, as they are on disk."""
-        ...
 
     def finish(self, batch: Batch) -> Batch:
         """Converts rows as they are on disk into the model's inputs."""
-        ...
 
 
 class BlockLoader(Loader):
     """Batches of rows on disk, of which one buffer is in memory: as many blocks as have ``buffer_rows``, at least one.
 
     Every epoch has a new random order of blocks and of each buffer's rows, both functions of ``(seed, epoch)``. One
-    buffer for all rows is a full shuffle. With smaller buffers, two rows of a batch are of one block with probability 1
-    / (blocks of a buffer), and a class in few blocks, as in a sorted file, is spread over the epoch's buffers as its
-    blocks are: with B blocks a buffer the fraction p of a class differs from buffer to buffer by about sqrt(p (1 - p) /
-    B).
+    buffer for all rows is a full shuffle. With B blocks a buffer, two rows of a batch are of one block with probability
+    1 / B, and in a sorted file the fraction p of a class differs from buffer to buffer by about sqrt(p (1 - p) / B).
 
     A process reads every buffer and takes its rows of it. Resuming within an epoch reads one buffer again.
     """

@@ -8,8 +8,7 @@ from torch import Tensor
 DeviceOption = Literal["auto", "cpu"]
 """auto: on the device that trains, if it has enough memory; cpu: in the computer's memory."""
 
-SHARE = 0.5
-"""Fraction of the device's free memory for rows; the rest is for the network and its gradients."""
+SHARE = 0.5  # fraction of the device's free memory for rows; the rest is for the network and its gradients
 
 
 def free_memory(device: torch.device) -> int:

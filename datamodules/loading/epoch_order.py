@@ -1,14 +1,14 @@
 """Order of an epoch's rows, a function of a seed and the epoch."""
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
 
 def generator(*numbers: int) -> torch.Generator:
     """Returns a random generator whose seed is a function of whole numbers."""
-    seed = 0
-    for number in numbers:
-        seed = (seed * 1_000_003 + number) % 2**63
+    seed = reduce(lambda seed, number: (seed * 1_000_003 + number) % 2**63, numbers, 0)
     return torch.Generator().manual_seed(seed)
 
 

@@ -9,8 +9,7 @@ from datamodules.types import Modality
 
 ROWS, ON_CPU, ELSEWHERE = 1024, 2**16, 2**20
 
-WIDTH = 16
-"""Least numbers that a step of a series or a text counts for, since networks make vectors of each."""
+WIDTH = 16  # least numbers that a step of a series or a text counts for, since networks make vectors of each
 
 
 def rows_at_once(input_shape: Sequence[int], modality: Modality, device: torch.device) -> int:

@@ -26,10 +26,9 @@ def accumulated_by(trainer: Trainer | None) -> int:
 def order_options(trainer: Trainer | None, shuffle: bool) -> dict[str, Any]:
     """Returns a loader's arguments for this process: rank and processes, and for training seed and accumulation."""
     rank, world_size = process_of(trainer)
-    if not shuffle:
-        return {"rank": rank, "world_size": world_size}
+    options = {"rank": rank, "world_size": world_size}
     training = {"shuffle": True, "seed": torch.initial_seed(), "accumulate": accumulated_by(trainer)}
-    return {"rank": rank, "world_size": world_size, **training}
+    return {**options, **training} if shuffle else options
 
 
 def check_batch(batch_size: int, devices: int, accumulated: int) -> None:

@@ -31,21 +31,17 @@ class Window(NamedTuple):
 
 
 class TensorLoader(Loader):
-    """Batches sliced out of tensors in memory.
+    """Batches sliced out of tensors in memory, columns of equal length with rows first, by name.
 
-    Args:
-        tensors: Columns of equal length, rows first; a batch is a dictionary of the same keys. With ``lengths``, the
-            last dimension of ``x`` is that of the longest row of the batch, over all processes.
-        batch_size: Rows of a batch over all processes.
-        balance: Class of each row (N,): an epoch then draws every class equally often, see ``balanced_order``.
+    With ``lengths``, the last dimension of ``x`` is that of the longest row of the batch, over all processes. With
+    ``balance``, the class of each row (N,), an epoch draws every class equally often, see ``balanced_order``.
     """
 
     def __init__(
         self, tensors: dict[str, Tensor], batch_size: int, balance: Tensor | None = None, **kwargs: Any
     ) -> None:
         super().__init__(batch_size, **kwargs)
-        self.tensors = tensors
-        self.balance = balance
+        self.tensors, self.balance = tensors, balance
         self.num_rows = len(next(iter(tensors.values())))
 
     def order(self) -> Tensor:
@@ -85,5 +81,4 @@ class TensorLoader(Loader):
         return take
 
     def _longest(self, lengths: Tensor) -> int:
-        """Returns the steps of the longest row."""
         return int(lengths.max())

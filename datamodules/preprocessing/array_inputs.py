@@ -19,15 +19,10 @@ from datamodules.regular_file import check_regular
 
 @dataclass
 class ArrayInputs(Inputs):
-    """Inputs of rows that are arrays of one shape.
-
-    Args:
-        normalizer: Statistics of the train rows.
-        shape: Of a row.
-    """
+    """Inputs of rows that are arrays of one shape."""
 
     normalizer: Normalizer
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # of a row
 
     def tensors(self, x: Tensor, lengths: Tensor | None = None) -> dict[str, Tensor]:
         """Returns normalized rows ``x`` (N, *shape) float32, 0 where they are padded, with their ``lengths``."""
@@ -50,7 +45,7 @@ class ArrayInputs(Inputs):
         x = as_array(source, read_array)
         if x.dtype.kind not in "biuf" or x.size == 0:
             raise DataError(f"{name} is {x.dtype} of shape {x.shape}, and rows of numbers are needed")
-        if x.shape[1:] != self.shape and x.shape[1:] != self.shape[1:]:
+        if x.shape[1:] not in (self.shape, self.shape[1:]):
             shape = ", ".join(map(str, self.shape))
             raise DataError(f"{name} has the shape {x.shape}, and the model was trained on rows of shape (N, {shape})")
         rows = torch.from_numpy(numpy.ascontiguousarray(x)).view(-1, *self.shape)
@@ -75,11 +70,7 @@ class ArrayInputs(Inputs):
 
 
 def read_array(path: Path) -> Any:
-    """Reads the array of an .npy file, or ``x`` (or the only one) of an .npz file; nothing is unpickled.
-
-    Raises:
-        DataError: For another file.
-    """
+    """Reads the array of an .npy file, or ``x`` (or the only one) of an .npz file; nothing is unpickled."""
     check_regular(path)
     try:
         loaded = numpy.load(path, allow_pickle=False)

@@ -16,54 +16,34 @@ from datamodules.preprocessing.json_rows import Source
 from datamodules.preprocessing.modules import Preprocessor
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
 
-ROW = "row"
-"""Column of row numbers, counted from 0."""
+ROW = "row"  # column of row numbers, counted from 0
 
 JSON = "application/json"
 
-TIME = "time"
-"""Size of a tensor's axis that has any number of steps, in a signature."""
-
-Reasons = dict[int, str]
-"""Why rows cannot be predicted, by their index."""
+TIME = "time"  # size of a tensor's axis that has any number of steps, in a signature
+Reasons = dict[int, str]  # why rows cannot be predicted, by their index
 
 
 @dataclass
 class Chunk:
-    """Some rows of a source that may be larger than memory.
+    """Some rows of a source that may be larger than memory."""
 
-    Args:
-        ids: Of the N rows that can be predicted, the column ``row`` first.
-        tensors: Inputs of the model: ``x``, and where there are any ``categories`` and ``lengths``.
-        bad: Ids of the other rows, and a column ``reason``.
-        counts: Number of rows by the note that holds for them.
-        notes: Sentences about the whole source.
-        done: Fraction of the source that has been read, in [0, 1].
-    """
-
-    ids: polars.DataFrame
-    tensors: dict[str, Tensor]
-    bad: polars.DataFrame
-    counts: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    done: float = 1.0
+    ids: polars.DataFrame  # of the N rows that can be predicted, the column ``row`` first
+    tensors: dict[str, Tensor]  # inputs of the model: ``x``, and where there are any ``categories`` and ``lengths``
+    bad: polars.DataFrame  # ids of the other rows, and a column ``reason``
+    counts: Mapping[str, int] = field(default_factory=dict)  # rows by the note that holds for them
+    notes: tuple[str, ...] = ()  # on the whole source
+    done: float = 1.0  # fraction of the source that has been read
 
 
 @dataclass
 class Piece:
-    """Consecutive rows of a table.
+    """Consecutive rows of a table."""
 
-    Args:
-        first: Number of the first row.
-        frame: The wanted columns; those of bad rows are null.
-        reasons: Why rows cannot be read, by their index in the frame.
-        done: Fraction of the source that has been read.
-    """
-
-    first: int
-    frame: polars.DataFrame
-    reasons: Reasons = field(default_factory=dict)
-    done: float = 1.0
+    first: int  # number of the first row
+    frame: polars.DataFrame  # the wanted columns; those of bad rows are null
+    reasons: Reasons = field(default_factory=dict)  # by their index in the frame
+    done: float = 1.0  # fraction of the source that has been read
 
 
 class Inputs(ABC):
@@ -86,13 +66,9 @@ class Inputs(ABC):
 
     @abstractmethod
     def chunks(self, source: Any) -> Iterator[Chunk]:
-        """Yields the rows of a source in its order.
+        """Yields the rows of a file, a folder, a frame, an array or texts in their order.
 
-        Args:
-            source: Path of a file or folder, or an object in memory: a frame, an array, texts.
-
-        Raises:
-            DataError: For a source that does not fit the train rows.
+        Raises ``DataError`` for a source that does not fit the train rows.
         """
 
     @abstractmethod
@@ -150,12 +126,7 @@ class Partition(NamedTuple):
 
 
 def partition(ids: polars.DataFrame, reasons: Mapping[int, str]) -> Partition:
-    """Separates the rows that can be predicted from the others.
-
-    Args:
-        ids: Of all rows.
-        reasons: Why rows cannot be predicted, by their index.
-    """
+    """Separates the rows that can be predicted from the others, whose index has a reason."""
     if not reasons:
         return Partition(torch.arange(len(ids)), ids, ids.clear().with_columns(reason=polars.lit("")))
     bad = sorted(reasons)
@@ -171,12 +142,13 @@ def numbered(count: int, first: int = 0, **columns: Iterable[Any]) -> polars.Dat
 
 
 def infinite_rows(x: Tensor, nan_too: bool = False) -> Reasons:
-    """Finds rows (N, ...) with infinite values, or NaN where that is no missing value."""
+    """Finds rows (N, ...) with values that are infinite in float32, or NaN where that is no missing value."""
     if not x.is_floating_point():
         return {}
-    bad = (~x.isfinite() if nan_too else x.isinf()).reshape(len(x), -1).any(dim=1)
+    numbers = x.float()
+    bad = (~numbers.isfinite() if nan_too else numbers.isinf()).reshape(len(x), -1).any(dim=1)
     value = "NaN or infinite" if nan_too else "infinite"
-    return dict.fromkeys(bad.nonzero().flatten().tolist(), f"a value is {value}; correct it")
+    return dict.fromkeys(bad.nonzero().flatten().tolist(), f"a value is {value} or beyond float32; correct it")
 
 
 def as_array(source: Any, read: Callable[[Path], Any]) -> Any:

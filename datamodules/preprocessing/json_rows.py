@@ -9,36 +9,24 @@ import polars
 
 from datamodules.errors import DataError
 
-LARGEST = 2**63
-"""Whole numbers from here on are floating-point numbers."""
+LARGEST = 2**63  # whole numbers from here on are floating-point numbers
 
 DIGITS = str.maketrans("123456789", "000000000")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of one request.
+    """Rows of one request."""
 
-    Args:
-        value: For ``Inputs.chunks``, by way of ``as_source``.
-        rows: How many there are.
-        key: Sources of one key may be concatenated and predicted together; None for one that is predicted alone.
-    """
-
-    value: Any
-    rows: int
-    key: Hashable | None
+    value: Any  # for ``Inputs.chunks``, by way of ``as_source``
+    rows: int  # how many there are
+    key: Hashable | None  # sources of one key may be predicted together; None for one that is predicted alone
 
 
 def read_objects(rows: list[Any], kinds: Mapping[str, tuple[str, str]] | None) -> Source:
-    """Reads rows of a table.
+    """Reads rows of a table; raises ``DataError`` for objects with different names.
 
-    Args:
-        rows: Objects with the same names.
-        kinds: Of columns, their type and the type in the train rows' file; None for rows that go alone.
-
-    Raises:
-        DataError: For objects with different names.
+    ``kinds`` are types of columns, in the model and in the train rows' file; None for rows that go alone.
     """
     names = rows[0].keys()
     for index, row in enumerate(rows):
@@ -78,11 +66,7 @@ def read_texts(rows: list[Any]) -> Source:
 
 
 def read_arrays(rows: list[Any]) -> Source:
-    """Reads arrays of one shape.
-
-    Raises:
-        DataError: For other rows.
-    """
+    """Reads arrays of one shape; raises ``DataError`` for other rows."""
     try:
         array = numpy.asarray(rows)
         if array.dtype.kind not in "biuf":
@@ -93,11 +77,7 @@ def read_arrays(rows: list[Any]) -> Source:
 
 
 def as_source(value: Any) -> Any:
-    """Converts objects to a frame, and returns other values unchanged.
-
-    Raises:
-        DataError: For cells that are arrays or objects.
-    """
+    """Converts objects to a frame, and returns other values unchanged; raises ``DataError`` for a cell of several."""
     if not (isinstance(value, list) and isinstance(value[0], dict)):
         return value
     return polars.DataFrame([_column(name, [row[name] for row in value]) for name in value[0]])
@@ -123,13 +103,6 @@ def _column(name: str, values: list[Any]) -> polars.Series:
             kind = "an array" if isinstance(value, list) else "an object"
             raise DataError(f"row {index} has {kind} in column {name[:40]}, which is no cell of a table; send a value")
         if isinstance(value, int) and abs(value) >= LARGEST:
-            values[index] = _as_float(value)
+            values[index] = float(str(value))  # infinite where float(value) overflows
     column = polars.Series(name, values, strict=False)
     return column.cast(polars.String) if column.dtype == polars.Null else column
-
-
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

@@ -10,16 +10,11 @@ from torch.nn import functional
 from datamodules.preprocessing.normalization import Normalizer, per_feature
 from datamodules.raw_data import valid
 
-BLOCK = 2**18
-"""Numbers of series with gaps that are interpolated at a time."""
+BLOCK = 2**18  # numbers of series with gaps that are interpolated at a time
 
 
 class FillMissing(nn.Module):
-    """Replaces NaN by a value of its feature.
-
-    Args:
-        values: Of each feature (F,), float64.
-    """
+    """Replaces NaN by a value of its feature (F,), float64."""
 
     values: Tensor
 
@@ -35,10 +30,7 @@ class FillMissing(nn.Module):
 class Interpolate(nn.Module):
     """Fills the gaps of series on the line between the neighbouring values, and with the nearest value at the ends.
 
-    A channel without any value stays NaN.
-
-    Args:
-        steps: Most steps of a series.
+    A series has at most ``steps`` steps. A channel without any value stays NaN.
     """
 
     def __init__(self, steps: int) -> None:
@@ -66,10 +58,11 @@ class Interpolate(nn.Module):
             there = there & (step < lengths.view(-1, 1, 1))
         nowhere = self.steps
         # Step of the nearest value on either side, by doubling the reach: every format has shifts and maxima.
-        before = torch.where(there, step, -1)
-        behind = torch.where(there, step, nowhere)
+        before, behind = torch.where(there, step, -1), torch.where(there, step, nowhere)
         for power in range(max(0, self.steps - 1).bit_length()):
-            before, behind = _reach(before, behind, 2**power, nowhere)
+            earlier = functional.pad(before, (2**power, 0), value=-1)[..., : x.shape[2]]
+            later = functional.pad(behind, (0, 2**power), value=nowhere)[..., 2**power :]
+            before, behind = before.maximum(earlier), behind.minimum(later)
         left = torch.where(before < 0, behind, before)
         right = torch.where(behind == nowhere, before, behind)
         empty = (before < 0) & (behind == nowhere)
@@ -81,21 +74,13 @@ class Interpolate(nn.Module):
 
 
 class Preprocessor(nn.Module):
-    """Fills, normalizes and pads rows of numbers.
-
-    Args:
-        normalize: Normalization with statistics of train rows.
-        missing: Replaces missing values; None where none may be missing.
-        gaps: Interpolates gaps of series ahead of that.
-    """
+    """Interpolates gaps of series, replaces other missing values where any may be missing, normalizes and pads."""
 
     def __init__(
         self, normalize: Normalizer, missing: FillMissing | None = None, gaps: Interpolate | None = None
     ) -> None:
         super().__init__()
-        self.normalize = normalize
-        self.missing = missing
-        self.gaps = gaps
+        self.normalize, self.missing, self.gaps = normalize, missing, gaps
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Prepares raw rows (N, ...) as float32, 0 from step ``lengths`` (N,) on where rows are padded."""
@@ -105,10 +90,3 @@ class Preprocessor(nn.Module):
             x = self.missing(x)
         normal: Tensor = self.normalize(x)
         return normal if lengths is None else normal * valid(lengths, x.shape[-1]).unsqueeze(1)
-
-
-def _reach(before: Tensor, behind: Tensor, steps: int, nowhere: int) -> tuple[Tensor, Tensor]:
-    time = before.shape[2]
-    earlier = functional.pad(before, (steps, 0), value=-1)[..., :time]
-    later = functional.pad(behind, (0, steps), value=nowhere)[..., steps:]
-    return before.maximum(earlier), behind.minimum(later)

@@ -17,6 +17,8 @@ to a standard normal distribution, which tames outliers; none."""
 
 MAX_QUANTILES = 1000
 
+ROUNDING = 1e-12  # differences of a column's values are rounding error up to this fraction of the largest
+
 CELLS = 2**16
 """Numbers that the quantile map takes at a time, small enough that its copies stay in a processor's cache."""
 
@@ -30,11 +32,9 @@ class Normalizer(nn.Module, ABC):
 
 
 class Statistics(Normalizer):
-    """Linear normalization: subtracts a center from each feature and divides by a scale.
+    """Linear normalization: subtracts a center from each feature (F,) and divides by a scale (F,), both float64.
 
-    Args:
-        center: Of each feature (F,), float64.
-        scale: Of each feature (F,), float64.
+    The scale is infinite for a feature without information, which becomes 0 whatever its value.
     """
 
     center: Tensor
@@ -53,16 +53,14 @@ class Statistics(Normalizer):
     @override
     def inverse(self, x: Tensor) -> Tensor:
         shape = per_feature(x)
-        return x * self.scale.view(shape) + self.center.view(shape)
+        return x * self.scale.where(self.scale.isfinite(), 0.0).view(shape) + self.center.view(shape)
 
 
 class Quantiles(Normalizer):
     """Quantile normalization: maps each value to its rank in a standard normal distribution.
 
-    A value that is repeated gets the middle of its ranks; values beyond the outermost quantiles get theirs.
-
-    Args:
-        values: Quantiles (F, Q) of each feature at Q equal steps of probability, float64, ascending.
+    ``values`` are ascending quantiles (F, Q) at equal steps of probability, float64. A value that is repeated gets the
+    middle of its ranks; values beyond the outermost quantiles get theirs. A feature with one value becomes 0.
     """
 
     values: Tensor
@@ -86,7 +84,9 @@ class Quantiles(Normalizer):
 
     def _mapped(self, x: Tensor) -> Tensor:
         edge = 0.5 / self.values.shape[1]  # the outermost values are not infinitely far out
-        return normal_quantile(ranks(x, self.values).clamp(edge, 1 - edge)).float().contiguous()
+        normal = normal_quantile(ranks(x, self.values).clamp(edge, 1 - edge))
+        varies = (self.values[:, 0] < self.values[:, -1]).view(per_feature(x))
+        return torch.where(varies | x.isnan(), normal, 0.0).float().contiguous()
 
 
 class Unchanged(Normalizer):
@@ -106,23 +106,24 @@ def per_feature(x: Tensor) -> tuple[int, ...]:
     return (1, -1) + (1,) * (x.dim() - 2)
 
 
-def learn(x: Tensor, method: Method, lengths: Tensor | None = None) -> Normalizer:
-    """Fits the normalization of rows (N, F) or (N, C, ...).
+def learn(
+    x: Tensor, method: Method, lengths: Tensor | None = None, ends: tuple[Tensor, Tensor] | None = None
+) -> Normalizer:
+    """Fits the normalization of train rows (N, F) or (N, C, ...); a feature that never varies becomes 0, later too.
 
-    Args:
-        x: Train rows.
-        method: Kind of normalization.
-        lengths: Steps of each row (N,) that are no padding, where rows are (N, C, T).
-
-    Raises:
-        ValueError: For a method that does not exist.
+    Of rows (N, C, T) the first ``lengths`` (N,) steps are no padding. Where the rows are a sample, ``ends`` are the
+    least and the greatest value (F,) in all rows. Raises ``ValueError`` for a method that does not exist.
     """
-    if method != "quantile":
+    if method == "none":
         return fit(x, method, lengths)
-    columns = _columns(x, lengths).numpy()
+    columns = _columns(x, lengths)
+    low, high = columns.aminmax(dim=1) if ends is None else ends
+    if method != "quantile":
+        return without_constants(fit(columns.T, method), low, high)
     steps = numpy.linspace(0, 1, max(2, min(MAX_QUANTILES, columns.shape[1])))
-    values = numpy.quantile(columns, steps, axis=1).T
-    return Quantiles(torch.tensor(numpy.maximum.accumulate(values, axis=1)))  # rounding may have put two out of order
+    values = numpy.quantile(columns.numpy(), steps, axis=1).T
+    ascending = numpy.maximum.accumulate(values, axis=1)  # rounding may have put two out of order
+    return without_constants(Quantiles(torch.tensor(ascending)), low, high)
 
 
 def restore(state: dict[str, Tensor]) -> Normalizer:
@@ -135,30 +136,44 @@ def restore(state: dict[str, Tensor]) -> Normalizer:
 def fit(x: Tensor, method: Method, lengths: Tensor | None = None) -> Statistics:
     """Computes statistics of rows (N, F) per column, or of (N, C, ...) per channel over all positions but padding.
 
-    Computed in float64. A feature that never varies gets scale 1, so that it becomes 0 and not NaN.
-
-    Raises:
-        ValueError: For a method that does not exist.
+    A feature that never varies gets scale 1. Raises ``ValueError`` for a method that does not exist.
     """
     columns = _columns(x, lengths)
     if not len(columns):
         method = "none"  # a table of categories alone
+    low, high = columns.aminmax(dim=1)
     match method:
         case "standard":
             center, scale = columns.mean(dim=1), columns.std(dim=1, correction=0)
         case "minmax":
-            center, scale = columns.amin(dim=1), columns.amax(dim=1) - columns.amin(dim=1)
+            center, scale = low, high - low
         case "robust":
             # numpy's quantile has no limit on the number of values, torch's has one.
             quarters = torch.from_numpy(numpy.quantile(columns.numpy(), [0.25, 0.5, 0.75], axis=1))
             center, scale = quarters[1], quarters[2] - quarters[0]
         case "none":
-            center, scale = torch.zeros(len(columns)).double(), torch.ones(len(columns)).double()
+            return Statistics(torch.zeros(len(columns)).double(), torch.ones(len(columns)).double())
         case _:
             raise ValueError(f"normalize {method!r} is unknown; it is standard, minmax, robust, quantile or none")
-    # The deviation of a constant is rounding error, not always 0.
-    constant = scale <= 1e-12 * columns.abs().amax(dim=1)
-    return Statistics(center, torch.where(constant, torch.ones_like(scale), scale))
+    return Statistics(center, positive_scale(scale, low, high))
+
+
+def without_constants(normalizer: Normalizer, low: Tensor, high: Tensor) -> Normalizer:
+    """Returns a normalization under which features (F,) with one value, up to rounding, become 0.
+
+    No row trains their weights, so that no prediction may depend on a value that they take later.
+    """
+    constant = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
+    if isinstance(normalizer, Quantiles):
+        return Quantiles(normalizer.values.where(~constant.unsqueeze(1), low.unsqueeze(1)))
+    assert isinstance(normalizer, Statistics)
+    return Statistics(normalizer.center, normalizer.scale.where(~constant, torch.inf))
+
+
+def positive_scale(scale: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Returns scales (F,), 1 in place of the rounding error that the deviation of a constant is."""
+    varies = (low < high) & (scale > ROUNDING * torch.maximum(low.abs(), high.abs()))
+    return scale.where(varies, 1.0)
 
 
 def _columns(x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -25,15 +25,10 @@ FAR = (
 
 
 def ranks(x: Tensor, quantiles: Tensor) -> Tensor:
-    """Computes the rank of each value among the quantiles of its feature, in [0, 1].
+    """Computes the rank, in [0, 1], of each value (N, F) or (N, C, ...) among its feature's quantiles (F or C, Q).
 
-    Args:
-        x: Rows (N, F) or (N, C, ...) float64.
-        quantiles: Ascending (F, Q) or (C, Q) float64, from probability 0 to 1.
-
-    Returns:
-        Float64 of the shape of ``x``: linear between two quantiles, the middle of the ranks of a repeated quantile, and
-        NaN where ``x`` is.
+    It is linear between two quantiles, the middle of the ranks of a repeated quantile, and NaN where ``x`` is; all are
+    float64.
     """
     features, count = quantiles.shape
     offset = torch.arange(features, device=x.device).view(1, -1, *(1,) * (x.dim() - 2)) * count
@@ -66,10 +61,7 @@ def _search(x: Tensor, flat: Tensor, offset: Tensor, count: int, equal: bool) ->
 
 
 def normal_quantile(p: Tensor) -> Tensor:
-    """Computes the standard normal quantile of probabilities in (0, 1), float64.
-
-    Wichura 1988, algorithm AS 241 (PPND16), about 1e-16.
-    """
+    """Computes the standard normal quantile of probabilities in (0, 1), to 1e-16 (Wichura 1988, AS 241, PPND16)."""
     centre = p - 0.5
     r = 0.180625 - centre * centre
     tail = torch.sqrt(-torch.log(torch.where(centre <= 0, p, 1 - p)))
@@ -80,11 +72,7 @@ def normal_quantile(p: Tensor) -> Tensor:
 
 
 def _ratio(x: Tensor, over: tuple[float, ...], under: tuple[float, ...]) -> Tensor:
-    return _polynomial(x, over) / _polynomial(x, under)
-
-
-def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
-    total = torch.full_like(x, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
-        total = total * x + coefficient
-    return total
+    numerator, denominator = torch.full_like(x, over[-1]), torch.full_like(x, under[-1])
+    for above, below in zip(over[-2::-1], under[-2::-1], strict=True):
+        numerator, denominator = numerator * x + above, denominator * x + below
+    return numerator / denominator

@@ -1,7 +1,7 @@
 """Registry of the modalities' inputs, and their restoration from a checkpoint or an artefact."""
 
 from collections.abc import Mapping
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from torch import Tensor
@@ -20,29 +20,18 @@ INPUTS = {
 
 
 def restore_inputs(state: Mapping[str, Any]) -> Inputs:
-    """Builds the inputs that the ``state_dict`` of a data module describes.
-
-    Raises:
-        DataError: For a state that has no inputs, such as that of an older checkpoint.
-    """
+    """Builds the inputs of a data module's ``state_dict``; raises ``DataError`` for one of an older version without."""
     kind = state.get("inputs", {}).get("kind")
     if kind not in INPUTS:
         raise DataError("the checkpoint does not say what its inputs look like; train it again")
-    module, _, name = INPUTS[kind].rpartition(".")
-    cls: type[Inputs] = getattr(import_module(module), name)
+    cls: type[Inputs] = resolve_name(INPUTS[kind])
     return cls.restored(state)
 
 
 def import_inputs(state: Mapping[str, Any], statistics: Mapping[str, Tensor], files: Mapping[str, str]) -> Inputs:
-    """Builds the inputs of an artefact.
+    """Builds the inputs of an artefact from ``exported_state()``, ``statistics()`` and ``exported_files()`` of others.
 
-    Args:
-        state: Of ``Inputs.exported_state()``.
-        statistics: Of ``Inputs.statistics()``; none for the tensors of an exported graph, see ``Inputs.unprepared``.
-        files: Of ``Inputs.exported_files()``.
-
-    Raises:
-        DataError: For a state that has no inputs.
+    Without statistics the tensors are those of an exported graph, see ``Inputs.unprepared``.
     """
     prefix = "statistics."
     own = {name.removeprefix(prefix): value for name, value in statistics.items() if name.startswith(prefix)}

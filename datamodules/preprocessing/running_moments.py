@@ -14,15 +14,10 @@ class Moments:
     costs no measurable accuracy; chunks are merged in float64 (Chan, Golub & LeVeque 1983, "Algorithms for
     computing the sample variance"). A chunk far from the mean so far is summed again from its own mean, so that a mean
     far from 0 or a jump in the data costs no digits. NaN is a missing value and does not count.
-
-    Args:
-        features: Number of features, F.
     """
 
     def __init__(self, features: int) -> None:
-        self.count = torch.zeros(features, dtype=torch.float64)
-        self.mean = torch.zeros(features, dtype=torch.float64)
-        self.squares = torch.zeros(features, dtype=torch.float64)
+        self.count, self.mean, self.squares = torch.zeros(3, features, dtype=torch.float64).unbind()
         self.low = torch.full((features,), torch.inf, dtype=torch.float64)
         self.high = -self.low
         self._room = torch.empty(0)

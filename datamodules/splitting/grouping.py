@@ -12,18 +12,13 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.splitting.splits import PARTS, Split, among, split_rows
 
-Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]
-"""(row ids, ratios, seed) -> splits, each sorted."""
+Deal = Callable[[Tensor, Sequence[float], int], list[Tensor]]  # (row ids, ratios, seed) -> splits, each sorted
 
 
 def together(*keys: Tensor) -> Tensor:
-    """Merges rows that share the value of any key, directly or through other rows, into units.
+    """Merges rows that share the value of any key, directly or through others; returns the first row of each's unit.
 
-    Args:
-        keys: Keys of the rows (N,) each, int64.
-
-    Returns:
-        The first row of each row's unit, (N,).
+    The keys are int64 (N,) each, and so are the units.
     """
     unit = torch.arange(len(keys[0]))
     while True:
@@ -39,12 +34,9 @@ def together(*keys: Tensor) -> Tensor:
 def deal_units(unit: Tensor, labels: Tensor | None = None) -> Deal:
     """Returns a function that assigns whole units, the largest first, each to the split with the largest deficit.
 
-    Units of about equal size, within a factor of 2, are in random order, so that the seed has an effect. With labels,
-    size and deficit are those of the classes that a unit has, each as a fraction of the class's rows.
-
-    Args:
-        unit: First row of each row's unit, (N,).
-        labels: Class of each row (N,), for a stratified split.
+    Units of about equal size, within a factor of 2, are in random order, so that the seed has an effect. With labels
+    (N,), size and deficit are those of the classes that a unit has, each as a fraction of the class's rows. ``unit`` is
+    the first row of each row's unit, (N,).
     """
 
     def deal(rows: Tensor, ratios: Sequence[float], seed: int) -> list[Tensor]:
@@ -70,10 +62,10 @@ def deal_units(unit: Tensor, labels: Tensor | None = None) -> Deal:
             # The last units are for splits without a unit.
             choice = empty if left == len(empty) else range(len(fractions))
             own = rows_of[index]
-            part = max(
-                choice, key=lambda part: sum(totals[key] * deficit[part][key] * share for key, share in own.items())
-            )
-            part_of[index] = part
+            need = {
+                part: sum(totals[key] * deficit[part][key] * share for key, share in own.items()) for part in choice
+            }
+            part_of[index] = part = max(need, key=need.__getitem__)
             for key, share in own.items():
                 deficit[part][key] -= share
             if part in empty:
@@ -115,8 +107,7 @@ def split_fold(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal, fol
 def split_given(rows: Tensor, part: Sequence[str | None], ratios: Sequence[float], seed: int, deal: Deal) -> Split:
     """Returns the splits that a column names; without validation rows, they are taken from the train rows.
 
-    Raises:
-        DataError: For another name than train, val and test, or without a train or test row.
+    Raises ``DataError`` for another name than train, val and test, or without a train or test row.
     """
     names = [part[row] for row in rows.tolist()]
     odd = next((index for index, name in enumerate(names) if name not in PARTS), None)
@@ -131,15 +122,9 @@ def split_given(rows: Tensor, part: Sequence[str | None], ratios: Sequence[float
 
 
 def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
-    """Splits by time: train before val before test; rows of one moment stay in one split.
+    """Splits rows (M,) by their time (N,), none NaN: train before val before test; those of one moment stay together.
 
-    Args:
-        rows: Row ids (M,).
-        time: Time of each row, (N,), any number, none NaN.
-        ratios: Fractions of the splits, met as nearly as equal moments allow.
-
-    Raises:
-        DataError: For fewer moments than splits.
+    The ratios are met as nearly as equal moments allow; raises ``DataError`` for fewer moments than splits.
     """
     moments, moment_of, counts = time[rows].unique(return_inverse=True, return_counts=True)
     parts = sum(fraction > 0 for fraction in ratios)
@@ -151,12 +136,6 @@ def split_by_time(rows: Tensor, time: Tensor, ratios: Sequence[float]) -> Split:
         val_end = int((ends[train_end + 1 : -1] - len(rows) * sum(ratios[:2])).abs().argmin()) + train_end + 1
     is_train, is_test = moment_of <= train_end, moment_of > val_end
     return Split(*(rows[is_part].sort().values for is_part in (is_train, ~is_train & ~is_test, is_test)))
-
-
-def is_far(sizes: Sequence[int], wanted: Sequence[float]) -> bool:
-    """Returns True if a split has more than 2 rows and 5 % of all rows more or fewer than its ratio gives it."""
-    limit = max(2.0, 0.05 * sum(wanted))
-    return any(abs(size - rows) > limit for size, rows in zip(sizes, wanted, strict=True))
 
 
 def train_and_val(ratios: Sequence[float]) -> list[float]:

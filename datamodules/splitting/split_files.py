@@ -13,39 +13,29 @@ from datamodules.errors import DataError
 
 
 class Files(NamedTuple):
-    """Rows of all files, one after another.
-
-    Args:
-        frame: The rows.
-        val: Row ids of the validation file; None without a file.
-        test: Row ids of the test file; None without a file.
-    """
+    """Rows of all files, one after another."""
 
     frame: polars.DataFrame
-    val: Tensor | None
-    test: Tensor | None
+    val: Tensor | None  # row ids of the validation file; None without a file
+    test: Tensor | None  # row ids of the test file; None without a file
 
 
 def read_files(
     read: Callable[[str], polars.DataFrame], path: str, val_path: str | None, test_path: str | None
 ) -> Files:
-    """Reads up to three files with the same columns.
+    """Reads up to three files with the same columns; ``path`` alone has all rows, or those of train and val.
 
-    Args:
-        read: Reads one file.
-        path: The train rows; all rows without another file.
-        val_path: The validation rows; by default taken from the train rows.
-        test_path: The test rows.
-
-    Raises:
-        DataError: For a validation file without a test file, or files whose columns differ.
+    Raises ``DataError`` for a validation file without a test file, or files whose columns differ.
     """
     if val_path is not None and test_path is None:
         raise DataError("--data.val_path alone is no split; add the test part's file with --data.test_path")
     frames = [read(path)]
     for option, other in (("val_path", val_path), ("test_path", test_path)):
         if other is not None:
-            frames.append(_alike(read(other), frames[0], other, path, option))
+            frame = read(other)
+            if missing := [name for name in frames[0].columns if name not in frame.columns]:
+                raise DataError(f"--data.{option} {other} lacks the column {missing[0]}, which {path} has")
+            frames.append(frame.select(frames[0].columns))
     try:
         frame = polars.concat(frames, how="vertical_relaxed")
     except PolarsError as error:
@@ -54,13 +44,3 @@ def read_files(
     ends = torch.tensor([len(frame) for frame in frames]).cumsum(0).tolist()
     parts = [torch.arange(start, end) for start, end in pairwise(ends)]
     return Files(frame, parts[0] if val_path is not None else None, parts[-1] if test_path is not None else None)
-
-
-def _alike(
-    frame: polars.DataFrame, train: polars.DataFrame, path: str, train_path: str, option: str
-) -> polars.DataFrame:
-    """Returns a frame's columns in the order of the train file."""
-    missing = [name for name in train.columns if name not in frame.columns]
-    if missing:
-        raise DataError(f"--data.{option} {path} lacks the column {missing[0]}, which {train_path} has")
-    return frame.select(train.columns)

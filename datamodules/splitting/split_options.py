@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy
 import polars
 import torch
 from torch import Tensor
@@ -12,7 +13,6 @@ from datamodules.splitting.grouping import (
     Deal,
     deal_rows,
     deal_units,
-    is_far,
     split_by_time,
     split_fold,
     split_given,
@@ -28,33 +28,18 @@ Duplicates = Literal["keep-together", "drop", "ignore"]
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """Options of the split.
-
-    Args:
-        ratios: Fractions of train, val and test.
-        seed: The split seed.
-        group: Column whose equal values stay in one split.
-        split_column: Column of the words train, val and test.
-        folds: Number of folds, one of which is the test split.
-        fold: Index of that fold, from 0.
-        time: Column by whose order train comes before val before test.
-        duplicates: Treatment of exact copies of a row.
-
-    Raises:
-        DataError: For options that exclude each other.
-    """
+    """Options of the split; raises ``DataError`` for two that both decide it, and for a fold that does not exist."""
 
     ratios: tuple[float, float, float]
     seed: int
-    group: str | None
-    split_column: str | None
-    folds: int | None
-    fold: int
-    time: str | None = None
+    group: str | None  # column whose equal values stay in one split
+    split_column: str | None  # column of the words train, val and test
+    folds: int | None  # number of folds, one of which is the test split
+    fold: int  # index of that fold, from 0
+    time: str | None = None  # column by whose order train comes before val before test
     duplicates: Duplicates = "keep-together"
 
     def __post_init__(self) -> None:
-        """Raises ``DataError`` for two options that both decide the split, and for a fold that does not exist."""
         options = self._options
         if len(options) > 1 and options != ["group", "folds"]:
             raise DataError(f"--data.{options[0]} and --data.{options[1]} both decide the split; leave one out")
@@ -68,7 +53,7 @@ class SplitSettings:
     @property
     def option(self) -> str | None:
         """The option that decides the split; None for a random split."""
-        return self._options[0] if self._options else None
+        return next(iter(self._options), None)
 
     @property
     def columns(self) -> list[str]:
@@ -89,28 +74,16 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Splittable:
-    """N rows to be split.
+    """N rows to be split."""
 
-    Args:
-        first: Id of the first row that is equal to each row, which may be the row itself, (N,).
-        labels: Classes of a stratified split; None splits without regard to classes.
-        about: Columns that the options may name.
-        val: Row ids of a validation split that the data come with.
-        test: Row ids of a test split that they come with.
-    """
-
-    first: Tensor
-    labels: Labels | None = None
-    about: polars.DataFrame | None = None
-    val: Tensor | None = None
-    test: Tensor | None = None
+    first: Tensor  # (N,), id of the first row that is equal to each row, which may be the row itself
+    labels: Labels | None = None  # classes of a stratified split; None splits without regard to classes
+    about: polars.DataFrame | None = None  # columns that the options may name
+    val: Tensor | None = None  # row ids of a validation split that the data come with
+    test: Tensor | None = None  # row ids of a test split that they come with
 
     def column(self, option: str, name: str) -> polars.Series:
-        """Returns the column that an option names.
-
-        Raises:
-            DataError: For a name that no column has, and for missing values.
-        """
+        """Returns the column that an option names; raises ``DataError`` if there is none, or values are missing."""
         about = polars.DataFrame() if self.about is None else self.about
         check_names(option, [name], about.columns)
         column = about[name]
@@ -123,18 +96,7 @@ class Splittable:
 
 
 def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[str]]:
-    """Splits rows.
-
-    Args:
-        rows: The rows.
-        settings: Options of the split.
-
-    Returns:
-        The split, and notes on copies among the rows.
-
-    Raises:
-        DataError: For options that these rows do not allow.
-    """
+    """Returns the split of rows and notes on it; raises ``DataError`` for options that these rows do not allow."""
     if rows.test is not None and settings.option is not None:
         raise DataError(
             "these data come with a test part; to split all rows another way, leave it out with --data.pooled true, "
@@ -155,10 +117,10 @@ def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[s
 
 
 def _deal(rows: Splittable, unit: Tensor, settings: SplitSettings) -> Deal:
+    labels = rows.labels
     if settings.group is not None:
         group = encode(rows.column("group", settings.group))[0]
-        return deal_units(together(group, unit), rows.labels and rows.labels.y)
-    labels = rows.labels
+        return deal_units(together(group, unit), labels and labels.y)
     return deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
 
 
@@ -172,22 +134,25 @@ def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) 
     if settings.split_column is not None:
         part = rows.column("split_column", settings.split_column).cast(polars.String).to_list()
         return split_given(kept, part, ratios, seed, deal)
-    if rows.test is not None:
-        part = ["train"] * len(rows.first)
-        for name, given in (("val", rows.val), ("test", rows.test)):
-            for row in [] if given is None else given.tolist():
-                part[row] = name
-        return split_given(kept, part, ratios, seed, deal)
-    return Split(*deal(kept, ratios, seed))
+    if rows.test is None:
+        return Split(*deal(kept, ratios, seed))
+    parts = numpy.full(len(rows.first), "train", dtype=object)
+    if rows.val is not None:
+        parts[rows.val.numpy()] = "val"
+    parts[rows.test.numpy()] = "test"
+    return split_given(kept, parts.tolist(), ratios, seed, deal)
 
 
 def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
-    """Returns a note on a split by group or time that whole groups or moments keep far from its ratios."""
+    """Returns a note on a split by group or time that whole groups or moments keep far from its ratios.
+
+    It is far if a split has more than 2 rows and 5 % of all rows more or fewer than its ratio gives it.
+    """
     sizes, ratios = [len(rows) for rows in split], list(settings.ratios)
     if settings.folds is not None:
         ratios = [share * (1 - 1 / settings.folds) for share in train_and_val(ratios)] + [1 / settings.folds]
     wanted = [sum(sizes) * fraction for fraction in ratios]
-    if not is_far(sizes, wanted):
+    if all(abs(size - rows) <= max(2.0, 0.05 * sum(sizes)) for size, rows in zip(sizes, wanted, strict=True)):
         return []
     counts = ", ".join(f"{size:,} {name}" for size, name in zip(sizes, PARTS, strict=True))
     ideal = ", ".join(f"{rows:,.0f}" for rows in wanted)

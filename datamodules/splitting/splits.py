@@ -22,7 +22,7 @@ class Split(NamedTuple):
 
 def check_ratios(ratios: Sequence[float]) -> None:
     """Raises ``DataError`` unless ratios are three fractions that sum to 1, above 0 except val, which may be 0."""
-    above = len(ratios) == 3 and all(fraction > 0 for fraction in (ratios[0], ratios[2])) and ratios[1] >= 0
+    above = len(ratios) == 3 and ratios[0] > 0 and ratios[1] >= 0 and ratios[2] > 0
     if not above or not math.isclose(sum(ratios), 1, abs_tol=1e-9):
         raise DataError(
             "ratios are the fractions of train, val and test, each above 0 but for val, which may be 0, and sum to 1; "
@@ -33,26 +33,16 @@ def check_ratios(ratios: Sequence[float]) -> None:
 def split_rows(
     rows: Tensor, ratios: Sequence[float], seed: int, labels: Tensor | None = None, class_names: Sequence[str] = ()
 ) -> list[Tensor]:
-    """Splits rows at random; each split is sorted.
+    """Splits rows (N,) at random; each split is sorted.
 
-    Args:
-        rows: Row ids, (N,).
-        ratios: Fraction of each split, summing to 1. Counts are rounded so that no row is lost; a split with fraction 0
-            gets no row.
-        seed: The split seed.
-        labels: Class of each row, (N,), for a stratified split: each gets its fraction of each class, to the nearest
-            row.
-        class_names: Names of the classes in messages.
-
-    Raises:
-        DataError: For a split without a row, or without a row of some class.
+    Counts are rounded so that no row is lost; a split with fraction 0 gets no row. With labels (N,) each split gets its
+    fraction of each class, to the nearest row. Raises ``DataError`` for a split without a row, or without some class.
     """
     groups, fractions = _shuffled(rows, seed, labels), [fraction for fraction in ratios if fraction]
     if labels is not None:
         _check_groups(groups, rows, labels, len(fractions), class_names)
     parts: list[list[Tensor]] = [[] for _ in fractions]
-    dealt = [0] * len(fractions)
-    seen = 0
+    dealt, seen = [0] * len(fractions), 0
     for group in groups:
         seen += len(group)
         counts = _counts(len(group), seen, dealt, fractions, at_least=0 if labels is None else 1)
@@ -81,7 +71,7 @@ def _shuffled(rows: Tensor, seed: int, labels: Tensor | None) -> list[Tensor]:
     if labels is None:
         return [shuffled]
     of_shuffled = labels.long()[order]
-    return [shuffled[of_shuffled == label] for label in of_shuffled.bincount().nonzero()]
+    return [shuffled[of_shuffled == label] for label in of_shuffled.unique()]
 
 
 def _counts(size: int, seen: int, dealt: list[int], ratios: Sequence[float], at_least: int) -> list[int]:
@@ -104,9 +94,8 @@ def _check_groups(groups: list[Tensor], rows: Tensor, labels: Tensor, parts: int
     small = min(groups, key=len, default=None)
     if small is not None and len(small) < parts:
         label = int(labels[rows == small[0]][0])
-        name = class_names[label] if class_names else str(label)
-        count = "1 row" if len(small) == 1 else f"{len(small)} rows"
         raise DataError(
-            f"class {name} has {count}, and a stratified split needs {parts} of each class, one for each part; "
+            f"class {class_names[label] if class_names else label} has {len(small)} row{'s' * (len(small) > 1)}, and a "
+            f"stratified split needs {parts} of each class, one for each part; "
             "add rows, drop the class, or set --data.stratify false"
         )

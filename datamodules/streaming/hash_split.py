@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy
 import torch
@@ -25,61 +25,42 @@ def uniform(key: Key, seed: int) -> NDArray[numpy.float64]:
     return bits.astype(numpy.float64) * 2.0**-53
 
 
-class SplitFiles(NamedTuple):
-    """First row of a validation and of a test file; the number of all rows without such a file."""
-
-    val: int
-    test: int
-
-
+@dataclass(frozen=True)
 class HashSplit:
     """Split of each row, computed for any range of rows, with nothing kept in memory.
 
     Rows are split by a hash of their number, or of their group's value, and of the split seed: each is in a split with
     the probability that the ratios give it, so that the fraction p of n rows is met to about sqrt(p (1 - p) / n).
-
-    Args:
-        rows: Number of all rows.
-        settings: Options of the split.
-        files: Rows of a val and a test file.
-        keys: Hashes of the group (N,), or split indices from a split column.
-        has_val: Whether the column or the files contain validation rows.
-
-    Raises:
-        DataError: For options that exclude each other.
+    Raises ``DataError`` for options that exclude each other.
     """
 
-    def __init__(
-        self, rows: int, settings: SplitSettings, files: SplitFiles | None, keys: DiskArray | None, has_val: bool
-    ) -> None:
-        if files is not None and settings.option is not None:
+    rows: int  # number of all rows
+    settings: SplitSettings
+    files: tuple[int, int] | None = None  # first rows of a val and a test file, equal without a val file
+    keys: DiskArray | None = None  # hashes of the group (N,), or split indices from a split column
+    has_val: bool = False  # whether the column or the files contain validation rows
+
+    def __post_init__(self) -> None:
+        if self.files is not None and self.settings.option is not None:
             raise DataError("these data come with a test part; leave out --data.test_path to split them another way")
-        self.rows = rows
-        self.settings = settings
-        self.files = files
-        self.keys = keys
-        self.has_val = has_val
 
     def indices(self, start: int, stop: int) -> Tensor:
         """Returns the splits of rows from ``start`` to before ``stop``, (n,) uint8: 0 train, 1 val, 2 test."""
+        return torch.from_numpy(self._indices(start, stop).astype(numpy.uint8))
+
+    def _indices(self, start: int, stop: int) -> NDArray[numpy.integer]:
         settings, number = self.settings, numpy.arange(start, min(stop, self.rows), dtype=numpy.uint64)
         key = number if self.keys is None else self.keys.read(start, stop).numpy().view(numpy.uint64)
-        if settings.split_column is not None:
-            return self._with_val(key.astype(numpy.uint8), number)
-        if self.files is not None:
-            ends = numpy.array([self.files.val, self.files.test], dtype=numpy.uint64)
-            return self._with_val(numpy.searchsorted(ends, number, side="right").astype(numpy.uint8), number)
         if settings.folds is not None:
             is_test = numpy.floor(uniform(key, settings.seed) * settings.folds) == settings.fold
-            return _as_tensor(numpy.where(is_test, TEST, self._train_or_val(key)))
-        return _as_tensor(_by_fractions(uniform(key, settings.seed), settings.ratios))
+            return numpy.where(is_test, TEST, self._train_or_val(key))
+        if settings.split_column is None and self.files is None:
+            return _by_fractions(uniform(key, settings.seed), settings.ratios)
+        ends = numpy.array(self.files or (), dtype=numpy.uint64)
+        given = key if self.files is None else numpy.searchsorted(ends, number, side="right")
+        return given if self.has_val else numpy.where(given == TRAIN, self._train_or_val(number), given)
 
-    def _with_val(self, index: NDArray[numpy.uint8], number: Key) -> Tensor:
-        if not self.has_val:
-            index = numpy.where(index == TRAIN, self._train_or_val(number), index)
-        return _as_tensor(index)
-
-    def _train_or_val(self, key: Key) -> NDArray[numpy.uint8]:
+    def _train_or_val(self, key: Key) -> NDArray[numpy.integer]:
         return _by_fractions(uniform(key, self.settings.seed + 1), train_and_val(self.settings.ratios))
 
 
@@ -88,13 +69,9 @@ def sampled(start: int, stop: int, fraction: float) -> NDArray[numpy.bool_]:
     return uniform(numpy.arange(start, stop, dtype=numpy.uint64), 2**40) < fraction
 
 
-def _by_fractions(drawn: NDArray[numpy.float64], fractions: Sequence[float]) -> NDArray[numpy.uint8]:
+def _by_fractions(drawn: NDArray[numpy.float64], fractions: Sequence[float]) -> NDArray[numpy.integer]:
     edges = [math.fsum(fractions[: index + 1]) for index in range(len(fractions) - 1)]
-    return numpy.searchsorted(numpy.array(edges), drawn, side="right").astype(numpy.uint8)
-
-
-def _as_tensor(index: NDArray[numpy.uint8]) -> Tensor:
-    return torch.from_numpy(index.astype(numpy.uint8))
+    return numpy.searchsorted(numpy.array(edges), drawn, side="right")
 
 
 def _mixed(value: Key | numpy.uint64) -> Key:

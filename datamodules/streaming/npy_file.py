@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy
 import torch
@@ -19,15 +19,9 @@ DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int32", "i
 
 
 class DiskArray:
-    """Array in a .npy file, rows first, in C order.
+    """Array in a .npy file, rows first, in C order; raises ``DataError`` for another or an incomplete file.
 
     The file is read, not mapped: pages of a mapping count as the process's memory until the kernel reclaims them.
-
-    Args:
-        path: Path of the file.
-
-    Raises:
-        DataError: For a file that does not exist, is no such array, or is shorter than its header says.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,6 +44,7 @@ class DiskArray:
             raise DataError(f"{path} has no rows")
         self.shape: tuple[int, ...] = tuple(shape)
         self.dtype = torch.from_numpy(numpy.empty(0, kind)).dtype
+        self.convert: Callable[[Tensor], Tensor] | None = None  # of the rows that ``read`` returns
         self.row_bytes = kind.itemsize * int(numpy.prod(shape[1:], dtype=numpy.int64))
         if size < self._offset + self.row_bytes * len(self):
             raise DataError(f"{path} is cut off: its header says {len(self):,} rows of {self.row_bytes:,} bytes")
@@ -69,7 +64,7 @@ class DiskArray:
             if not got:
                 raise DataError(f"{self.path} was cut off while it was read; start again once it is whole")
             done += got
-        return out
+        return out if self.convert is None else self.convert(out)
 
     def pieces(self, rows: int) -> Iterator[Tensor]:
         """Yields all rows, ``rows`` at a time; the next piece overwrites a piece."""
@@ -77,40 +72,27 @@ class DiskArray:
         for start in range(0, len(self), rows):
             yield self.read(start, start + rows, buffer)
 
-    def digest(self) -> str:
-        """Returns SHA-256 of type, shape and content, in one pass."""
+    def digest(self, check: Callable[[Tensor, int], None] | None = None) -> str:
+        """Returns SHA-256 of type, shape and content, in one pass, and calls ``check`` with each piece and its row."""
         sha = hashlib.sha256(f"{self.dtype}{self.shape}".encode())
-        for piece in self.pieces(max(1, (1 << 22) // max(1, self.row_bytes))):
+        rows = max(1, (1 << 22) // max(1, self.row_bytes))
+        for number, piece in enumerate(self.pieces(rows)):
+            if check is not None:
+                check(piece, number * rows)
             sha.update(piece.numpy().reshape(-1).view(numpy.uint8).data)
         return sha.hexdigest()
 
 
-class ArrayWriter:
-    """Writer of a .npy file, a piece at a time; the file is complete and synced after the ``with`` block.
-
-    Args:
-        path: Path of the file.
-        dtype: Type of the numbers.
-        shape: Shape of the whole array.
-    """
-
-    def __init__(self, path: Path, dtype: str, shape: tuple[int, ...]) -> None:
-        self._dtype = numpy.dtype(dtype)
-        self._file = open(path, "wb")  # noqa: SIM115
-        header = {"descr": numpy.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
-        numpy.lib.format.write_array_header_1_0(self._file, header)
-
-    def write(self, piece: NDArray[Any]) -> None:
-        """Appends rows."""
-        self._file.write(numpy.ascontiguousarray(piece, dtype=self._dtype).data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+@contextmanager
+def array_writer(path: Path, dtype: str, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray[Any]], object]]:
+    """Yields a function that appends rows to a .npy file; the file is complete and synced after the ``with`` block."""
+    kind = numpy.dtype(dtype)
+    with open(path, "wb") as file:
+        header = {"descr": numpy.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+        numpy.lib.format.write_array_header_1_0(file, header)
+        yield lambda piece: file.write(numpy.ascontiguousarray(piece, dtype=kind).data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], bool, numpy.dtype[Any]]:

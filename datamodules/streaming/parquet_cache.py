@@ -5,52 +5,44 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import polars
+from numpy.typing import NDArray
 
 from datamodules.errors import DataError
 from datamodules.progress import progress
 from datamodules.splitting.splits import PARTS
-from datamodules.streaming.npy_file import ArrayWriter, DiskArray
+from datamodules.streaming.npy_file import DiskArray, array_writer
 from datamodules.streaming.parquet_columns import (
-    TargetEncoding,
     group_hashes,
     learn_target_encoding,
     split_indices,
     table_codes,
 )
 from datamodules.streaming.parquet_files import ParquetFiles, Piece
-from datamodules.tables.casting import check_complete
+from datamodules.tables.casting import check_cells, check_complete, to_numbers
+from datamodules.tables.cell_types import as_text
 from datamodules.tables.columns import ColumnType, read_columns, type_of
+from datamodules.tables.targets import is_whole
 from datamodules.types import TaskName
 
 SMALL = (polars.Float32, polars.Float16, polars.Int8, polars.UInt8, polars.Int16, polars.UInt16)
 """Data types whose values float32 represents exactly."""
 
-FORMAT = 2
+FORMAT = 3
 """Version of the cache's files; a folder of another version is not used."""
 
 
 @dataclass(frozen=True)
 class ColumnSelection:
-    """Columns of a table and their use.
+    """Columns of a table and their use, as the options of ``StreamedTable`` name them."""
 
-    Args:
-        inputs: Input columns, in the order of the file.
-        target: Columns to predict.
-        task: Task; inferred from the target by default.
-        types: Column types that are not inferred from the data types.
-        missing: Texts that stand for a missing value.
-        group: Column whose equal values stay in one split.
-        split_column: Column of the words train, val and test.
-    """
-
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...]  # in the order of the file
     target: tuple[str, ...]
     task: TaskName | None
     types: dict[str, ColumnType]
@@ -63,29 +55,13 @@ class ColumnSelection:
         return {name: self.types.get(name) or type_of(name, schema[name]) for name in self.inputs}
 
 
-class CachedArrays:
-    """A table as arrays: ``numbers`` (N, F), ``codes`` (N, C), ``y`` and ``keys`` (N,), each if there is any.
+def convert(
+    files: Sequence[ParquetFiles], selection: ColumnSelection, cache: Path
+) -> tuple[dict[str, Any], dict[str, DiskArray]]:
+    """Returns what ``write`` returns and the arrays ``numbers`` (N, F), ``codes`` (N, C), ``y`` and ``keys`` (N,).
 
-    Args:
-        folder: Folder of the arrays.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.about: dict[str, Any] = json.loads((folder / "about.json").read_text())
-        names = ("numbers", "codes", "y", "keys")
-        self.arrays = {name: DiskArray(folder / f"{name}.npy") for name in names if (folder / f"{name}.npy").exists()}
-        self.target = TargetEncoding(**self.about["labelling"])
-
-
-def convert(files: Sequence[ParquetFiles], selection: ColumnSelection, cache: Path) -> CachedArrays:
-    """Returns the arrays of a table's files, from the cache if these files were converted before.
-
-    The next conversion clears the folder of a killed one; two processes with the same table wait for one another.
-
-    Args:
-        files: Files of train, and of val and test if they have files of their own, in this order.
-        selection: Columns of the table.
-        cache: Folder of all conversions.
+    They come from the cache if these files, of train, val and test, were converted before. The next conversion clears
+    the folder of a killed one; two processes with the same table wait for one another.
 
     Raises:
         DataError: For columns that cannot be used, or a full disk.
@@ -101,10 +77,11 @@ def convert(files: Sequence[ParquetFiles], selection: ColumnSelection, cache: Pa
                 for old in (new, folder):
                     shutil.rmtree(old, ignore_errors=True)
                 new.mkdir()
-                about = write(files, selection, new)
-                (new / "about.json").write_text(json.dumps({**about, "state": state}))
+                content = json.dumps({**write(files, selection, new), "state": state})
+                (new / "about.json").write_text(content)
                 os.replace(new, folder)
-            return CachedArrays(folder)
+            about = json.loads((folder / "about.json").read_text())
+            return about, {path.stem: DiskArray(path) for path in sorted(folder.glob("*.npy"))}
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written: {error.strerror}; name another folder with --data.cache"
@@ -112,18 +89,9 @@ def convert(files: Sequence[ParquetFiles], selection: ColumnSelection, cache: Pa
 
 
 def write(files: Sequence[ParquetFiles], selection: ColumnSelection, folder: Path) -> dict[str, Any]:
-    """Writes a table's arrays into a folder, in one pass over the targets and one over all columns.
+    """Writes a table's arrays into an empty folder, in one pass over the train targets and one over all columns.
 
-    Args:
-        files: Files of train, and of val and test if they have files of their own, in this order.
-        selection: Columns of the table.
-        folder: An empty folder.
-
-    Returns:
-        Names, categories, target encoding and digest of the arrays, as plain values.
-
-    Raises:
-        DataError: For columns that cannot be used, or a disk with too little room.
+    Returns names, categories, target encoding and digest of the arrays, as plain values.
     """
     rows, schema = sum(one.rows for one in files), files[0].schema
     kinds = selection.kinds(schema)
@@ -136,62 +104,77 @@ def write(files: Sequence[ParquetFiles], selection: ColumnSelection, folder: Pat
             f"{folder.parent} has too little room for {width * rows / 1e9:.1f} GB of converted rows; "
             "name a folder on another disk with --data.cache"
         )
-    target = learn_target_encoding(_targets(files, selection), selection.task)
     split, group = selection.split_column, selection.group
-    columns = [*selection.inputs, *selection.target, *(name for name in (group, split) if name is not None)]
+    target = learn_target_encoding(_train_targets(files[0], selection), selection.task)
+    floats = [name for name in levels if schema[name].is_float()]
+    for frame, _ in files[0].located_pieces([*floats, *filter(None, [split])]) if floats else ():
+        floats = [name for name in floats if is_whole(_train_rows(frame, split)[name].drop_nulls())]
     with ExitStack() as stack:
 
-        def array(name: str, dtype: str, *shape: int) -> ArrayWriter:
-            return stack.enter_context(ArrayWriter(folder / f"{name}.npy", dtype, (rows, *shape)))
+        def array(name: str, dtype: str, *shape: int) -> Callable[[NDArray[Any]], object]:
+            return stack.enter_context(array_writer(folder / f"{name}.npy", dtype, (rows, *shape)))
 
-        x = array("numbers", "<f4" if exact else "<f8", len(numbers))
-        codes = array("codes", "<i4", len(levels)) if levels else None
-        y = array("y", "<i8" if target.task != "regression" else "<f8", *target.shape)
-        keys = array("keys", "<i8") if group or split else None
+        write_numbers = array("numbers", "<f4" if exact else "<f8", len(numbers))
+        write_codes = array("codes", "<i4", len(levels)) if levels else None
+        write_target = array("y", "<i8" if target.task != "regression" else "<f8", *target.shape)
+        write_keys = array("keys", "<i8") if group or split else None
         has_val = False
-        for piece in progress(_pieces(files, columns), "converting", rows, lambda piece: len(piece.frame)):
-            with _located(piece):
-                inputs = read_columns(piece.frame.select(selection.inputs), kinds)
-                x.write(inputs.numbers[:].numpy())
-                if codes is not None:
-                    codes.write(table_codes(inputs, list(levels.values())).numpy())
-                y.write(target.encode(piece.frame.select(selection.target)).numpy())
-                if keys is not None:
-                    key = split_indices(piece.frame[split]) if split else group_hashes(piece.frame[str(group)])
+        for frame, location in progress(_pieces(files, selection), "converting", rows, lambda piece: len(piece[0])):
+            with _located(location):
+                texts = (as_text(frame[name], "Int64") for name in floats)
+                inputs = read_columns(frame.with_columns(texts).select(selection.inputs), kinds)
+                write_numbers(inputs.numbers[:].numpy())
+                if write_codes is not None:
+                    write_codes(table_codes(inputs, list(levels.values())).numpy())
+                write_target(target.encode(frame.select(selection.target)).numpy())
+                if write_keys is not None:
+                    key = split_indices(frame[split]) if split else group_hashes(frame[str(group)])
                     has_val |= bool(split and (key == PARTS.index("val")).any())
-                    keys.write(key)
+                    write_keys(key)
     digests = {path.stem: DiskArray(path).digest() for path in sorted(folder.glob("*.npy")) if path.stem != "keys"}
     categories = {name: list(index_of) for name, index_of in levels.items()}
     content = json.dumps([numbers, categories, target.class_names, digests], sort_keys=True)
     return {
         "numbers": numbers,
         "levels": categories,
+        "whole_floats": floats,
         "labelling": asdict(target),
         "has_val": has_val,
         "digest": hashlib.sha256(content.encode()).hexdigest(),
     }
 
 
-def _pieces(files: Sequence[ParquetFiles], columns: Sequence[str]) -> Iterator[Piece]:
+def _pieces(files: Sequence[ParquetFiles], selection: ColumnSelection) -> Iterator[Piece]:
+    columns = [*selection.inputs, *selection.target, *filter(None, (selection.group, selection.split_column))]
     for one in files:
-        yield from one.pieces(list(dict.fromkeys(columns)))
+        yield from one.located_pieces(columns)
 
 
-def _targets(files: Sequence[ParquetFiles], selection: ColumnSelection) -> Iterator[polars.DataFrame]:
-    for piece in _pieces(files, selection.target):
-        with _located(piece):
-            for column in piece.frame.iter_columns():
+def _train_targets(train: ParquetFiles, selection: ColumnSelection) -> Iterator[polars.DataFrame]:
+    """Yields the target columns of rows that may be train rows."""
+    split = selection.split_column
+    for frame, location in train.located_pieces([*selection.target, *filter(None, [split])]):
+        with _located(location):
+            for column in frame.select(selection.target).iter_columns():
+                check_cells(column)
                 check_complete(column, "target")
-        yield piece.frame
+                if column.dtype.is_float():
+                    to_numbers(column)
+        yield _train_rows(frame, split).select(selection.target)
+
+
+def _train_rows(frame: polars.DataFrame, split_column: str | None) -> polars.DataFrame:
+    """Returns the rows that the split column calls train, or all."""
+    return frame.filter(frame[split_column].cast(polars.String) == "train") if split_column else frame
 
 
 @contextmanager
-def _located(piece: Piece) -> Iterator[None]:
+def _located(location: str) -> Iterator[None]:
     """Prepends the file to the message of an error in some rows."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"{piece.location}: {error}") from error
+        raise DataError(f"{location}: {error}") from error
 
 
 def _is_current(folder: Path, state: list[list[int]]) -> bool:

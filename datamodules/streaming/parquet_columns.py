@@ -1,7 +1,7 @@
 """Pieces of a table as arrays: targets, codes that stay the same over pieces, split indices and group hashes."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from datamodules.errors import DataError
 from datamodules.splitting.splits import PARTS
 from datamodules.tables.casting import check_complete, to_numbers
 from datamodules.tables.columns import Columns
-from datamodules.tables.targets import read_target
+from datamodules.tables.targets import read_target, task_note
 from datamodules.types import TaskName
 
 MANY = 65_536
@@ -23,83 +23,84 @@ MANY = 65_536
 
 @dataclass(frozen=True)
 class TargetEncoding:
-    """Encoding of the target columns, learned from their different values.
-
-    Args:
-        task: Task.
-        num_outputs: Outputs of the network.
-        class_names: Names of the classes or labels; none for regression.
-        classes: Value of each class; none for labels and regression.
-        shape: Shape of one row's target.
-    """
+    """Encoding of the target columns, learned from their different values."""
 
     task: TaskName
     num_outputs: int
-    class_names: tuple[str, ...] | list[str]
-    classes: list[Any]
-    shape: tuple[int, ...] | list[int]
+    class_names: tuple[str, ...] | list[str]  # of classes or labels
+    classes: list[Any]  # value of each class of a single column, numbers ascending; none for other targets
+    shape: tuple[int, ...] | list[int]  # of one row's target
+    note: str = ""  # on an inferred task that may be another one
 
     def encode(self, frame: polars.DataFrame) -> Tensor:
-        """Returns a piece's targets: class indices (n,), labels (n, L) int64 or values (n, R) float64.
-
-        Raises:
-            DataError: For values that are no target.
-        """
+        """Returns a piece's targets: class indices (n,), labels (n, L) int64 or values (n, R) float64."""
+        for column in frame.iter_columns():
+            check_complete(column, "target")
         if self.classes:
-            indices = list(range(len(self.classes)))
-            coded = _comparable(frame.to_series()).replace_strict(self.classes, indices, return_dtype=polars.Int64)
+            column, indices = _comparable(frame).to_series(), list(range(len(self.classes)))
+            coded = column.replace_strict(self.classes, indices, default=None, return_dtype=polars.Int64)
+            if coded.null_count():
+                row = coded.is_null().arg_true()[0]
+                raise DataError(
+                    f"target {column.name} is {column[row]!r} in row {row}, a class that no train row has; "
+                    "choose another split or drop its rows"
+                )
             return torch.tensor(coded.to_numpy())
-        y = torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
-        return y.long() if self.task == "multilabel" else y
+        return self.encode_numbers(torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1))
+
+    def encode_numbers(self, y: Tensor) -> Tensor:
+        """Encodes numbers (n,) or (n, L), none of them missing, as ``encode`` does."""
+        if self.task == "regression":
+            return y.double()
+        y = y.double().view(len(y), -1)
+        if self.classes:
+            return torch.searchsorted(torch.tensor(self.classes, dtype=y.dtype), y[:, 0].contiguous())
+        one_hot = not self.shape
+        wrong = ((y != 0) & (y != 1)).any(dim=1) | ((y.sum(dim=1) != 1) & one_hot)
+        if wrong.any():
+            raise DataError(
+                f"the targets {', '.join(self.class_names)} are 0 and 1{', with a single 1 a row' * one_hot}, "
+                f"and row {int(wrong.nonzero()[0])} has other values; correct it or say another --data.task"
+            )
+        return y.argmax(dim=1) if one_hot else y.long()
 
 
 def learn_target_encoding(pieces: Iterable[polars.DataFrame], task: TaskName | None) -> TargetEncoding:
-    """Learns the encoding of target columns from their different values.
-
-    Args:
-        pieces: Target columns of some rows each, without missing values.
-        task: Task; inferred from the values by default.
+    """Learns the encoding from the target columns of some rows at a time; without a task, infers it.
 
     Raises:
-        DataError: As ``read_target`` does, and for more than 65,536 classes.
+        DataError: As ``read_target`` does, and for no row and more than 65,536 classes.
     """
-    values: dict[str, polars.Series] = {}
+    rows, seen = 0, polars.DataFrame()
     for piece in pieces:
-        for column in piece.iter_columns():
-            before = values.get(column.name)
-            if before is None or len(before) <= MANY:
-                different = _comparable(column).unique()
-                values[column.name] = different if before is None else before.append(different).unique()
-    longest = max(map(len, values.values()))
-    frame = polars.DataFrame(
-        # Columns of one length, with no value that was not there.
-        [column.sort().extend_constant(column.min(), longest - len(column)) for column in values.values()]
-    )
-    target = read_target(frame, task)
-    if target.task != "regression" and longest > MANY:
-        raise DataError(
-            f"target {frame.columns[0]} has more than {MANY:,} different values; say --data.task regression"
-        )
-    one_class = target.task in ("binary", "multiclass")
-    classes = [value for _, value in sorted(zip(target.y.tolist(), frame.to_series().to_list(), strict=True))]
-    shape = () if one_class else (frame.width,)
-    return TargetEncoding(target.task, target.num_outputs, target.class_names, classes if one_class else [], shape)
+        rows += len(piece)
+        if len(seen) <= MANY:
+            seen = polars.concat([seen, _comparable(piece).unique()] if len(seen) else [_comparable(piece)]).unique()
+    if not rows:
+        raise DataError("no row is in the train part; change the split or add rows")
+    seen = seen.sort(polars.all())
+    target = read_target(seen, task)
+    names, one_class = tuple(seen.columns), target.task in ("binary", "multiclass")
+    if one_class and len(seen) > MANY:
+        raise DataError(f"target {names[0]} has more than {MANY:,} different values; say --data.task regression")
+    by_index = zip(target.y.tolist(), seen.to_series().to_list(), strict=True)
+    classes = [value for _, value in sorted(by_index)] if one_class and len(names) == 1 else []
+    # The note depends on whether there are five rows for each value.
+    note = "" if task else task_note(target.task, target.y.repeat(min(5, rows // len(seen)), 1), names)
+    shape = () if one_class else (len(names),)
+    return TargetEncoding(target.task, target.num_outputs, target.class_names, classes, shape, note)
 
 
-def _comparable(column: polars.Series) -> polars.Series:
+def _comparable(frame: polars.DataFrame) -> polars.DataFrame:
     """Returns numbers and truth values unchanged, other values as text."""
-    return column if column.dtype.is_numeric() or column.dtype == polars.Boolean else column.cast(polars.String)
+    others = ~(polars.selectors.numeric() | polars.selectors.boolean())
+    return frame.with_columns(others.cast(polars.String))
 
 
 def table_codes(piece: Columns, levels: list[dict[str, int]]) -> Tensor:
     """Returns a piece's category codes (n, C) with the indices of the whole table, -1 where missing.
 
-    Args:
-        piece: Columns of some rows.
-        levels: Index of each category of each column; new categories are added.
-
-    Raises:
-        DataError: For a column with more than 65,536 categories.
+    ``levels`` are the indices of each column's categories; new categories are added.
     """
     codes = torch.empty_like(piece.codes)
     for index, (name, index_of) in enumerate(zip(piece.category_names, levels, strict=True)):
@@ -114,32 +115,25 @@ def table_codes(piece: Columns, levels: list[dict[str, int]]) -> Tensor:
 
 
 def split_indices(column: polars.Series) -> NDArray[Any]:
-    """Returns the positions in ``PARTS`` (n,) of a split column's words.
-
-    Raises:
-        DataError: For other words, and for missing ones.
-    """
-    check_complete(column, "split column")
-    odd = column.cast(polars.String).is_in(PARTS).not_().arg_true().to_list()
+    """Returns the positions in ``PARTS`` (n,) of a split column's words; raises ``DataError`` for other words."""
+    text = column.cast(polars.String)
+    odd = text.is_in(PARTS).not_().arg_true().to_list()
     if odd:
         raise DataError(f"a row's part is train, val or test, and row {odd[0]} has {column[odd[0]]!r}")
-    return _replaced(column.cast(polars.String), {name: index for index, name in enumerate(PARTS)})
+    return _replaced(column, "split column", PARTS.index)
 
 
 def group_hashes(column: polars.Series) -> NDArray[Any]:
-    """Returns hashes of the groups' values (n,) int64, the same in every version of every library.
+    """Returns hashes of the groups' values (n,) int64, the same in every version of every library."""
 
-    Raises:
-        DataError: For missing values.
-    """
-    check_complete(column, "group column")
+    def hashed(value: str) -> int:
+        return int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little", signed=True)
+
+    return _replaced(column, "group column", hashed)
+
+
+def _replaced(column: polars.Series, noun: str, by: Callable[[str], int]) -> NDArray[Any]:
+    check_complete(column, noun)
     text = column.cast(polars.String)
-    hashes = {
-        value: int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little", signed=True)
-        for value in text.unique().to_list()
-    }
-    return _replaced(text, hashes)
-
-
-def _replaced(text: polars.Series, by: Mapping[str, int]) -> NDArray[Any]:
-    return text.replace_strict(list(by), list(by.values()), return_dtype=polars.Int64).to_numpy()
+    different = text.unique().to_list()
+    return text.replace_strict(different, [by(value) for value in different], return_dtype=polars.Int64).to_numpy()

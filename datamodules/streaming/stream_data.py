@@ -17,13 +17,14 @@ from datamodules.loading.base_loader import Batch, Loader
 from datamodules.loading.block_loader import BlockLoader
 from datamodules.loading.device_placement import DeviceOption
 from datamodules.loading.global_batch import device_of, order_options
-from datamodules.preprocessing.normalization import Statistics, Unchanged
+from datamodules.preprocessing.normalization import Statistics, Unchanged, positive_scale
 from datamodules.splitting.split_options import Duplicates
 from datamodules.splitting.splits import PARTS, Split
 from datamodules.streaming.hash_split import HashSplit, sampled
 from datamodules.streaming.npy_file import DiskArray
-from datamodules.streaming.partitioned_rows import PartitionedRows, SplitBlocks, SplitCounts, check_counts, count
-from datamodules.streaming.streaming_statistics import RunningStatistics, floating, learn_in_one_pass, normalizer
+from datamodules.streaming.partitioned_rows import PartitionedRows, SplitBlocks, SplitCounts, count
+from datamodules.streaming.streaming_statistics import RunningStatistics, floating, normalizer
+from datamodules.tables.targets import check_train_counts
 from datamodules.types import Sampler
 
 SAMPLE_ROWS = 10_000
@@ -43,7 +44,7 @@ class StreamData(DataModule):
         buffer_mib: Size of the shuffle buffer in MiB; a larger one shuffles better, see ``BlockLoader``.
         stratify: Not for streamed rows, which are split one by one; true is refused.
         time: Not for streamed rows, which cannot be sorted; a column is refused.
-        duplicates: No effect.
+        duplicates: No effect, as copies are not looked for; drop is refused.
         sampler: Only shuffle.
         device: No effect: rows stay on disk.
         kwargs: Options of every data set, see ``DataModule``.
@@ -63,14 +64,15 @@ class StreamData(DataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if buffer_mib < 1:
-            raise DataError(f"buffer_mib must be at least 1, and it is {buffer_mib}")
-        if time is not None:
-            raise DataError("streamed rows cannot be split by time; name a column of train, val and test instead")
-        if stratify:
-            raise DataError("streamed rows are split one by one and cannot be stratified; leave --data.stratify out")
-        if sampler != "shuffle":
-            raise DataError("streamed rows are read in blocks; leave --data.sampler out")
+        for is_wrong, message in (
+            (buffer_mib < 1, f"buffer_mib must be at least 1, and it is {buffer_mib}"),
+            (time is not None, "streamed rows cannot be split by time; name a column of train, val and test instead"),
+            (stratify, "streamed rows are split one by one and cannot be stratified; leave --data.stratify out"),
+            (duplicates == "drop", "copies of streamed rows are not looked for; leave --data.duplicates drop out"),
+            (sampler != "shuffle", "streamed rows are read in blocks; leave --data.sampler out"),
+        ):
+            if is_wrong:
+                raise DataError(message)
         self.buffer_mib = buffer_mib
         self.sizes: list[int] = []
         self.partitioned: PartitionedRows
@@ -78,45 +80,39 @@ class StreamData(DataModule):
         self._digest: str
 
     def take(self, arrays: dict[str, DiskArray], split: HashSplit, digest: str) -> None:
-        """Splits the rows; task, shape and outputs must be set before.
+        """Splits the rows of ``x``, ``y`` and other arrays with a SHA-256 digest; sets what depends on the split.
 
-        Args:
-            arrays: ``x``, ``y`` and other columns of a row, each N rows.
-            split: Split of each row.
-            digest: SHA-256 of the rows.
+        Task, shape, outputs and class names must be set before.
         """
         self.partitioned = rows = PartitionedRows(arrays, split)
         self._digest = digest
         self._buffer_rows = max(1, (self.buffer_mib << 20) // rows.row_bytes)
         self._counts = count(rows, len(self.class_names))
-        validates = self.split_settings.ratios[1] > 0
-        check_counts(self._counts, self.class_names, self.task == "multilabel", validates)
+        counts = self.part_rows()
+        for name, number in counts.items():
+            if not number and (name != "val" or self.split_settings.ratios[1] > 0):
+                raise DataError(f"none of the {len(rows):,} rows is in the {name} part; change the split or add rows")
+        check_train_counts(self.class_names, self._counts.classes, counts["train"], self.task == "multilabel")
         shape = " x ".join(map(str, self.input_shape))
-        fraction = min(1.0, self._buffer_rows / self.part_rows()["train"])
+        fraction = min(1.0, self._buffer_rows / counts["train"])
         self.notes = (
             *self.notes,
             f"streamed: {len(rows):,} rows of {shape}, {fraction:.1%} of the train rows shuffled at a time, in "
             f"blocks of {rows.block_rows:,}; exact copies were not looked for",
         )
 
-    @abstractmethod
-    def encode(self, rows: Batch) -> Batch:
-        """Returns a batch of rows as they are on disk: ``x`` before normalization, none missing, and other columns."""
-
     def set_statistics(self, learned: RunningStatistics) -> None:
-        """Sets the statistics, and in a subclass what ``encode`` needs, from a pass over the train rows."""
+        """Sets the statistics, and in a subclass what ``finish`` needs, from a pass over the train rows."""
         moments = learned.inputs.over(self.input_shape[0])
         self.statistics = normalizer(moments, lambda: floating(learned.sample["x"]), self.normalize)
 
     def part_rows(self) -> dict[str, int]:
         """Returns the number of rows of each split."""
-        return self._counts.parts()
+        return dict(zip(PARTS, self._counts.blocks.sum(dim=1).tolist(), strict=True))
 
+    @abstractmethod
     def finish(self, rows: Batch) -> Batch:
         """Converts rows as they are on disk into a batch of the model's inputs."""
-        assert self.statistics is not None
-        batch = self.encode(rows)
-        return {**batch, "x": self.statistics(batch["x"])}
 
     def part(self, name: str) -> Batch:
         """Returns all rows of a split in memory, for small data."""
@@ -174,11 +170,10 @@ class StreamData(DataModule):
     def _learn_statistics(self) -> None:
         outputs = self.num_outputs if self.task == "regression" else 0
         train_rows, width = self.part_rows()["train"], prod(self.input_shape)
-        learned = learn_in_one_pass(self.partitioned, train_rows, width, outputs, self.sizes)
+        learned = RunningStatistics(self.partitioned, train_rows, width, outputs, self.sizes)
         if self.task == "regression":
-            target = normalizer(learned.target, lambda: torch.empty(0), "standard")
-            assert isinstance(target, Statistics)
-            self.target_statistics = target
+            target = learned.target
+            self.target_statistics = Statistics(target.mean, positive_scale(target.std, target.low, target.high))
         self.set_statistics(learned)
 
     def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Loader:

@@ -8,17 +8,19 @@ import numpy
 import polars
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
-from datamodules.streaming.hash_split import HashSplit, SplitFiles
-from datamodules.streaming.parquet_cache import CachedArrays, ColumnSelection, convert
+from datamodules.streaming.hash_split import HashSplit
+from datamodules.streaming.parquet_cache import ColumnSelection, convert
+from datamodules.streaming.parquet_columns import TargetEncoding
 from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.streaming.stream_data import StreamData
 from datamodules.streaming.streaming_statistics import RunningStatistics, normalizer
 from datamodules.tables.cell_types import stored
-from datamodules.tables.columns import Columns, ColumnType
+from datamodules.tables.columns import Columns, ColumnType, number_note
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import Encoding, check_any_value
 from datamodules.tables.input_columns import inputs_among
@@ -64,7 +66,6 @@ class StreamedTable(EncodedTable, StreamData):
     ) -> None:
         super().__init__(**kwargs)
         files, split_files = _open_files(path, val_path, test_path, missing)
-        self.notes = tuple(each.note for each in files if each.note)
         targets = [target] if isinstance(target, str) else target
         dropped = [drop] if isinstance(drop, str) else drop or []
         settings, types, schema = self.split_settings, types or {}, files[0].schema
@@ -72,28 +73,35 @@ class StreamedTable(EncodedTable, StreamData):
         selection = ColumnSelection(
             tuple(inputs), tuple(targets), task, types, tuple(missing), settings.group, settings.split_column
         )
-        cached = convert(files, selection, Path(cache) if cache else cache_folder() / "streamed")
-        self._set_attributes(cached)
+        about, arrays = convert(files, selection, Path(cache) if cache else cache_folder() / "streamed")
+        self.number_names: list[str] = about["numbers"]
+        self.levels: dict[str, list[str]] = about["levels"]
+        self.sizes = [len(levels) for levels in self.levels.values()]
+        encoding = TargetEncoding(**about["labelling"])
+        self.task, self.num_outputs, self.class_names = encoding.task, encoding.num_outputs, tuple(encoding.class_names)
+        self.input_shape = (len(self.number_names),)
         self.target_names, self.missing = tuple(targets), missing
-        self.kinds = {name: (kind, stored(schema[name])) for name, kind in selection.kinds(schema).items()}
-        keys = cached.arrays.pop("keys", None)
-        has_val = bool(cached.about["has_val"]) or val_path is not None
-        split = HashSplit(len(cached.arrays["y"]), settings, split_files, keys, has_val)
-        self.take(cached.arrays, split, cached.about["digest"])
+        types_of_whole = dict.fromkeys(about["whole_floats"], "Int64")
+        kinds = selection.kinds(schema).items()
+        self.kinds = {name: (kind, types_of_whole.get(name, stored(schema[name]))) for name, kind in kinds}
+        texts = [name for name in self.levels if name not in types and schema[name] == polars.String]
+        numbers = [number_note(polars.Series(name, self.levels[name])) for name in texts]
+        self.notes = tuple(filter(None, [*(note for each in files for note in each.notes), encoding.note, *numbers]))
+        arrays["x"], has_val = arrays.pop("numbers"), about["has_val"] or val_path is not None
+        split = HashSplit(len(arrays["y"]), settings, split_files, arrays.pop("keys", None), has_val)
+        self.take(arrays, split, about["digest"])
         self.encoding = Encoding({}, {})
         if self.sizes:
             self._learn_statistics()  # the number of categories is an argument of the model
 
+    @override
     def unprepared(self, index: Tensor) -> Batch:
-        """Returns the input tensors of rows, by their ids: numbers, NaN where missing, and category indices."""
         return self.inputs.unprepared().tensors(self._columns(self.partitioned.at(index)), torch.arange(len(index)))
 
-    def encode(self, rows: Batch) -> Batch:
-        """Returns a batch of numbers, the median where missing, and ``categories`` (n, C) if there are any."""
-        every = torch.arange(len(rows["row"]))
-        columns = self._columns(rows)
-        batch = {"x": self.encoding.numbers(columns, every), "y": rows["y"], "row": rows["row"]}
-        return {**batch, "categories": self.encoding.indices(columns, every)} if self.sizes else batch
+    @override
+    def finish(self, rows: Batch) -> Batch:
+        tensors = self.inputs.tensors(self._columns(rows), torch.arange(len(rows["row"])))
+        return {**tensors, "y": rows["y"], "row": rows["row"]}
 
     def set_statistics(self, learned: RunningStatistics) -> None:
         """Sets medians, categories and statistics; a missing number counts as its column's median."""
@@ -103,9 +111,8 @@ class StreamedTable(EncodedTable, StreamData):
             check_any_value(name, int(count), learned.rows)
         medians = moments.mean.clone()  # of a column without a value in the sample
         for index, values in enumerate(numbers.T):
-            present = values[~values.isnan()].double().numpy()
-            if len(present):
-                medians[index] = float(numpy.median(present))
+            if len(present := values[~values.isnan()]):
+                medians[index] = float(numpy.median(present.double().numpy()))
         moments.merge(learned.rows - moments.count, medians, torch.zeros_like(medians), medians, medians)
         categories = {
             name: sorted(level for level, occurs in zip(levels, seen.tolist(), strict=True) if occurs)
@@ -114,27 +121,15 @@ class StreamedTable(EncodedTable, StreamData):
         self._set_encoding(Encoding(dict(zip(self.number_names, medians.tolist(), strict=True)), categories))
         self.statistics = normalizer(moments, lambda: torch.where(numbers.isnan(), medians, numbers), self.normalize)
 
+    @override
     def frame(self, rows: Batch) -> polars.DataFrame:
-        """Returns the columns as they are in the file, missing values as null."""
         columns = self._columns(rows)
-        numbers = {
-            name: polars.Series(values.numpy()).fill_nan(None)
-            for name, values in zip(self.number_names, columns.numbers[:].T, strict=True)
-        }
-        texts = {
-            name: [levels[code] if code >= 0 else None for code in codes.tolist()]
+        numbers = polars.DataFrame(columns.numbers[:].numpy(), schema=self.number_names).fill_nan(None)
+        texts = (
+            polars.Series(name, [*levels, None], dtype=polars.String)[codes.numpy()]  # the last is that of code -1
             for (name, levels), codes in zip(self.levels.items(), columns.codes.T, strict=True)
-        }
-        return polars.DataFrame({**numbers, **texts}, schema_overrides=dict.fromkeys(texts, polars.String))
-
-    def _set_attributes(self, cached: CachedArrays) -> None:
-        self.number_names: list[str] = cached.about["numbers"]
-        self.levels: dict[str, list[str]] = cached.about["levels"]
-        self.sizes = [len(levels) for levels in self.levels.values()]
-        target = cached.target
-        self.task, self.num_outputs, self.class_names = target.task, target.num_outputs, tuple(target.class_names)
-        self.input_shape = (len(self.number_names),)
-        cached.arrays["x"] = cached.arrays.pop("numbers")
+        )
+        return numbers.with_columns(texts) if self.number_names else polars.DataFrame(texts)
 
     def _columns(self, rows: Batch) -> Columns:
         codes = rows["codes"].long() if self.sizes else torch.empty(len(rows["row"]), 0, dtype=torch.int64)
@@ -145,16 +140,19 @@ class StreamedTable(EncodedTable, StreamData):
 
 def _open_files(
     path: str, val_path: str | None, test_path: str | None, missing: Sequence[str]
-) -> tuple[list[ParquetFiles], SplitFiles | None]:
+) -> tuple[list[ParquetFiles], tuple[int, int] | None]:
     """Returns the files of train, val and test, as far as there are any, and the first rows of val and test."""
     if val_path is not None and test_path is None:
         raise DataError("--data.val_path alone is no split; add the test part's files with --data.test_path")
-    files = [ParquetFiles(path, missing)]
-    for option, other in (("val_path", val_path), ("test_path", test_path)):
-        if other is not None:
-            files.append(ParquetFiles(other, missing, option))
-            files[-1].check_columns(files[0].schema, path)
+    train = ParquetFiles(path, missing)
+    train.check_no_splits()
+    train.cast_partitions()
+    files = [train]
+    for other in filter(None, (val_path, test_path)):
+        files.append(ParquetFiles(other, missing))
+        files[-1].cast_partitions(train.schema)
+        files[-1].check_columns(train.schema, path)
     if test_path is None:
         return files, None
-    train, *val, _ = (one.rows for one in files)
-    return files, SplitFiles(train, train + sum(val))
+    rows = [each.rows for each in files]
+    return files, (rows[0], sum(rows[:-1]))

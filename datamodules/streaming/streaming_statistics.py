@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from datamodules.loading.base_loader import Batch
-from datamodules.preprocessing.normalization import Method, Normalizer, Statistics, learn
+from datamodules.preprocessing.normalization import (
+    Method,
+    Normalizer,
+    Statistics,
+    learn,
+    positive_scale,
+    without_constants,
+)
 from datamodules.preprocessing.running_moments import Moments
 from datamodules.progress import progress
 from datamodules.streaming.hash_split import TRAIN, sampled
@@ -17,48 +24,7 @@ SAMPLE_ROWS, SAMPLE_BYTES = 65_536, 16 << 20
 
 
 class RunningStatistics:
-    """Moments of inputs and targets, the category codes that occur, and a sample of the rows.
-
-    Args:
-        features: Numbers of a row, all its positions.
-        targets: Numbers of a row's target in regression, else 0.
-        sizes: Number of codes of each categorical column.
-        fraction: Of the rows that the sample takes.
-    """
-
-    def __init__(self, features: int, targets: int, sizes: list[int], fraction: float) -> None:
-        self.inputs = Moments(features)
-        self.target = Moments(targets)
-        self.seen = [torch.zeros(size, dtype=torch.bool) for size in sizes]
-        self.rows = 0
-        self.fraction = fraction
-        self._drawn: list[Batch] = []
-
-    def update(self, rows: Batch, start: int, stop: int) -> None:
-        """Adds the train rows among those from ``start`` to before ``stop``, as they are on disk."""
-        if not len(rows["row"]):
-            return
-        self.rows += len(rows["row"])
-        x, y = rows["x"], rows["y"]
-        self.inputs.update(floating(x).view(len(x), -1))
-        if len(self.target.count):
-            self.target.update(y.double().view(len(y), -1))
-        for index, seen in enumerate(self.seen):
-            codes = rows["codes"][:, index].long()
-            seen[codes[codes >= 0]] = True
-        positions = torch.from_numpy(sampled(start, stop, self.fraction))[rows["row"] - start]
-        self._drawn.append({name: column[positions] for name, column in rows.items()})
-
-    @property
-    def sample(self) -> Batch:
-        """A sample of the rows."""
-        return {name: torch.cat([piece[name] for piece in self._drawn]) for name in self._drawn[0]}
-
-
-def learn_in_one_pass(
-    rows: PartitionedRows, train_rows: int, features: int, targets: int, sizes: list[int]
-) -> RunningStatistics:
-    """Learns all statistics of the train rows.
+    """Moments of inputs and targets, the category codes that occur, and a sample of the train rows, from one pass.
 
     Args:
         rows: All rows.
@@ -67,11 +33,28 @@ def learn_in_one_pass(
         targets: Numbers of a row's target in regression, else 0.
         sizes: Number of codes of each categorical column.
     """
-    fraction = min(1.0, min(SAMPLE_ROWS, SAMPLE_BYTES // rows.row_bytes + 1) / train_rows)
-    learned = RunningStatistics(features, targets, sizes, fraction)
-    for start, piece in progress(rows.scan(TRAIN), "statistics", train_rows, lambda piece: len(piece[1]["row"])):
-        learned.update(piece, start, start + rows.piece_rows)
-    return learned
+
+    def __init__(self, rows: PartitionedRows, train_rows: int, features: int, targets: int, sizes: list[int]) -> None:
+        self.rows = train_rows
+        self.inputs, self.target = Moments(features), Moments(targets)
+        self.seen = [torch.zeros(size, dtype=torch.bool) for size in sizes]
+        fraction = min(1.0, min(SAMPLE_ROWS, SAMPLE_BYTES // rows.row_bytes + 1) / train_rows)
+        drawn: list[Batch] = []
+        for start, piece in progress(rows.scan(TRAIN), "statistics", train_rows, lambda piece: len(piece[1]["row"])):
+            if len(piece["row"]):
+                self._update(piece)
+                positions = torch.from_numpy(sampled(start, start + rows.piece_rows, fraction))[piece["row"] - start]
+                drawn.append({name: column[positions] for name, column in piece.items()})
+        self.sample: Batch = {name: torch.cat([piece[name] for piece in drawn]) for name in drawn[0]}
+
+    def _update(self, rows: Batch) -> None:
+        x, y = rows["x"], rows["y"]
+        self.inputs.update(floating(x).view(len(x), -1))
+        if len(self.target.count):
+            self.target.update(y.double().view(len(y), -1))
+        for index, seen in enumerate(self.seen):
+            codes = rows["codes"][:, index].long()
+            seen[codes[codes >= 0]] = True
 
 
 def floating(x: Tensor) -> Tensor:
@@ -87,7 +70,7 @@ def normalizer(moments: Moments, sample: Callable[[], Tensor], method: Method) -
         sample: Returns some of the rows, for robust and quantile.
         method: Method of normalization.
 
-    A feature that never varies gets scale 1, so that it becomes 0 and not NaN.
+    A feature that never varies becomes 0, in later rows too.
     """
     match method:
         case "standard":
@@ -95,7 +78,6 @@ def normalizer(moments: Moments, sample: Callable[[], Tensor], method: Method) -
         case "minmax":
             center, scale = moments.low, moments.high - moments.low
         case _:
-            return learn(sample(), method)
-    largest = torch.maximum(moments.low.abs(), moments.high.abs())
-    constant = (moments.low == moments.high) | (scale <= 1e-12 * largest)
-    return Statistics(center, torch.where(constant, torch.ones_like(scale), scale))
+            return learn(sample(), method, ends=(moments.low, moments.high))
+    positive = positive_scale(scale, moments.low, moments.high)
+    return without_constants(Statistics(center, positive), moments.low, moments.high)

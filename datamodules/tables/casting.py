@@ -1,6 +1,7 @@
 """Casts of one column to numbers, days or codes of categories."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import polars
 import torch
@@ -15,13 +16,11 @@ CATEGORICAL = (polars.String, polars.Boolean, polars.Categorical, polars.Enum)
 TO_TEXT = polars.selectors.by_dtype(polars.Null, polars.Categorical, polars.Enum)
 """Columns that are read as texts."""
 
+LARGEST = torch.finfo(torch.float32).max  # a number beyond it is infinite for a model
+
 
 def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
-    """Returns codes (N,) int64, -1 where missing, and the sorted texts that they index.
-
-    Raises:
-        DataError: For nested values and bytes.
-    """
+    """Returns codes (N,) int64, -1 where missing, and the sorted texts that they index."""
     check_cells(column)
     text = column.cast(polars.String)
     different = sorted(text.drop_nulls().unique().to_list())
@@ -30,58 +29,23 @@ def encode(column: polars.Series) -> tuple[Tensor, list[str]]:
 
 
 def to_numbers(column: polars.Series) -> Tensor:
-    """Casts a column to float64 values (N,), NaN where missing.
-
-    Raises:
-        DataError: For text that is no number, for infinite values, and for nested values and bytes.
-    """
-    return as_tensor(numeric_series(column))
-
-
-def numeric_series(column: polars.Series) -> polars.Series:
-    """Casts a column to float64, null where missing.
-
-    Raises:
-        DataError: As ``to_numbers`` does.
-    """
-    check_cells(column)
-    values = column.cast(polars.Float64, strict=False)
-    _check_cast(column, values, "numeric")
-    infinite = values.is_infinite().fill_null(False)
-    if infinite.any():
-        raise DataError(
-            f"column {column.name} has {infinite.sum()} infinite values, the first in row {infinite.arg_max()}; "
-            "correct the file or drop the column"
-        )
-    return values
+    """Casts a column to float64 values (N,), NaN where missing; raises ``DataError`` for others and beyond float32."""
+    return as_tensor(checked(column, as_numbers(column), "numeric"))
 
 
 def to_days(column: polars.Series) -> Tensor:
-    """Casts dates, times or ISO 8601 text to float64 days since 1970-01-01 (N,), NaN where missing.
-
-    Raises:
-        DataError: For other columns.
-    """
-    return as_tensor(day_series(column))
+    """Casts dates, times or ISO 8601 text to float64 days since 1970-01-01 (N,), NaN where missing."""
+    return as_tensor(checked(column, as_days(column), "date"))
 
 
-def day_series(column: polars.Series) -> polars.Series:
-    """Casts dates, times or ISO 8601 text to float64 days, null where missing.
-
-    Raises:
-        DataError: As ``to_days`` does.
-    """
-    days = as_days(column)
-    _check_cast(column, days, "a date")
-    return days
+def as_numbers(column: polars.Series) -> polars.Series:
+    """Casts a column to float64, null where missing or where a text is no number."""
+    check_cells(column)
+    return column.cast(polars.Float64, strict=False)
 
 
 def as_days(column: polars.Series) -> polars.Series:
-    """Casts dates, times or ISO 8601 text to float64 days, null where missing or where a text is no date.
-
-    Raises:
-        DataError: For a column that is neither dates, nor times, nor text.
-    """
+    """Casts dates, times or ISO 8601 text to float64 days, null where missing or where a text is no date."""
     if column.dtype == polars.String:
         try:
             column = column.str.to_datetime(strict=False)
@@ -97,6 +61,31 @@ def as_days(column: polars.Series) -> polars.Series:
 def as_tensor(values: polars.Series) -> Tensor:
     """Converts a float64 series to a tensor (N,), NaN where null."""
     return torch.tensor(values.fill_null(float("nan")).to_numpy())
+
+
+def beyond(values: polars.Series) -> polars.Series:
+    """Returns True where a number is infinite, as it is to float32."""
+    return (values.is_not_nan() & (values.abs() > LARGEST)).fill_null(False)
+
+
+def checked(
+    column: polars.Series, values: polars.Series, kind: str, location: Callable[[int], str] = "row {}".format
+) -> polars.Series:
+    """Returns the float64 ``values`` of a column; raises ``DataError`` for a cell that has none, or one too large."""
+    wanted = "a date" if kind == "date" else kind
+    if failed := (values.is_null() & column.is_not_null()).arg_true().to_list():
+        raise DataError(
+            f"column {column.name} is to be {wanted}, and {location(failed[0])} has {column[failed[0]]!r}; correct the "
+            f"file, or say --data.types.{column.name} categorical"
+        )
+    if large := beyond(values).arg_true().to_list():
+        value = values[large[0]]
+        noun = "infinite values" if math.isinf(value) else f"values beyond float32, such as {value:g}"
+        raise DataError(
+            f"column {column.name} has {len(large)} {noun}, the first in {location(large[0])}; "
+            "correct the file or drop the column"
+        )
+    return values
 
 
 def check_cells(column: polars.Series) -> None:
@@ -116,15 +105,6 @@ def check_complete(column: polars.Series, noun: str) -> None:
         raise DataError(
             f"{noun} {column.name} is missing in {column.null_count():,} of {len(column):,} rows, the first of them "
             f"row {column.is_null().arg_max()}; drop those rows from the file"
-        )
-
-
-def _check_cast(column: polars.Series, values: polars.Series, kind: str) -> None:
-    failed = (values.is_null() & column.is_not_null()).arg_true().to_list()
-    if failed:
-        raise DataError(
-            f"column {column.name} is to be {kind}, and row {failed[0]} has {column[failed[0]]!r}; correct the "
-            f"file, or say --data.types.{column.name} categorical"
         )
 
 

@@ -1,4 +1,4 @@
-"""Casts of new cells to the column types seen in training: 1 and 1.0 differ as categories, True and true do not."""
+"""Types of cells: inferred from texts, and casts of new cells to the types that were seen in training."""
 
 import polars
 from polars.datatypes import DataType, DataTypeClass
@@ -12,6 +12,8 @@ NUMBERS = {
         polars.Float32, polars.Float64,
     )
 }  # fmt: skip
+
+DAY_OR_MONTH = r"^(\d{1,2})[/-](\d{1,2})[/-]\d{4}\b"  # a date that begins with its day or its month
 
 
 def stored(kind: DataType | DataTypeClass) -> str:
@@ -44,33 +46,78 @@ def parsed(text: polars.Series, kind: str) -> polars.Series:
 
 
 def inferred_types(frame: polars.DataFrame) -> polars.DataFrame:
-    """Casts columns of stripped texts to the first of whole numbers, numbers, truth values, dates and times that fits.
+    """Casts the columns of texts, see ``inferred``."""
+    return frame.with_columns(inferred(column) for column in frame.select(polars.selectors.string()).iter_columns())
+
+
+def inferred(text: polars.Series) -> polars.Series:
+    """Casts stripped texts to the first of whole numbers, numbers, truth values, dates and times that fits all of them.
 
     Whole numbers with leading zeros stay texts: they are codes, such as 0501.
     """
-    return frame.with_columns(_inferred(column) for column in frame.select(polars.selectors.string()).iter_columns())
-
-
-def _inferred(text: polars.Series) -> polars.Series:
     values = text.drop_nulls()
     head = values.head(100)
-    if not len(head) or (values.str.contains(r"^[+-]?\d+$").all() and values.str.contains(r"^[+-]?0\d").any()):
-        return text
-    for kind in ("Int64", "Float64", "Boolean", "Date", "Datetime", "Time"):
-        if not parsed(head, kind).null_count():
-            column = parsed(text, kind)
-            if column.null_count() == text.null_count():
-                return column
+    for kind in ("Int64", "Float64", "Boolean", "Date", "Datetime", "Time") if len(head) else ():
+        if not parsed(head, kind).null_count() and (column := parsed(text, kind)).null_count() == text.null_count():
+            return text if kind in NUMBERS and _are_codes(values) else column
     return text
+
+
+def _are_codes(values: polars.Series) -> bool:
+    zeros = values.filter(values.str.starts_with("0") | values.str.starts_with("-0") | values.str.starts_with("+0"))
+    return zeros.str.contains(r"^[+-]?0\d").any() and values.str.contains(r"^[+-]?\d+$").all()
+
+
+def day_first_note(text: polars.Series, dates: polars.Series) -> str:
+    """Returns a sentence if dates that were read day first can be read month first as well, or an empty string."""
+    texts = text.drop_nulls() if dates.dtype.is_temporal() else text.clear()
+    first_numbers = texts.str.extract(DAY_OR_MONTH).drop_nulls().cast(polars.Int64)
+    if not len(first_numbers) or (first_numbers > 12).any():
+        return ""
+    return (
+        f"column {text.name} is read day first, {texts[0]} as {dates.drop_nulls()[0]:%-d %B %Y}, and all "
+        "its dates can be read month first as well; write them as 2020-12-31 if they are"
+    )
 
 
 def as_text(column: polars.Series, kind: str) -> polars.Series:
-    """Casts a column to texts, written as in a column of the type ``kind``; other values keep their text."""
+    """Casts a column to texts, written as in a column of the type ``kind``; other values keep their text.
+
+    A whole number in a column of texts has no fraction: pandas makes 1 a 1.0 beside a gap.
+    """
     text = column.cast(polars.String)
     if column.dtype == polars.String:
-        return parsed(column, kind).cast(polars.String).fill_null(text) if kind != "String" else text
-    if column.dtype.is_numeric() and kind in NUMBERS:
-        other = column.cast(NUMBERS[kind], strict=False)
-        same = (other.cast(polars.Float64) == column.cast(polars.Float64)).fill_null(False)
-        return polars.select(polars.when(same).then(other.cast(polars.String)).otherwise(text)).to_series()
-    return text
+        written = parsed(column, kind)
+        if kind in NUMBERS:
+            written = written.fill_null(_exact(column.cast(polars.Float64, strict=False), kind))
+    elif column.dtype.is_numeric():
+        written = _exact(column, kind if kind in NUMBERS else "Int64")
+    else:
+        return text
+    return written.cast(polars.String).fill_null(text)
+
+
+def _exact(numbers: polars.Series, kind: str) -> polars.Series:
+    """Casts numbers to another type, null where that changes the value."""
+    other = numbers.cast(NUMBERS[kind], strict=False)
+    same = (other.cast(polars.Float64) == numbers.cast(polars.Float64)).fill_null(False)
+    return other.zip_with(same, other.clear(len(other)))
+
+
+def conformed(column: polars.Series, dtype: DataType, categorical: bool) -> polars.Series:
+    """Casts a column of a later file to the data type of the train rows' file; null where a cell does not fit.
+
+    Any value fits texts, truth values and categories, and any number fits numbers.
+    """
+    if column.dtype == dtype:
+        return column
+    if categorical or dtype in (polars.String, polars.Boolean):
+        return as_text(column, stored(dtype))
+    if dtype.is_numeric():
+        if column.dtype != polars.String:
+            return column if column.dtype.is_numeric() else column.cast(polars.Float64, strict=False)
+        whole = column.cast(polars.Int64, strict=False)
+        return column.cast(polars.Float64, strict=False) if whole.null_count() > column.null_count() else whole
+    if column.dtype == polars.String:
+        return parsed(column, stored(dtype))
+    return column.cast(dtype, strict=False) if column.dtype.is_temporal() else column

@@ -1,7 +1,8 @@
 """Columns of a table as raw values: numbers, categories or dates, before anything is learned."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import polars
@@ -9,93 +10,108 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.tables.casting import check_dtype, day_series, encode, numeric_series
-from datamodules.tables.cell_types import stored
+from datamodules.preprocessing.inputs import Reasons
+from datamodules.tables.casting import as_days, as_numbers, beyond, check_cells, check_dtype, checked, encode
+from datamodules.tables.cell_types import as_text, inferred, parsed, stored
 from datamodules.tables.lazy_numbers import Numbers
+from datamodules.tables.targets import is_whole
 
 ColumnType = Literal["numeric", "categorical", "date"]
 """date: a number, the days since 1970-01-01."""
 
-FEW = 20
-"""A column of no more different texts is never taken for an id."""
+Kinds = dict[str, tuple[ColumnType, str]]
+"""Column type and stored data type of each column, by its name, see ``cell_types.stored``."""
+
+FEW = 20  # a column of no more different texts is never taken for an id
+MOSTLY = 0.8  # fraction of a column's texts from which on it is named as one of numbers or dates
 
 NUMBER = r"^[-+]?[$€£]? ?(\d{1,3}([,.' ]\d{3})+|\d+)([.,]\d+)? ?[%$€£]?$"
 """A number with a decimal comma, separated thousands, a percent sign or a currency."""
 
-MOSTLY = 0.8
-"""Fraction of a column's texts from which on it is named as one of numbers."""
+DATE = r"^(\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})\b"
+"""A date in any format, perhaps with a time."""
 
 
 @dataclass
 class Columns:
-    """Input columns of a table, in the order of the file within each type.
+    """Input columns of a table, in the order of the file within each type."""
 
-    Args:
-        numbers: Values of the numeric columns and dates (N, F) float64, NaN where missing; of a file as ``Numbers``.
-        codes: Values of the categorical columns (N, C) int64, indices into ``levels``, -1 where missing.
-        number_names: Names of the columns of ``numbers``.
-        category_names: Names of the columns of ``codes``.
-        levels: Different values of each categorical column, sorted.
-        kinds: Column type and stored data type of each column, by its name, see ``cell_types.stored``.
-    """
-
-    numbers: Tensor | Numbers
-    codes: Tensor
+    numbers: Tensor | Numbers  # of the numeric columns and dates (N, F) float64, NaN where missing
+    codes: Tensor  # of the categorical columns (N, C) int64, indices into ``levels``, -1 where missing
     number_names: list[str]
     category_names: list[str]
-    levels: list[list[str]]
-    kinds: dict[str, tuple[ColumnType, str]]
+    levels: list[list[str]]  # different values of each categorical column, sorted
+    kinds: Kinds
 
 
 def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Columns:
-    """Returns the columns of a frame as raw values.
-
-    Args:
-        frame: Input columns only.
-        types: Column types that are not inferred from the values.
-
-    Raises:
-        DataError: For a column with infinite values, of text that is no category, or of another type than ``types``.
-    """
-    numbers, codes, levels, kinds = [], {}, [], {}
-    for column in frame.iter_columns():
-        kind = types.get(column.name) or infer_type(column)
-        kinds[column.name] = (kind, stored(column.dtype))
-        if kind == "categorical":
-            codes[column.name], different = encode(column)
-            levels.append(different)
-        else:
-            values = day_series(column) if kind == "date" else numeric_series(column)
-            numbers.append(column if column.dtype.is_numeric() else values)
-    names, rows = [column.name for column in numbers], len(frame)
-    stacked = _stack(codes.values(), rows, torch.int64)
-    return Columns(Numbers(numbers, rows), stacked, names, list(codes), levels, kinds)
+    """Returns the columns of a frame as raw values of these types; raises ``DataError`` for a cell that has another."""
+    return read_cells(frame, {name: (types[name], stored(dtype)) for name, dtype in frame.schema.items()})
 
 
-def arrange(
-    numbers: Mapping[str, Tensor],
-    codes: Mapping[str, Tensor],
-    levels: list[list[str]],
-    kinds: dict[str, tuple[ColumnType, str]],
-    rows: int,
+def read_cells(
+    frame: polars.DataFrame,
+    kinds: Kinds,
+    reasons: Reasons | None = None,
+    location: Callable[[int], str] = "row {}".format,
 ) -> Columns:
-    """Returns columns (N,) stacked to ``Columns``."""
-    return Columns(
-        _stack(numbers.values(), rows, torch.float64),
-        _stack(codes.values(), rows, torch.int64),
-        list(numbers),
-        list(codes),
-        levels,
-        kinds,
-    )
+    """Returns columns of a frame as raw values of the types of the train rows, in fit and in prediction alike.
+
+    A cell that does not fit its column's type or float32 is added to ``reasons``, by its row; without them it raises
+    ``DataError`` with its ``location``, as nested values always do.
+    """
+    numbers, codes, levels = [], {}, []
+    for name, (kind, dtype) in kinds.items():
+        column = frame[name]
+        check_cells(column)
+        if kind == "categorical":
+            codes[name], different = encode(as_text(column, dtype))
+            levels.append(different)
+            continue
+        values = read_numbers(column, kind, dtype)
+        if reasons is None:
+            checked(column, values, kind, location)
+        else:
+            for row, reason in _misfits(column, values, kind).items():
+                reasons.setdefault(row, reason)
+        numbers.append(column if column.dtype.is_numeric() else values)
+    names = [column.name for column in numbers]
+    stacked = torch.stack([*codes.values()], dim=1) if codes else torch.empty(len(frame), 0, dtype=torch.int64)
+    return Columns(Numbers(numbers, len(frame)), stacked, names, list(codes), levels, kinds)
+
+
+def read_numbers(column: polars.Series, kind: ColumnType, dtype: str) -> polars.Series:
+    """Returns float64 values of numbers or dates, null where missing or where a cell does not fit."""
+    cells = parsed(column, dtype) if column.dtype == polars.String and dtype in ("Boolean", "Time") else column
+    return as_days(cells) if kind == "date" else as_numbers(cells)
+
+
+def _misfits(column: polars.Series, values: polars.Series, kind: ColumnType) -> Reasons:
+    reasons: Reasons = {}
+    for row in ((values.is_null() & column.is_not_null()) | beyond(values)).arg_true().to_list():
+        fault = "not finite" if values[row] in (inf, -inf) else "too large for float32"
+        if values[row] is None:
+            fault = "not a date" if kind == "date" else "not a number"
+        reasons[row] = f"column {column.name} is {str(column[row])[:40]!r}, which is {fault}"
+    return reasons
+
+
+def column_kinds(frame: polars.DataFrame, types: Mapping[str, ColumnType], train: Tensor, is_text: bool) -> Kinds:
+    """Returns the types of columns: those of ``types``, or of the train rows' cells, which are texts in a CSV file."""
+    kinds: Kinds = {}
+    for column in frame.iter_columns():
+        kind = types.get(column.name)
+        if column.dtype == polars.String:
+            column = column.gather(train.numpy())
+            column = inferred(column) if is_text else column
+        elif kind == "categorical" and column.dtype.is_float() and is_whole(column.gather(train.numpy()).drop_nulls()):
+            column = column.clear().cast(polars.Int64)
+        kinds[column.name] = (kind or infer_type(column), stored(column.dtype))
+    return kinds
 
 
 def infer_type(column: polars.Series) -> ColumnType:
-    """Returns the type of a column by its values.
-
-    Raises:
-        DataError: For text of which nearly every value is another one, and for nested values and bytes.
-    """
+    """Returns the type of a column by its values; raises ``DataError`` for texts that nearly all differ."""
     if column.dtype == polars.String:
         different, rows = column.drop_nulls().n_unique(), column.count()
         if different > max(FEW, rows / 2):
@@ -108,33 +124,31 @@ def infer_type(column: polars.Series) -> ColumnType:
 
 
 def number_note(column: polars.Series) -> str:
-    """Returns a sentence if most texts of a column are numbers that cannot be read, or empty."""
+    """Returns a sentence if most texts of a column are numbers or dates that cannot be read, or empty."""
     texts = column.drop_nulls()
     odd = texts.filter(texts.cast(polars.Float64, strict=False).is_null())
-    if not len(odd) or texts.str.contains(NUMBER).sum() < MOSTLY * len(texts):
-        return ""
-    return (
-        f"column {column.name} is categorical, though nearly all its values are numbers: {odd[0][:40]!r} is none; "
-        f"write it with a decimal point, name it in --data.missing, or say --data.types.{column.name} categorical"
-    )
+    beginning = f"column {column.name} is categorical, though nearly all its values are"
+    otherwise = f"or say --data.types.{column.name} categorical"
+    if len(odd) and texts.str.contains(NUMBER).sum() >= MOSTLY * len(texts):
+        return (
+            f"{beginning} numbers: {odd[0][:40]!r} is none; "
+            f"write it with a decimal point, name it in --data.missing, {otherwise}"
+        )
+    if len(odd) and texts.str.contains(DATE).sum() >= MOSTLY * len(texts):
+        days = as_days(texts)
+        if not days.null_count():
+            return f"{beginning} dates; say --data.types.{column.name} date, {otherwise[3:]}"
+        unread = texts.filter(days.is_null())[0][:40]
+        return (
+            f"{beginning} dates: {unread!r} is not read with the others, whose day or year comes first; "
+            f"write all as 2020-12-31, month first and time zones too, {otherwise}"
+        )
+    return ""
 
 
 def type_of(name: str, dtype: polars.DataType) -> ColumnType:
-    """Returns the type of a column by its data type: text and truth values are categories, durations are numbers.
-
-    Raises:
-        DataError: For nested values and bytes.
-    """
+    """Returns the type of a column by its data type: text and truth values are categories, durations are numbers."""
     check_dtype(name, dtype)
-    return (
-        "numeric"
-        if dtype.is_numeric() or dtype == polars.Duration
-        else "date"
-        if dtype.is_temporal()
-        else "categorical"
-    )
-
-
-def _stack(columns: Iterable[Tensor], rows: int, dtype: torch.dtype) -> Tensor:
-    listed = list(columns)
-    return torch.stack(listed, dim=1) if listed else torch.empty(rows, 0, dtype=dtype)
+    if dtype.is_numeric() or dtype == polars.Duration:
+        return "numeric"
+    return "date" if dtype.is_temporal() else "categorical"

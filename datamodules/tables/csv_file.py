@@ -1,12 +1,14 @@
-"""Reader of one CSV file: whole with column types, or a block at a time as text, where a bad row spoils no other."""
+"""Reader of one CSV file as text: whole, or a block at a time, where a bad row spoils no other."""
 
 import csv
 import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import polars
 from polars.exceptions import PanicException, PolarsError
@@ -14,91 +16,65 @@ from polars.exceptions import PanicException, PolarsError
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece, Reasons
 from datamodules.tables.casting import normalize_cells
-from datamodules.tables.cell_types import inferred_types
 
-BLOCK = 2**23
-"""Bytes that are read at a time."""
-
-LONGEST = 2**28
-"""Bytes of a row at most; a longer one has a quote that never ends."""
-
+BLOCK = 2**23  # bytes that are read at a time
+HEAD = 2**16  # bytes behind the header that say whether it has a name for each field
+LONGEST = 2**28  # bytes of a row at most; a longer one has a quote that never ends
 SEPARATORS = ",;\t|"
-
-SURROGATE = re.compile("[\0\ud800-\udfff]")
-"""A byte that is no UTF-8, as Python decodes it, or no text."""
-
+SURROGATE = re.compile("[\0\ud800-\udfff]")  # a byte that is no UTF-8, as Python decodes it, or no text
+LINE_END = re.compile(rb"\r\n?|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-PACKED = b"\x1f\x8b"
-"""First bytes of a file of gzip."""
-
-Schema = dict[str, polars.DataType]
+PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip, as a workbook is", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
 class CsvFile:
-    """A file in UTF-8 with a header and one of the separators ``,`` ``;`` tab ``|``.
+    """A file in UTF-8 with a header and one of the separators ``,`` ``;`` tab ``|``, given by its path or content.
 
-    Args:
-        source: Path of the file, or its content.
-        name: Name of the file in messages.
-        missing: Texts that stand for a missing value.
-
-    Raises:
-        DataError: For a file that is empty, or is no such text.
-        OSError: For a file that cannot be read.
+    Raises ``DataError`` for a file that is empty or no such text.
     """
 
     def __init__(self, source: Path | bytes, name: str, missing: Sequence[str]) -> None:
         self.source, self.name, self.missing = source, name, list(missing)
         self.columns: list[str] = []
-        self._start, self.columns = self._read_header()
+        self._read_header()
 
     def frame(self) -> polars.DataFrame:
-        """Returns all rows, with the types that all values of a column have; missing values are null.
+        """Returns all rows as stripped texts, null where missing; raises ``DataError`` with the line of a bad row."""
+        with self._open(self._start) as file:
+            frame, reasons = self._parse(file.read(), self.columns)
+        for row, reason in reasons.items():
+            raise DataError(f"{self.name} is ragged: line {self.line(row)} has {reason}")
+        return frame
 
-        Raises:
-            DataError: For a row of too few or too many fields, text behind a closing quote, or no UTF-8 text.
-        """
-        content = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
-        block = content[self._start :].strip(b"\r\n")
-        text = self._schema()
-        # Polars' inference loses leading zeros.
-        schemas = [text] if self._leading_zero.search(block) else [None, text]
-        frame = self._parse_regular(block, self.columns, schemas)
-        if frame is None:
-            lines_before = content.count(b"\n", 0, content.index(block, self._start))
-            frame, _ = self._parse_each(block, self.columns, lines_before)
-        return inferred_types(normalize_cells(frame, self.missing))
+    def line(self, row: int) -> int:
+        """Returns the last line of a row, counted from 1."""
+        with self._open() as file:
+            before, text = file.read(self._start), file.read().decode(errors="surrogateescape")
+        return len(LINE_END.findall(before)) + next(islice(self._rows(text), row, None))[0]
 
     def pieces(self, columns: Sequence[str], numbers: Sequence[str]) -> Iterator[Piece]:
-        """Yields the rows, some columns of them as text; of ``numbers``, float64 where a whole piece has numbers.
-
-        Raises:
-            DataError: For a quote that never ends.
-        """
-        content = self.source
-        size = max(1, len(content) if isinstance(content, bytes) else content.stat().st_size)
-        first, schemas = 0, [self._schema(numbers), self._schema()] if numbers else [self._schema()]
+        """Yields the rows, some columns of them as text; of ``numbers``, float64 where a whole piece has numbers."""
+        size = max(1, len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size)
+        first = 0
         for rows, position in self._blocks():
-            block = rows.strip(b"\r\n")
-            frame, reasons = self._parse_regular(block, columns, schemas), Reasons()
-            if frame is None:
-                frame, reasons = self._parse_each(block, columns)
-            yield Piece(first, normalize_cells(frame, self.missing), reasons, position / size)
+            frame, reasons = self._parse(rows, columns, numbers)
+            yield Piece(first, frame, reasons, position / size)
             first += len(frame)
 
-    def _open(self) -> BinaryIO:
-        return io.BytesIO(self.source) if isinstance(self.source, bytes) else open(self.source, "rb")
+    def _open(self, start: int = 0) -> BinaryIO:
+        file = io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source.open("rb")
+        file.seek(start)
+        return file
 
-    def _read_header(self) -> tuple[int, list[str]]:
-        """Returns the position of the first row and the names of the columns; sets the separator."""
+    def _read_header(self) -> None:
+        """Sets the position of the first row, the names of the columns, the separator and the patterns of quotes."""
         header, start, separators = b"", 0, SEPARATORS
         with self._open() as file:
             while not header.strip():
                 start, line = file.tell(), file.readline(LONGEST)
                 header = line.removeprefix(BYTE_ORDER_MARK)
-                if header.startswith(PACKED):
-                    raise DataError(f"{self.name} is packed by gzip; unpack it with gunzip")
+                if packer := next((name for magic, name in PACKED.items() if header.startswith(magic)), ""):
+                    raise DataError(f"{self.name} is packed by {packer}; unpack it or save it as CSV")
                 if not line:
                     raise DataError(f"{self.name} is empty")
             start += len(line) - len(header)
@@ -107,16 +83,16 @@ class CsvFile:
                 header = header[len(excel[0]) :] or file.readline(LONGEST)
             while header.count(b'"') % 2 and (more := file.readline(LONGEST)):
                 header += more
-        try:
-            text = header.decode()
-        except UnicodeDecodeError as error:
-            raise self._no_text() from error
-        if "\0" in text:
-            raise self._no_text()
-        self._separator = max(separators, key=re.sub('"[^"]*"', "", text).count)
+        text = header.decode(errors="surrogateescape")
+        if SURROGATE.search(text):
+            raise DataError(f"{self.name} is neither Parquet nor UTF-8 text; save it as one of them")
+        first_line = re.split("[\r\n]", re.sub('"[^"]*"', "", text).lstrip("\r\n"), maxsplit=1)[0]
+        self._separator = max(separators, key=first_line.count)
         separator = re.escape(self._separator).encode()
-        self._quoted = re.compile(rb'(?<![^\r\n%b])"(?>[^"]*(?:""[^"]*)*)"(?![^\r\n%b])' % (separator, separator))
-        self._leading_zero = re.compile(rb'(?<![^\r\n%b]) *"? *[+-]?0[0-9]' % separator)
+        quoted = rb'"(?>[^"]*(?:""[^"]*)*)"(?![^\r\n%b])' % separator
+        self._quoted = re.compile(rb"(?<![^\r\n%b])" % separator + quoted)
+        # Python's reader skips blanks ahead of a quote, polars does not.
+        self._indented = re.compile(rb"(^|[\r\n%b]) *" % separator + quoted)
         line_number, names, reason = next(self._rows(text), (1, [""], ""))
         if reason:
             raise DataError(f"{self.name} cannot be read as CSV: its header has {reason}")
@@ -125,15 +101,21 @@ class CsvFile:
         if repeated:
             raise DataError(f"{self.name} has two columns of the name {repeated[0]!r}; rename one")
         lines = io.StringIO(text, newline="").readlines()[:line_number]
-        return start + len("".join(lines).encode()), columns
+        self._start = start + len("".join(lines).encode())
+        self.columns = [""] * self._has_row_names(columns) + columns
 
-    def _no_text(self) -> DataError:
-        return DataError(f"{self.name} is neither Parquet nor UTF-8 text; save it as one of them")
+    def _has_row_names(self, columns: list[str]) -> bool:
+        """Returns True if the header has no name for the first column, as R writes tables with different row names."""
+        with self._open(self._start) as file:
+            head = file.read(HEAD)
+        rows = [row for _, row, _ in self._rows(head.decode(errors="surrogateescape"))]
+        rows = rows[:-1] if len(head) == HEAD else rows  # the last is cut
+        fits = all(len(row) == len(columns) + 1 for row in rows) and len({row[0] for row in rows}) == len(rows)
+        return fits and "" not in columns and any(row[-1].strip() for row in rows)
 
     def _blocks(self) -> Iterator[tuple[bytes, int]]:
         """Yields blocks of whole rows, and the position in the file behind each."""
-        with self._open() as file:
-            file.seek(self._start)
+        with self._open(self._start) as file:
             rest, size = b"", BLOCK
             while more := file.read(size):
                 rest += more
@@ -142,10 +124,7 @@ class CsvFile:
                     yield rest[:cut], file.tell() - len(rest) + cut
                     rest, size = rest[cut:], BLOCK
                 elif len(rest) > LONGEST:
-                    raise DataError(
-                        f"{self.name} has a quote that never ends, in the {LONGEST:,} bytes behind row after row; "
-                        "correct it"
-                    )
+                    raise DataError(f"{self.name} has a quote that never ends in {LONGEST:,} bytes; correct it")
                 else:
                     size = len(rest)
             if rest.strip(b"\r\n"):
@@ -159,6 +138,14 @@ class CsvFile:
         if blank or b'"' in bare or b"\0" in block or bare.count(b"\r") != bare.count(b"\r\n"):
             return None
         return rows if bare.count(self._separator.encode()) == rows * (len(self.columns) - 1) else None
+
+    def _count_lines(self, block: bytes) -> int:
+        """Returns the number of rows by counting lines outside of quotes that are not blank."""
+        lines = LINE_END.split(self._indented.sub(rb"\1_", block))
+        if len(self.columns) == 1:
+            return sum(map(bool, lines))
+        separator = self._separator.encode()
+        return sum(separator in line or bool(line.decode(errors="replace").strip()) for line in lines)
 
     def _rows(self, text: str) -> Iterator[tuple[int, list[str], str]]:
         """Yields line number, fields and why they cannot be used of each row that is not blank, slower than polars."""
@@ -180,69 +167,52 @@ class CsvFile:
         finally:
             csv.field_size_limit(limit)
 
-    def _schema(self, numbers: Sequence[str] = ()) -> Schema:
-        """Returns data types: float64 of ``numbers``, text of other columns."""
-        return {name: polars.Float64() if name in numbers else polars.String() for name in self.columns}
-
-    def _parse_regular(
-        self, block: bytes, columns: Sequence[str], schemas: Sequence[Schema | None]
-    ) -> polars.DataFrame | None:
-        """Parses a block with polars and the first of the schemas that fits; None infers the types of all values.
-
-        Returns:
-            None where a row may be blank, too short or too long, or is no text.
-        """
-        rows = self._count_regular(block)
-        for schema in schemas if rows and block else ():
-            try:
-                scan = polars.scan_csv(
-                    io.BytesIO(block),
-                    has_header=False,
-                    schema=schema,
-                    new_columns=self.columns if schema is None else None,
-                    separator=self._separator,
-                    null_values=self.missing,
-                    infer_schema_length=None,  # the type of a column is that of all its values
-                    try_parse_dates=schema is None,
-                )
-                frame = scan.select(columns).collect()
-            except (PolarsError, PanicException, OverflowError):
-                continue
-            return frame if len(frame) == rows else None
-        return None
-
-    def _parse_each(
-        self, block: bytes, columns: Sequence[str], lines_before: int | None = None
+    def _parse(
+        self, rows: bytes, columns: Sequence[str], numbers: Sequence[str] = ()
     ) -> tuple[polars.DataFrame, Reasons]:
-        """Returns a block parsed row by row, and why rows are bad, by their positions.
+        """Returns some columns of a block, ``numbers`` as float64 if all are, and why rows are bad, by their positions.
 
-        Raises:
-            DataError: For the first bad row, with its line, if ``lines_before`` are counted before the block.
+        Polars parses a block in which no row may be blank, too short or too long.
         """
+        block = rows.strip(b"\r\n")
+        count = self._count_regular(block)
+        for floats in [numbers, ()] if count and block else ():
+            schema = dict.fromkeys(self.columns, polars.String()) | dict.fromkeys(floats, polars.Float64())
+            options: dict[str, Any] = {"separator": self._separator, "null_values": self.missing, "has_header": False}
+            with suppress(PolarsError, PanicException, OverflowError):
+                frame = polars.scan_csv(io.BytesIO(block), schema=schema, **options).select(columns).collect()
+                if len(frame) == count:
+                    return normalize_cells(frame, self.missing), {}
+        return self._parse_each(rows, columns)
+
+    def _parse_each(self, block: bytes, columns: Sequence[str]) -> tuple[polars.DataFrame, Reasons]:
+        """Returns a block parsed row by row, and why rows are bad, by their positions."""
+        rows: list[list[str] | list[None]] = []
         reasons: Reasons = {}
-        values: dict[str, list[str | None]] = {name: [] for name in columns}
-        indices = [self.columns.index(name) for name in columns]
-        text = block.decode("utf-8", errors="surrogateescape")
-        for position, (line, row, reason) in enumerate(self._rows(text)):
+        for _, row, reason in self._rows(block.decode(errors="surrogateescape")):
             if SURROGATE.search("".join(row)):
                 reason = "bytes that are not UTF-8 text; save it as UTF-8"
             elif not reason and len(row) != len(self.columns):
                 reason = f"{len(row)} fields, and there are {len(self.columns)} columns"
-            if reason and lines_before is not None:
-                raise DataError(f"{self.name} is ragged: line {lines_before + line} has {reason}")
             if reason:
-                reasons[position] = reason
-            for column, index in zip(values.values(), indices, strict=True):
-                column.append(None if reason else row[index])
-        return polars.DataFrame(values, schema=dict.fromkeys(columns, polars.String)), reasons
+                reasons[len(rows)] = reason
+            rows.append([None] * len(self.columns) if reason else row)
+        if not reasons and (lines := self._count_lines(block)) != len(rows):
+            raise DataError(
+                f"{self.name} has {len(rows):,} rows by its fields and {lines:,} by its lines outside of quotes; "
+                "write quotes around each text that has one, and the one inside twice"
+            )
+        frame = polars.DataFrame(rows, schema=dict.fromkeys(self.columns, polars.String()), orient="row")
+        return normalize_cells(frame.select(columns), self.missing), reasons
 
 
 def _last_row(text: bytes) -> int:
     """Returns the position behind the last line end outside of quotes; 0 if there is none."""
-    cut = text.rfind(b"\n") + 1
+    end = b"\n" if b"\n" in text else b"\r"
+    cut = text.rfind(end) + 1
     quotes = text.count(b'"', 0, cut)
     while cut and quotes % 2:
-        before = text.rfind(b"\n", 0, cut - 1) + 1
+        before = text.rfind(end, 0, cut - 1) + 1
         quotes -= text.count(b'"', before, cut)
         cut = before
     return cut

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from datamodules.base import DataModule
-from datamodules.tables.columns import ColumnType
+from datamodules.tables.columns import Kinds
 from datamodules.tables.encoding import Encoding
 from datamodules.tables.inputs import TableInputs
 from datamodules.tables.read_table import MISSING
@@ -15,7 +15,7 @@ class EncodedTable(DataModule):
 
     modality = "table"
     missing: Sequence[str] = MISSING
-    kinds: dict[str, tuple[ColumnType, str]]
+    kinds: Kinds
     encoding: Encoding
 
     @property

@@ -1,6 +1,6 @@
 """Encoding of a table's columns, learned from train rows: medians for missing numbers, and categories."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy
@@ -18,30 +18,28 @@ UNKNOWN, MISSING = 0, 1
 """Indices in every categorical column: a category that no train row has, and a missing value."""
 RESERVED = 2
 
-AT_ONCE = 4
-"""Statistics are learned of at least so many columns at a time, if there are as many."""
+AT_ONCE = 4  # statistics are learned of at least so many columns at a time, if there are as many
 
 
 @dataclass
 class Encoding:
-    """Medians and categories of the train rows.
+    """Medians and categories of the train rows."""
 
-    Args:
-        medians: Value that replaces a missing number, by column.
-        categories: Categories of each column in the train rows, sorted; the first has index 2.
-    """
-
-    medians: dict[str, float]
-    categories: dict[str, list[str]]
+    medians: dict[str, float]  # value that replaces a missing number, by column
+    categories: dict[str, list[str]]  # of each column, sorted; the first has index 2
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of indices of each categorical column, with those of unknown and missing."""
         return tuple(RESERVED + len(levels) for levels in self.categories.values())
 
+    def fill(self, some: slice = slice(None)) -> FillMissing:
+        """Returns the module that fills missing numbers of all columns, or of some."""
+        return FillMissing(torch.tensor(list(self.medians.values())[some], dtype=torch.float64))
+
     def numbers(self, columns: Columns, rows: Tensor, some: slice = slice(None)) -> Tensor:
         """Returns the numbers of rows (N, F) float64, or some columns of them, with none missing."""
-        fill = FillMissing(torch.tensor(list(self.medians.values())[some], dtype=torch.float64))
+        fill = self.fill(some)
         return in_pieces(lambda piece: fill(columns.numbers[piece, some]), rows, len(fill.values))
 
     def indices(self, columns: Columns, rows: Tensor) -> Tensor:
@@ -62,15 +60,11 @@ class Encoding:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values."""
-        return {"medians": dict(self.medians), "categories": {k: list(v) for k, v in self.categories.items()}}
+        return asdict(self)
 
 
 def learn(columns: Columns, train: Tensor) -> Encoding:
-    """Learns the encoding from the train rows, by their ids.
-
-    Raises:
-        DataError: For a column without a value in them.
-    """
+    """Learns the encoding from the train rows, by their ids; raises ``DataError`` for a column without a value."""
     medians, categories = {}, {}
     for index, name in enumerate(columns.number_names):
         values = columns.numbers[train, index : index + 1]

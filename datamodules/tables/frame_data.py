@@ -2,20 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer
 from datamodules.raw_data import Rows, digest, first_equal
-from datamodules.tables.columns import Columns, ColumnType, number_note, read_columns
+from datamodules.tables.columns import Columns, ColumnType, column_kinds, number_note, read_cells
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import learn, learn_numbers
-from datamodules.tables.input_columns import inputs_among
+from datamodules.tables.input_columns import index_note, inputs_among
 from datamodules.tables.targets import Target, check_train_targets, read_target
 from datamodules.types import TaskName
 
@@ -54,8 +55,11 @@ class FrameData(EncodedTable, InMemoryData):
         task: TaskName | None,
         val: Tensor | None = None,
         test: Tensor | None = None,
+        location: Callable[[int], str] = "row {}".format,
+        train_file: polars.DataFrame | None = None,
+        is_text: bool = False,
     ) -> None:
-        """Reads the columns of a frame, splits its rows, learns the categories and sets all attributes.
+        """Splits the rows of a frame, reads its columns as the types of the train rows, and sets all attributes.
 
         Args:
             frame: Missing values are null.
@@ -63,20 +67,32 @@ class FrameData(EncodedTable, InMemoryData):
             task: Task; inferred from the target by default.
             val: Row ids of a validation split that the data come with.
             test: Row ids of a test split that they come with.
+            location: Names a row in an error.
+            train_file: Rows of the file with the train rows, as it has them, where others have files of their own.
+            is_text: Whether it is a CSV file, whose cells have no types.
         """
         inputs = inputs_among(frame.columns, target, self.drop, self.types, self.split_settings)
-        self.columns = read_columns(frame.select(inputs), self.types)
-        self.kinds = self.columns.kinds
-        self._target = read_target(frame.select(target), task)
-        _, self.task, self.num_outputs, self.class_names = self._target
-        self.input_shape = (self.columns.numbers.shape[1],)
-        self.target_names = tuple(target)
         self._frame, self._inputs_named, self._given = frame, inputs, (val, test)
-        texts = (frame[name] for name in self.columns.category_names if name not in self.types)
-        notes = [note for text in texts if text.dtype == polars.String and (note := number_note(text))]
+        self.target_names = tuple(target)
+        self._target = read_target(frame.select(target), task, self._given_train())
+        _, self.task, self.num_outputs, self.class_names = self._target
         split = self.split_now()
         check_train_targets(self._target, split.train)
+        features = self.features()
+        typed = features if train_file is None else train_file.select(inputs)
+        self.kinds = column_kinds(typed, self.types, split.train, is_text)
+        self.columns = read_cells(features, self.kinds, location=location)
+        self.input_shape = (self.columns.numbers.shape[1],)
         self._set_encoding(learn(self.columns, split.train))
+        train = split.train.numpy()
+        texts = [name for name, (_, dtype) in self.kinds.items() if dtype == "String" and name not in self.types]
+        notes = [number_note(features[name].gather(train)) for name in texts]
+        notes.append(index_note(frame.columns, [*inputs, *self.drop, *target, *self.split_settings.columns]))
+        numbers = (features[name].gather(train) for name in self.columns.number_names)
+        constant = [column.name for column in numbers if column.min() == column.max()]
+        if constant and self.normalize != "none":
+            notes.append(f"the same in all train rows, and therefore without effect: {', '.join(constant)}")
+        notes = list(filter(None, notes))
         for split_name in ("val", "test"):
             rows: Tensor = getattr(split, split_name)
             for name, count in self.encoding.unknown(self.columns, rows).items():
@@ -103,7 +119,25 @@ class FrameData(EncodedTable, InMemoryData):
         return self.inputs.unprepared().tensors(self.columns, index)
 
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
-        return self.inputs.tensors(self.columns, index)
+        tensors = self.inputs.tensors(self.columns, index)
+        x = tensors["x"]
+        if x.numel() and torch.stack(x.aminmax()).isinf().any():
+            row, column = x.isinf().nonzero()[0].tolist()
+            raise DataError(
+                f"column {self.columns.number_names[column]} is infinite in row {int(index[row])} once it is "
+                "normalized; correct the file or drop the column"
+            )
+        return tensors
+
+    def _given_train(self) -> Tensor:
+        """Returns the rows that are known to train before the split, or all rows."""
+        rows, column = torch.arange(len(self._frame)), self.split_settings.split_column
+        if column is not None:
+            train = torch.tensor((self._frame[column].cast(polars.String) == "train").arg_true().to_numpy()).long()
+        else:
+            given = torch.cat([rows[:0], *(ids for ids in self._given if ids is not None)])
+            train = rows[torch.isin(rows, given, invert=True)]
+        return train if len(train) else rows
 
     def _learn(self, train: Tensor) -> Normalizer:
         return learn_numbers(self.columns, self.encoding, train, self.normalize)

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars
@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
+from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, infinite_rows, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects
-from datamodules.preprocessing.modules import FillMissing, Preprocessor
+from datamodules.preprocessing.modules import Preprocessor
 from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
-from datamodules.tables.casting import as_days, as_tensor, check_cells, encode
-from datamodules.tables.cell_types import as_text, parsed
-from datamodules.tables.columns import Columns, ColumnType, arrange
+from datamodules.tables.cell_types import inferred
+from datamodules.tables.columns import Columns, Kinds, read_cells
 from datamodules.tables.encoding import Encoding
 from datamodules.tables.lazy_numbers import in_pieces
 from datamodules.tables.read_table import MISSING, parse
@@ -28,19 +27,12 @@ CSV = "text/csv"
 
 @dataclass
 class TableInputs(Inputs):
-    """Inputs of a model of tables.
+    """Inputs of a model of tables."""
 
-    Args:
-        normalizer: Statistics of the numbers.
-        encoding: Medians of the numbers, and the categories.
-        kinds: Type of each column, and its type in the train rows' file, in the file's order.
-        missing: Texts that stand for a missing value.
-    """
-
-    normalizer: Normalizer
+    normalizer: Normalizer  # statistics of the numbers
     encoding: Encoding
-    kinds: dict[str, tuple[ColumnType, str]]
-    missing: Sequence[str]
+    kinds: Kinds  # of the columns, in the order of the train rows' file
+    missing: Sequence[str]  # texts that stand for a missing value
 
     def tensors(self, columns: Columns, rows: Tensor) -> dict[str, Tensor]:
         """Returns ``x`` (N, F) float32 of some rows, and where there are any ``categories`` (N, C) int64."""
@@ -57,8 +49,7 @@ class TableInputs(Inputs):
 
     @override
     def preprocessor(self) -> Preprocessor:
-        medians = torch.tensor(list(self.encoding.medians.values()), dtype=torch.float64)
-        return Preprocessor(self.normalizer, FillMissing(medians))
+        return Preprocessor(self.normalizer, self.encoding.fill())
 
     @override
     def unprepared(self) -> "TableInputs":
@@ -78,12 +69,11 @@ class TableInputs(Inputs):
 
     @override
     def statistics(self) -> dict[str, Tensor]:
-        medians = torch.tensor(list(self.encoding.medians.values()), dtype=torch.float64)
-        return {**super().statistics(), "medians": medians}
+        return {**super().statistics(), "medians": self.encoding.fill().values}
 
     @override
     def exported_state(self) -> dict[str, Any]:
-        encoding = {"medians": list(self.encoding.medians), "categories": self.encoding.categories}
+        encoding = asdict(self.encoding) | {"medians": list(self.encoding.medians)}
         return {**super().exported_state(), "encoding": encoding}
 
     @override
@@ -132,55 +122,33 @@ class TableInputs(Inputs):
         """
         table = Table(as_frame(source), self.missing)
         notes = table.check(list(self.kinds))
-        numbers = [name for name, (kind, stored) in self.kinds.items() if kind == "numeric" and stored != "Boolean"]
+        numbers = [name for name, (kind, dtype) in self.kinds.items() if kind == "numeric" and dtype != "Boolean"]
         for piece in table.pieces(list(self.kinds), numbers):
-            columns, reasons = self._read(piece.frame)
-            index, ids, bad = partition(numbered(len(piece.frame), piece.first), reasons | piece.reasons)
+            reasons: Reasons = {}
+            columns = read_cells(piece.frame, self.kinds, reasons)
+            rows = numbered(len(piece.frame), piece.first)
+            index, ids, bad = partition(rows, reasons | piece.reasons)
+            tensors = self.tensors(columns, index)
+            if len(index) and (infinite := infinite_rows(tensors["x"])):
+                reasons |= {int(index[row]): "a value is infinite once it is normalized" for row in infinite}
+                index, ids, bad = partition(rows, reasons | piece.reasons)
+                tensors = self.tensors(columns, index)
             counts = Counter({
                 f"categories of {name} that no train row has": count
                 for name, count in self.encoding.unknown(columns, index).items()
             })  # fmt: skip
-            yield Chunk(ids, self.tensors(columns, index), bad, counts, notes, piece.done)
-
-    def _read(self, frame: polars.DataFrame) -> tuple[Columns, Reasons]:
-        """Reads the columns as ``read_columns`` read those of the train rows, and why rows are bad."""
-        numbers: dict[str, Tensor] = {}
-        codes: dict[str, Tensor] = {}
-        levels, reasons = [], Reasons()
-        for name, (kind, stored) in self.kinds.items():
-            column = frame[name]
-            check_cells(column)
-            if kind == "categorical":
-                codes[name], different = encode(as_text(column, stored))
-                levels.append(different)
-                continue
-            values = self._numbers(column, kind, stored)
-            bad = (values.is_null() & column.is_not_null()) | values.is_infinite().fill_null(False)
-            for row in bad.arg_true().to_list():
-                wanted = "finite" if values[row] is not None else "a date" if kind == "date" else "a number"
-                reasons.setdefault(row, f"column {name} is {str(column[row])[:40]!r}, which is not {wanted}")
-            numbers[name] = as_tensor(values)
-        return arrange(numbers, codes, levels, self.kinds, len(frame)), reasons
+            yield Chunk(ids, tensors, bad, counts, notes, piece.done)
 
     def _read_csv(self, content: bytes) -> Source:
-        frame = parse_csv(content, self.missing)
+        frame = Table(content, self.missing, "the body").cells()
         dates = [name for name, (kind, _) in self.kinds.items() if kind == "date" and name in frame.columns]
+        frame = frame.with_columns(inferred(frame[name]) for name in dates)
         # Dates of another request may be in another format.
         return frame_source(frame, alone=any(frame[name].dtype == polars.String for name in dates))
 
-    @staticmethod
-    def _numbers(column: polars.Series, kind: ColumnType, stored: str) -> polars.Series:
-        if column.dtype == polars.String and stored in ("Boolean", "Time"):
-            column = parsed(column, stored)
-        return as_days(column) if kind == "date" else column.cast(polars.Float64, strict=False)
-
 
 def parse_csv(content: bytes, missing: Sequence[str] = MISSING) -> polars.DataFrame:
-    """Reads the table in a request's body.
-
-    Raises:
-        DataError: For a body that is no CSV.
-    """
+    """Reads the table in a request's body; raises ``DataError`` for a body that is no CSV."""
     return parse(content, "the body", missing)
 
 

@@ -7,18 +7,13 @@ import polars
 import torch
 from torch import Tensor
 
-CELLS = 2**18
-"""Numbers that are converted at a time, few enough for a processor's cache."""
+CELLS = 2**18  # numbers that are converted at a time, few enough for a processor's cache
 
 
 class Numbers:
     """Columns (N, F) that are indexed like a tensor and return float64 tensors, NaN where missing.
 
     They share the memory of their frame, so that a float32 column takes 4 bytes a row.
-
-    Args:
-        columns: Numeric columns with different names, null where missing; possibly none.
-        rows: N.
     """
 
     def __init__(self, columns: Sequence[polars.Series], rows: int) -> None:
@@ -49,13 +44,7 @@ def _picked(frame: polars.DataFrame, rows: slice | Tensor) -> polars.DataFrame:
 
 
 def in_pieces(take: Callable[[Tensor], Tensor], rows: Tensor, width: int) -> Tensor:
-    """Returns the result of ``take`` on all rows, computed in pieces without a second copy of it.
-
-    Args:
-        take: Returns (n, ...) for the ids of n rows.
-        rows: Row ids (N,).
-        width: Numbers of a row.
-    """
+    """Returns ``take(rows)`` (N, ...) of row ids (N,), computed in pieces of ``width`` numbers a row without a copy."""
     size = max(1, CELLS // max(1, width))
     if len(rows) <= size:
         return take(rows)

@@ -11,15 +11,7 @@ MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 
 def read_frame(path: str, missing: Sequence[str] = MISSING) -> polars.DataFrame:
-    """Returns the rows of a file in the file's order; missing values are null.
-
-    Args:
-        path: A Parquet file, or a CSV file in UTF-8 with a header and one of the separators ``,`` ``;`` tab ``|``.
-        missing: Texts that stand for a missing value.
-
-    Raises:
-        DataError: For a file that does not exist, has no rows or cannot be read.
-    """
+    """Returns the rows of a CSV or Parquet file in its order, null where missing; raises ``DataError`` for others."""
     return Table(path, missing).frame()
 
 

@@ -1,11 +1,14 @@
 """A user's table."""
 
-from functools import partial
 from typing import Any
+
+import polars
 
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.frame_data import FrameData
-from datamodules.tables.read_table import MISSING, read_frame
+from datamodules.tables.input_columns import inputs_among
+from datamodules.tables.read_table import MISSING
+from datamodules.tables.table_source import Table
 from datamodules.types import TaskName
 
 
@@ -38,5 +41,20 @@ class TableData(FrameData):
     ) -> None:
         super().__init__(**kwargs)
         self.missing = missing
-        files = read_files(partial(read_frame, missing=missing), path, val_path, test_path)
-        self.take(files.frame, [target] if isinstance(target, str) else target, task, files.val, files.test)
+        targets = [target] if isinstance(target, str) else target
+        tables: list[Table] = []
+        frames: list[polars.DataFrame] = []
+
+        def read(file: str) -> polars.DataFrame:
+            tables.append(Table(file, missing))
+            if not frames:
+                frames.append(tables[0].frame())
+                return frames[0]
+            inputs = inputs_among(frames[0].columns, targets, self.drop, self.types, self.split_settings)
+            frames.append(tables[-1].frame_like(frames[0], {*inputs, *targets}, self.types))
+            return frames[-1]
+
+        files = read_files(read, path, val_path, test_path)
+        self.notes = tuple(note for table in tables for note in table.notes)
+        self.take(files.frame, targets, task, files.val, files.test, tables[0].location, frames[0], tables[0].is_text)
+        self.notes += tuple(note for name, note in tables[0].day_first.items() if name in self.columns.number_names)

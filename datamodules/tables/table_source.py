@@ -1,24 +1,25 @@
-"""The reader of all tables: a frame, or a CSV or Parquet file, whole or a piece at a time."""
+"""The reader of all tables: a frame, a CSV or Parquet file, or a folder of Parquet files, whole or piece by piece."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars
-from polars.exceptions import PanicException, PolarsError
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
-from datamodules.tables.casting import normalize_cells
+from datamodules.streaming.parquet_files import ParquetFiles
+from datamodules.tables.casting import checked, normalize_cells
+from datamodules.tables.cell_types import conformed, day_first_note, inferred_types, stored
+from datamodules.tables.columns import ColumnType, read_numbers, type_of
 from datamodules.tables.csv_file import CsvFile
-from datamodules.tables.parquet_file import MAGIC, ParquetFile, first_line
+from datamodules.tables.parquet_file import MAGIC, ParquetFile, reading
 
-CELLS = 2**20
-"""Cells of a Parquet file or of a frame in a piece."""
+CELLS = 2**20  # cells of a Parquet file or of a frame in a piece
 
 
 class Table:
-    """A frame, or a CSV or Parquet file of which nothing but the column names is read at first.
+    """A frame, a CSV or Parquet file or a folder of Parquet files, of which only column names are read at first.
 
     Args:
         source: The frame, the path of a file, or the content of one.
@@ -33,75 +34,90 @@ class Table:
         self, source: polars.DataFrame | str | Path | bytes, missing: Sequence[str], name: str | None = None
     ) -> None:
         self.source, self.missing = source, list(missing)
+        self.notes: list[str] = []
+        self.day_first: dict[str, str] = {}  # notes by column
         if isinstance(source, polars.DataFrame):
             self.name, self.columns = name or "the frame", source.columns
             return
         self.name = name or str(source if isinstance(source, str | Path) else "the table")
         if not isinstance(source, bytes):
             check_regular(source)
-        try:
+        with reading(self.name, "a table"):
             content = source if isinstance(source, bytes) else Path(source).absolute()
-            is_parquet = _first_bytes(content) == MAGIC
-            self._file = (ParquetFile if is_parquet else CsvFile)(content, self.name, missing)
-        except OSError as error:
-            raise DataError(f"{self.name} cannot be read: {error.strerror or error}; correct the path") from error
+            self._file: ParquetFiles | ParquetFile | CsvFile
+            if isinstance(content, Path) and content.is_dir():
+                self._file = ParquetFiles(self.name, missing)
+                self.notes += self._file.notes
+            else:
+                self._file = (ParquetFile if _first_bytes(content) == MAGIC else CsvFile)(content, self.name, missing)
+        self.is_text = isinstance(self._file, CsvFile)  # whose cells have no types
         self.columns = self._file.columns
 
-    def frame(self) -> polars.DataFrame:
-        """Returns all rows in order, with the types of a Parquet file or those of all values of a CSV file.
-
-        Raises:
-            DataError: For a table that is damaged or has no rows.
-        """
-        try:
-            frame = self.source if isinstance(self.source, polars.DataFrame) else self._file.frame()
-        except OSError as error:
-            raise DataError(f"{self.name} cannot be read: {error.strerror or error}") from error
+    def cells(self) -> polars.DataFrame:
+        """Returns all rows: values of a Parquet file, texts of CSV; raises ``DataError`` for a table without any."""
+        with reading(self.name, "a table"):
+            frame = self._file.frame()
         if not len(frame):
             raise DataError(f"{self.name} has no rows")
         return frame
 
-    def check(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """Returns a note on columns that are not used.
+    def frame(self) -> polars.DataFrame:
+        """Returns all rows, of a CSV file with the types of all values; raises ``DataError`` as ``cells`` does."""
+        cells = self.cells()
+        if not self.is_text:
+            return cells
+        frame = inferred_types(cells)
+        self.day_first = {name: note for name in cells.columns if (note := day_first_note(cells[name], frame[name]))}
+        return frame
 
-        Raises:
-            DataError: With the used columns that are missing.
+    def frame_like(
+        self, train: polars.DataFrame, used: Collection[str], types: Mapping[str, ColumnType]
+    ) -> polars.DataFrame:
+        """Returns the rows of a later file, read as the data types of the train rows; unused columns are null.
+
+        Raises ``DataError`` for a cell that does not fit its column; ``types`` are not inferred.
         """
+        cells, read = self.cells(), []
+        for name in filter(set(used).__contains__, cells.columns):
+            dtype = train.schema[name]
+            kind = types.get(name) or type_of(name, dtype)
+            values = conformed(cells[name], dtype, kind == "categorical")
+            if kind != "categorical":
+                numbers = read_numbers(values, kind, stored(dtype))
+                checked(cells[name], numbers, kind, lambda row: f"{self.location(row)} of {self.name}")
+            read.append(values)
+        unused = [polars.lit(None).alias(name) for name in train.columns if name not in used]
+        frame = cells.with_columns(*read, *unused)
+        return frame.select(name for name in train.columns if name in frame.columns)
+
+    def location(self, row: int) -> str:
+        """Names a row of a file that was read whole, with the line of a CSV file."""
+        return f"row {row} (line {self._file.line(row)})" if isinstance(self._file, CsvFile) else f"row {row}"
+
+    def check(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Returns a note on columns that are not used; raises ``DataError`` with the used columns that are missing."""
         lacking = [name for name in wanted if name not in self.columns]
         if lacking:
             noun = "column" if len(lacking) == 1 else "columns"
             names = ", ".join(lacking[:10]) + " ..." * (len(lacking) > 10)
             raise DataError(f"{self.name} lacks the {noun} {names}, which the model was trained with")
         extra = [name for name in self.columns if name not in set(wanted)]
-        names = ", ".join(extra[:10]) + " ..." * (len(extra) > 10)
-        return (f"columns that the model does not use, ignored: {names}",) if extra else ()
+        names = ", ".join(name or "one without a name" for name in extra[:10]) + " ..." * (len(extra) > 10)
+        return (*self.notes, *([f"columns that the model does not use, ignored: {names}"] if extra else []))
 
     def pieces(self, wanted: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Piece]:
-        """Yields the rows, some columns of them; those of CSV as text.
-
-        Args:
-            wanted: The columns.
-            numbers: Columns of CSV that are float64 in every piece whose values are all numbers.
-
-        Raises:
-            DataError: For a damaged file.
-        """
+        """Yields the wanted columns of all rows, those of CSV as text, and ``numbers`` as float64 where all are."""
         size = max(1, CELLS // max(1, len(wanted)))
-        try:
+        with reading(self.name, "a table"):
             if isinstance(self.source, polars.DataFrame):
                 frame = self.source.select(wanted)
-                some = (
-                    normalize_cells(frame[first : first + size], self.missing) for first in range(0, len(frame), size)
-                )
+                firsts = range(0, len(frame), size)
+                some = (normalize_cells(frame[first : first + size], self.missing) for first in firsts)
                 yield from _numbered(some, len(frame))
             elif isinstance(self._file, CsvFile):
                 yield from self._file.pieces(wanted, numbers)
             else:
                 yield from _numbered(self._file.pieces(wanted, size), self._file.rows)
-        except (PolarsError, PanicException, OverflowError) as error:
-            raise DataError(f"{self.name} cannot be read as a table: {first_line(error)}") from error
-        except OSError as error:
-            raise DataError(f"{self.name} cannot be read: {error.strerror or error}") from error
 
 
 def _first_bytes(content: bytes | Path) -> bytes:

@@ -13,42 +13,31 @@ from datamodules.tables.casting import check_complete, encode, to_numbers
 from datamodules.types import TaskName
 
 FEW = 20
-"""Largest number of different whole numbers that are taken for classes."""
-
+"""Largest number of different whole numbers that are taken for classes; up to ``SOME`` may be, which a note asks."""
 SOME = 200
-"""Largest number of different whole numbers that may be classes, which a note asks."""
 
 
 class Target(NamedTuple):
-    """Target of a data set.
+    """Target of a data set."""
 
-    Args:
-        y: Class indices (N,), labels (N, L) or values (N, R).
-        task: Task.
-        num_outputs: Outputs of the network.
-        class_names: Names of the classes or labels; none for regression.
-    """
-
-    y: Tensor
+    y: Tensor  # class indices (N,), labels (N, L) or values (N, R)
     task: TaskName
     num_outputs: int
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # of the classes or labels; none for regression
 
 
-def read_target(frame: polars.DataFrame, task: TaskName | None = None) -> Target:
-    """Returns the target in a frame's columns.
+def read_target(frame: polars.DataFrame, task: TaskName | None = None, train: Tensor | None = None) -> Target:
+    """Returns the target in columns of a frame; without a ``task`` the values of the ``train`` rows suggest it.
 
-    Args:
-        frame: Target columns only, at least one.
-        task: Task; inferred from the values by default.
-
-    Raises:
-        DataError: For missing targets, values that do not fit the task, or columns that suggest no task.
+    Raises ``DataError`` for missing targets, and for values that do not fit the task or suggest none.
     """
     for column in frame.iter_columns():
         check_complete(column, "target")
     names = tuple(frame.columns)
-    task = task or infer_task(frame)
+    if task is None:
+        task = infer_task(frame if train is None else frame[train.numpy()])
+        if len(names) == 1 and task in ("binary", "multiclass"):
+            task = class_task(frame.to_series().n_unique())  # a class that no train row has is named later
     if task in ("binary", "multiclass") and len(names) > 1 and is_one_hot(frame):
         y = _numbers(frame).argmax(dim=1)
         return Target(y, task, 1 if task == "binary" else len(names), names)
@@ -79,23 +68,20 @@ def infer_task(frame: polars.DataFrame) -> TaskName:
 
     One column: two values are binary, text and up to 20 whole numbers multiclass, other numbers regression. Several:
     multilabel if all are 0 and 1, binary or multiclass if each row also has a single 1, regression if all are numbers.
-
-    Raises:
-        DataError: For several columns of which some are text.
     """
     columns = frame.get_columns()
-    numeric = [column.dtype.is_numeric() or column.dtype == polars.Boolean for column in columns]
+    texts = [column.name for column in columns if not _is_number(column)]
     if len(columns) > 1:
-        if not all(numeric):
-            name = columns[numeric.index(False)].name
-            raise DataError(f"several targets are all labels of 0 and 1 or all numbers, and {name} is neither")
+        if texts:
+            raise DataError(f"several targets are all labels of 0 and 1 or all numbers, and {texts[0]} is neither")
         if is_one_hot(frame):
             return class_task(len(columns))
         zero_one = all(column.cast(polars.Float64).is_in([0.0, 1.0]).all() for column in columns)
         return "multilabel" if zero_one else "regression"
     (column,) = columns
-    different = _different(column)
-    is_class = not numeric[0] or (len(different) <= FEW and is_whole(different))
+    plain = column.dtype.is_integer() or column.dtype.is_float()  # polars takes many times the column's memory
+    different = polars.Series(numpy.unique(column.to_numpy())) if plain else column.unique()
+    is_class = texts or (len(different) <= FEW and is_whole(different))
     return class_task(len(different)) if is_class or len(different) == 2 else "regression"
 
 
@@ -106,14 +92,14 @@ def class_task(classes: int) -> TaskName:
 
 def is_whole(column: polars.Series) -> bool:
     """Returns True if all values are whole numbers, of any numeric type, and exact in float64."""
-    exact = (column % 1 == 0) & (column.abs() < 2.0**53) if column.dtype.is_float() else None
-    return column.dtype.is_integer() if exact is None else bool(exact.all())
+    if not column.dtype.is_float():
+        return column.dtype.is_integer()
+    return bool(((column % 1 == 0) & (column.abs() < 2.0**53)).all())
 
 
 def is_one_hot(frame: polars.DataFrame) -> bool:
     """Returns True if each row of several columns has a single 1 and otherwise 0, and each column has a 1."""
-    columns = frame.get_columns()
-    if not all(column.dtype.is_numeric() or column.dtype == polars.Boolean for column in columns):
+    if not all(map(_is_number, frame.iter_columns())):
         return False
     values = _numbers(frame)
     return bool(((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all() and (values.sum(0) > 0).all())
@@ -146,11 +132,7 @@ def check_train_targets(target: Target, train: Tensor) -> None:
 def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilabel: bool) -> None:
     """Raises ``DataError`` if the train rows lack a class, or have a label in all rows or in none.
 
-    Args:
-        names: Of the classes or labels; none for regression.
-        counts: Train rows of each class, or with each label (K,).
-        rows: Number of train rows.
-        multilabel: Whether ``names`` are labels.
+    ``counts`` (K,) are the train rows of each class, or those with each label.
     """
     lacking = (counts == 0) | ((counts == rows) & multilabel)
     without = [name for name, lacks in zip(names, lacking.tolist(), strict=True) if lacks]
@@ -163,26 +145,19 @@ def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilab
         )
 
 
+def _is_number(column: polars.Series) -> bool:
+    return column.dtype.is_numeric() or column.dtype == polars.Boolean
+
+
 def _numbers(frame: polars.DataFrame) -> Tensor:
     return torch.stack([to_numbers(column) for column in frame.iter_columns()], dim=1)
-
-
-def _different(column: polars.Series) -> polars.Series:
-    """Returns the different values of a column, sorted."""
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes many times the column's memory
-        return polars.Series(numpy.unique(column.to_numpy()), dtype=column.dtype)
-    return column.unique().sort()
 
 
 def _classes(column: polars.Series) -> tuple[Tensor, list[str]]:
     """Returns class indices and names; numbers are in numeric order."""
     if not column.dtype.is_numeric():
         return encode(column)
-    different = _different(column)
-    if column.dtype.is_integer() or column.dtype.is_float():  # polars takes more memory
-        y = torch.from_numpy(numpy.searchsorted(different.to_numpy(), column.to_numpy()))
-    else:
-        indices = column.replace_strict(different, list(range(len(different))), return_dtype=polars.Int64)
-        y = torch.tensor(indices.to_numpy())
-    named = different.cast(polars.Int64) if is_whole(different) and column.dtype.is_float() else different
-    return y, [str(value) for value in named]
+    numbers = column if column.dtype.is_integer() else column.cast(polars.Float64)
+    different, y = numpy.unique(numbers.to_numpy(), return_inverse=True)  # polars takes more memory
+    whole = is_whole(polars.Series(different))
+    return torch.from_numpy(y), [str(int(value) if whole else value) for value in different]

@@ -61,7 +61,9 @@ def _columns(columns: list[Column]) -> Table:
     table.add_column("train rows")
     for column in columns[:MAX_ROWS]:
         train = ""
-        if column.most_frequent is not None:
+        if column.period is not None:
+            train = " to ".join(column.period)
+        elif column.most_frequent is not None:
             value, fraction = column.most_frequent
             train = f"{fraction:.0%} {value}"
         elif column.numbers:

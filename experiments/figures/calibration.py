@@ -11,7 +11,7 @@ from lit_models.tasks.prediction_types import Classes
 
 
 class Calibration(NamedTuple):
-    """Predicted classes by their probability, in bins of equal width."""
+    """Predicted classes by their probability, or class 1 for binary, in bins of equal width."""
 
     rows: Array  # number of rows of each bin (B,)
     confidence: Array  # mean probability of the predicted class (B,), NaN in an empty bin
@@ -20,8 +20,9 @@ class Calibration(NamedTuple):
 
 
 def calibration(outcome: Classes) -> Calibration:
-    """Sorts rows into bins by the probability of the predicted class."""
+    """Sorts rows into bins by the probability of the predicted class, or of class 1 for binary."""
     target, probabilities = outcome.target.numpy(), outcome.probabilities.double().numpy()
+    probabilities = probabilities[:, 1] if outcome.binary else probabilities  # as in comparisons
     confidence, correct = class_confidence(target, probabilities)
     columns = (numpy.ones(len(target)), confidence, correct)
     rows, sure, right = (grouped_sum(calibration_bin(confidence), column, BINS)[0] for column in columns)
@@ -38,11 +39,15 @@ def draw_reliability(outcome: Classes) -> Any:
     upper.bar(center[full], accuracy[full], width, color=COLORS[5], edgecolor="white", label="accuracy of a bin")
     dots = {"color": COLORS[0], "marker": "o", "markersize": 4, "linestyle": "none", "clip_on": False}
     upper.plot(confidence[full], accuracy[full], **dots, label="at its mean probability")
-    upper.set(ylabel="fraction of rows that are right", xlim=(0, 1), ylim=(0, 1))
+    upper.set(
+        ylabel="fraction of rows of class 1" if outcome.binary else "fraction of rows that are right",
+        xlim=(0, 1),
+        ylim=(0, 1),
+    )
     upper.legend(fontsize=8, frameon=False, loc="upper left")
     upper.set_title(
         f"expected calibration error {error:.3f} ({BINS} bins, {len(outcome.target):,} test rows)", fontsize=10
     )
     lower.bar(center, rows, width, color=GREY, edgecolor="white")
-    lower.set(xlabel="probability of the predicted class", ylabel="rows")
+    lower.set(xlabel=f"probability of {'class 1' if outcome.binary else 'the predicted class'}", ylabel="rows")
     return figure

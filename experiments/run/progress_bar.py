@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from typing_extensions import override
 
 from experiments.internals.lightning_private import TitledProgressBar
-from experiments.terminal import say
+from experiments.terminal import decimal, say
 from lit_models import LitModel
 
 REFRESH_SECONDS = 0.2
@@ -60,7 +60,7 @@ class Bar(EpochMetrics, TitledProgressBar):
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         validated = self.validated_epoch >= trainer.current_epoch - 1
-        return {name: f"{value:.4f}" for name, value in _epoch_metrics(trainer, pl_module, validated).items()}
+        return {name: decimal(value) for name, value in _epoch_metrics(trainer, pl_module, validated).items()}
 
     @override
     def epoch_title(self, current_epoch: int) -> str:
@@ -106,7 +106,7 @@ class EpochLines(EpochMetrics):
         if self._finished_epoch is None or not trainer.is_global_zero:
             return
         (epoch, seconds, validated), self._finished_epoch = self._finished_epoch, None
-        values = [f"{name} {value:.4f}" for name, value in _epoch_metrics(trainer, pl_module, validated).items()]
+        values = [f"{name} {decimal(value)}" for name, value in _epoch_metrics(trainer, pl_module, validated).items()]
         say(f"epoch {epoch}  {'  '.join(values)}  {seconds:.1f} s")
 
 

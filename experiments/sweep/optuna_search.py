@@ -16,6 +16,7 @@ from experiments.sweep.runner import exit_code, launcher_of, run_combinations, s
 from experiments.sweep.scheduler import work
 from experiments.sweep.sweep_directory import Folder, metric_settings
 from experiments.sweep.sweep_options import SweepOptions
+from experiments.terminal import decimal
 from lit_models.errors import ConfigError
 
 try:
@@ -108,7 +109,7 @@ class Trials:
         if outcome.complete and values and all(map(math.isfinite, values)):
             best = max(values) if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min(values)
             self.study.tell(trial, best)
-            return replace(outcome, result=f"{self.metric} {best:.4f}")
+            return replace(outcome, result=f"{self.metric} {decimal(best)}")
         if outcome.record.get("status") not in ("interrupted", "running", None) or outcome.code in (1, 2, 3):
             self.study.tell(trial, state=TrialState.FAIL)
         return outcome
@@ -179,7 +180,7 @@ def search(options: SweepOptions) -> int:
                 raise ConfigError(f"no trial came to a {checked.metric}; its output is in {folder.log('trial-0000')}")
             best = settings_of(study.best_params)
             chosen = " ".join(settings_words(best))
-            display.say(f"chosen by {checked.metric} {study.best_value:.4f} on validation rows: {chosen}")
+            display.say(f"chosen by {checked.metric} {decimal(study.best_value)} on validation rows: {chosen}")
         line = (*options.words, *settings_words(best))
         again = check([("fit", *line)])
         config = again.configs()[0]

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.sweep.grid import Run
 from experiments.sweep.sweep_directory import Folder
+from experiments.terminal import decimal
 
 COMPLETE = ("finished", "untested")
 """Statuses of a record with nothing left to do."""
@@ -58,7 +59,7 @@ class Outcome:
             return f"{self.run.name}  exit code {self.code}: {self.error}"
         rank = str(self.record.get("rank_by", ""))
         metrics = self.record.get("metrics") or {}
-        result = self.result or (f"{rank} {metrics[rank]:.4f}" if rank in metrics else "")
+        result = self.result or (f"{rank} {decimal(metrics[rank])}" if rank in metrics else "")
         seconds = "" if self.early else f"{self.record.get('seconds', 0.0):.1f} s"
         return "  ".join(filter(None, (self.run.name, result, seconds)))
 

@@ -9,8 +9,7 @@ from lit_models.cpu.cpu_features import amd_avx512_bits
 from lit_models.cpu.switch import plain
 from lit_models.internals import torch_parts
 
-MIN_PRODUCTS = 2**24
-"""Multiplications from which on oneDNN repays its overhead."""
+MIN_PRODUCTS = 2**24  # multiplications from which on oneDNN repays its overhead
 
 
 class Affine(nn.Linear):

@@ -8,11 +8,9 @@ import torch
 
 from lit_models.internals.torch_parts import mkldnn_has_bfloat16, x86_has_bfloat16
 
-CPUINFO = Path("/proc/cpuinfo")
-"""Linux's description of the processors."""
+CPUINFO = Path("/proc/cpuinfo")  # Linux's description of the processors
 
-ZEN_5 = 26
-"""AMD's first processor family whose server cores multiply 512 bits at once, not as two halves."""
+ZEN_5 = 26  # AMD's first processor family whose server cores multiply 512 bits at once, not as two halves
 
 
 def has_bfloat16() -> bool:

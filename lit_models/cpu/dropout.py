@@ -5,11 +5,8 @@ from torch import Tensor, nn
 
 from lit_models.cpu.switch import plain
 
-STEPS = 2**16
-"""Number of probabilities that sixteen bits can express."""
-
-MIN_ELEMENTS = 2**14
-"""Elements from which on fewer random numbers repay more operations."""
+STEPS = 2**16  # number of probabilities that sixteen bits can express
+MIN_ELEMENTS = 2**14  # elements from which on fewer random numbers repay more operations
 
 
 class Dropout(nn.Dropout):

@@ -17,14 +17,9 @@ from torch.distributed import default_pg_timeout
 
 from lit_models.cpu.switch import plain
 
-FOLDER = Path("/dev/shm")
-"""File system in memory on Linux."""
-
-MAX_BYTES = 1 << 16
-"""Largest message; larger ones use the process group."""
-
-LINE = 8
-"""Integers of eight bytes in a cache line: each process counts in a line of its own."""
+FOLDER = Path("/dev/shm")  # file system in memory on Linux
+MAX_BYTES = 1 << 16  # largest message; larger ones use the process group
+LINE = 8  # integers of eight bytes in a cache line: each process counts in a line of its own
 
 SPINS, PATIENCE, PERIOD = 2_000, 0.02, 0.5
 """Polls of a counter without a pause; seconds of polls that yield the processor, before polls that sleep; and seconds

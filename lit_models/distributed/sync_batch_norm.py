@@ -19,9 +19,8 @@ class GlobalBatchNorm(AnyBatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, ...) -> the same shape; N may differ from process to process."""
-        if not self.training or self.momentum is None or not distributed.is_initialized():
-            return super().forward(input)
-        normed: Tensor = self._over_processes(input)
+        local = not self.training or self.momentum is None or not distributed.is_initialized()
+        normed: Tensor = super().forward(input) if local else self._over_processes(input)
         return normed
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # it cannot trace shared memory

@@ -5,16 +5,15 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
-__all__ = ["AnyBatchNorm", "BatchNorm", "CompiledNetwork", "KeepPrecision"]
+BatchNorm = _BatchNorm
 
 HAS_LINEAR = hasattr(torch.ops.mkldnn, "_linear_pointwise")
 """True if this torch has the operator that its compiler emits for a dense affine map in float32."""
 
-FSDP_PREFIX = "_fsdp_wrapped_module."
-"""Prefix that fully sharded training puts into parameters' names."""
+FSDP_PREFIX = "_fsdp_wrapped_module."  # prefix that fully sharded training puts into parameters' names
 
 
 class KeepPrecision(nn.Module):
@@ -23,8 +22,10 @@ class KeepPrecision(nn.Module):
     ``nn.Module._apply`` is the only method through which ``to``, ``half`` and ``double`` of a parent module pass.
     """
 
-    min_dtype = torch.float32
-    """Tensors of fewer bits keep the bits they have."""
+    min_dtype = torch.float32  # tensors of fewer bits keep the bits they have
+
+    def __init_subclass__(cls) -> None:  # ends here: a loss's own one may need keywords, see ``keep_precision``
+        pass
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         before = [tensor.data for tensor in self._all_tensors()]
@@ -49,9 +50,7 @@ class AnyBatchNorm(BatchNorm):
 class CompiledNetwork:
     """Compiles a network in place at its next call, which keeps the names in its state dict, and counts the graphs.
 
-    A batch of another size than those before, such as an epoch's last, compiles the network again with a free number of
-    rows, which then serves every size. Training and evaluation are compiled separately. ``torch.compile`` counts no
-    graphs itself, so the default backend is called through a function of ours.
+    A batch of another size, such as an epoch's last, compiles it again with a free number of rows.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from lit_models.metrics.row_weights import Array, Weights, grouped_sum, undefined, weighted_mean, weighted_sum
 
-BINS = 15
-"""Bins of the calibration error."""
+BINS = 15  # bins of the calibration error
 
 
 class Counts(NamedTuple):
@@ -159,14 +158,16 @@ def ece(target: Array, prediction: Array, weights: Weights = None) -> Array:
 
     It is the mean over rows of abs(accuracy - confidence) of the row's bin.
     """
-    confidence, correct = (prediction, target) if prediction.ndim == 1 else class_confidence(target, prediction)
+    confidence, correct = class_confidence(target, prediction)
     gaps = numpy.abs(grouped_sum(calibration_bin(confidence), correct - confidence, BINS, weights)).sum(axis=1)
     error: Array = gaps / (len(target) if weights is None else weights.sum(axis=1))
     return error
 
 
 def class_confidence(target: Array, prediction: Array) -> tuple[Array, NDArray[numpy.bool_]]:
-    """Returns the probability (N,) of the predicted class, and whether it is right (N,), for predictions (N, K)."""
+    """Returns the probability (N,) of the predicted class, or of class 1 for binary, and whether that is right (N,)."""
+    if prediction.ndim == 1:
+        return prediction, target == 1
     return prediction.max(axis=1), prediction.argmax(axis=1) == target
 
 

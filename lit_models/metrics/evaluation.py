@@ -1,7 +1,8 @@
 """Predictions and metrics of one pass over an evaluation set, on any number of devices."""
 
+import warnings
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,7 @@ from lit_models.training.loss_precision import loss_of
 WITHOUT_DIRECTION = ("train/lr", "train/rows_per_second", "train/memory_mib", "train/gradient_norm")
 """Values that ``EpochMonitor`` logs beside the loss."""
 
-Outputs = tuple[Tensor, Tensor, Tensor]
-"""Ids, targets and network outputs of the same rows."""
+Outputs = tuple[Tensor, Tensor, Tensor]  # ids, targets and network outputs of the same rows
 
 
 class Evaluation(NamedTuple):
@@ -37,14 +37,7 @@ def gather_outputs(batches: list[Outputs]) -> Outputs:
 
 
 def evaluate(rows: Outputs, task: Task, loss: nn.Module, metrics: Mapping[str, Metric]) -> Evaluation:
-    """Computes predictions and metrics over all rows at once.
-
-    Args:
-        rows: All rows of the evaluation set.
-        task: Task that makes predictions of outputs.
-        loss: Loss, computed as ``loss``.
-        metrics: Other metrics by name; undefined (NaN) if a prediction is not finite.
-    """
+    """Computes predictions, ``loss`` and metrics over all rows; metrics are NaN if a prediction is not finite."""
     row, target, outputs = rows
     prediction = task.predict(outputs)
     values = {"loss": float(loss_of(loss, outputs, task.loss_target(target, outputs.dtype)))}
@@ -52,24 +45,50 @@ def evaluate(rows: Outputs, task: Task, loss: nn.Module, metrics: Mapping[str, M
         values[name] = torch.nan
         if prediction.isfinite().all():  # an argmax or a rank of NaN is a number that means nothing
             metric.sync_on_compute = False  # every process has all rows already
-            metric.to(prediction.device).reset()
-            metric.update(prediction, task.metric_target(target))
-            values[name] = float(metric.compute())
-            metric.reset()
+            try:
+                values[name] = float(computed(metric, prediction, task.metric_target(target)))
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise ConfigError(f"the metric {name} cannot be computed of these rows: {error}") from error
     return Evaluation(row, target, prediction, values)
+
+
+def computed(metric: Metric, prediction: Tensor, target: Tensor) -> Any:
+    """Computes a metric, of floating-point targets in float64: squares of large or small values need its range."""
+    metric.to(prediction.device).reset()
+    if target.is_floating_point():
+        metric.set_dtype(torch.float64)
+    metric.update(prediction, target)
+    value = metric.compute()
+    metric.reset()
+    return value
+
+
+def check_metrics(metrics: dict[str, Metric], task: Task) -> dict[str, Metric]:
+    """Returns metrics of which each gives one number; raises ``ConfigError`` for one that gives several."""
+    for name, metric in metrics.items():
+        if _gives_several(metric, task):
+            raise ConfigError(
+                f"the metric {name} gives several values, and one is logged and compared; choose an average of them, "
+                "or name a metric for each"
+            )
+    return metrics
+
+
+def _gives_several(metric: Metric, task: Task) -> bool:
+    prediction, target = task.predict(torch.zeros(3, task.num_outputs)), task.metric_target(task.example_target())
+    try:
+        with warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):
+            value = computed(metric.clone(), prediction, target)
+    except Exception:  # three rows may not define it
+        return False
+    return not isinstance(value, float | int) and getattr(value, "numel", lambda: 0)() != 1
 
 
 def direction(name: str, metrics: Mapping[str, Metric], others: bool = False) -> Literal["min", "max"]:
     """Returns whether a logged metric, such as ``val/accuracy``, is best at its minimum or maximum.
 
-    Args:
-        name: Name under which a fit logs it.
-        metrics: Metrics computed in addition to the loss.
-        others: Whether other values may be logged too.
-
-    Raises:
-        ConfigError: For a name that is not logged, with the names that are.
-        NoDirectionError: For a value that is logged and has no direction.
+    Raises ``ConfigError`` for a name that is not logged, unless ``others`` may be, and ``NoDirectionError`` for a value
+    without a direction.
     """
     logged = ["train/loss", *(f"val/{metric}" for metric in ("loss", *metrics))]
     if name in ("train/loss", "val/loss"):

@@ -1,4 +1,4 @@
-"""Metrics of each task by name, as ``evenhand compare`` and exports compute them; training takes AUROC, RMSE and R2."""
+"""Metrics of each task by name, as training, ``evenhand compare`` and exports compute them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,4 +65,4 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "median_absolute_error": Measure(values.median_absolute_error, lower_is_better=True),
     },
 }
-"""Metrics by task and by their names in records; those of training come first."""
+"""Metrics by task and by their names in records; ``Task.measures`` names those of training."""

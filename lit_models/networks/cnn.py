@@ -12,9 +12,8 @@ from lit_models.networks.padding import is_padding, masked_mean
 
 def check_odd(kernels: Sequence[int]) -> None:
     """Raises ``ValueError`` for an even kernel size."""
-    for kernel in kernels:
-        if kernel % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, so that padding keeps the size, and it is {kernel}")
+    if even := [kernel for kernel in kernels if kernel % 2 == 0]:
+        raise ValueError(f"kernel_size must be odd, so that padding keeps the size, and it is {even[0]}")
 
 
 class Block(nn.Module):
@@ -67,10 +66,7 @@ class Block(nn.Module):
 
 
 class ConvNet(nn.Module):
-    """Blocks of convolutions, then global average pooling, dropout and a head.
-
-    A block is a module of a grid and its padding; its ``pool`` is the max-pool that halves the grid, or None.
-    """
+    """Blocks of a grid and its padding, whose ``pool`` may halve it, global average pooling, dropout and a head."""
 
     def __init__(
         self, blocks: Iterable[nn.Module], channels: int, out_features: int, dims: int, dropout: float

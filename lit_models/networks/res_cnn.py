@@ -17,12 +17,9 @@ class ResidualBlock(nn.Module):
         self, in_channels: int, channels: int, dims: int, kernels: Sequence[int], pool: bool, stochastic_depth: float
     ) -> None:
         super().__init__()
-        inner, last = [channels] * (len(kernels) - 1), len(kernels) - 1
         self.chain = nn.ModuleList(
-            Block(before, after, dims, kernel, pool=False, relu=index < last)
-            for index, ((before, after), kernel) in enumerate(
-                zip(pairwise((in_channels, *inner, channels)), kernels, strict=True)
-            )
+            Block(channels if index else in_channels, channels, dims, kernel, pool=False, relu=index < len(kernels) - 1)
+            for index, kernel in enumerate(kernels)
         )
         # The shortcut must have as many channels as the chain.
         same = in_channels == channels

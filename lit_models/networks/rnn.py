@@ -60,8 +60,7 @@ class RNN(nn.Module):
         states = hidden * (2 if bidirectional else 1)
         widths = [in_features] + [states] * (num_layers - 1)
         self.layers = nn.ModuleList(RecurrentLayer(width, cell, hidden, bidirectional) for width in widths)
-        self.between = nn.Dropout(dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.between, self.dropout = nn.Dropout(dropout), nn.Dropout(dropout)
         self.head = nn.Linear(states, out_features)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -46,11 +46,10 @@ class EncoderLayer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Tokens plus learned positions, encoder layers, one vector for the sequence, and a head.
+    """Tokens plus learned positions, encoder layers, one vector for the sequence, a head (options: ``LitTransformer``).
 
-    The options are those of ``LitTransformer``. The class token is that of Devlin et al. (2019), and activations are
-    computed again as in Chen et al. (2016). For ordered tokens a convolution of 5 to 9 saves the first layers from
-    learning locality.
+    The class token is that of Devlin et al. (2019), and activations are computed again as in Chen et al. (2016). For
+    ordered tokens a convolution of 5 to 9 saves the first layers from learning locality.
     """
 
     def __init__(

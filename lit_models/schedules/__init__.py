@@ -1,9 +1,7 @@
 """Learning-rate schedules: any scheduler of torch, with its interval, monitored metric and warm-up.
 
-Three of torch's schedulers need an argument that the run determines. Their subclasses here have the same names, and
-``Schedule`` fills the argument in: the number of steps of ``CosineAnnealingLR`` and ``OneCycleLR``, the peak of
-``OneCycleLR``, and the direction of ``ReduceLROnPlateau``. A short name on the command line means these, and a
-configuration names them by this package.
+Three of torch's schedulers need an argument that the run determines, which ``Schedule`` fills into subclasses of the
+same names. A short name on the command line means these, and a configuration names them by this package.
 """
 
 from lit_models.schedules.schedule import Schedule, SchedulerFactory

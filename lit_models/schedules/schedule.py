@@ -4,20 +4,21 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, SequentialLR
 
 from lit_models.errors import ConfigError
 from lit_models.schedules.schedulers import ReduceLROnPlateau
-from lit_models.training.factory import bound_arguments, class_of, copyable
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 """A scheduler's class with all arguments but the optimizer, as ``--model.schedule.scheduler`` makes it."""
 
-LENGTHS = ("total_steps", "T_max")
-"""Names of schedulers' length, which is the whole run's if it is left out."""
+LENGTHS = ("total_steps", "T_max")  # names of schedulers' length, which is the whole run's if it is left out
 
 SETTERS = (
     lr_scheduler.LambdaLR,
@@ -63,10 +64,13 @@ class Schedule:
             raise ConfigError("OneCycleLR warms up by itself (pct_start); leave schedule.warmup out")
 
     @property
-    def mode(self) -> Any:
+    def mode(self) -> Literal["min", "max"] | None:
         """Typed direction of a plateau schedule; None without one."""
-        own = class_of(self.scheduler, LRScheduler) is ReduceLROnPlateau
-        return bound_arguments(self.scheduler).get("mode") if own else None
+        return self._bound.get("mode") if class_of(self.scheduler, LRScheduler) is ReduceLROnPlateau else None
+
+    @property
+    def _bound(self) -> dict[str, Any]:
+        return dict(getattr(self.scheduler, "keywords", {}))  # of a partial
 
     def build(
         self,
@@ -79,15 +83,13 @@ class Schedule:
         """Builds Lightning's ``lr_scheduler`` configurations.
 
         ``steps`` returns the optimizer steps of the whole run, and is called only if the schedule depends on them;
-        ``epochs`` is -1 for no limit. The monitored metric is best at its ``direction``, and validated every so many
-        epochs.
+        ``epochs`` is -1 for no limit. The monitored metric is validated every so many epochs.
         """
         cls = class_of(self.scheduler, LRScheduler)
         parameters = inspect.signature(cls).parameters
-        bound = bound_arguments(self.scheduler)
-        open_lengths = [name for name in LENGTHS if name in parameters and bound.get(name) is None]
-        if bound.get("epochs") is not None:  # the other form of OneCycleLR's length
-            open_lengths = []
+        # ``epochs`` is the other form of OneCycleLR's length.
+        missing = self._bound.get("epochs") is None
+        open_lengths = [name for name in LENGTHS if missing and name in parameters and self._bound.get(name) is None]
         interval = self.interval or ("step" if open_lengths else "epoch")
         warmup = self._warmup_steps(steps)
         if interval == "step" and self.frequency > 1 and (open_lengths or warmup):
@@ -114,25 +116,40 @@ class Schedule:
             config["monitor"] = self.monitor
             if interval == "epoch" and self.monitor and self.monitor.startswith("val/"):
                 config["frequency"] = math.lcm(self.frequency, validation_every)
-        if not warmup:
-            return [config | {"scheduler": self.scheduler(optimizer, **filled)}]
-        if interval == "step":
+        if warmup and interval == "step":
             ramp = _ramp(optimizer, warmup)
             main = self.scheduler(optimizer, **filled)
             return [config | {"scheduler": SequentialLR(optimizer, [ramp, main], milestones=[warmup])}]
-        if issubclass(cls, SETTERS):
+        if warmup and issubclass(cls, SETTERS):
             raise ConfigError(f"{cls.__name__} would erase the warm-up at the first epoch's end; set interval to step")
         # A schedule by epochs and a ramp by steps both multiply the rate. The ramp is created last, since it starts by
         # multiplying the current rate.
-        by_epoch = config | {"scheduler": self.scheduler(optimizer, **filled)}
-        return [by_epoch, {"scheduler": _ramp(optimizer, warmup), "interval": "step", "name": "warmup"}]
+        configs = [config | {"scheduler": self.scheduler(optimizer, **filled)}]
+        if warmup:
+            configs.append({"scheduler": _ramp(optimizer, warmup), "interval": "step", "name": "warmup"})
+        return configs
 
     def _warmup_steps(self, steps: Callable[[], int]) -> int:
         if self.warmup >= 1 or not self.warmup:
             return int(self.warmup)
-        run = steps()
         # At least one step, so that an extended run has the schedulers that it had before.
-        return min(max(1, round(self.warmup * run)), run - 1)
+        return min(max(1, round(self.warmup * (run := steps()))), run - 1)
+
+
+def class_of(factory: Callable[..., Any], default: type) -> type:
+    """Returns the class that a factory makes an object of; ``default`` if it is a function."""
+    parts = (factory.func, *factory.args) if isinstance(factory, partial) else (factory,)
+    return next((part for part in parts if isinstance(part, type)), default)
+
+
+def copyable(factory: Factory) -> Factory:
+    """Returns a factory of an optimizer or scheduler without the parser that jsonargparse 4.53 binds to it.
+
+    A deep copy of a model, as ``WeightAveraging`` makes one, would copy the whole parser.
+    """
+    if isinstance(factory, partial) and factory.func.__module__.partition(".")[0] == "jsonargparse":
+        return partial(class_of(factory, object), **factory.keywords)  # type: ignore[return-value]
+    return factory
 
 
 def _ramp(optimizer: Optimizer, steps: int) -> LinearLR:

@@ -1,6 +1,6 @@
 """Three of torch's schedulers whose length, peak or direction the run fills in."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch.optim import Optimizer, lr_scheduler
 
@@ -51,18 +51,9 @@ class OneCycleLR(lr_scheduler.OneCycleLR):
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ) -> None:
-        super().__init__(
-            optimizer,
-            max_lr=optimizer.defaults["lr"] if max_lr is None else max_lr,
-            total_steps=total_steps,
-            pct_start=pct_start,
-            anneal_strategy=anneal_strategy,
-            cycle_momentum=cycle_momentum,
-            base_momentum=base_momentum,
-            max_momentum=max_momentum,
-            div_factor=div_factor,
-            final_div_factor=final_div_factor,
-        )
+        peak = optimizer.defaults["lr"] if max_lr is None else max_lr
+        rest: tuple[Any, ...] = (cycle_momentum, base_momentum, max_momentum, div_factor, final_div_factor)
+        super().__init__(optimizer, peak, total_steps, None, None, pct_start, anneal_strategy, *rest)
 
 
 class ReduceLROnPlateau(lr_scheduler.ReduceLROnPlateau):

@@ -48,8 +48,7 @@ class MeanOfTokens(nn.Module):
 def token_embedding(vocab_size: int, width: int) -> nn.Embedding:
     """Creates embeddings of token ids: zero for the padding id 0, else normal with the scale of a table's tokens.
 
-    That scale, ``width**-0.5``, is close to that of language models. torch's own of 1 would be far above that of a
-    transformer's positions, and would let the random vectors of rare tokens dominate.
+    torch's own scale of 1 would be far above that of a transformer's positions, and let rare tokens dominate.
     """
     embedding = nn.Embedding(vocab_size, width, padding_idx=0)
     with torch.no_grad():

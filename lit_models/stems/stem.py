@@ -1,7 +1,6 @@
 """Stems: from the rows of a modality to the input of an architecture.
 
-Architectures take a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), or a ``sequence`` (N, T, D). Each modality
-has a class that returns the module for each of them, together with the shape of a row behind it. A table with
+Architectures take a ``vector`` (N, F), a ``grid`` (N, C, L) or (N, C, H, W), or a ``sequence`` (N, T, D). A table with
 categorical columns comes as a pair, see ``table.py``; series and texts may be padded, see ``sequence.py``.
 """
 
@@ -19,11 +18,8 @@ Modality = str
 """A key of ``STEMS``: table, rows of shape (F,), beside which there may be categories; series (C, T); image (C, H, W);
 text (T,) ids."""
 
-COLUMN_WIDTH = 32
-"""Size of a table column's token if the architecture sets none."""
-
-WORD_WIDTH = 64
-"""Size of a text token's embedding if the architecture sets none."""
+COLUMN_WIDTH = 32  # size of a table column's token if the architecture sets none
+WORD_WIDTH = 64  # size of a text token's embedding if the architecture sets none
 
 
 class Stem(NamedTuple):
@@ -34,10 +30,7 @@ class Stem(NamedTuple):
 
 
 class Stemmed(nn.Module):
-    """Stem and network in sequence.
-
-    Categories go to the stem. Lengths go to the module that pools the steps: the stem of a vector, else the network.
-    """
+    """Stem and network in sequence; lengths go to the one that pools the steps, which is the stem of a vector."""
 
     def __init__(self, stem: Stem, body: nn.Module) -> None:
         super().__init__()
@@ -146,10 +139,7 @@ def to_sequence(
     vocab_size: int = 0,
     token_width: int | None = None,
 ) -> Stem:
-    """Returns a module to a sequence (N, T, D): of steps, rows of pixels, columns or tokens.
-
-    A column or a text token has ``token_width`` features, or the modality's default.
-    """
+    """Returns a module to a sequence (N, T, D) of steps, rows of pixels, or columns or tokens of ``token_width``."""
     stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
     return stems.sequence(row._replace(token_width=token_width))
 

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-Row = Tensor | tuple[Tensor, Tensor]
-"""Numbers (N, F) alone, or with category indices (N, C) int64."""
-
-RESERVED = 2
-"""Number of first indices of a column: a category without train rows, and a missing value."""
+Row = Tensor | tuple[Tensor, Tensor]  # numbers (N, F) alone, or with category indices (N, C) int64
+RESERVED = 2  # number of first indices of a column: a category without train rows, and a missing value
 
 
 def embedding_width(cardinality: int) -> int:

@@ -1,24 +1,15 @@
-"""Tasks: loss, prediction and metrics of each kind of target.
-
-A network returns (N, num_outputs) numbers for any task. Everything that depends on the task is here, one file per task,
-so that no other module branches on it.
-"""
+"""Tasks: loss, prediction and metrics of each kind of target, so that no other module branches on it."""
 
 from lit_models.errors import ConfigError
 from lit_models.tasks.base import Task, TaskName
-from lit_models.tasks.binary import Binary
-from lit_models.tasks.multiclass import Multiclass
-from lit_models.tasks.multilabel import Multilabel
+from lit_models.tasks.classification import Binary, Multiclass, Multilabel
 from lit_models.tasks.regression import Regression
 
 __all__ = ["TASKS", "Binary", "Multiclass", "Multilabel", "Regression", "Task", "TaskName", "make_task"]
 
-TASKS: dict[TaskName, type[Task]] = {
-    "binary": Binary,
-    "multiclass": Multiclass,
-    "multilabel": Multilabel,
-    "regression": Regression,
-}
+ALL: tuple[type[Task], ...] = (Binary, Multiclass, Multilabel, Regression)
+
+TASKS: dict[TaskName, type[Task]] = {task.name: task for task in ALL}
 
 
 def make_task(name: TaskName, num_outputs: int) -> Task:

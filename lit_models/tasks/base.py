@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from lit_models.errors import ConfigError
+from lit_models.metrics.exact import ExactMetric
+from lit_models.metrics.task_metrics import MEASURES
 from lit_models.tasks.prediction_types import Outcome
 
 Loss = TypeVar("Loss", bound=nn.Module)
@@ -18,12 +20,11 @@ TaskName = Literal["binary", "multiclass", "multilabel", "regression"]
 class Task(nn.Module):
     """Kind of target; a module, because regression's target statistics belong in the checkpoint."""
 
-    name: ClassVar[TaskName]
-    """Name in a configuration."""
-    rank_by: ClassVar[str]
-    """Metric that ranks epochs and runs."""
+    name: ClassVar[TaskName]  # name in a configuration
+    rank_by: ClassVar[str]  # metric that ranks epochs and runs
     losses: ClassVar[tuple[type[nn.Module], ...]]
     """Losses of torch and of this package that fit, the default first."""
+    measures: ClassVar[tuple[str, ...]]  # metrics of ``MEASURES`` that each evaluation computes
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
@@ -41,9 +42,9 @@ class Task(nn.Module):
         """Converts targets for the metrics; by default they stay."""
         return target
 
-    @abstractmethod
     def metrics(self) -> dict[str, Metric]:
         """Returns new metrics by name, the average in the name; ``predict``'s result is their input."""
+        return {name: ExactMetric(MEASURES[self.name][name]) for name in self.measures}
 
     @abstractmethod
     def outcome(self, prediction: Tensor, target: Tensor) -> Outcome:

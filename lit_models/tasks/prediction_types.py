@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-SMALLEST = 1e-12
-"""Smallest probability in a row's loss."""
+SMALLEST = 1e-12  # smallest probability in a row's loss
 
 
 @dataclass(frozen=True)
@@ -14,6 +13,7 @@ class Classes:
 
     probabilities: Tensor  # (N, K), those of a row sum to 1
     target: Tensor  # (N,) class indices
+    binary: bool = False  # class 1 against class 0
 
     def losses(self) -> Tensor:
         """Returns the negative logarithm (N,) of the probability of each row's class."""

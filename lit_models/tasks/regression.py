@@ -2,10 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, Metric
 
 from lit_models.internals.torch_parts import KeepPrecision
-from lit_models.metrics.exact import R2, RMSE
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Values
 
@@ -18,6 +16,7 @@ class Regression(KeepPrecision, Task):
     name = "regression"
     rank_by = "rmse"
     losses = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+    measures = ("mae", "rmse", "r2")
     center: Tensor
     scale: Tensor
 
@@ -42,10 +41,6 @@ class Regression(KeepPrecision, Task):
     def metric_target(self, target: Tensor) -> Tensor:
         """(N,) or (N, R) -> (N, R)."""
         return target.double().view(len(target), self.num_outputs)
-
-    def metrics(self) -> dict[str, Metric]:
-        """Returns metrics in the target's own units, a plain mean over outputs."""
-        return {"mae": MeanAbsoluteError(), "rmse": RMSE(), "r2": R2()}
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Values:
         """Returns a value per output."""

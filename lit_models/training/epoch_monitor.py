@@ -14,8 +14,7 @@ from typing_extensions import override
 from lit_models.distributed.gather import gathered
 from lit_models.internals.torch_parts import unscales_gradients
 
-KEY = "epoch_so_far"
-"""Key of a checkpoint that holds the sums of the epoch in which it was saved."""
+KEY = "epoch_so_far"  # key of a checkpoint that holds the sums of the epoch in which it was saved
 
 
 class EpochMonitor(Callback):
@@ -24,9 +23,7 @@ class EpochMonitor(Callback):
     block_by_block = True  # it acts at an epoch's last step, which no multi-step block hides
 
     def __init__(self) -> None:
-        self._loss_sum = torch.zeros(())
-        self._rows = 0
-        self._started = 0.0
+        self._loss_sum, self._rows, self._started = torch.zeros(()), 0, 0.0
         self._gradient_norm: Tensor | None = None
 
     def add(self, loss: Tensor, rows: int) -> None:
@@ -59,10 +56,10 @@ class EpochMonitor(Callback):
         loss, rows = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         values = {"train/loss": loss / max(rows, 1.0), "train/lr": rate, "train/rows_per_second": rows / seconds}
-        pl_module.log_dict(values)
-        pl_module.log("train/memory_mib", peak_memory(pl_module.device))
+        values["train/memory_mib"] = peak_memory(pl_module.device)
         if self._gradient_norm is not None:  # max_steps may end training before the epoch's last step
-            pl_module.log("train/gradient_norm", float(self._gradient_norm))
+            values["train/gradient_norm"] = float(self._gradient_norm)
+        pl_module.log_dict(values)
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -74,8 +71,7 @@ class EpochMonitor(Callback):
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        saved = checkpoint.get(KEY)
-        if saved is not None:
+        if (saved := checkpoint.get(KEY)) is not None:
             # Each of as many processes as before continues its own sums; fewer processes share the others' too.
             count = distributed.get_world_size() if distributed.is_initialized() else 1
             ranks = slice(trainer.global_rank, None, count)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from lit_models.errors import ConfigError
 from lit_models.internals.torch_parts import KeepPrecision
 
 Loss = TypeVar("Loss", bound=nn.Module)
@@ -14,13 +15,17 @@ Loss = TypeVar("Loss", bound=nn.Module)
 def keep_precision(loss: Loss) -> Loss:
     """Makes a loss keep at least float32, in place: it then moves to other devices, but not to fewer bits.
 
-    Class weights are measured from all rows. In bfloat16 they would keep three digits, and a loss of float32 outputs
-    would refuse them. As ``torch.nn.utils.parametrize`` does, the loss gets a subclass of its own class: its names in
-    checkpoints stay, and it stays an instance of its class.
+    Class weights would keep three digits in bfloat16, and a loss of float32 outputs would refuse them. As in
+    ``torch.nn.utils.parametrize``, the loss gets a subclass of its own class, and its names in checkpoints stay.
     """
     if not isinstance(loss, KeepPrecision):
         original: Any = type(loss)
-        loss.__class__ = _precise(original)
+        try:
+            loss.__class__ = _precise(original)
+        except TypeError as error:  # of a metaclass, or of an object with slots
+            raise ConfigError(
+                f"the loss {original.__name__} allows no subclass, which keeps its bits: {error}"
+            ) from error
     return loss
 
 
@@ -53,12 +58,11 @@ def loss_of(loss: nn.Module, outputs: Tensor, target: Tensor) -> Tensor:
     ``64-true`` outputs have neither.
     """
     before = torch.get_default_dtype()
-    if outputs.dtype == before:
-        same: Tensor = loss(outputs, target)
-        return same
-    torch.set_default_dtype(outputs.dtype)
     try:
+        if outputs.dtype != before:
+            torch.set_default_dtype(outputs.dtype)
         value: Tensor = loss(outputs, target)
     finally:
-        torch.set_default_dtype(before)
+        if outputs.dtype != before:
+            torch.set_default_dtype(before)
     return value

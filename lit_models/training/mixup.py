@@ -19,9 +19,8 @@ class Mixup:
     """Mixes a batch with a permutation of itself, and its two losses by the same lambda.
 
     As in the authors' code, a batch has one lambda, drawn from Beta(alpha, alpha), and the loss is the weighted sum of
-    the losses against either row's target. For cross entropy that is the loss against the mixed target; the squared
-    error has its gradient; any other loss works too. A series that ends before the other is filled with zeros, the
-    train rows' mean if they are standardized. All numbers are drawn from torch's own generator.
+    the losses against either row's target. For cross entropy that is the loss against the mixed target, and the squared
+    error has its gradient. A series that ends before the other is filled with zeros, the mean if standardized.
     """
 
     def __init__(self, alpha: float, cardinalities: Sequence[int], vocab_size: int) -> None:

@@ -1,10 +1,8 @@
 """Several optimizer steps in one of Lightning's, whose dispatch costs as much as a small network's step.
 
-Keras calls the idea ``steps_per_execution``. The callback takes all steps of a block but the last itself, ahead of
-Lightning's own: each fetches its batch from Lightning's fetcher, runs the module's own hooks, and advances the loops'
-counters. The last one is an ordinary step of Lightning. Every counter and every random number is then where single
-steps would have it, so that whatever runs at a block's end (checkpoints, schedules, validation, a resumed run) sees the
-same values, bit for bit.
+Keras calls the idea ``steps_per_execution``. The callback takes all steps of a block but the last itself, and the last
+one is an ordinary step of Lightning. Every counter and every random number is then where single steps would have it, so
+that whatever runs at a block's end (checkpoints, schedules, validation, a resumed run) sees the same values.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,28 +20,22 @@ from typing_extensions import override
 from lit_models.cpu.switch import plain
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import count_stepped_batch, inside_hook, next_batch, steps_between_saves
-from lit_models.training.multi_step_size import STEP_HOOKS, MultiStepSize, obstacle, runs_single_steps
+from lit_models.training.multi_step_size import MultiStepSize, obstacle, runs_single_steps
 
 TRANSFER_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
 class Step(NamedTuple):
-    """Loss of a step that was taken ahead, and the ids of its rows if the batch has them."""
+    """Step that was taken ahead."""
 
     loss: Tensor
-    rows: Tensor | None
+    rows: Tensor | None  # ids, if the batch has them
 
 
 class MultiStep(Callback):
     """Takes several optimizer steps between two calls of Lightning's hooks.
 
-    Args:
-        steps: Steps of each block; auto to choose them by time, and to run single steps if a callback or the model
-            observes each one.
-        base: Class of models whose own methods observe no steps; a subclass that overrides one gets single steps.
-
-    Raises:
-        ConfigError: For a number of steps below 1.
+    A subclass of ``base`` that overrides one of ``MODEL_METHODS`` may observe steps: in auto mode it gets single ones.
     """
 
     block_by_block = True
@@ -59,8 +51,7 @@ class MultiStep(Callback):
 
     def check(self, trainer: Trainer, model: LightningModule, optimizer: Optimizer) -> None:
         """Raises ``ConfigError`` if a number of steps was chosen and something needs single steps."""
-        reason = "" if self.steps in (1, "auto") else obstacle(trainer, model, optimizer)
-        if reason:
+        if self.steps not in (1, "auto") and (reason := obstacle(trainer, model, optimizer)):
             raise ConfigError(
                 f"steps_per_execution {self.steps} does not go with {reason}; leave --model.steps_per_execution out"
             )
@@ -90,7 +81,10 @@ def take_ahead(trainer: Trainer, model: LightningModule, batch: dict[str, Any], 
     cleared: list[Any] = [counts.zero_grad.total, counts.zero_grad.current]
     stepped = [counts.step.total, counts.step.current, *cleared]
     by_step = any(config.interval == "step" for config in trainer.lr_scheduler_configs)
-    current, transfer, step = batch, _transfers(trainer), _step_function(trainer, model, optimizer)
+    owners = [owner for owner in (model, trainer.datamodule) if owner is not None]  # type: ignore[attr-defined]
+    # A transfer hook may change a batch that is on the device already.
+    transfer = any(is_overridden(hook, owner, DataHooks) for hook in TRANSFER_HOOKS for owner in owners)
+    current, step = batch, _step_function(trainer, model, optimizer)
     taken: list[Step] = []
     with inside_hook(model, "training_step"):
         for _ in range(_steps_until_due(trainer, steps) - 1):
@@ -126,23 +120,15 @@ def _steps_until_due(trainer: Trainer, steps: int) -> int:
     if validation is not None and validation != float("inf"):
         done = loop.total_batch_idx if trainer.check_val_every_n_epoch is None else loop.batch_idx
         ends.append(validation - done % validation)
-    for callback in trainer.checkpoint_callbacks:
-        every = steps_between_saves(callback)
-        if every:
-            ends.append(every - loop.global_step % every)
+    saves = filter(None, map(steps_between_saves, trainer.checkpoint_callbacks))
+    ends += [every - loop.global_step % every for every in saves]
     return int(min(ends))
-
-
-def _transfers(trainer: Trainer) -> bool:
-    """Returns True if a transfer hook may change a batch that is on the device already."""
-    owners = [owner for owner in (trainer.lightning_module, trainer.datamodule) if owner is not None]  # type: ignore[attr-defined]
-    return any(is_overridden(hook, owner, DataHooks) for hook in TRANSFER_HOOKS for owner in owners)
 
 
 def _step_function(
     trainer: Trainer, model: LightningModule, optimizer: Optimizer
 ) -> Callable[[dict[str, Any], int], Tensor]:
-    """Returns a function that takes a step in Lightning's order, without the hooks that do nothing in this run."""
+    """Returns a function that takes a step in Lightning's order, without the callbacks' hooks."""
     strategy = trainer.strategy
     unwrapped = type(trainer.precision_plugin) is Precision and strategy.model is model
     forward: Callable[..., Any] = model.training_step if unwrapped else strategy.training_step
@@ -150,25 +136,20 @@ def _step_function(
     clips = bool(clip) or is_overridden("configure_gradient_clipping", model)
     usual = getattr(optimizer.zero_grad, "__func__", None) is Optimizer.zero_grad
     forgets = usual and not is_overridden("optimizer_zero_grad", model) and not plain()
-    own_hooks = [name for name in STEP_HOOKS if is_overridden(name, model)]
-
-    def run_hook(name: str, *arguments: Any) -> None:
-        if name in own_hooks:
-            getattr(model, name)(*arguments)
 
     def step(batch: dict[str, Any], batch_idx: int) -> Tensor:
         with torch.enable_grad():
             output = forward(batch, batch_idx)
             loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
-            run_hook("on_before_zero_grad", optimizer)
+            model.on_before_zero_grad(optimizer)
             if forgets:
                 _forget_gradients(optimizer)
             else:
                 model.optimizer_zero_grad(trainer.current_epoch, batch_idx, optimizer)
-            run_hook("on_before_backward", loss)
+            model.on_before_backward(loss)
             model.backward(loss)
-            run_hook("on_after_backward")
-        run_hook("on_before_optimizer_step", optimizer)
+            model.on_after_backward()
+        model.on_before_optimizer_step(optimizer)
         if clips:
             model.configure_gradient_clipping(optimizer, clip, algorithm)
         optimizer.step()

@@ -36,13 +36,10 @@ WITHOUT_CLOSURE = {
 
 
 class MultiStepSize:
-    """Chooses the number of steps of the coming block.
+    """Chooses the number of steps of the coming block: ``steps``, or by time if that is None.
 
-    Chosen by time, a block is short to a person who waits for the progress bar or a signal, and long to Lightning,
-    whose dispatch from one step to the next then takes a small fraction.
-
-    Args:
-        steps: Steps of every block; None to choose them by time.
+    Such a block is short to a person who waits for the progress bar or a signal, and long to Lightning, whose dispatch
+    from one step to the next then takes a small fraction.
     """
 
     def __init__(self, steps: int | None) -> None:
@@ -55,11 +52,7 @@ class MultiStepSize:
         self._since = None
 
     def next(self, taken: int) -> int:
-        """Returns the steps of the block that begins now.
-
-        Args:
-            taken: Steps of the block before, which may have ended early.
-        """
+        """Returns the steps of the block that begins now; of the one before ``taken`` were taken."""
         if self._chosen is not None:
             return self._chosen
         now = time.perf_counter()
@@ -75,21 +68,20 @@ class MultiStepSize:
 
 def obstacle(trainer: Trainer, model: LightningModule, optimizer: Optimizer) -> str:
     """Returns why multi-step execution is impossible, or an empty string."""
-    callbacks = _callbacks(trainer)
-    within = [callback for callback in callbacks if not _is_aware(callback) and _overrides(callback, STEP_HOOKS)]
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
+    within = [callback for callback in callbacks if _overrides(callback, STEP_HOOKS)]
     within += [callback for callback in callbacks if isinstance(callback, WeightAveraging | StochasticWeightAveraging)]
     planned = any(isinstance(callback, GradientAccumulationScheduler) for callback in callbacks)
-    if trainer.accumulate_grad_batches > 1 or planned:
-        return "accumulated gradients"
-    if not isinstance(trainer.strategy, SingleDeviceStrategy):
-        return "several devices"
-    if trainer.precision == "16-mixed":
-        return "16-mixed, whose gradients are scaled (bf16-mixed does)"
-    if type(optimizer) not in WITHOUT_CLOSURE:
-        return f"{type(optimizer).__name__}, which may evaluate the loss several times a step"
-    if is_overridden("optimizer_step", model):
-        return f"{type(model).__name__}'s own optimizer_step"
-    return f"{type(within[0]).__name__}, which acts within each step" if within else ""
+    needs_closure = type(optimizer) not in WITHOUT_CLOSURE
+    reasons = {
+        "accumulated gradients": trainer.accumulate_grad_batches > 1 or planned,
+        "several devices": not isinstance(trainer.strategy, SingleDeviceStrategy),
+        "16-mixed, whose gradients are scaled (bf16-mixed does)": trainer.precision == "16-mixed",
+        f"{type(optimizer).__name__}, which may evaluate the loss several times a step": needs_closure,
+        f"{type(model).__name__}'s own optimizer_step": is_overridden("optimizer_step", model),
+        **{f"{type(callback).__name__}, which acts within each step": True for callback in within},
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def runs_single_steps(trainer: Trainer, model: LightningModule, base: type[LightningModule]) -> bool:
@@ -97,36 +89,22 @@ def runs_single_steps(trainer: Trainer, model: LightningModule, base: type[Light
 
     So it must with a profiler, and on any device but a CPU, which does not wait for Lightning.
     """
-    profiler = trainer.profiler  # type: ignore[attr-defined]  # Lightning sets it from another class
     return (
         model.device.type != "cpu"
-        or not isinstance(profiler, PassThroughProfiler)
+        or not isinstance(trainer.profiler, PassThroughProfiler)  # type: ignore[attr-defined]
         or bool(obstacle(trainer, model, trainer.optimizers[0]))
-        or any(_observes_steps(callback) for callback in _callbacks(trainer))
-        or any(_is_own(model, name, base) for name in MODEL_METHODS)
+        or any(map(_observes_steps, trainer.callbacks))  # type: ignore[attr-defined]
+        or any(name in vars(model) or getattr(type(model), name) is not getattr(base, name) for name in MODEL_METHODS)
     )
 
 
-def _callbacks(trainer: Trainer) -> list[Callback]:
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
-    return callbacks
-
-
-def _is_aware(callback: Callback) -> bool:
-    """Returns True if a callback declares (``block_by_block``) that a call at each block's end is enough for it."""
-    return bool(getattr(callback, "block_by_block", False))
-
-
 def _overrides(callback: Callback, hooks: tuple[str, ...]) -> bool:
-    return any(is_overridden(name, callback, Callback) for name in hooks)
+    """Returns True for such a hook, unless a call at each block's end is enough for it (``block_by_block``)."""
+    aware = getattr(callback, "block_by_block", False)
+    return not aware and any(is_overridden(name, callback, Callback) for name in hooks)
 
 
 def _observes_steps(callback: Callback) -> bool:
     # A block ends wherever ModelCheckpoint saves, so that its own on_train_batch_end is aware of blocks.
     saves = type(callback).on_train_batch_end is ModelCheckpoint.on_train_batch_end
-    return not _is_aware(callback) and _overrides(callback, BATCH_HOOKS[:1] if saves else BATCH_HOOKS)
-
-
-def _is_own(model: LightningModule, name: str, base: type[LightningModule]) -> bool:
-    """Returns True if the model's class, or the model alone, has another method than ``base``."""
-    return name in vars(model) or getattr(type(model), name) is not getattr(base, name)
+    return _overrides(callback, BATCH_HOOKS[:1] if saves else BATCH_HOOKS)

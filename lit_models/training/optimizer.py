@@ -1,7 +1,6 @@
 """The optimizer and its learning-rate schedule, built from a model's options."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from math import ceil, sqrt
 from typing import Any, Literal
 
@@ -14,7 +13,6 @@ from torch.optim import SGD, Optimizer
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import train_dataloader_source
 from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
-from lit_models.schedules.schedule import Schedule
 
 ScaleRate = Literal["none", "linear", "sqrt"]
 
@@ -25,40 +23,36 @@ OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 def trainer_optimizer(
     trainer: Trainer, module: nn.Module, factory: OptimizerFactory, scale_lr: ScaleRate, axes: Mapping[str, int]
 ) -> Optimizer:
-    """Builds the optimizer that fits a trainer's precision and number of devices; see ``build_optimizer``."""
+    """Builds the optimizer that fits a trainer's precision and number of devices; see ``build_optimizer``.
+
+    The learning rate is multiplied before a scheduler reads it: ``linear`` is the rule of Goyal et al. 2017 for SGD,
+    ``sqrt`` the usual one for Adam (Krizhevsky 2014).
+    """
     fused = trainer.precision != "16-mixed"  # fused steps unscale 16-bit gradients themselves, too late for clipping
     optimizer = build_optimizer(factory, module, fused, axes)
     if fused:
         expect_unscaled_gradients(optimizer)
-    scale_rate(optimizer, scale_lr, trainer.world_size)
+    devices = trainer.world_size
+    if (factor := {"none": 1.0, "linear": float(devices), "sqrt": sqrt(devices)}[scale_lr]) != 1.0:
+        for group in (optimizer.defaults, *optimizer.param_groups):
+            rate = group["lr"]
+            group["lr"] = rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
     return optimizer
-
-
-def lr_schedulers(
-    trainer: Trainer, schedule: Schedule, optimizer: Optimizer, direction: Literal["min", "max"]
-) -> list[dict[str, Any]]:
-    """Builds Lightning's ``lr_scheduler`` configurations for a trainer's number of steps and epochs."""
-    epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
-    return schedule.build(
-        optimizer, partial(total_steps, trainer), epochs, direction, trainer.check_val_every_n_epoch or 1
-    )
 
 
 def total_steps(trainer: Trainer) -> int:
     """Returns the number of optimizer steps of the whole fit, before it starts.
 
     ``Trainer.estimated_stepping_batches`` returns the same number, but makes the loaders, and a resumed run's loader
-    then loses its position (Lightning issue 20550). A data module with ``train_batches`` returns the number of
-    batches itself; of another one a second loader is made for its length and dropped.
+    then loses its position (Lightning issue 20550). A data module without ``train_batches`` makes a second loader.
     """
     if trainer.max_epochs is None or trainer.max_epochs < 0:
         if trainer.max_steps < 0:
             raise ConfigError("a schedule over the whole run needs its length; set --trainer.max_epochs or max_steps")
         return trainer.max_steps
     source = train_dataloader_source(trainer)
-    count = getattr(source.instance, "train_batches", None)
-    batches = len(source.dataloader()) if count is None else count()
-    limit = trainer.limit_train_batches
+    count = getattr(source.instance, "train_batches", lambda: len(source.dataloader()))
+    batches, limit = count(), trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
     callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
     plan = next((callback for callback in callbacks if isinstance(callback, GradientAccumulationScheduler)), None)
@@ -68,19 +62,6 @@ def total_steps(trainer: Trainer) -> int:
     ]
     steps = sum(ceil(batches / accumulated) for accumulated in batches_per_step)
     return steps if trainer.max_steps < 0 else min(steps, trainer.max_steps)
-
-
-def scale_rate(optimizer: Optimizer, rule: ScaleRate, world_size: int) -> None:
-    """Multiplies the learning rate by the number of devices, or by its square root, before a scheduler reads it.
-
-    ``linear`` is the rule of Goyal et al. 2017 for SGD, ``sqrt`` the usual one for Adam (Krizhevsky 2014).
-    """
-    factor = {"none": 1.0, "linear": float(world_size), "sqrt": sqrt(world_size)}[rule]
-    if factor == 1.0:
-        return
-    for group in (optimizer.defaults, *optimizer.param_groups):
-        rate = group["lr"]
-        group["lr"] = rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
 
 
 def dims(module: nn.Module) -> dict[str, int]:
@@ -99,17 +80,13 @@ def build_optimizer(
     with the same arithmetic up to rounding.
     """
     axes = axes or dims(module)
-    named = [
-        (name.replace(FSDP_PREFIX, ""), parameter)
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad
-    ]
-    parameters = [parameter for _, parameter in named]
-    optimizer = factory(parameters)
-    groups: list[Any] = parameters
+    named = {name.replace(FSDP_PREFIX, ""): parameter for name, parameter in module.named_parameters()}
+    named = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+    groups: list[Any] = [*named.values()]
+    parameters, optimizer = [*groups], factory(groups)
     if "weight_decay" in optimizer.defaults:
-        decayed = [parameter for name, parameter in named if axes[name] >= 2]
-        exempt = [parameter for name, parameter in named if axes[name] < 2]
+        decayed = [parameter for name, parameter in named.items() if axes[name] >= 2]
+        exempt = [parameter for name, parameter in named.items() if axes[name] < 2]
         groups = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
         groups = [group for group in groups if group["params"]]
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]

@@ -18,17 +18,13 @@ def save_plain_hyperparameters(module: LightningModule) -> None:
 
 def plain(value: Any) -> Any:
     """Converts NumPy's numbers, which do not load with ``weights_only``, to Python's."""
-    if isinstance(value, numpy.generic):
-        return value.item()
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value] if isinstance(value, list) else tuple(map(plain, value))
-    return value
+        return (list if isinstance(value, list) else tuple)(map(plain, value))
+    return value.item() if isinstance(value, numpy.generic) else value
 
 
 def is_plain(value: Any) -> bool:
     """Returns True for strings, numbers, booleans, None, and lists, tuples and dictionaries of them."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, str | int | float | bool)
+        return all(isinstance(key, str) for key in value) and is_plain([*value.values()])
+    return all(map(is_plain, value)) if isinstance(value, list | tuple) else isinstance(value, str | int | float | None)

@@ -66,8 +66,8 @@ def parquet(folder: Path) -> Moments:
     """Statistics of the Parquet file."""
     moments = Moments(FEATURES)
     files = ParquetFiles(str(folder / "x.parquet"))
-    for piece in files.pieces(files.schema.names()):
-        moments.update(torch.from_numpy(piece.frame.to_numpy()))
+    for frame in files.pieces(files.columns, 1 << 16):
+        moments.update(torch.from_numpy(frame.to_numpy()))
     return moments
 
 

@@ -1,6 +1,6 @@
 """A user's own package: data sets, a model, a loss and a callback that the command line is told to trust."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch import Callback
@@ -95,6 +95,36 @@ class LitOwn(LitModel):
 class OwnLoss(nn.Module):
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return nn.functional.cross_entropy(logits, target) * 2
+
+
+class Registered(nn.Module):
+    """Wants a keyword of each of its subclasses."""
+
+    names: ClassVar[list[str]] = []
+
+    def __init_subclass__(cls, *, name: str, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Registered.names.append(name)
+
+
+class RegisteredLoss(Registered, name="own"):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.tensor([0.123456789, 1.0, 2.0]))
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return nn.functional.cross_entropy(logits, target, self.weight)
+
+
+class Sealed(type):
+    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
+        if any(isinstance(base, Sealed) for base in bases):
+            raise TypeError("no subclass, please")
+        return super().__new__(cls, name, bases, names)
+
+
+class SealedLoss(nn.CrossEntropyLoss, metaclass=Sealed):
+    """Allows no subclass."""
 
 
 class Stumble(Callback):

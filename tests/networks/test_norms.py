@@ -1,5 +1,6 @@
 """The norm between layers is the one that was typed, by its definition; batch norm is what it always was."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from conftest import Fit
 from torch import Tensor, nn
 
+from experiments.__main__ import main
 from experiments.run.checkpoints.checkpoint_io import read
 from lit_models.networks import CNN, MLP
 
@@ -135,3 +137,16 @@ def test_a_run_with_another_norm_learns_and_says_so(fit: Fit, model: str, norm: 
 )
 def test_a_norm_that_cannot_be_is_refused(refused: Any, words: str, reason: str) -> None:
     assert reason in refused("--data", "tiny_package.Tiny", *words.split())
+
+
+@pytest.mark.parametrize("words", ["--data.batch_size 1", "--data.batch_size 2 --trainer.accumulate_grad_batches 2"])
+def test_batch_norm_over_one_row_ends_with_a_sentence(words: str, tmp_path: Path, capfd: Any) -> None:
+    where = f"--trainer.default_root_dir {tmp_path} --figures false --trainer.max_epochs 1"
+    fit = f"fit --trust tiny_package --data tiny_package.Tiny --model LitMLP {words} {where}"
+    with pytest.raises(SystemExit) as stopped:
+        main(fit.split())
+    assert stopped.value.code == 2
+    message = capfd.readouterr().err
+    assert "batch norm needs 2 rows" in message
+    assert "Traceback" not in message
+    assert main([*fit.split(), "--model.norm", "layer"]) == 0

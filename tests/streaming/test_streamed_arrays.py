@@ -45,7 +45,7 @@ def test_statistics_and_rows_are_those_of_the_array_in_memory(tmp_path: Path, mo
 TARGETS: dict[str, tuple[numpy.ndarray, int]] = {
     "binary": (Y.astype(numpy.int8) // 2, 1),
     "multilabel": (numpy.stack([Y == 0, Y == 1], axis=1).astype(numpy.uint8), 2),
-    "regression": (Y * 10.0 + 1000, 1),
+    "regression": (Y * 10.5 + 1000, 1),
 }
 
 

@@ -158,7 +158,7 @@ def test_a_checkpoint_brings_what_was_learned(table) -> None:
 
 
 def test_quantiles_make_a_normal_distribution_of_any(table) -> None:
-    x = [float(row) ** 9 for row in range(999)] + [1e300]
+    x = [float(row) ** 9 for row in range(999)] + [3e38]
     tied = [0.0] * 900 + [float(row) for row in range(100)]
     frame = polars.DataFrame({"x": x, "tied": tied, "same": 3.0, "y": [row / 7 for row in range(1000)]})
     data = made(table(frame), "y", normalize="quantile")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from people_table import people
 from tiny_data import writer
 
-from datamodules import DataError
+from datamodules import DataError, TableData
 from datamodules.tables.read_table import parse
 
 PARTS = ["train"] * 4 + ["val", "test"]
@@ -100,6 +100,15 @@ def test_a_column_that_no_train_row_has(refused, table) -> None:
     frame = polars.DataFrame({"x": [None] * 4 + [1, 2], "z": range(6), "label": ["a", "b"] * 3, "part": PARTS})
     words = f"--data TableData --data.path {table(frame)} --data.target label --data.split_column part --model LitMLP"
     assert "column x has no value in the 4 train rows" in refused(*words.split())
+
+
+def test_what_a_folder_leaves_out_is_noted(tmp_path: Path) -> None:
+    for number in range(2):
+        people(40, number).write_parquet(tmp_path / f"{number}.parquet")
+    (tmp_path / "readme.txt").write_text("about")
+    data = TableData(str(tmp_path), "label", drop="id")
+    assert len(data.features()) == 80
+    assert any("readme.txt" in note for note in data.notes)
 
 
 BYTES = st.one_of(

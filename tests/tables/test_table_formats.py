@@ -1,19 +1,34 @@
-"""A table has the same rows and values as CSV, Parquet and frame, and in fit and predict."""
+"""A table has the same rows and values as CSV, Parquet, frame and JSON, in fit, predict and serve."""
 
 import datetime
+import functools
 import gzip
+import importlib
+import importlib.util
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy
 import polars
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightning.pytorch import Trainer
+from tiny_data import model_for, quiet_trainer
 
-from datamodules import DataError, TableData
+from datamodules import DataError, DataModule, StreamedTable, TableData
 from datamodules.inspection.inspection import inspect
-from datamodules.streaming.streamed_table import StreamedTable
+from datamodules.preprocessing.json_rows import as_source
+from experiments.__main__ import main
+from experiments.inference.predictor import Predictor, load
+from experiments.run.record.artifacts import PredictionWriter
+from experiments.serve.batching import Answers
+from experiments.serve.request_body import read_body
+from experiments.serve.server_settings import Body
+from lit_models import LitLinear
 
 ROWS = 24
 LABELS = ["no", "yes", "yes"] * (ROWS // 3)
@@ -53,54 +68,157 @@ CELLS = {
     "null": st.booleans() | st.none(),
     "day": DAYS | st.none(),
     "text": st.sampled_from(TEXTS),
+    "code": st.integers(-2, 9) | st.none(),
     "stay, h": st.integers(0, 10**12).map(lambda microseconds: datetime.timedelta(microseconds=microseconds)),
 }
-FIRST = {"count": 1, "row": 0.5, "null": True, "day": datetime.date(2020, 5, 5), "text": "b"}
+FIRST = {"count": 1, "row": 0.5, "null": True, "day": datetime.date(2020, 5, 5), "text": "b", "code": 3}
 TABLES = st.fixed_dictionaries({name: st.lists(cell, min_size=ROWS, max_size=ROWS) for name, cell in CELLS.items()})
 DIALECTS = [
     {"separator": ","},
     {"separator": ";", "quote_style": "always", "line_terminator": "\r\n"},
     {"separator": "\t", "quote_style": "non_numeric"},
 ]
-SPLIT = {"split_column": "part"}
+OPTIONS: dict[str, Any] = {"split_column": "part", "types": {"code": "categorical"}}
+PARTS = ("train", "val", "test")
 
 
-def check_every_format(folder: Path, columns: dict[str, list[Any]], trained: int) -> None:
-    """Checks fit on each of four files, and predict of all files and a frame after fit on one of them."""
+def written(folder: Path, columns: dict[str, list[Any]]) -> tuple[polars.DataFrame, list[str]]:
+    """Writes a table as Parquet and CSV of three dialects."""
     # A train row has a value of each column.
     frame = polars.DataFrame({name: [FIRST.get(name, values[0]), *values[1:]] for name, values in columns.items()})
     frame = rows_of(frame).with_columns(part=polars.Series(["train"] * 18 + ["val"] * 3 + ["test"] * 3))
-    parquet = folder / "my.parquet"
-    frame.write_parquet(parquet)
-    paths = [parquet]
+    frame.write_parquet(folder / "my.parquet")
+    paths = [folder / "my.parquet"]
     days = polars.selectors.duration().cast(polars.Int64) / 86_400e6
     padded = polars.selectors.string().replace("b", "  b ")
     for index, dialect in enumerate(DIALECTS):
         paths.append(folder / f"{index}.csv")
         frame.with_columns(days, padded if index else polars.selectors.string()).write_csv(paths[-1], **dialect)
-    expected = train_tensors(fitted(parquet, **SPLIT))
-    fits = [fitted(path, **SPLIT) for path in paths]
-    for data in fits:
+    return frame, [*map(str, paths)]
+
+
+def as_pandas_has_it(frame: polars.DataFrame) -> Any:
+    """Returns the columns as pandas has them, whole numbers beside a gap as floats, in pandas where it is installed."""
+    gaps = polars.col("count", "code").cast(polars.Float64).fill_null(float("nan"))
+    columns = {column.name: column.to_list() for column in frame.with_columns(gaps).iter_columns()}
+    has_pandas = all(importlib.util.find_spec(name) for name in ("pandas", "pyarrow"))
+    return importlib.import_module("pandas").DataFrame(columns) if has_pandas else columns
+
+
+def as_request(frame: polars.DataFrame) -> Body:
+    """Returns the rows as a JSON request to the server."""
+    plain = frame.with_columns(
+        polars.selectors.duration().cast(polars.Int64) / 86_400e6, polars.selectors.date().cast(polars.String)
+    )
+    return Body("application/json", json.dumps({"rows": plain.to_dicts()}).encode())
+
+
+@functools.cache
+def trainer_of(folder: Path) -> Trainer:
+    return quiet_trainer(callbacks=[PredictionWriter(folder / "predictions.parquet")])
+
+
+def check_fits_own_predictions(data: DataModule, path: str, folder: Path) -> Predictor:
+    """Checks the predictions of test rows that a Trainer records with those of their file; returns the predictor."""
+    model = model_for(data, LitLinear, cardinalities=data.cardinalities)
+    trainer_of(folder).predict(model, data)
+    predictor = Predictor(model, data.inputs, data.class_names)
+    check_recorded(folder / "predictions.parquet", predictor.predict(path))
+    return predictor
+
+
+def check_recorded(recorded: Path, predicted: polars.DataFrame) -> None:
+    own = polars.read_parquet(recorded)
+    same = predicted[own["row"].to_list()]["probability_yes"]
+    assert numpy.abs(same.to_numpy() - own["prediction"].to_numpy()).max() < 1e-6
+
+
+def check_every_format(folder: Path, columns: dict[str, list[Any]], trained: int) -> None:
+    """Checks fit on each of four files and streamed, and predict of all forms of the table after one of the fits."""
+    frame, paths = written(folder, columns)
+    fits = [fitted(Path(path), **OPTIONS) for path in paths]
+    expected = train_tensors(fits[0])
+    for data in fits[1:]:
         check_equal(train_tensors(data), expected)
-    for source in [*map(str, paths), frame]:
-        check_equal(predict_tensors(fits[trained], source), expected)
+    data = fits[trained]
+    predictor = check_fits_own_predictions(data, paths[trained], folder)
+    request = as_request(frame)
+    for source in [*paths, frame, as_pandas_has_it(frame), as_source(read_body(request, data.inputs, 100).value)]:
+        check_equal(predict_tensors(data, source), expected)
+    (reply,) = Answers(predictor, 100)([request])
+    probabilities = [row["probabilities"]["yes"] for row in reply.content["predictions"]]
+    assert probabilities == pytest.approx(predictor.predict(frame)["probability_yes"].to_list(), abs=1e-6)
+    check_streamed(folder, paths[0], expected)
+
+
+def check_streamed(folder: Path, path: str, expected: dict[str, torch.Tensor]) -> None:
+    """Checks that streamed rows have the tensors of rows in memory, up to the order of sums."""
+    data = StreamedTable(path, "label", cache=str(folder / "cache"), **OPTIONS)
+    data.setup("fit")
+    parts = [data.part(name) for name in PARTS]
+    streamed = {name: torch.cat([part[name] for part in parts]) for name in ("x", "categories", "row")}
+    assert torch.equal(streamed.pop("row"), torch.arange(ROWS))
+    check_equal(predict_tensors(data, path), streamed)
+    assert torch.equal(streamed["categories"], expected["categories"])
+    torch.testing.assert_close(streamed["x"], expected["x"], rtol=1e-4, atol=1e-4)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(TABLES, st.integers(0, 3))
 def test_a_table_gives_the_same_tensors_from_every_format(
-    tmp_path_factory, columns: dict[str, list[Any]], trained: int
+    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
+) -> None:
+    check_every_format(tmp_path_factory.getbasetemp(), columns, trained)
+
+
+def check_a_run(folder: Path, columns: dict[str, list[Any]], trained: int) -> None:
+    """Checks the predictions that ``fit`` stores in its run with those of ``predict`` and of every other form."""
+    frame, paths = written(folder, columns)
+    if trained < 4:
+        words = ["--data", "TableData", "--data.path", paths[trained]]
+    else:
+        words = ["--data", "StreamedTable", "--data.path", paths[0], "--data.cache", str(folder / "cache")]
+    words += ["--data.target", "label", "--data.split_column", "part", "--data.types.code", "categorical"]
+    words += ["--model", "LitLinear", "--trainer.max_epochs", "1", "--figures", "false", "--seed_everything", "0"]
+    shutil.rmtree(folder / "runs", ignore_errors=True)
+    run = folder / "runs" / "e" / "one"
+    assert main(["fit", *words, "--experiment", "e", "--run", "one", "--trainer.default_root_dir", str(folder)]) == 0
+    predictor = load(run, "cpu")
+    expected = predictor.predict(paths[0])
+    check_recorded(run / "predictions.parquet", expected)
+    for source in [*paths[1:], frame, as_pandas_has_it(frame)]:
+        assert predictor.predict(source).equals(expected)
+    output = folder / "out.parquet"
+    assert main(["predict", "--ckpt_path", str(run), "--input", paths[trained % 4], "--output", str(output)]) == 0
+    assert polars.read_parquet(output).equals(expected)
+
+
+@settings(max_examples=3, deadline=None, derandomize=True)
+@given(TABLES, st.integers(0, 4))
+def test_a_run_predicts_what_its_fit_predicted(
+    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
+) -> None:
+    check_a_run(tmp_path_factory.getbasetemp(), columns, trained)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(max_examples=2000, deadline=None)
+@given(TABLES, st.integers(0, 3))
+def test_2000_tables_give_the_same_tensors_from_every_format(
+    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
 ) -> None:
     check_every_format(tmp_path_factory.getbasetemp(), columns, trained)
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None)
-@given(TABLES, st.integers(0, 3))
-def test_2000_tables_give_the_same_tensors_from_every_format(
-    tmp_path_factory, columns: dict[str, list[Any]], trained: int
+@pytest.mark.timeout(1200)
+@settings(max_examples=100, deadline=None)
+@given(TABLES, st.integers(0, 4))
+def test_100_runs_predict_what_their_fits_predicted(
+    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
 ) -> None:
-    check_every_format(tmp_path_factory.getbasetemp(), columns, trained)
+    check_a_run(tmp_path_factory.getbasetemp(), columns, trained)
 
 
 GOOD = [f"{row},{'ab'[row % 2]},{LABELS[row]}" for row in range(ROWS)]

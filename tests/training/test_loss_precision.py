@@ -2,9 +2,12 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
+from conftest import Fit
+from tiny_package import Registered, RegisteredLoss
 from torch import nn
 
 from lit_models import LitLinear
@@ -26,7 +29,7 @@ class OwnLoss(nn.Module):
 
 
 @pytest.mark.parametrize("duplicate", [lambda loss: loss, copy.deepcopy, lambda loss: pickle.loads(pickle.dumps(loss))])
-@pytest.mark.parametrize("make", [lambda: nn.CrossEntropyLoss(WEIGHT), OwnLoss])
+@pytest.mark.parametrize("make", [lambda: nn.CrossEntropyLoss(WEIGHT), OwnLoss, RegisteredLoss])
 def test_a_loss_moves_with_its_model_but_keeps_its_bits(make, duplicate) -> None:
     original = make()
     loss = duplicate(keep_precision(make()))
@@ -48,3 +51,20 @@ def test_class_weights_stay_in_a_model_of_half_the_bits() -> None:
         task="multiclass", modality="table", input_shape=(4,), num_outputs=3, loss=nn.CrossEntropyLoss(WEIGHT)
     )
     assert torch.equal(model.half().state_dict()["loss.weight"], WEIGHT)
+
+
+def test_a_hook_for_subclasses_runs_for_the_losses_own_alone() -> None:
+    keep_precision(RegisteredLoss())
+    assert Registered.names == ["own"]
+
+
+def test_a_run_takes_a_loss_whose_base_wants_keywords_of_subclasses(fit: Fit) -> None:
+    words = "--data tiny_package.Tiny --model LitLinear --model.loss tiny_package.RegisteredLoss --trainer.max_epochs 1"
+    assert fit(*words.split())["metrics"]["test/loss"] > 0
+
+
+def test_a_loss_that_allows_no_subclass_is_refused(refused: Any) -> None:
+    data, model = ("--data", "tiny_package.Tiny"), ("--model", "LitLinear")
+    message = refused(*data, *model, "--model.loss", "tiny_package.SealedLoss")
+    assert "the loss SealedLoss allows no subclass" in message
+    assert "no subclass, please" in message

@@ -11,7 +11,7 @@ from tiny_data import model_for, quiet_trainer, small_data
 from torch import nn, optim
 
 from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTransformer
-from lit_models.training.factory import copyable
+from lit_models.schedules.schedule import copyable
 from lit_models.training.optimizer import OptimizerFactory, build_optimizer
 
 ARCHITECTURES = [LitLinear, LitMLP, LitCNN, LitRNN, LitTransformer]

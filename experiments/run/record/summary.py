@@ -3,6 +3,7 @@
 from typing import Any
 
 from experiments.run.record.run_directory import RunDirectory
+from experiments.terminal import decimal
 
 
 def heading(content: dict[str, Any], directory: RunDirectory) -> str:
@@ -27,7 +28,7 @@ def summary(content: dict[str, Any], directory: RunDirectory) -> str:
         directory: Of the run.
     """
     measured = content.get("metrics") or content["validation"] or {}
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in measured.items())
+    metrics = "  ".join(f"{name} {decimal(value)}" for name, value in measured.items())
     return (
         f"{directory.run}: {content['parameters']:,} parameters, {content['seconds']:.1f} s\n{metrics}\n"
         f"run: {directory.path}\ncurves: tensorboard --logdir {directory.root / directory.experiment}"

@@ -1,0 +1,77 @@
+"""Tasks of classes and labels: one of two classes, one of several, or any number of labels per row."""
+
+import torch
+from torch import Tensor, nn
+
+from lit_models.errors import ConfigError
+from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
+from lit_models.tasks.base import Task
+from lit_models.tasks.prediction_types import Classes, Labels
+
+
+class Binary(Task):
+    """One of two classes: targets (N,) of 0 and 1, one logit, the probability of class 1."""
+
+    name = "binary"
+    rank_by = "accuracy"
+    losses = (nn.BCEWithLogitsLoss, FocalLoss)
+    measures = ("accuracy", "precision_binary", "recall_binary", "f1_binary", "auroc")
+
+    def __init__(self, num_outputs: int) -> None:
+        if num_outputs != 1:
+            raise ConfigError(f"the task binary has one output, the logit of class 1, and num_outputs is {num_outputs}")
+        super().__init__(num_outputs)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(N, 1) -> (N,) probabilities of class 1."""
+        return outputs.double().sigmoid().squeeze(1)
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
+        """Returns both classes."""
+        return Classes(torch.stack([1 - prediction, prediction], dim=1), target.long(), binary=True)
+
+
+class Multiclass(Task):
+    """One of several classes: targets (N,) of class indices, a logit per class, probabilities that sum to 1."""
+
+    name = "multiclass"
+    rank_by = "accuracy"
+    losses = (nn.CrossEntropyLoss, FocalLoss, SoftTargetCrossEntropy, nn.MultiMarginLoss)
+    measures = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "auroc_macro")
+
+    def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """(N,) -> (N,) class indices, int64."""
+        return target.long()
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(N, K) -> (N, K) probabilities."""
+        return outputs.double().softmax(dim=1)
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
+        """Returns a class per output."""
+        return Classes(prediction, target.long())
+
+    def example_target(self) -> Tensor:
+        """Returns the first, the last and the first class."""
+        return torch.tensor([0, self.num_outputs - 1, 0])
+
+
+class Multilabel(Task):
+    """Any number of labels per row: targets (N, L) of 0 and 1, a logit and a probability per label."""
+
+    name = "multilabel"
+    rank_by = "f1_macro"
+    losses = (nn.BCEWithLogitsLoss, FocalLoss, nn.MultiLabelSoftMarginLoss)
+    measures = ("accuracy_micro", "precision_macro", "recall_macro", "f1_macro", "auroc_macro")
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """(N, L) -> (N, L) probabilities."""
+        return outputs.double().sigmoid()
+
+    def metric_target(self, target: Tensor) -> Tensor:
+        """(N, L) -> (N, L) int64."""
+        return target.long()
+
+    def outcome(self, prediction: Tensor, target: Tensor) -> Labels:
+        """Returns a label per output."""
+        return Labels(prediction, target.long())
