@@ -11,7 +11,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError, check_names
 from datamodules.numpy_file import read_numpy
-from datamodules.sequences.padded_series import OVERFLOW, Series, cut, has_overflow, last_steps
+from datamodules.preprocessing.inputs import infinite_rows
+from datamodules.sequences.padded_series import Series, cut, last_steps
 
 
 def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
@@ -26,9 +27,10 @@ def parse(content: bytes, name: str, target: Sequence[str]) -> Series:
     """
     arrays = read_numpy(content, name)
     x, lengths = _series(arrays, name, () if target else ("y",))
-    bad = has_overflow(x, lengths).nonzero()
-    if len(bad):
-        raise DataError(f"x of {name} has values that are {OVERFLOW}, first in series {int(bad[0])}; correct them")
+    if bad := infinite_rows(x):
+        raise DataError(
+            f"x of {name} has values that are infinite or beyond float32, first in series {min(bad)}; correct it"
+        )
     columns = _columns(arrays, len(x), name)
     check_names("target", target, columns.columns)
     targets = list(target) or [column for column in columns.columns if column == "y" or column.startswith("y[")]

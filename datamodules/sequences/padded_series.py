@@ -17,9 +17,6 @@ from datamodules.preprocessing.modules import Interpolate
 from datamodules.raw_data import valid
 from datamodules.types import TaskName
 
-LARGEST = torch.finfo(torch.float32).max
-OVERFLOW = f"infinite or beyond float32 (±{LARGEST:.2g})"
-
 
 @dataclass
 class Series:
@@ -51,11 +48,6 @@ def cut(x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Cuts series (N, C, T) to the longest one, with 0 behind the end of each; returns them and their lengths."""
     longest = int(lengths.max())
     return x[..., :longest].masked_fill(~valid(lengths, longest).unsqueeze(1), 0), lengths
-
-
-def has_overflow(x: Tensor, lengths: Tensor) -> Tensor:
-    """Returns a mask (N,) of the series (N, C, T) with a value that is infinite or beyond float32."""
-    return ((x.abs() > LARGEST) & valid(lengths, x.shape[2]).unsqueeze(1)).flatten(1).any(dim=1)
 
 
 def fill_gaps(x: Tensor, lengths: Tensor) -> Tensor:

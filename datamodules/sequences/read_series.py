@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.preprocessing.inputs import Reasons, numbered
+from datamodules.preprocessing.inputs import Reasons, infinite_rows, numbered
 from datamodules.preprocessing.json_rows import reason_of
 from datamodules.raw_data import valid
 from datamodules.regular_file import read_regular
 from datamodules.sequences import ts_format
 from datamodules.sequences.array_file import parse_inputs
 from datamodules.sequences.long_form import numbered_series, placed, sorted_rows
-from datamodules.sequences.padded_series import OVERFLOW, has_overflow, pad
+from datamodules.sequences.padded_series import pad
 from datamodules.tables.casting import as_days, as_tensor, check_cells
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.read_table import parse
@@ -126,9 +126,7 @@ def _checked(raw: Raw, name: str, channels: Sequence[str]) -> Raw:
         )
     steps = valid(raw.lengths, raw.x.shape[2]).unsqueeze(1)
     empty = (raw.x.isnan() | ~steps).flatten(1).all(dim=1).nonzero().flatten().tolist()
-    overflow = has_overflow(raw.x, raw.lengths).nonzero().flatten().tolist()
-    bad = dict.fromkeys(empty, "it has no value") | dict.fromkeys(overflow, f"a value is {OVERFLOW}; correct it")
-    raw.reasons = bad | raw.reasons
+    raw.reasons = dict.fromkeys(empty, "it has no value") | infinite_rows(raw.x) | raw.reasons
     return raw
 
 

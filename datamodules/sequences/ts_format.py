@@ -15,7 +15,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Reasons
-from datamodules.sequences.padded_series import LARGEST, OVERFLOW, Series, pad
+from datamodules.sequences.padded_series import Series, pad
+from datamodules.tables.casting import LARGEST
 from datamodules.types import TaskName
 
 TARGET = "target"
@@ -139,7 +140,7 @@ def _values(parts: list[str], location: str) -> NDArray[numpy.float64]:
         reason = str(error).rpartition(": ")[2][:40]
         raise DataError(f"{location} has {reason} among its values, which is no number and not ?") from error
     if (numpy.abs(values) > LARGEST).any():
-        raise DataError(f"{location} has a value that is {OVERFLOW}; correct it, or write ? for a missing one")
+        raise DataError(f"{location} has a value beyond float32 or infinite; correct it, or write ? for a missing one")
     return values
 
 
