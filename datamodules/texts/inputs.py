@@ -19,8 +19,7 @@ from datamodules.preprocessing.normalization import Normalizer, Unchanged
 from datamodules.tables.inputs import CSV, as_frame, parse_csv
 from datamodules.tables.table_source import Table
 from datamodules.texts.read_texts import ENDING, as_written, joined, read_text
-from datamodules.texts.token_ids import TokenIds
-from datamodules.texts.vocabulary import Vocabulary
+from datamodules.texts.vocabulary import TokenIds, Vocabulary
 
 PIECE = 4096
 """Texts that are encoded at a time."""

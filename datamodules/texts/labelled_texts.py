@@ -16,8 +16,7 @@ from datamodules.tables.read_table import MISSING
 from datamodules.tables.targets import check_train_targets, read_target
 from datamodules.texts.inputs import TextInputs
 from datamodules.texts.read_texts import joined
-from datamodules.texts.token_ids import TokenIds
-from datamodules.texts.vocabulary import SPECIAL, TokenizerName, Vocabulary, learn
+from datamodules.texts.vocabulary import SPECIAL, TokenIds, TokenizerName, Vocabulary, learn
 from datamodules.types import TaskName
 
 

@@ -1,9 +1,10 @@
-"""Vocabulary, learned from the train rows, that encodes a text as the ids of its tokens."""
+"""Vocabulary, learned from the train rows, that encodes texts as the ids of their tokens."""
 
 import json
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.texts.token_ids import PADDING, UNKNOWN, TokenIds
+from datamodules.splitting.splits import PARTS, Split
 
 # A process that forks after tokenizers used threads gets a warning, and the child may hang. Without forks, true is
 # faster on many cores; the vocabulary is the same.
@@ -22,6 +23,9 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 TokenizerName = Literal["bpe", "word"]
 """bpe: pieces of words, after byte-pair encoding of characters (Sennrich et al. 2016); word: words and punctuation."""
+
+PADDING, UNKNOWN = 0, 1
+"""Ids of padding behind a row's end, and of tokens that do not occur twice in the train rows."""
 
 SPECIAL = ["[PAD]", "[UNK]"]
 SPACE = "▁"
@@ -37,10 +41,43 @@ CHUNK = 1000
 """Texts that are encoded at a time."""
 
 
+@dataclass
+class TokenIds:
+    """N texts, each cut to T tokens or padded; a text without a token is one unknown token."""
+
+    ids: Tensor  # (N, T) int32, 0 behind a text's end
+    lengths: Tensor  # ids of each row without padding (N,) int64, at least 1
+    whole: Tensor  # tokens of each text before it is cut (N,) int64; 0 for a text without a token
+
+    def unknown(self) -> Tensor:
+        """Counts the unknown ids of each row (N,) int64."""
+        return (self.ids == UNKNOWN).sum(dim=1)
+
+    def notes(self, split: Split) -> list[str]:
+        """Returns notes: texts cut and texts without a token, and the rate of unknown tokens among the others'."""
+        empty, cut, unknown = self.whole == 0, self.whole > self.ids.shape[1], self.unknown()
+        cuts, rates = [], []
+        for name, rows in zip(PARTS, split, strict=True):
+            if not len(rows):
+                continue
+            cuts.append(f"{int(cut[rows].sum()):,} of {len(rows):,} {name}")
+            written = rows[~empty[rows]]
+            rate = unknown[written].sum() / self.lengths[written].sum().clamp(min=1)
+            rates.append(f"{float(rate):.2%} of {name}")
+        notes = [
+            f"texts cut behind {self.ids.shape[1]:,} tokens: {', '.join(cuts)} rows",
+            f"tokens that are unknown: {', '.join(rates)} tokens",
+        ]
+        if empty.any():
+            notes.append(f"missing or empty texts: {int(empty.sum()):,} of {len(empty):,} rows, one unknown token each")
+        return notes
+
+
 class Vocabulary:
     """Tokenizer from JSON in the format of Hugging Face's ``tokenizers``; two are equal if they encode texts alike."""
 
     def __init__(self, text: str) -> None:
+        """Reads the JSON; raises ``DataError`` for another text."""
         try:
             self._tokenizer = Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
