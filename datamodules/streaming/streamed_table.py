@@ -19,7 +19,6 @@ from datamodules.streaming.parquet_columns import TargetEncoding
 from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.streaming.stream_data import StreamData
 from datamodules.streaming.streaming_statistics import RunningStatistics, normalizer
-from datamodules.tables.cell_types import stored
 from datamodules.tables.columns import Columns, ColumnType, number_note
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import Encoding, check_any_value
@@ -81,9 +80,7 @@ class StreamedTable(EncodedTable, StreamData):
         self.task, self.num_outputs, self.class_names = encoding.task, encoding.num_outputs, tuple(encoding.class_names)
         self.input_shape = (len(self.number_names),)
         self.target_names, self.missing = tuple(targets), missing
-        types_of_whole = dict.fromkeys(about["whole_floats"], "Int64")
-        kinds = selection.kinds(schema).items()
-        self.kinds = {name: (kind, types_of_whole.get(name, stored(schema[name]))) for name, kind in kinds}
+        self.kinds = {name: (kind, dtype) for name, (kind, dtype) in about["kinds"].items()}
         texts = [name for name in self.levels if name not in types and schema[name] == polars.String]
         notes = [note for each in files for note in each.notes]
         notes += [encoding.note, *(number_note(polars.Series(name, self.levels[name])) for name in texts)]
