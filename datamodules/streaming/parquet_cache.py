@@ -26,8 +26,8 @@ from datamodules.streaming.parquet_columns import (
 )
 from datamodules.streaming.parquet_files import ParquetFiles, Piece
 from datamodules.tables.casting import check_cells, check_complete, to_numbers
-from datamodules.tables.cell_types import as_text
-from datamodules.tables.columns import ColumnType, read_columns, type_of
+from datamodules.tables.cell_types import stored
+from datamodules.tables.columns import ColumnType, Kinds, read_cells, type_of
 from datamodules.tables.targets import is_whole
 from datamodules.types import TaskName
 
@@ -49,10 +49,6 @@ class ColumnSelection:
     missing: tuple[str, ...]
     group: str | None
     split_column: str | None
-
-    def kinds(self, schema: polars.Schema) -> dict[str, ColumnType]:
-        """Returns the type of each input column, in the order of the file."""
-        return {name: self.types.get(name) or type_of(name, schema[name]) for name in self.inputs}
 
 
 def convert(
@@ -94,10 +90,10 @@ def write(files: Sequence[ParquetFiles], selection: ColumnSelection, folder: Pat
     Returns names, categories, target encoding and digest of the arrays, as plain values.
     """
     rows, schema = sum(one.rows for one in files), files[0].schema
-    kinds = selection.kinds(schema)
-    numbers = [name for name in selection.inputs if kinds[name] != "categorical"]
-    levels: dict[str, dict[str, int]] = {name: {} for name in selection.inputs if kinds[name] == "categorical"}
-    exact = all(isinstance(schema[name], SMALL) and kinds[name] == "numeric" for name in numbers)
+    kinds = _kinds(files[0], selection)
+    numbers = [name for name, (kind, _) in kinds.items() if kind != "categorical"]
+    levels: dict[str, dict[str, int]] = {name: {} for name in kinds if name not in numbers}
+    exact = all(isinstance(schema[name], SMALL) and kinds[name][0] == "numeric" for name in numbers)
     width = len(numbers) * (4 if exact else 8) + 4 * len(levels) + 8 * len(selection.target) + 8
     if width * rows > shutil.disk_usage(folder).free:
         raise DataError(
@@ -106,9 +102,6 @@ def write(files: Sequence[ParquetFiles], selection: ColumnSelection, folder: Pat
         )
     split, group = selection.split_column, selection.group
     target = learn_target_encoding(_train_targets(files[0], selection), selection.task)
-    floats = [name for name in levels if schema[name].is_float()]
-    for frame, _ in files[0].located_pieces([*floats, *filter(None, [split])]) if floats else ():
-        floats = [name for name in floats if is_whole(_train_rows(frame, split)[name].drop_nulls())]
     with ExitStack() as stack:
 
         def array(name: str, dtype: str, *shape: int) -> Callable[[NDArray[Any]], object]:
@@ -121,8 +114,7 @@ def write(files: Sequence[ParquetFiles], selection: ColumnSelection, folder: Pat
         has_val = False
         for frame, location in progress(_pieces(files, selection), "converting", rows, lambda piece: len(piece[0])):
             with _located(location):
-                texts = (as_text(frame[name], "Int64") for name in floats)
-                inputs = read_columns(frame.with_columns(texts).select(selection.inputs), kinds)
+                inputs = read_cells(frame, kinds)
                 write_numbers(inputs.numbers[:].numpy())
                 if write_codes is not None:
                     write_codes(table_codes(inputs, list(levels.values())).numpy())
@@ -137,7 +129,7 @@ def write(files: Sequence[ParquetFiles], selection: ColumnSelection, folder: Pat
     return {
         "numbers": numbers,
         "levels": categories,
-        "whole_floats": floats,
+        "kinds": kinds,
         "labelling": asdict(target),
         "has_val": has_val,
         "digest": hashlib.sha256(content.encode()).hexdigest(),
@@ -148,6 +140,16 @@ def _pieces(files: Sequence[ParquetFiles], selection: ColumnSelection) -> Iterat
     columns = [*selection.inputs, *selection.target, *filter(None, (selection.group, selection.split_column))]
     for one in files:
         yield from one.located_pieces(columns)
+
+
+def _kinds(train: ParquetFiles, selection: ColumnSelection) -> Kinds:
+    """Returns the types of the input columns; floats that are whole in all train rows are categories of integers."""
+    types, split = {name: train.schema[name] for name in selection.inputs}, selection.split_column
+    kinds = {name: (selection.types.get(name) or type_of(name, dtype), stored(dtype)) for name, dtype in types.items()}
+    floats = [name for name, (kind, _) in kinds.items() if kind == "categorical" and types[name].is_float()]
+    for frame, _ in train.located_pieces([*floats, *filter(None, [split])]) if floats else ():
+        floats = [name for name in floats if is_whole(_train_rows(frame, split)[name].drop_nulls())]
+    return {name: (kind, "Int64" if name in floats else dtype) for name, (kind, dtype) in kinds.items()}
 
 
 def _train_targets(train: ParquetFiles, selection: ColumnSelection) -> Iterator[polars.DataFrame]:

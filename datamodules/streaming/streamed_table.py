@@ -19,11 +19,10 @@ from datamodules.streaming.parquet_columns import TargetEncoding
 from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.streaming.stream_data import StreamData
 from datamodules.streaming.streaming_statistics import RunningStatistics, normalizer
-from datamodules.tables.cell_types import stored
 from datamodules.tables.columns import Columns, ColumnType, number_note
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import Encoding, check_any_value
-from datamodules.tables.input_columns import inputs_among
+from datamodules.tables.input_columns import index_note, inputs_among
 from datamodules.tables.read_table import MISSING
 from datamodules.types import TaskName
 
@@ -81,12 +80,12 @@ class StreamedTable(EncodedTable, StreamData):
         self.task, self.num_outputs, self.class_names = encoding.task, encoding.num_outputs, tuple(encoding.class_names)
         self.input_shape = (len(self.number_names),)
         self.target_names, self.missing = tuple(targets), missing
-        types_of_whole = dict.fromkeys(about["whole_floats"], "Int64")
-        kinds = selection.kinds(schema).items()
-        self.kinds = {name: (kind, types_of_whole.get(name, stored(schema[name]))) for name, kind in kinds}
+        self.kinds = {name: (kind, dtype) for name, (kind, dtype) in about["kinds"].items()}
         texts = [name for name in self.levels if name not in types and schema[name] == polars.String]
-        numbers = [number_note(polars.Series(name, self.levels[name])) for name in texts]
-        self.notes = tuple(filter(None, [*(note for each in files for note in each.notes), encoding.note, *numbers]))
+        notes = [note for each in files for note in each.notes]
+        notes += [encoding.note, *(number_note(polars.Series(name, self.levels[name])) for name in texts)]
+        notes.append(index_note(schema.names(), [*inputs, *dropped, *targets, *settings.columns]))
+        self.notes = tuple(filter(None, notes))
         arrays["x"], has_val = arrays.pop("numbers"), about["has_val"] or val_path is not None
         split = HashSplit(len(arrays["y"]), settings, split_files, arrays.pop("keys", None), has_val)
         self.take(arrays, split, about["digest"])
@@ -109,6 +108,10 @@ class StreamedTable(EncodedTable, StreamData):
         names = [*self.number_names, *self.levels]
         for name, count in zip(names, [*moments.count, *(seen.sum() for seen in learned.seen)], strict=True):
             check_any_value(name, int(count), learned.rows)
+        constant = [name for name, same in zip(self.number_names, moments.low == moments.high, strict=True) if same]
+        if constant and self.normalize != "none":
+            note = f"the same in all train rows, and therefore without effect: {', '.join(constant)}"
+            self.notes = (*self.notes, note)
         medians = moments.mean.clone()  # of a column without a value in the sample
         for index, values in enumerate(numbers.T):
             if len(present := values[~values.isnan()]):

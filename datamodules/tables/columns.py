@@ -44,11 +44,6 @@ class Columns:
     kinds: Kinds
 
 
-def read_columns(frame: polars.DataFrame, types: Mapping[str, ColumnType]) -> Columns:
-    """Returns the columns of a frame as raw values of these types; raises ``DataError`` for a cell that has another."""
-    return read_cells(frame, {name: (types[name], stored(dtype)) for name, dtype in frame.schema.items()})
-
-
 def read_cells(
     frame: polars.DataFrame,
     kinds: Kinds,

@@ -195,10 +195,15 @@ def test_copies_cannot_be_dropped(refused: Callable[..., str], tmp_path: Path, d
     assert "leave --data.duplicates drop out" in message
 
 
-def test_numbers_that_are_categories_are_noted(tmp_path: Path) -> None:
-    path = write({"h": ["13,0", "14,5", "15,1"] * (ROWS // 3), "y": CLASS % 2}, tmp_path / "my.parquet")
+def test_the_notes_are_those_of_a_table_in_memory(tmp_path: Path) -> None:
+    columns = {"h": ["13,0", "14,5", "15,1"] * (ROWS // 3), "one": [4.5] * ROWS, "__index_level_0__": range(ROWS)}
+    path = write({**columns, "y": CLASS % 2}, tmp_path / "my.parquet")
     data = StreamedTable(path, "y", cache=str(tmp_path / "cache"))
-    assert any(note.startswith("column h is categorical") for note in data.notes)
+    data.setup("fit")
+    beginnings = ("column h is categorical", "the same in all train rows", "left out, as the index of a pandas frame")
+    assert all(any(note.startswith(beginning) for note in data.notes) for beginning in beginnings)
+    theirs = TableData(path, "y", duplicates="ignore").notes
+    assert {note[:60] for note in theirs} <= {note[:60] for note in data.notes}  # the example is of other rows
     typed = StreamedTable(path, "y", types={"h": "categorical"}, cache=str(tmp_path / "cache"))
     assert not any("column h" in note for note in typed.notes)
 
