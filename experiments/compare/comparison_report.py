@@ -22,19 +22,13 @@ SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
 
 
 def sheet(compared: Compared, number: int, reason: str) -> Sheet:
-    """Returns a block as a table.
-
-    Args:
-        compared: The block and its standings.
-        number: Number of the block, from 1; 0 for a single block.
-        reason: Why it is not compared with the first block; empty for the first.
-    """
+    """Returns a block as a table, with its number unless that is 0, and why it is not compared with the first."""
     block, standings = compared
     columns = ["group", "n", block.metric, "sd", "95 % interval", "best", "median", "parameters", "seconds"]
     columns += ["to the best", "the best is"]
-    rows = [_row(standing) for standing in standings]
     title = heading(block, number) + (f"; not compared with the first: {reason}" if reason else "")
-    return Sheet(title, columns, rows, notes(compared), parts=((0, 1, 2, 3, 4, 7, 8), (0, 9, 10), (0, 5, 6)))
+    parts = ((0, 1, 2, 3, 4, 7, 8), (0, 9, 10), (0, 5, 6))
+    return Sheet(title, columns, [*map(_row, standings)], notes(compared), parts=parts)
 
 
 def heading(block: Block, number: int) -> str:

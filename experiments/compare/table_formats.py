@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,25 +18,15 @@ from experiments.terminal import say
 
 @dataclass(frozen=True)
 class Sheet:
-    """Content of a table.
-
-    Args:
-        title: A line above the table.
-        columns: Headings.
-        rows: Cells.
-        notes: Sentences below the table.
-        texts: Number of leading columns that are text; the others are numbers.
-        ragged: True where the last column is text too.
-        parts: Columns of each of the tables into which it is divided on a narrow terminal.
-    """
+    """Content of a table."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-    texts: int = 1
-    ragged: bool = True
-    parts: Sequence[Sequence[int]] = ()
+    notes: Sequence[str] = ()  # sentences below the table
+    texts: int = 1  # number of leading columns that are text; the others are numbers
+    ragged: bool = True  # the last column is text too
+    parts: Sequence[Sequence[int]] = ()  # columns of each table into which it is divided on a narrow terminal
 
     def is_text(self, index: int) -> bool:
         """Returns True if a column is aligned left."""
@@ -58,8 +48,7 @@ def to_terminal(sheet: Sheet) -> None:
         say("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
-def _table(sheet: Sheet, columns: Iterable[int]) -> Table:
-    columns = [*columns]
+def _table(sheet: Sheet, columns: Sequence[int]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index in columns:
         justify: Literal["left", "right"] = "left" if sheet.is_text(index) else "right"

@@ -60,12 +60,7 @@ def start_process(run: Run, log: Path, environment: dict[str, str]) -> "subproce
 
 
 def job_environment(job: int, jobs: int) -> dict[str, str]:
-    """Returns the environment variables that give a job its cores and GPUs, unless the user has set them.
-
-    Args:
-        job: Index of the job.
-        jobs: Number of jobs.
-    """
+    """Returns the environment variables that give one of several jobs its cores and GPUs, unless they are set."""
     if jobs == 1:
         return {}
     variables: dict[str, str] = {}

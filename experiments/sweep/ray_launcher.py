@@ -33,14 +33,10 @@ SAVE_SECONDS = 60.0
 
 
 class Cluster:
-    """Launcher of tasks on a Ray cluster, see ``scheduler.Launcher``.
-
-    Args:
-        address: Of the cluster; ``auto`` for that of this machine.
-        jobs: Number of tasks at once; None for all runs.
+    """Launcher of at most ``jobs`` tasks at once on a Ray cluster, see ``scheduler.Launcher``.
 
     Raises:
-        ConfigError: Without a cluster at the address.
+        ConfigError: Without a cluster at the address; ``auto`` is that of this machine.
     """
 
     def __init__(self, address: str, jobs: int | None = None) -> None:
@@ -82,13 +78,7 @@ class Cluster:
 
 
 def run_task(run: Run, path: str, cwd: str) -> int:
-    """Runs on the machine that Ray chose, and returns the exit code.
-
-    Args:
-        run: To start.
-        path: Of the experiment's folder.
-        cwd: Working directory of the sweep.
-    """
+    """Runs on the machine that Ray chose, in the working directory of the sweep, and returns the exit code."""
     os.chdir(cwd)
     folder = Folder(Path(path))
     await_other_process(folder.path / run.name)
@@ -110,7 +100,7 @@ def run_task(run: Run, path: str, cwd: str) -> int:
 
 def await_other_process(path: Path) -> None:
     """Waits until no process has a run in progress; that of a lost machine has ended, whatever the record's status."""
-    while (record := _record(path)).get("status") == "running":
+    while (record := Folder(path.parent).record(path.name)).get("status") == "running":
         host = record.get("process", {}).get("host")
         nodes = {node["NodeManagerHostname"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
         if host not in nodes or not _is_running(path, nodes[host]):
@@ -123,18 +113,13 @@ def await_other_process(path: Path) -> None:
 def _is_running(path: Path, node: str) -> bool:
     """Returns True if the process of a run is alive, checked on its own machine."""
     affinity = NodeAffinitySchedulingStrategy(node, soft=False)
-    task = ray.remote(_record).options(num_cpus=0, scheduling_strategy=affinity, max_retries=0)
+    task = ray.remote(read_record).options(num_cpus=0, scheduling_strategy=affinity, max_retries=0)
     try:
         return bool(ray.get(task.remote(path)).get("status") == "running")
+    except (OSError, ConfigError):
+        return False
     except ray.exceptions.RayError:  # the machine is being lost
         return path.exists()
-
-
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        return read_record(path)
-    except (OSError, ValueError):
-        return {}
 
 
 def _code(task: Any) -> int:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Protocol
 
+from typing_extensions import override
+
 from experiments.exit_codes import handled
 from experiments.sweep.grid import Run
 from experiments.sweep.progress_display import Display
@@ -34,36 +36,35 @@ class Launcher(Protocol):
         """Sends SIGTERM: the run saves and ends."""
 
 
-class Source(Protocol):
+class Source:
     """Chooses the runs."""
 
     def next(self) -> Run | None:
         """Returns the run to start now; None if there is none, for now or for good."""
+        raise NotImplementedError
 
-    def waiting(self) -> list[Run]:
+    def waiting(self) -> Sequence[Run]:
         """Returns the runs that another process has in progress."""
+        raise NotImplementedError
 
     def take(self, outcome: Outcome) -> Outcome:
         """Takes the outcome of a run, and returns it as it is to be reported."""
+        return outcome
 
-    def watch(self, running: list[Run]) -> list[Run]:
+    def watch(self, running: Sequence[Run]) -> list[Run]:
         """Returns those of the running runs that need not go on."""
+        return []
 
 
-class Listed:
-    """Source of a list of runs without complete ones; those in progress elsewhere wait.
-
-    Args:
-        folder: Of the experiment.
-        runs: In the order in which they are started.
-    """
+class Listed(Source):
+    """Source of a list of runs without complete ones; those in progress elsewhere wait."""
 
     def __init__(self, folder: Folder, runs: Sequence[Run]) -> None:
         self.folder = folder
         self.runs = [run for run in runs if folder.status(run.name) not in COMPLETE]
 
+    @override
     def next(self) -> Run | None:
-        """Returns the first run that is not in progress."""
         for run in [*self.runs]:
             status = self.folder.status(run.name)
             if status != "running":
@@ -72,26 +73,15 @@ class Listed:
                     return run
         return None
 
-    def waiting(self) -> list[Run]:
-        """Returns all runs that are left."""
+    @override
+    def waiting(self) -> Sequence[Run]:
         return self.runs
-
-    def take(self, outcome: Outcome) -> Outcome:
-        """Returns the outcome unchanged."""
-        return outcome
-
-    def watch(self, running: list[Run]) -> list[Run]:
-        """Returns no run."""
-        return []
 
 
 def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -> tuple[list[Outcome], int | None]:
-    """Runs what the source returns until it has no more, or until a signal.
+    """Runs what the source returns until it has no more, or until a signal; returns each outcome, and the signal.
 
     SIGINT and SIGTERM start nothing more and stop the runs, which save.
-
-    Returns:
-        The outcome of each run, and the signal.
     """
     outcomes: list[Outcome] = []
     signals: list[int] = []
