@@ -74,8 +74,8 @@ def _default(class_name: str, *words: str) -> Setting | None:
             continue
         if isinstance(cls, type):
             default = _of_parameter(cls, words)
-            default = list(default) if isinstance(default, tuple) else default
-            return default if default is None or isinstance(default, Setting) else str(default)
+            default = str(list(default)) if isinstance(default, tuple | list) else default
+            return default if isinstance(default, Setting) else None
     return None
 
 

@@ -21,23 +21,15 @@ MIN_ROWS = 6
 
 @dataclass(frozen=True)
 class Standing:
-    """A group with its statistics.
-
-    Args:
-        scores: Scores of the runs, best first.
-        difference: Mean minus the best group's mean; 0 for the best itself.
-        margin: Half the 95 % interval of the difference over seeds and test rows, not corrected for choosing the best.
-        p: Corrected p value of the best being better; NaN where there are too few seeds or rows.
-        verdict: ``best``, or of the best: ``better``, ``no difference shown``, ``too few seeds to tell (...)``.
-    """
+    """A group with its statistics."""
 
     group: Group
-    scores: list[Score]
+    scores: list[Score]  # of the runs, best first
     estimate: Estimate
-    difference: float
-    margin: float
-    p: float
-    verdict: str
+    difference: float  # mean minus the best group's mean
+    margin: float  # half the difference's 95 % interval over seeds and test rows, not corrected for choosing the best
+    p: float  # corrected, of the best being better; NaN where there are too few seeds or rows
+    verdict: str  # best, or of the best: better, no difference shown, too few seeds to tell (...)
 
     @property
     def best(self) -> Score:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.compare.comparison import LEVEL, Standing
-from experiments.compare.groups import Block, differing
+from experiments.compare.groups import Block, count_splits, differing
 from experiments.compare.table_formats import Sheet, defined
 
 Compared = tuple[Block, list[Standing]]
@@ -33,13 +33,9 @@ def sheet(compared: Compared, number: int, reason: str) -> Sheet:
 
 def heading(block: Block, number: int) -> str:
     """Returns a line with the block's data, metric and test rows."""
-    rows, splits = block.groups[0].runs[0].rows["test"], len(block.splits)
+    rows = f"{block.groups[0].runs[0].rows['test']:,} test rows of {count_splits(block)}"
     direction = "higher" if block.sign > 0 else "lower"
-    prefix = f"{number}. " if number else ""
-    return (
-        f"{prefix}{block.data}: {block.metric}, {direction} is better, on {rows:,} test rows of {splits} "
-        f"split{'s' if splits > 1 else ''}"
-    )
+    return (f"{number}. " if number else "") + f"{block.data}: {block.metric}, {direction} is better, on {rows}"
 
 
 def notes(compared: Compared) -> list[str]:

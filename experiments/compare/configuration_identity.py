@@ -46,8 +46,8 @@ WITHOUT_EFFECT = {
 """
 
 _BELOW = tuple(f"{name}." for name in WITHOUT_EFFECT)
-_INDEX = re.compile(r"(?<=\w)\.\d+(?=\.|$)")
-"""Index of a second callback of one class."""
+_BESIDE_NAME = re.compile(r"^until step \d+\.|(?<=\w)\.\d+(?=\.|$)")
+"""The step of a change at a resume, and the index of a second callback of one class."""
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 
 
@@ -71,7 +71,7 @@ def effective(settings: Mapping[str, Setting]) -> dict[str, str]:
 @cache
 def has_effect(name: str) -> bool:
     """Returns True unless the option, or one above it, is in ``WITHOUT_EFFECT``."""
-    return not f"{_INDEX.sub('', name)}.".startswith(_BELOW)
+    return not f"{_BESIDE_NAME.sub('', name)}.".startswith(_BELOW)
 
 
 @lru_cache(maxsize=None, typed=True)

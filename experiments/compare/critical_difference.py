@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy
 from numpy.typing import NDArray
 
-from experiments.compare.comparison import Standing
+from experiments.compare.comparison import LEVEL, Standing
 from experiments.compare.groups import Block
 
 Array = NDArray[numpy.float64]
@@ -30,7 +30,7 @@ def average_ranks(values: Array) -> Array:
     return ranks
 
 
-def critical_difference(groups: int, units: int, level: float = 0.05) -> float:
+def critical_difference(groups: int, units: int) -> float:
     """Returns Nemenyi's critical difference: average ranks further apart differ, over all pairs of groups together.
 
     The quantile of the range of standard normal values is found by quadrature and bisection: scipy is no dependency.
@@ -41,8 +41,8 @@ def critical_difference(groups: int, units: int, level: float = 0.05) -> float:
     low, high = 0.0, 20.0
     for _ in range(50):
         middle = (low + high) / 2
-        within = groups * (density * (cumulative(x + middle) - cumulative(x)) ** (groups - 1)).sum() * (x[1] - x[0])
-        low, high = (low, middle) if within > 1 - level else (middle, high)
+        covered = groups * (density * (cumulative(x + middle) - cumulative(x)) ** (groups - 1)).sum() * (x[1] - x[0])
+        low, high = (low, middle) if covered > 1 - LEVEL else (middle, high)
     return high / math.sqrt(2) * math.sqrt(groups * (groups + 1) / (6 * units))
 
 

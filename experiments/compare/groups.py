@@ -34,17 +34,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Block:
-    """Comparable groups: the same data, splits, task and metric.
-
-    Args:
-        metric: Metric by which the groups are compared, without ``test/``.
-        splits: Fingerprints of the splits; each group has a run on each of them.
-    """
+    """Comparable groups: the same data, splits, task and metric."""
 
     data: str
     task: str
-    metric: str
-    splits: tuple[str, ...]
+    metric: str  # without test/
+    splits: tuple[str, ...]  # fingerprints; each group has a run on each of them
     groups: list[Group]
 
     @property
@@ -87,7 +82,7 @@ def unlike(first: Block, other: Block) -> str:
     if first.metric != other.metric:
         return f"ranked by {other.metric}, and by {first.metric} in the first"
     shared = len({*first.splits} & {*other.splits})
-    return f"{shared} of the first's {_splits(len(first.splits))} among its {_splits(len(other.splits))}"
+    return f"{shared} of the first's {count_splits(first)} among its {count_splits(other)}"
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
@@ -158,5 +153,6 @@ def _plain(value: Setting) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace(", ", ",")
 
 
-def _splits(count: int) -> str:
-    return f"{count} split" + ("s" if count != 1 else "")
+def count_splits(block: Block) -> str:
+    """Returns ``1 split`` or ``5 splits``."""
+    return f"{len(block.splits)} split" + ("s" if len(block.splits) != 1 else "")

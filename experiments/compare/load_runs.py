@@ -35,30 +35,20 @@ AS_RUN = ("trainer.accelerator", "trainer.devices", "trainer.precision")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Record of a finished run, as far as a comparison needs it.
-
-    Args:
-        settings: All options as they ran, flat, by their names on the command line.
-        rank_by: Metric that ranks runs of this task, without ``test/``.
-        fingerprints: SHA-256 of the data and of the split.
-        rows: Number of rows of ``train`` and ``test``.
-        metrics: Recorded metrics of the test rows, without ``test/``; NaN where undefined.
-        identity: Commit, device and precision, as text.
-        started: Start time in ISO 8601.
-    """
+    """Record of a finished run, as far as a comparison needs it."""
 
     path: Path
-    settings: dict[str, Setting]
+    settings: dict[str, Setting]  # all options as they ran, flat, by their names on the command line
     data: str
     task: str
-    rank_by: str
-    fingerprints: tuple[str, str]
-    rows: dict[str, int]
+    rank_by: str  # the metric that ranks runs of this task, without test/
+    fingerprints: tuple[str, str]  # SHA-256 of the data and of the split
+    rows: dict[str, int]  # number of rows of train and test
     parameters: int
     seconds: float
-    metrics: dict[str, float]
-    identity: dict[str, str]
-    started: str
+    metrics: dict[str, float]  # as recorded of the test rows, without test/; NaN where undefined
+    identity: dict[str, str]  # commit, device and precision, as text
+    started: str  # in ISO 8601
 
     @property
     def name(self) -> str:

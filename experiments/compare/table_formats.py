@@ -1,12 +1,12 @@
 """Tables as text: for a terminal, Markdown, LaTeX and CSV."""
 
-import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import polars
 from rich.box import SIMPLE_HEAD
 from rich.measure import Measurement
 from rich.table import Table
@@ -75,13 +75,9 @@ def to_latex(sheet: Sheet) -> str:
     return "\n".join([*begin, *body, r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Formats rows as CSV, numbers at full precision; None and missing columns are empty cells."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return polars.DataFrame(rows, infer_schema_length=None, strict=False).write_csv()
 
 
 def defined(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -283,6 +283,14 @@ def test_unseeded_runs_count(tmp_path: Path, compare_json: Any) -> None:
     assert compare_json(tmp_path)["blocks"][0]["groups"][0]["n"] == 3
 
 
+def test_a_path_changed_at_a_resume_is_the_same_configuration(tmp_path: Path, compare_json: Any) -> None:
+    changes = {"data.path": ["a.csv", "moved/a.csv"], "model.steps_per_execution": [1, 50]}
+    for seed in range(2):
+        resumed = [{"step": 30, "changed": changes if seed else {}}]
+        record_run(tmp_path / str(seed), TARGET, PREDICTION, seed=seed, resumed=resumed)
+    assert compare_json(tmp_path)["blocks"][0]["groups"][0]["n"] == 2
+
+
 def test_a_setting_changed_at_a_resume_is_another_configuration(tmp_path: Path, compare_json: Any) -> None:
     for seed in range(2):
         changes = {"model.optimizer.lr": [0.1, 0.01]} if seed else {}

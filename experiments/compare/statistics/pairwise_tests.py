@@ -49,8 +49,8 @@ class Estimate(NamedTuple):
 def estimate(sample: Sample, test_to_train: float) -> Estimate:
     """Estimates the mean of a group over training seeds, on these test rows.
 
-    The interval is Student's t over the runs of a single split. Over several splits it is of the splits' means, with
-    the variance corrected for shared train rows.
+    The interval is Student's t over the runs of a single split, or over the means of several splits, with the variance
+    corrected for shared train rows.
     """
     means, runs = numpy.array([split[:, 0].mean() for split in sample]), numpy.concatenate([s[:, 0] for s in sample])
     units, factor = (runs, 1 / len(runs)) if len(sample) == 1 else (means, 1 / len(means) + test_to_train)
