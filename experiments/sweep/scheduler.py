@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Protocol
+from typing import Any
 
 from typing_extensions import override
 
@@ -17,23 +17,32 @@ POLL_SECONDS = 0.2
 """Between two polls of the runs."""
 
 
-class Launcher(Protocol):
-    """Starts runs as processes, on this machine or a cluster."""
+class Launcher:
+    """Starts runs, at most ``jobs`` at once, as tasks: processes of this machine, or tasks of a cluster."""
+
+    def __init__(self, jobs: int | None) -> None:
+        self.jobs = jobs
+        self.tasks: dict[Any, Run] = {}
 
     def has_room(self) -> bool:
         """Returns True if another run may be started."""
-
-    def start(self, run: Run, folder: Folder) -> None:
-        """Starts a run; its output goes to its log."""
+        return self.jobs is None or len(self.tasks) < self.jobs
 
     def running(self) -> list[Run]:
         """Returns the started runs that ``ended`` has not returned yet."""
+        return list(self.tasks.values())
+
+    def start(self, run: Run, folder: Folder) -> None:
+        """Starts a run; its output goes to its log."""
+        raise NotImplementedError
 
     def ended(self) -> list[tuple[Run, int]]:
         """Returns the runs that ended since, with exit code or minus the signal that killed them, without waiting."""
+        raise NotImplementedError
 
     def stop(self, run: Run) -> None:
         """Sends SIGTERM: the run saves and ends."""
+        raise NotImplementedError
 
 
 class Source:
