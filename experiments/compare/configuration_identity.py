@@ -45,6 +45,13 @@ WITHOUT_EFFECT = {
 ``model.metrics`` is another one, unless a callback or a schedule monitors the metric.
 """
 
+COUNT_OR_FRACTION = (
+    *("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_test_batches"),
+    *("trainer.overfit_batches", "trainer.val_check_interval"),
+    f"{CALLBACKS}.StochasticWeightAveraging.swa_epoch_start",
+)
+"""Options in which 1 is a single one and 1.0 is all."""
+
 _BELOW = tuple(f"{name}." for name in WITHOUT_EFFECT)
 _BESIDE_NAME = re.compile(r"^until step \d+\.|(?<=\w)\.\d+(?=\.|$)")
 """The step of a change at a resume, and the index of a second callback of one class."""
@@ -53,7 +60,8 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w
 
 def effective(settings: Mapping[str, Setting]) -> dict[str, str]:
     """Returns the options that may change a metric, the seeds excluded, each value in one spelling."""
-    monitored = {str(value).partition("/")[2] for name, value in settings.items() if name.endswith(".monitor")}
+    readers = (CALLBACKS, "model.schedule")
+    monitored = {str(value).partition("/")[2] for name, value in settings.items() if name.startswith(readers)}
     foreign = tuple(
         name.removesuffix(".class_path")
         for name in settings
@@ -76,7 +84,7 @@ def has_effect(name: str) -> bool:
 
 @lru_cache(maxsize=None, typed=True)
 def spelled(name: str, value: Setting | None) -> str:
-    """Returns the one spelling of a value, the same for 1 and 1.0, for 0.001 and the text 1e-3.
+    """Returns the one spelling of a value, the same for 2 and 2.0, for 0.001 and the text 1e-3.
 
     Texts of the data, such as the names of columns, stay as they are.
     """
@@ -84,7 +92,7 @@ def spelled(name: str, value: Setting | None) -> str:
         is_number = _NUMBER.fullmatch(value) and not name.startswith("data.")
         is_list = value.startswith(("[", "(", "{")) and "'" not in value
         return _NUMBER.sub(_decimal, value) if is_number or is_list else value
-    if isinstance(value, bool) or value is None or abs(value) >= 2**53:
+    if isinstance(value, bool) or value is None or abs(value) >= 2**53 or (value == 1 and name in COUNT_OR_FRACTION):
         return str(value)
     return repr(float(value))
 

@@ -19,7 +19,7 @@ from tiny_data import QUICK
 
 from datamodules import TableData
 from experiments.__main__ import main
-from experiments.compare.configuration_identity import REPEATS, WITHOUT_EFFECT
+from experiments.compare.configuration_identity import COUNT_OR_FRACTION, REPEATS, WITHOUT_EFFECT
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from lit_models import LitModel
 
@@ -239,6 +239,18 @@ def test_where_reaches_every_argument(shared: Path, path: tuple[Any, ...]) -> No
         groups(shared, lambda folder: run_compare(folder, "--where", f"{where_name(path)}=9.75"), BASE)
 
 
+@pytest.mark.parametrize("name", COUNT_OR_FRACTION)
+def test_one_batch_is_not_all_batches(tmp_path: Path, compare_json: Any, name: str) -> None:
+    callback = {"trainer.callbacks.StochasticWeightAveraging": "StochasticWeightAveraging"}
+    for seed, value in enumerate((1, 1.0, 2, 2.0)):
+        record_run(tmp_path / str(seed), TARGET, PREDICTION, seed=seed, settings=callback | {name: value})
+    found = [group["runs"] for group in compare_json(tmp_path)["blocks"][0]["groups"]]
+    assert sorted(sorted(run["seed"] for run in runs) for runs in found) == [[0], [1], [2, 3]]
+    class_name, _, option = name.rpartition(".")
+    cls = callbacks.StochasticWeightAveraging if "callbacks" in class_name else Trainer
+    assert option in inspect.signature(cls).parameters
+
+
 def test_where_reaches_options_of_the_command(tmp_path: Path, compare_json: Any) -> None:
     configs = [BASE | {"experiment": name} for name in ("one", "two")]
     kept = groups(tmp_path, lambda folder: compare_json(folder, "--where", "experiment=two"), *configs)
@@ -267,6 +279,10 @@ def test_a_metric_counts_only_where_it_is_monitored(tmp_path: Path, compare_json
     for config in configs:
         config["trainer"]["callbacks"][0]["init_args"]["monitor"] = "val/f"
     assert len(groups(tmp_path / "monitored", compare_json, *configs)) == 2
+    own = {"class_path": "mine.Stop", "init_args": {"metric": "val/f"}}
+    for config in configs:
+        config["trainer"]["callbacks"] = [own]
+    assert len(groups(tmp_path / "by_own_callback", compare_json, *configs)) == 2
 
 
 def test_classes_of_one_name_in_two_packages_differ(tmp_path: Path, compare_json: Any) -> None:
