@@ -6,16 +6,13 @@ from functools import cached_property
 from statistics import fmean
 
 import numpy
-from numpy.typing import NDArray
 
 from experiments.compare.groups import Block, Group
 from experiments.compare.load_runs import Run
 from experiments.compare.scoring import Score
 from experiments.compare.statistics import student_t
-from experiments.compare.statistics.pairwise_tests import Estimate, Pairs, estimate, holm, pairwise
+from experiments.compare.statistics.pairwise_tests import Estimate, estimate, holm, pairwise
 from experiments.compare.statistics.permutation import permutation
-
-Array = NDArray[numpy.float64]
 
 LEVEL = 0.05
 MIN_ROWS = 6
@@ -24,25 +21,15 @@ MIN_ROWS = 6
 
 @dataclass(frozen=True)
 class Standing:
-    """A group with its statistics.
-
-    Args:
-        group: Runs and label.
-        scores: Scores of the runs, best first.
-        estimate: Mean, standard deviation and interval of the metric.
-        difference: Mean minus the best group's mean; 0 for the best itself.
-        margin: Half the 95 % interval of the difference over seeds and test rows, not corrected for choosing the best.
-        p: Corrected p value of the best being better; NaN where there are too few seeds or rows.
-        verdict: ``best``, or of the best: ``better``, ``no difference shown``, ``too few seeds to tell (...)``.
-    """
+    """A group with its statistics."""
 
     group: Group
-    scores: list[Score]
+    scores: list[Score]  # of the runs, best first
     estimate: Estimate
-    difference: float
-    margin: float
-    p: float
-    verdict: str
+    difference: float  # mean minus the best group's mean
+    margin: float  # half the difference's 95 % interval over seeds and test rows, not corrected for choosing the best
+    p: float  # corrected, of the best being better; NaN where there are too few seeds or rows
+    verdict: str  # best, or of the best: better, no difference shown, too few seeds to tell (...)
 
     @property
     def best(self) -> Score:
@@ -79,19 +66,26 @@ def compare(block: Block, scores: Mapping[Run, Score]) -> list[Standing]:
     """
     run = block.groups[0].runs[0]
     rows, ratio = run.rows["test"], run.rows["test"] / max(run.rows["train"], 1)
-    samples = [[_values(group, split, scores) for split in block.splits] for group in block.groups]
+    samples = [
+        [numpy.array([scores[run].values for run in group.runs if run.split == split]) for split in block.splits]
+        for group in block.groups
+    ]
     estimates = [estimate(sample, ratio) for sample in samples]
     order = sorted(range(len(samples)), key=lambda index: _last_if_nan(-block.sign * estimates[index].mean))
     pairs = pairwise(samples, rows, ratio)
-    corrected = _corrected(pairs)
+    upper = numpy.triu_indices(len(samples), k=1)
+    corrected = numpy.full_like(pairs.p, numpy.nan)
+    corrected[upper] = holm(pairs.p[upper])
     best = order[0]
-    margins = _margins(pairs, best)
+    p_values, margins = numpy.fmax(corrected, corrected.T)[best], pairs.error[best].copy()
+    defined = ~numpy.isnan(margins)
+    margins[defined] *= student_t.quantile(pairs.df[best][defined])
     standings = []
     for index in order:
         group, mean, p = block.groups[index], estimates[index].mean, numpy.nan
         if index != best:
             over_seeds = permutation(*([split[:, 0] for split in samples[side]] for side in (index, best)))
-            p = float(numpy.maximum(corrected[best, index], over_seeds.p))
+            p = float(numpy.maximum(p_values[index], over_seeds.p))
             counts = [len(block.groups[side].runs) for side in (index, best)]
             verdict = _verdict(mean, p, over_seeds.smallest, counts, rows)
             p = p if verdict in ("better", "no difference shown") else numpy.nan
@@ -114,25 +108,6 @@ def _verdict(mean: float, p: float, smallest: float, counts: list[int], rows: in
     if rows < MIN_ROWS:
         return f"too few test rows to tell ({rows} cannot reach p < {LEVEL})"
     return "better" if p < LEVEL else "no difference shown"
-
-
-def _values(group: Group, split: str, scores: Mapping[Run, Score]) -> Array:
-    return numpy.array([scores[run].values for run in group.runs if run.split == split])
-
-
-def _corrected(pairs: Pairs) -> Array:
-    corrected = numpy.full_like(pairs.p, numpy.nan)
-    upper = numpy.triu_indices(len(pairs.p), k=1)
-    corrected[upper] = holm(pairs.p[upper])
-    both: Array = numpy.fmax(corrected, corrected.T)
-    return both
-
-
-def _margins(pairs: Pairs, best: int) -> Array:
-    margins: Array = pairs.error[best].copy()
-    defined = ~numpy.isnan(margins)
-    margins[defined] *= student_t.quantile(pairs.df[best][defined])
-    return margins
 
 
 def _last_if_nan(value: float) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.compare.comparison import LEVEL, Standing
-from experiments.compare.groups import Block, differing
+from experiments.compare.groups import Block, count_splits, differing
 from experiments.compare.table_formats import Sheet, defined
 
 Compared = tuple[Block, list[Standing]]
@@ -22,30 +22,20 @@ SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
 
 
 def sheet(compared: Compared, number: int, reason: str) -> Sheet:
-    """Returns a block as a table.
-
-    Args:
-        compared: The block and its standings.
-        number: Number of the block, from 1; 0 for a single block.
-        reason: Why it is not compared with the first block; empty for the first.
-    """
+    """Returns a block as a table, with its number unless that is 0, and why it is not compared with the first."""
     block, standings = compared
     columns = ["group", "n", block.metric, "sd", "95 % interval", "best", "median", "parameters", "seconds"]
     columns += ["to the best", "the best is"]
-    rows = [_row(standing) for standing in standings]
     title = heading(block, number) + (f"; not compared with the first: {reason}" if reason else "")
-    return Sheet(title, columns, rows, notes(compared), parts=((0, 1, 2, 3, 4, 7, 8), (0, 9, 10), (0, 5, 6)))
+    parts = ((0, 1, 2, 3, 4, 7, 8), (0, 9, 10), (0, 5, 6))
+    return Sheet(title, columns, [*map(_row, standings)], notes(compared), parts=parts)
 
 
 def heading(block: Block, number: int) -> str:
     """Returns a line with the block's data, metric and test rows."""
-    rows, splits = block.groups[0].runs[0].rows["test"], len(block.splits)
+    rows = f"{block.groups[0].runs[0].rows['test']:,} test rows of {count_splits(block)}"
     direction = "higher" if block.sign > 0 else "lower"
-    prefix = f"{number}. " if number else ""
-    return (
-        f"{prefix}{block.data}: {block.metric}, {direction} is better, on {rows:,} test rows of {splits} "
-        f"split{'s' if splits > 1 else ''}"
-    )
+    return (f"{number}. " if number else "") + f"{block.data}: {block.metric}, {direction} is better, on {rows}"
 
 
 def notes(compared: Compared) -> list[str]:

@@ -8,24 +8,18 @@ from typing import NamedTuple
 import numpy
 from numpy.typing import NDArray
 
-from experiments.compare.comparison import Standing
+from experiments.compare.comparison import LEVEL, Standing
 from experiments.compare.groups import Block
 
 Array = NDArray[numpy.float64]
 
 
 class Units(NamedTuple):
-    """Units over which groups are ranked.
+    """Units over which groups are ranked."""
 
-    Args:
-        values: (units, groups), high is good.
-        labels: Labels of the groups.
-        noun: Plural name of a unit.
-    """
-
-    values: Array
+    values: Array  # (units, groups), high is good
     labels: list[str]
-    noun: str
+    noun: str  # plural name of a unit
 
 
 def average_ranks(values: Array) -> Array:
@@ -36,9 +30,20 @@ def average_ranks(values: Array) -> Array:
     return ranks
 
 
-def critical_difference(groups: int, units: int, level: float = 0.05) -> float:
-    """Returns Nemenyi's critical difference: average ranks further apart differ, over all pairs of groups together."""
-    return _range_quantile(groups, level) / math.sqrt(2) * math.sqrt(groups * (groups + 1) / (6 * units))
+def critical_difference(groups: int, units: int) -> float:
+    """Returns Nemenyi's critical difference: average ranks further apart differ, over all pairs of groups together.
+
+    The quantile of the range of standard normal values is found by quadrature and bisection: scipy is no dependency.
+    """
+    x = numpy.linspace(-8, 8, 1601)
+    density = numpy.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    cumulative = numpy.vectorize(lambda value: (1 + math.erf(value / math.sqrt(2))) / 2)
+    low, high = 0.0, 20.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        covered = groups * (density * (cumulative(x + middle) - cumulative(x)) ** (groups - 1)).sum() * (x[1] - x[0])
+        low, high = (low, middle) if covered > 1 - LEVEL else (middle, high)
+    return high / math.sqrt(2) * math.sqrt(groups * (groups + 1) / (6 * units))
 
 
 def within(block: Block, standings: Sequence[Standing]) -> Units:
@@ -47,12 +52,11 @@ def within(block: Block, standings: Sequence[Standing]) -> Units:
     several = len(block.splits) > 1
     count = min(len(standing.scores) for standing in standings)
     columns = []
-    for standing in standings:
+    for scores in (standing.scores for standing in standings):
         if several:
-            scores = standing.scores
             columns.append([fmean(s.value for s in scores if s.run.split == split) for split in block.splits])
         else:
-            by_seed = sorted(standing.scores, key=lambda score: float(score.run.settings.get("seed", 0)))
+            by_seed = sorted(scores, key=lambda score: float(score.run.settings.get("seed", 0)))
             columns.append([score.value for score in by_seed[:count]])
     return Units(block.sign * numpy.array(columns).T, labels, "splits" if several else "seeds")
 
@@ -65,19 +69,3 @@ def across(compared: Sequence[tuple[Block, list[Standing]]]) -> Units:
     ]
     labels = [label for label in means[0] if all(label in mean_of for mean_of in means)]
     return Units(numpy.array([[mean_of[label] for label in labels] for mean_of in means]), labels, "data sets")
-
-
-def _range_quantile(groups: int, level: float) -> float:
-    """Returns what the range of as many standard normal values exceeds with this probability.
-
-    By quadrature and bisection: scipy is no dependency.
-    """
-    x = numpy.linspace(-8, 8, 1601)
-    density = numpy.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-    cumulative = numpy.vectorize(lambda value: (1 + math.erf(value / math.sqrt(2))) / 2)
-    low, high = 0.0, 20.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        within = groups * (density * (cumulative(x + middle) - cumulative(x)) ** (groups - 1)).sum() * (x[1] - x[0])
-        low, high = (low, middle) if within > 1 - level else (middle, high)
-    return high

@@ -1,11 +1,14 @@
 """Selects runs by their options: ``--where model.dropout=0.1``."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from experiments.cli.arguments import setting_name
-from experiments.compare.load_runs import Run
-from experiments.run.record.hyperparameters import Setting
+from experiments.compare.configuration_identity import spelled
+from experiments.compare.load_runs import Run, Unusable, read_config
+from experiments.run.record.hyperparameters import Setting, nullable_settings
 from lit_models.errors import ConfigError
 
 RECORDED = {"trainer.max_epochs": "max_epochs", "seed_everything": "seed"}
@@ -28,21 +31,30 @@ def select(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:
         name = RECORDED.get(typed, setting_name(typed))
         if not equals:
             raise ConfigError(f"--where {condition} is not of the form NAME=VALUE, as in model.dropout=0.1")
-        names = sorted({option for run in runs for option in run.settings})
-        if runs and name not in names:
+        settings = {run: run.settings if name in run.settings else _written(run) for run in runs}
+        if runs and not any(name in options for options in settings.values()):
+            names = sorted({option for run in runs for option in run.settings})
             near = difflib.get_close_matches(name, names, n=4, cutoff=0.5) or names[:10]
             raise ConfigError(f"--where {condition}: no run has a setting {name}; nearest: {', '.join(near)}")
-        values = sorted({str(run.settings[name]) for run in kept if name in run.settings})
-        kept = [run for run in kept if name in run.settings and _equal(run.settings[name], value)]
+        values = {run: settings[run][name] for run in kept if name in settings[run]}
+        kept = [run for run, setting in values.items() if _equal(setting, value)]
         if runs and not kept:
-            raise ConfigError(f"--where {condition} leaves no run; {name} is {', '.join(values[:10]) or 'not set'}")
+            found = ", ".join(sorted({str(setting) for setting in values.values()})[:10])
+            raise ConfigError(f"--where {condition} leaves no run; {name} is {found or 'not set'}")
     return kept
 
 
-def _equal(setting: Setting, value: str) -> bool:
-    if isinstance(setting, bool):
-        return value.lower() == str(setting).lower()
+def _written(run: Run) -> dict[str, Any]:
+    """Returns what a record leaves out of the configuration: options of value None, and those of the command."""
     try:
-        return float(setting) == float(value)
-    except ValueError:
-        return str(setting).replace(" ", "") == value.replace(" ", "")
+        config = read_config(run.path)
+    except Unusable:
+        return {}
+    return nullable_settings(config) | {key: value for key, value in config.items() if not isinstance(value, dict)}
+
+
+def _equal(setting: Setting | None, value: str) -> bool:
+    if isinstance(setting, bool) or setting is None:
+        return value.lower() == ("null" if setting is None else str(setting).lower())
+    first, second = (spelled("", re.sub(r"[\s'\"]", "", str(text))) for text in (setting, value))
+    return first == second or second.endswith(f".{first}")  # a class is recorded without its module

@@ -1,22 +1,21 @@
 """Groups of runs that differ only in their seeds, their labels, and blocks of comparable groups."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from experiments.compare.configuration_identity import spelled
 from experiments.compare.load_runs import Run
-from experiments.run.record.hyperparameters import Setting, spelled
+from experiments.run.record.hyperparameters import Setting
 from lit_models.metrics.task_metrics import MEASURES
+
+Item = TypeVar("Item")
 
 
 @dataclass
 class Group:
-    """Runs with all options in common but the seeds, and those that change no metric.
-
-    Args:
-        runs: At least one.
-        label: The model, and the options in which it differs from similar groups; set by ``name_groups``.
-    """
+    """Runs with all options in common but the seeds, and those that change no metric; labelled by ``name_groups``."""
 
     runs: list[Run]
     label: str = ""
@@ -35,20 +34,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Block:
-    """Comparable groups: the same data, splits, task and metric.
-
-    Args:
-        data: Name of the data.
-        task: Name of the task in a configuration.
-        metric: Metric by which the groups are compared, without ``test/``.
-        splits: Fingerprints of the splits; each group has a run on each of them.
-        groups: At least one.
-    """
+    """Comparable groups: the same data, splits, task and metric."""
 
     data: str
     task: str
-    metric: str
-    splits: tuple[str, ...]
+    metric: str  # without test/
+    splits: tuple[str, ...]  # fingerprints; each group has a run on each of them
     groups: list[Group]
 
     @property
@@ -60,24 +51,24 @@ class Block:
 def blocks_of(runs: Iterable[Run], metric: str | None) -> list[Block]:
     """Sorts runs into groups and comparable groups into blocks, the largest block first; labels the groups.
 
-    Args:
-        runs: Finished runs.
-        metric: Metric by which all are compared; None for the metric that ranks each task.
+    They are compared by ``metric``, or by the metric that ranks each task.
     """
-    groups: dict[tuple[object, ...], Group] = {}
-    for run in runs:
-        key = (run.task, run.fingerprints[0], run.rank_by, *sorted(run.configuration.items()))
-        groups.setdefault(key, Group([])).runs.append(run)
-    comparable: dict[tuple[object, ...], list[Group]] = defaultdict(list)
-    for group in groups.values():
+    alike = grouped(runs, lambda run: (run.task, run.fingerprints[0], run.rank_by, *sorted(run.configuration.items())))
+    blocks = comparable([Group(same) for same in alike], metric)
+    for block in blocks:
+        name_groups(block.groups)
+    return blocks
+
+
+def comparable(groups: Iterable[Group], metric: str | None = None) -> list[Block]:
+    """Sorts groups into blocks by their data, splits, task and metric, the largest block first."""
+    blocks: dict[tuple[object, ...], Block] = {}
+    for group in groups:
         run = group.runs[0]
-        comparable[(run.fingerprints[0], run.task, metric or run.rank_by, *group.splits)].append(group)
-    blocks = []
-    for members in comparable.values():
-        run = members[0].runs[0]
-        name_groups(members)
-        blocks.append(Block(run.data, run.task, metric or run.rank_by, tuple(members[0].splits), members))
-    return sorted(blocks, key=lambda block: -len(block.groups))
+        block = Block(run.data, run.task, metric or run.rank_by, tuple(group.splits), [])
+        key = run.fingerprints[0], block.task, block.metric, block.splits
+        blocks.setdefault(key, block).groups.append(group)
+    return sorted(blocks.values(), key=lambda block: -len(block.groups))
 
 
 def unlike(first: Block, other: Block) -> str:
@@ -91,7 +82,15 @@ def unlike(first: Block, other: Block) -> str:
     if first.metric != other.metric:
         return f"ranked by {other.metric}, and by {first.metric} in the first"
     shared = len({*first.splits} & {*other.splits})
-    return f"{shared} of the first's {_splits(len(first.splits))} among its {_splits(len(other.splits))}"
+    return f"{shared} of the first's {count_splits(first)} among its {count_splits(other)}"
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """Returns the items of each key, in the order of their first items."""
+    groups: dict[Hashable, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return [*groups.values()]
 
 
 def name_groups(groups: Sequence[Group]) -> None:
@@ -101,8 +100,14 @@ def name_groups(groups: Sequence[Group]) -> None:
     where nothing else distinguishes two groups.
     """
     settings = [group.settings for group in groups]
-    varied = _varied(settings)
-    shown = [[name for name in options if (name, _owners(name, options)) in varied] for options in settings]
+    values = defaultdict(set)
+    for options in settings:
+        for name, value in options.items():
+            values[(name, _owners(name, options))].add(spelled(name, value))
+    shown = [
+        [name for name in options if name != "model" and len(values[(name, _owners(name, options))]) > 1]
+        for options in settings
+    ]
     for name in dict.fromkeys(name for options in settings for name in options):
         by_label = defaultdict(list)
         for index, pair in enumerate(zip(settings, shown, strict=True)):
@@ -124,15 +129,6 @@ def differing(groups: Sequence[Group]) -> list[str]:
     return [name for name in names if len({spelled(name, options.get(name)) for options in settings}) > 1]
 
 
-def _varied(settings: Sequence[dict[str, Setting]]) -> set[tuple[str, tuple[str, ...]]]:
-    """Returns the options, with their owners' values, that have several values among groups with the same owners."""
-    values = defaultdict(set)
-    for options in settings:
-        for name, value in options.items():
-            values[(name, _owners(name, options))].add(spelled(name, value))
-    return {key for key, distinct in values.items() if len(distinct) > 1 and key[0] != "model"}
-
-
 def _owners(name: str, options: dict[str, Setting]) -> tuple[str, ...]:
     """Returns the model and the values of an option's prefixes: ``model.optimizer`` owns ``model.optimizer.lr``."""
     words = name.split(".")
@@ -141,23 +137,22 @@ def _owners(name: str, options: dict[str, Setting]) -> tuple[str, ...]:
 
 
 def _label(settings: dict[str, Setting], names: Sequence[str]) -> str:
-    options = [f"{_short(name, settings)}={_plain(settings[name])}" for name in names]
+    options = [f"{short_name(name, settings)}={_plain(settings[name])}" for name in names]
     return " ".join([str(settings["model"]), *options])
 
 
-def _short(name: str, settings: Iterable[str]) -> str:
-    """Returns the shortest suffix of an option's name that no other option has."""
+def short_name(name: str, names: Iterable[str]) -> str:
+    """Returns the shortest suffix of an option's name that no other name has."""
+    dotted = [f".{other}" for other in names]
     words = name.split(".")
-    for length in range(1, len(words)):
-        suffix = ".".join(words[-length:])
-        if sum(other == suffix or other.endswith(f".{suffix}") for other in settings) == 1:
-            return suffix
-    return name
+    suffixes = (".".join(words[start:]) for start in reversed(range(len(words))))
+    return next((suffix for suffix in suffixes if sum(other.endswith(f".{suffix}") for other in dotted) == 1), name)
 
 
 def _plain(value: Setting) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace(", ", ",")
 
 
-def _splits(count: int) -> str:
-    return f"{count} split" + ("s" if count != 1 else "")
+def count_splits(block: Block) -> str:
+    """Returns ``1 split`` or ``5 splits``."""
+    return f"{len(block.splits)} split" + ("s" if len(block.splits) != 1 else "")

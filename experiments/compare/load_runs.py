@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import yaml
 
 from experiments import safe_yaml
-from experiments.run.record.hyperparameters import REPEATS, Setting, effective, flat_settings
+from experiments.compare.configuration_identity import REPEATS, effective
+from experiments.run.record.hyperparameters import Setting, flat_settings, nullable_settings
 from experiments.run.record.record_io import config_of, read_record
 from lit_models.errors import ConfigError
 
@@ -35,35 +35,20 @@ AS_RUN = ("trainer.accelerator", "trainer.devices", "trainer.precision")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Record of a finished run, as far as a comparison needs it.
-
-    Args:
-        path: Folder of the run.
-        settings: All options as they ran, flat, by their names on the command line.
-        data: Name of the data.
-        task: Name of the task in a configuration.
-        rank_by: Metric that ranks runs of this task, without ``test/``.
-        fingerprints: SHA-256 of the data and of the split.
-        rows: Number of rows of ``train`` and ``test``.
-        parameters: Number of trained parameters.
-        seconds: Training time.
-        metrics: Recorded metrics of the test rows, without ``test/``; NaN where undefined.
-        identity: Commit, device and precision, as text.
-        started: Start time in ISO 8601.
-    """
+    """Record of a finished run, as far as a comparison needs it."""
 
     path: Path
-    settings: dict[str, Setting]
+    settings: dict[str, Setting]  # all options as they ran, flat, by their names on the command line
     data: str
     task: str
-    rank_by: str
-    fingerprints: tuple[str, str]
-    rows: dict[str, int]
+    rank_by: str  # the metric that ranks runs of this task, without test/
+    fingerprints: tuple[str, str]  # SHA-256 of the data and of the split
+    rows: dict[str, int]  # number of rows of train and test
     parameters: int
     seconds: float
-    metrics: dict[str, float]
-    identity: dict[str, str]
-    started: str
+    metrics: dict[str, float]  # as recorded of the test rows, without test/; NaN where undefined
+    identity: dict[str, str]  # commit, device and precision, as text
+    started: str  # in ISO 8601
 
     @property
     def name(self) -> str:
@@ -135,7 +120,6 @@ def read_run(folder: Path) -> Run:
     settings = _settings(folder, content)
     if not all(isinstance(value, Setting) for value in settings.values()):
         raise TypeError
-    fingerprints = content["fingerprints"]
     device = content.get("device") or {}
     return Run(
         path=folder,
@@ -143,7 +127,7 @@ def read_run(folder: Path) -> Run:
         data=str(content["data"]),
         task=str(content["task"]),
         rank_by=content["rank_by"].removeprefix("test/"),
-        fingerprints=(str(fingerprints["data"]), str(fingerprints["split"])),
+        fingerprints=(str(content["fingerprints"]["data"]), str(content["fingerprints"]["split"])),
         rows={split: int(content["rows"][split]) for split in ("train", "test")},
         parameters=int(content["parameters"]),
         seconds=float(content["seconds"]),
@@ -175,21 +159,33 @@ def once_per_seed(runs: Iterable[Run]) -> tuple[list[Run], list[LeftOut]]:
     return [run for run in runs if run in kept], older
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads the ``config.yaml`` of a run; empty without one.
+
+    Raises:
+        Unusable: If it cannot be read.
+    """
+    try:
+        config: dict[str, Any] = safe_yaml.load(config_of(folder))
+        nullable_settings(config)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
+        raise Unusable("its config.yaml cannot be read") from error
+    return config
+
+
 def _settings(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Returns the options of a run, also of one whose record has only some and its ``config.yaml`` the others."""
     settings = {str(name): value for name, value in content["hyperparameters"].items()}
     if not any(name.startswith("trainer.") for name in settings):
-        with suppress(FileNotFoundError):
-            try:
-                settings |= flat_settings(safe_yaml.load(config_of(folder)))
-            except (ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
-                raise Unusable("its config.yaml cannot be read") from error
+        settings |= flat_settings(read_config(folder))
     device = content.get("device") or {}
     ran = zip(AS_RUN, (device.get("type"), device.get("processes"), content.get("precision")), strict=True)
     settings |= {name: value for name, value in ran if value is not None}
     for resumption in content.get("resumed") or ():
-        changed = {name.replace(".class_path", ""): before for name, (before, _) in resumption["changed"].items()}
-        settings |= {f"until step {resumption['step']}.{name}": str(before) for name, before in changed.items()}
+        for name, (before, _) in resumption["changed"].items():
+            settings[f"until step {resumption['step']}.{name.replace('.class_path', '')}"] = str(before)
     return settings
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from experiments.compare.load_runs import AS_RUN, LeftOut, Run
+from experiments.compare.argument_defaults import default_of
+from experiments.compare.configuration_identity import effective, spelled
+from experiments.compare.groups import grouped
+from experiments.compare.load_runs import AS_RUN, LeftOut, Run, once_per_seed
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
 from experiments.compare.table_formats import Sheet, defined
-from experiments.run.record.hyperparameters import effective, spelled
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
@@ -21,21 +23,12 @@ REPEAT = r"(-split\d+)?-seed\d+"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Results of a row's runs.
-
-    Args:
-        row: The row.
-        values: The metric of each run; empty without runs.
-        floor: Mean of the best classical baseline on the same split, and its name; None without baselines.
-        lower: True where a lower metric is better.
-        parameters: Number of trained parameters.
-        seconds: Mean training time.
-    """
+    """Results of a row's runs."""
 
     row: Row
-    values: list[float]
-    floor: tuple[float, str] | None = None
-    lower: bool = False
+    values: list[float]  # the metric of each run
+    floor: tuple[float, str] | None = None  # mean and name of the best classical baseline on the same split
+    lower: bool = False  # a lower metric is better
     parameters: int = 0
     seconds: float = math.nan
 
@@ -64,9 +57,7 @@ class Outcome:
 
 
 def outcomes(paper: Paper, runs: Sequence[Run]) -> tuple[list[Outcome], list[LeftOut]]:
-    """Returns the outcome of each row, and the runs that have a row's name but other options.
-
-    A row's runs are those that ``evenhand sweep --paper`` named after it, with all options of its recipe.
+    """Returns the outcome of each row, and the runs that have a row's name but other options than its recipe.
 
     Raises:
         ConfigError: For a metric that the runs do not have.
@@ -75,8 +66,13 @@ def outcomes(paper: Paper, runs: Sequence[Run]) -> tuple[list[Outcome], list[Lef
     for row in paper.rows:
         named = [run for run in runs if re.fullmatch(re.escape(row.name) + REPEAT, run.path.name)]
         reasons = {run: _difference(row, run) for run in named}
+        alike = sorted((run for run, reason in reasons.items() if not reason), key=lambda run: run.started)
+        for run in alike:
+            if run.fingerprints[0] != alike[-1].fingerprints[0]:
+                reasons[run] = f"its data are not those of {alike[-1].name}, which is newer"
         left += [LeftOut(run.path, f"is not of this table: {reason}") for run, reason in reasons.items() if reason]
-        matching = [run for run, reason in reasons.items() if not reason]
+        matching, repeated = once_per_seed(run for run, reason in reasons.items() if not reason)
+        left += repeated
         for run in matching:
             if paper.metric not in MEASURES.get(run.task, {}):
                 raise ConfigError(f"{paper.path}: metric {paper.metric} is none of the task of {run.name}, {run.task}")
@@ -109,23 +105,13 @@ def sheet(paper: Paper, found: Sequence[Outcome]) -> Sheet:
 
 def plain(found: Iterable[Outcome]) -> list[dict[str, Any]]:
     """Returns the rows for programs; an undefined number is None."""
-    return [
-        defined(
-            {
-                "row": outcome.row.name,
-                "n": len(outcome.values),
-                "mean": outcome.mean,
-                "sd": outcome.sd,
-                "published": outcome.row.published,
-                "verdict": outcome.verdict,
-                "floor": outcome.floor[0] if outcome.floor else None,
-                "floor_model": outcome.floor[1] if outcome.floor else None,
-                "parameters": outcome.parameters,
-                "seconds": outcome.seconds,
-            }
-        )
-        for outcome in found
-    ]
+    rows = []
+    for outcome in found:
+        floor, model = outcome.floor or (None, None)
+        row = {"row": outcome.row.name, "n": len(outcome.values), "mean": outcome.mean, "sd": outcome.sd}
+        row |= {"published": outcome.row.published, "verdict": outcome.verdict, "floor": floor, "floor_model": model}
+        rows.append(defined(row | {"parameters": outcome.parameters, "seconds": outcome.seconds}))
+    return rows
 
 
 def _cells(outcome: Outcome) -> list[str]:
@@ -144,7 +130,7 @@ def _difference(row: Row, run: Run) -> str:
     settings = row.settings
     for name in effective(settings):
         value = settings[name]
-        actual = run.settings.get(name)
+        actual = run.settings[name] if name in run.settings else default_of(name, run.settings)
         if spelled(name, actual) != spelled(name, value) and name not in AS_RUN:
             return f"{name} is {actual}, and {value} in {row.config}"
     return ""
@@ -152,9 +138,11 @@ def _difference(row: Row, run: Run) -> str:
 
 def _floor(runs: Iterable[Run], like: Run, metric: str, lower: bool) -> tuple[float, str] | None:
     """Returns the best baseline on a run's data and split; a baseline has no parameters trained by gradients."""
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        if not run.parameters and run.fingerprints == like.fingerprints and metric in run.metrics:
-            values.setdefault(str(run.settings["model"]), []).append(run.metrics[metric])
-    means = [(fmean(each), name) for name, each in values.items()]
-    return (min if lower else max)(means) if means else None
+    fitted = [
+        run for run in runs if not run.parameters and run.fingerprints == like.fingerprints and metric in run.metrics
+    ]
+    means = [
+        (fmean(run.metrics[metric] for run in alike), str(alike[0].settings["model"]))
+        for alike in grouped(fitted, lambda run: run.settings["model"])
+    ]
+    return (min if lower else max)(means, default=None)

@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,11 @@ ROW_KEYS = ("config", "set", "published")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a published table.
+    """One row of a published table."""
 
-    Args:
-        name: Prefix of its runs' names.
-        config: The recipe, a configuration of ``fit``.
-        changes: Options in which the row differs from the recipe.
-        published: The published figure; None where there is none.
-    """
-
-    name: str
-    config: Path
-    changes: dict[str, Any]
+    name: str  # prefix of its runs' names
+    config: Path  # the recipe, a configuration of fit
+    changes: dict[str, Any]  # options in which the row differs from the recipe
     published: float | None
 
     @property
@@ -43,28 +36,21 @@ class Row:
     @property
     def settings(self) -> dict[str, Setting]:
         """Options of the recipe and the changes, by their names in a run's record."""
-        changes = {{"trainer.max_epochs": "max_epochs"}.get(key, key): value for key, value in self.changes.items()}
-        return flat_settings(_read(self.config)) | {
-            key: str(value) if isinstance(value, list) else value for key, value in changes.items()
+        changes = {
+            "max_epochs" if key == "trainer.max_epochs" else key: str(value) if isinstance(value, list) else value
+            for key, value in self.changes.items()
         }
+        return flat_settings(_read(self.config)) | changes
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A published table.
-
-    Args:
-        path: Its file.
-        source: Publication of the figures.
-        metric: Metric of the figures, such as ``accuracy``.
-        protocol: Sentences on the differences between our runs and the published ones.
-        rows: At least one.
-    """
+    """A published table."""
 
     path: Path
-    source: str
-    metric: str
-    protocol: tuple[str, ...]
+    source: str  # publication of the figures
+    metric: str  # of the figures, such as accuracy
+    protocol: tuple[str, ...]  # sentences on the differences between our runs and the published ones
     rows: tuple[Row, ...]
 
     @property
@@ -83,8 +69,7 @@ class Paper:
             if name not in existing:
                 near = difflib.get_close_matches(name, existing, n=3) or existing[:5]
                 raise ConfigError(f"--rows {name}: {self.path} has no such row; there are {', '.join(near)}")
-        rows = tuple(row for row in self.rows if row.name in names or not names)
-        return Paper(self.path, self.source, self.metric, self.protocol, rows)
+        return replace(self, rows=tuple(row for row in self.rows if row.name in names or not names))
 
 
 def read_paper(path: Path) -> Paper:
@@ -117,10 +102,10 @@ def _read(path: Path) -> dict[str, Any]:
         content = safe_yaml.load(safe_yaml.read_text(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); name a file of a published table") from error
-    except safe_yaml.UnsafeYaml as error:
-        raise ConfigError(f"{path}: {error}; write it plainly") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML; name a file of a published table") from error
+        is_unsafe = isinstance(error, safe_yaml.UnsafeYaml)
+        reason = f": {error}; write it plainly" if is_unsafe else " is no YAML; name a file of a published table"
+        raise ConfigError(f"{path}{reason}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no mapping; see experiments/configs/papers for tables")
     return content

@@ -17,17 +17,11 @@ COLUMNS = ("row", "target", "prediction")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Targets and predictions of test rows, sorted by row id.
+    """Targets and predictions of test rows, sorted by row id."""
 
-    Args:
-        row: Row ids (N,), unique.
-        target: (N,) class indices for binary and multiclass; (N, outputs) labels of 0 and 1, or values.
-        prediction: (N,) probabilities of class 1 for binary; else (N, outputs) probabilities or values.
-    """
-
-    row: NDArray[numpy.int64]
-    target: Array
-    prediction: Array
+    row: NDArray[numpy.int64]  # (N,), unique
+    target: Array  # (N,) class indices for binary and multiclass; (N, outputs) labels of 0 and 1, or values
+    prediction: Array  # (N,) probabilities of class 1 for binary; else (N, outputs) probabilities or values
 
 
 def read_predictions(folder: Path, task: str) -> Predictions:

@@ -1,11 +1,15 @@
 """Scores of runs: their metrics, computed from their own predictions."""
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy
 from numpy.typing import NDArray
 
+from experiments.compare.groups import grouped
 from experiments.compare.load_runs import LeftOut, Run, Unusable
 from experiments.compare.read_predictions import Predictions, read_predictions
 from experiments.compare.statistics.bayesian_bootstrap import Resamples
@@ -13,21 +17,16 @@ from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
 Array = NDArray[numpy.float64]
+Reference = tuple[str, Predictions, Resamples]
 
 
 @dataclass(frozen=True)
 class Score:
-    """Metrics of a run on its test rows.
-
-    Args:
-        run: The run.
-        metrics: All metrics of its task by name; NaN where undefined.
-        values: (1 + RESAMPLES,) the compared metric, first on the test rows, then on each resample of them.
-    """
+    """Metrics of a run on its test rows."""
 
     run: Run
-    metrics: dict[str, float]
-    values: Array
+    metrics: dict[str, float]  # all of its task by name; NaN where undefined
+    values: Array  # (1 + RESAMPLES,) the compared metric, first on the test rows, then on each resample of them
 
     @property
     def value(self) -> float:
@@ -45,40 +44,53 @@ def score(runs: Iterable[Run], metric: str | None) -> tuple[dict[Run, Score], li
     names = {name for run in runs for name in MEASURES.get(run.task, {})}
     if metric is not None and runs and metric not in names:
         raise ConfigError(f"--metric {metric} is not known for these runs; these are: {', '.join(sorted(names))}")
-    scores: dict[Run, Score] = {}
-    left: list[LeftOut] = []
-    firsts: dict[tuple[str, ...], tuple[Run, Predictions, Resamples]] = {}
-    for run in runs:
-        try:
-            name = metric or run.rank_by
-            if name not in MEASURES.get(run.task, {}):
-                raise Unusable(f"has no {name}, because its task is {run.task}")
-            predictions = read_predictions(run.path, run.task)
-            if len(predictions.row) != run.rows["test"]:
-                raise Unusable(f"has predictions for {len(predictions.row):,} of its {run.rows['test']:,} test rows")
-            key = (run.task, *run.fingerprints)
-            if key not in firsts:
-                firsts[key] = (run, predictions, Resamples(predictions.row))
-            first, expected, resamples = firsts[key]
-            if not _same_rows(predictions, expected):
-                raise Unusable(f"has other test rows or targets in its predictions than {first.name}")
-            scores[run] = _score(run, predictions, name, resamples)
-        except Unusable as unusable:
-            left.append(LeftOut(run.path, str(unusable)))
-    return scores, left
+    found: dict[Run, Score | LeftOut] = {}
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # numpy releases the interpreter's lock
+        for alike in grouped(runs, lambda run: (run.task, *run.fingerprints)):
+            reference = next(filter(None, (_reference(run, metric) for run in alike)), None)
+            found |= zip(alike, pool.map(partial(_scored, metric=metric, reference=reference), alike), strict=True)
+    scores = {run: found[run] for run in runs}
+    left = [score for score in scores.values() if isinstance(score, LeftOut)]
+    return {run: score for run, score in scores.items() if isinstance(score, Score)}, left
 
 
-def _score(run: Run, predictions: Predictions, name: str, resamples: Resamples) -> Score:
-    rows = predictions.target, predictions.prediction
-    metrics = {metric: float(measure(*rows)[0]) for metric, measure in MEASURES[run.task].items()}
-    for metric in metrics.keys() & run.metrics.keys():
-        recorded, computed = run.metrics[metric], metrics[metric]
-        if not numpy.isclose(computed, recorded, rtol=1e-4, atol=1e-4, equal_nan=True):
-            raise Unusable(f"has the {metric} {recorded:.4f} in its record, and {computed:.4f} by its predictions")
-    resampled = [MEASURES[run.task][name](*rows, weights) for weights in resamples]
+def _read(run: Run, metric: str | None) -> Predictions:
+    name = metric or run.rank_by
+    if name not in MEASURES.get(run.task, {}):
+        raise Unusable(f"has no {name}, because its task is {run.task}")
+    predictions = read_predictions(run.path, run.task)
+    if len(predictions.row) != run.rows["test"]:
+        raise Unusable(f"has predictions for {len(predictions.row):,} of its {run.rows['test']:,} test rows")
+    return predictions
+
+
+def _reference(run: Run, metric: str | None) -> Reference | None:
+    """Returns a run's name, predictions and resamples; None if its predictions are unusable."""
+    try:
+        predictions = _read(run, metric)
+    except Unusable:
+        return None
+    return run.name, predictions, Resamples(predictions.row)
+
+
+def _scored(run: Run, metric: str | None, reference: Reference | None) -> Score | LeftOut:
+    """Scores a run, or says why not; the reference is the first usable run of the same data and split."""
+    try:
+        predictions = _read(run, metric)
+        assert reference is not None
+        first, expected, resamples = reference
+        same = numpy.array_equal(predictions.row, expected.row)
+        same = same and numpy.array_equal(predictions.target, expected.target)
+        if not same or predictions.prediction.shape != expected.prediction.shape:
+            raise Unusable(f"has other test rows or targets in its predictions than {first}")
+        measures, rows = MEASURES[run.task], (predictions.target, predictions.prediction)
+        metrics = {name: float(measure(*rows)[0]) for name, measure in measures.items()}
+        for name in metrics.keys() & run.metrics.keys():
+            recorded, computed = run.metrics[name], metrics[name]
+            if not numpy.isclose(computed, recorded, rtol=1e-4, atol=1e-4, equal_nan=True):
+                raise Unusable(f"has the {name} {recorded:.4f} in its record, and {computed:.4f} by its predictions")
+    except Unusable as unusable:
+        return LeftOut(run.path, str(unusable))
+    name = metric or run.rank_by
+    resampled = [measures[name](*rows, weights) for weights in resamples]
     return Score(run, metrics, numpy.concatenate([[metrics[name]], *resampled]))
-
-
-def _same_rows(ours: Predictions, expected: Predictions) -> bool:
-    same = numpy.array_equal(ours.row, expected.row) and numpy.array_equal(ours.target, expected.target)
-    return same and ours.prediction.shape == expected.prediction.shape

@@ -22,14 +22,8 @@ def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]]) -> list[st
     """Writes the mean, and the mean plus and minus a standard deviation (n - 1), of each group's curves.
 
     The folders ``<group> mean`` and so on beside the runs contain events only; older ones are replaced. A curve has the
-    steps that all runs of the group have, and of a test the last value.
-
-    Args:
-        experiment: Folder of the runs.
-        groups: Folders of runs by the group's name.
-
-    Returns:
-        Folder names of the groups with events of at least two runs, without the suffix.
+    steps that all runs of the group have, and of a test the last value. Returns the folder names of the groups with
+    events of at least two runs, without the suffix.
     """
     for folder in [*experiment.iterdir()]:
         if folder.is_dir() and folder.name.endswith(SUFFIXES) and all(file.match(EVENTS) for file in folder.iterdir()):
@@ -59,20 +53,17 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
 def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> None:
     writers = [EventFileWriter(str(experiment / f"{stem}{suffix}")) for suffix in SUFFIXES]
-    for tag in sorted(set.intersection(*(set(run) for run in runs))):
-        for step, points in _points(tag, [run[tag] for run in runs]).items():
-            values, times = zip(*points, strict=True)
+    for tag in sorted(set.intersection(*map(set, runs))):
+        curves = [run[tag] for run in runs]
+        steps = sorted(set.intersection(*map(set, curves)))
+        points = {step: [curve[step] for curve in curves] for step in steps}
+        if tag.startswith("test/"):  # early stopping may have ended the runs at different steps
+            points = {max(map(max, curves)): [curve[max(curve)] for curve in curves]}
+        for step, point in points.items():
+            values, times = zip(*point, strict=True)
             mean, spread = float(numpy.mean(values)), float(numpy.std(values, ddof=1))
             for writer, value in zip(writers, (mean, mean + spread, mean - spread), strict=True):
                 summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
                 writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
     for writer in writers:
         writer.close()
-
-
-def _points(tag: str, curves: Sequence[Curve]) -> dict[int, list[tuple[float, float]]]:
-    """Returns the points of all runs by step."""
-    if tag.startswith("test/"):  # early stopping may have ended the runs at different steps
-        return {max(max(curve) for curve in curves): [curve[max(curve)] for curve in curves]}
-    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
-    return {step: [curve[step] for curve in curves] for step in steps}

@@ -7,6 +7,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from experiments.compare.groups import grouped
 from lit_models.metrics.task_metrics import MEASURES
 
 
@@ -16,13 +17,11 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     Of several runs, the ranking metric also has its standard deviation over them (n - 1).
 
     Args:
-        records: Records of finished runs with the same metrics, each with the key ``label`` added.
+        records: Records of finished runs with the same ranking metric, each with the key ``label`` added.
         title: Title of the table.
     """
-    metrics = [name for name in records[0]["metrics"] if name != "test/loss"]
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        groups.setdefault(record["label"], []).append(record)
+    metrics = dict.fromkeys(name for record in records for name in record["metrics"] if name != "test/loss")
+    groups = grouped(records, lambda record: record["label"])
     several = len(records) > len(groups)
     table = Table(title=title, box=SIMPLE_HEAD, padding=0)  # fits into eighty columns
     table.add_column("model", no_wrap=True)
@@ -30,17 +29,16 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
         table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right", overflow="fold")
     rank = records[0]["rank_by"]
     lower = MEASURES[records[0]["task"]][rank.removeprefix("test/")].lower_is_better
-    ranked = sorted(
-        groups.items(), key=lambda group: fmean(run["metrics"][rank] for run in group[1]), reverse=not lower
-    )
-    for label, runs in ranked:
-        means = [_mean([run["metrics"][name] for run in runs], spread=name == rank) for name in metrics]
+    for runs in sorted(groups, key=lambda runs: fmean(run["metrics"][rank] for run in runs), reverse=not lower):
+        means = [_mean([run["metrics"].get(name) for run in runs], spread=name == rank) for name in metrics]
         costs = [f"{runs[0]['parameters']:,}", f"{fmean(run['seconds'] for run in runs):.1f}"]
-        table.add_row(label, *([str(len(runs))] if several else []), *means, *costs)
+        table.add_row(runs[0]["label"], *([str(len(runs))] if several else []), *means, *costs)
     return table
 
 
-def _mean(values: list[float], spread: bool) -> str:
+def _mean(values: list[Any], spread: bool) -> str:
+    if None in values:
+        return "–"
     if len(values) == 1:
         return f"{values[0]:.4f}"
     return f"{fmean(values):.3f}" + (f"±{stdev(values):.3f}" if spread else "")

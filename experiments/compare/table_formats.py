@@ -1,12 +1,12 @@
 """Tables as text: for a terminal, Markdown, LaTeX and CSV."""
 
-import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import polars
 from rich.box import SIMPLE_HEAD
 from rich.measure import Measurement
 from rich.table import Table
@@ -18,25 +18,15 @@ from experiments.terminal import say
 
 @dataclass(frozen=True)
 class Sheet:
-    """Content of a table.
-
-    Args:
-        title: A line above the table.
-        columns: Headings.
-        rows: Cells.
-        notes: Sentences below the table.
-        texts: Number of leading columns that are text; the others are numbers.
-        ragged: True where the last column is text too.
-        parts: Columns of each of the tables into which it is divided on a narrow terminal.
-    """
+    """Content of a table."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-    texts: int = 1
-    ragged: bool = True
-    parts: Sequence[Sequence[int]] = ()
+    notes: Sequence[str] = ()  # sentences below the table
+    texts: int = 1  # number of leading columns that are text; the others are numbers
+    ragged: bool = True  # the last column is text too
+    parts: Sequence[Sequence[int]] = ()  # columns of each table into which it is divided on a narrow terminal
 
     def is_text(self, index: int) -> bool:
         """Returns True if a column is aligned left."""
@@ -58,8 +48,7 @@ def to_terminal(sheet: Sheet) -> None:
         say("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
-def _table(sheet: Sheet, columns: Iterable[int]) -> Table:
-    columns = [*columns]
+def _table(sheet: Sheet, columns: Sequence[int]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for index in columns:
         justify: Literal["left", "right"] = "left" if sheet.is_text(index) else "right"
@@ -86,13 +75,9 @@ def to_latex(sheet: Sheet) -> str:
     return "\n".join([*begin, *body, r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Formats rows as CSV, numbers at full precision; None and missing columns are empty cells."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return polars.DataFrame(rows, infer_schema_length=None, strict=False).write_csv()
 
 
 def defined(values: Mapping[str, Any]) -> dict[str, Any]:

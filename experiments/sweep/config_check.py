@@ -1,4 +1,4 @@
-"""Parses the words of all runs in a process that has torch, see ``config_check_process``."""
+"""Parses the words of all runs in a process with torch, so that a typo in the last one fails before the first run."""
 
 import json
 import subprocess
@@ -14,15 +14,9 @@ from experiments import safe_yaml
 
 @dataclass(frozen=True)
 class Checked:
-    """Configurations of a sweep.
+    """Configurations of a sweep, and the validation metric that ranks runs, if it was requested."""
 
-    Args:
-        texts: YAML text of each combination.
-        metric: That ranks runs, ``val/accuracy``; empty unless requested.
-        direction: In which the metric improves.
-    """
-
-    texts: list[str]
+    texts: list[str]  # YAML of each combination
     metric: str = ""
     direction: Literal["maximize", "minimize"] = "maximize"
 
@@ -32,11 +26,7 @@ class Checked:
 
 
 def check(lines: Sequence[Sequence[str]], facts: bool = False) -> Checked:
-    """Parses command lines, each beginning with ``fit``.
-
-    Args:
-        lines: Words of each.
-        facts: Whether to make the data module and return the metric that ranks.
+    """Parses command lines, each beginning with ``fit``; with ``facts`` the metric that ranks is found as well.
 
     Raises:
         SystemExit: With the code of the first that cannot be parsed, after its error was printed.
@@ -51,5 +41,30 @@ def check(lines: Sequence[Sequence[str]], facts: bool = False) -> Checked:
 
 def run_check(request: str, result: str) -> int:
     """Runs the process with a request in JSON and the path of its result; returns its exit code."""
-    words = ["-c", "from experiments.sweep.config_check_process import main; main()", "fit", result]
+    words = ["-c", "from experiments.sweep.config_check import main; main()", "fit", result]
     return subprocess.run([sys.executable, *words], input=request, text=True).returncode
+
+
+def main() -> None:
+    """Parses the request from stdin and writes a ``Checked`` as JSON, in the process with the words ``fit RESULT``."""
+    from experiments.cli.arguments import Words, take
+    from experiments.cli.entry_point import answer
+    from experiments.cli.fit_parser import load_data, parse_lines
+    from lit_models import ConfigError
+    from lit_models.tasks import TASKS
+
+    request = json.load(sys.stdin)
+    lines = [[word for word in take(line, "--trust")[0] if word != "--debug"] for line in request["combinations"]]
+
+    def parse(words: Words, command: list[str], allowed: list[str]) -> None:
+        result: dict[str, object] = {"texts": parse_lines(lines)}
+        if request["facts"]:
+            _, data = load_data(words)
+            if not data.has_val:
+                raise ConfigError("a search chooses on validation rows; give val a share in --data.ratios")
+            task = TASKS[data.task](data.num_outputs)
+            higher = task.metrics()[task.rank_by].higher_is_better
+            result |= {"metric": f"val/{task.rank_by}", "direction": "maximize" if higher else "minimize"}
+        Path(sys.argv[2]).write_text(json.dumps(result))
+
+    answer(request["combinations"][0], parse)

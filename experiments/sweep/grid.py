@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import yaml
 
@@ -19,21 +18,13 @@ SEED_FORMS = "type 0..4, or 0,1,2, or 0 1 2"
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a sweep.
+    """One run of a sweep, with the CPUs and GPUs that it requests from a cluster."""
 
-    Args:
-        name: Of its folder.
-        label: Common to runs that differ in the seed or the split alone.
-        words: Of the command, behind ``evenhand``.
-        cpus: That it requests from a cluster.
-        gpus: That it requests from a cluster; None for one if the cluster has any.
-    """
-
-    name: str
-    label: str
-    words: tuple[str, ...]
+    name: str  # of its folder
+    label: str  # common to runs that differ in the seed or the split alone
+    words: tuple[str, ...]  # of the command, behind evenhand
     cpus: int = 1
-    gpus: int | None = None
+    gpus: int | None = None  # None for one if the cluster has any
 
 
 def parse_seeds(words: Sequence[str]) -> list[int]:
@@ -51,7 +42,7 @@ def parse_seeds(words: Sequence[str]) -> list[int]:
         seeds += range(first, last + 1)
     if words and not seeds:
         raise ConfigError(f"--seeds names none; {SEED_FORMS}")
-    if repeated := _repeated(seeds):
+    if repeated := [seed for seed in seeds if seeds.count(seed) > 1]:
         raise ConfigError(f"--seeds names {repeated[0]} twice; two runs with one seed are one run")
     return seeds
 
@@ -72,33 +63,21 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[str]]:
         check_key(f"--grid {key}", key)
         if key in grid:
             raise ConfigError(f"--grid names {key} twice; put its values behind one another: {key}=VALUE,VALUE")
-        grid[key] = _values(word, text)
-        if repeated := _repeated(grid[key]):
+        values = grid[key] = _values(word, text)
+        if repeated := [value for value in values if values.count(value) > 1]:
             raise ConfigError(f"--grid {key} names {repeated[0]} twice; each combination is one run")
     return grid
 
 
 def check_key(source: str, key: str) -> None:
-    """Refuses a setting that has an option of its own.
-
-    Args:
-        source: Of the key, for the error.
-        key: Of the setting.
-
-    Raises:
-        ConfigError: With the option.
-    """
+    """Raises a ConfigError, which names the source, for a setting that has an option of its own."""
     instead = {"seed_everything": "--seeds 0..4", "data.split_seed": "--resplit K", "run": "nothing, runs are named"}
     if key in instead or key in ("experiment", "trainer.default_root_dir", "ckpt_path", "test_at_end"):
         raise ConfigError(f"{source} cannot differ from run to run of a sweep; use {instead.get(key, 'one value')}")
 
 
 def refuse_typed(words: Sequence[str], keys: Sequence[str], option: str) -> None:
-    """Refuses a typed setting that differs from run to run.
-
-    Raises:
-        ConfigError: With the first.
-    """
+    """Raises a ConfigError for a typed setting that differs from run to run."""
     for key in typed_settings([*words]):
         if key in keys:
             raise ConfigError(f"--{key} is typed and is in {option} too; leave one of them out")
@@ -112,10 +91,6 @@ def combinations(grid: dict[str, list[str]]) -> list[Settings]:
 def settings_words(settings: Settings) -> list[str]:
     """Returns a combination as words of ``fit``."""
     return [f"--{key}={value}" for key, value in settings.items()]
-
-
-def _repeated(items: list[Any]) -> list[Any]:
-    return [item for item in items if items.count(item) > 1]
 
 
 def _values(word: str, text: str) -> list[str]:

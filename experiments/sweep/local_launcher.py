@@ -5,41 +5,40 @@ import shlex
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
+from typing_extensions import override
+
 from experiments.sweep.grid import Run
+from experiments.sweep.scheduler import Launcher
 from experiments.sweep.sweep_directory import Folder
 
 
-class Local:
-    """Launcher of at most ``jobs`` processes, which share the machine's cores and GPUs; see ``scheduler.Launcher``."""
+class Local(Launcher):
+    """Launcher of processes, which share the machine's cores and GPUs."""
 
     def __init__(self, jobs: int = 1) -> None:
-        self.jobs = jobs
-        self._processes: dict[int, tuple[Run, subprocess.Popen[bytes]]] = {}
+        super().__init__(jobs)
+        self._jobs: dict[subprocess.Popen[bytes], int] = {}
 
-    def has_room(self) -> bool:
-        """Returns True if fewer than ``jobs`` processes run."""
-        return len(self._processes) < self.jobs
-
+    @override
     def start(self, run: Run, folder: Folder) -> None:
-        """Starts a run as the first free job."""
-        job = next(job for job in range(self.jobs) if job not in self._processes)
-        environment = {**os.environ, **job_environment(job, self.jobs)}
-        self._processes[job] = (run, start_process(run, folder.log(run.name), environment))
+        job = next(job for job in count() if job not in self._jobs.values())
+        environment = {**os.environ, **job_environment(job, self.jobs or 1)}
+        process = start_process(run, folder.log(run.name), environment)
+        self.tasks[process], self._jobs[process] = run, job
 
-    def running(self) -> list[Run]:
-        """Returns the runs in progress."""
-        return [run for run, _ in self._processes.values()]
-
+    @override
     def ended(self) -> list[tuple[Run, int]]:
-        """Returns the runs that ended since the last call, with their return codes."""
-        codes = {job: code for job, (_, process) in self._processes.items() if (code := process.poll()) is not None}
-        return [(self._processes.pop(job)[0], code) for job, code in codes.items()]
+        over = [process for process in self.tasks if process.poll() is not None]
+        for process in over:
+            del self._jobs[process]
+        return [(self.tasks.pop(process), process.returncode) for process in over]
 
+    @override
     def stop(self, run: Run) -> None:
-        """Sends SIGTERM."""
-        for other, process in self._processes.values():
+        for process, other in self.tasks.items():
             if other == run:
                 process.send_signal(signal.SIGTERM)
 
@@ -60,12 +59,7 @@ def start_process(run: Run, log: Path, environment: dict[str, str]) -> "subproce
 
 
 def job_environment(job: int, jobs: int) -> dict[str, str]:
-    """Returns the environment variables that give a job its cores and GPUs, unless the user has set them.
-
-    Args:
-        job: Index of the job.
-        jobs: Number of jobs.
-    """
+    """Returns the environment variables that give one of several jobs its cores and GPUs, unless they are set."""
     if jobs == 1:
         return {}
     variables: dict[str, str] = {}
@@ -73,9 +67,9 @@ def job_environment(job: int, jobs: int) -> dict[str, str]:
         variables["OMP_NUM_THREADS"] = str(max(1, len(os.sched_getaffinity(0)) // jobs))
     gpus = visible_gpus()
     if gpus:
-        count = max(1, len(gpus) // jobs)
-        first = job * count % len(gpus)  # more jobs than GPUs share them
-        variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + count])
+        share = max(1, len(gpus) // jobs)
+        first = job * share % len(gpus)  # more jobs than GPUs share them
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + share])
     return variables
 
 

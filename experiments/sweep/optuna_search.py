@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from typing_extensions import override
 
 from experiments.sweep.config_check import Checked, check
 from experiments.sweep.grid import Run, refuse_typed, settings_words
@@ -13,7 +14,7 @@ from experiments.sweep.plan import Combination, class_of, experiment_folder, lab
 from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import Outcome
 from experiments.sweep.runner import exit_code, launcher_of, run_combinations, seeds_of
-from experiments.sweep.scheduler import work
+from experiments.sweep.scheduler import Source, work
 from experiments.sweep.sweep_directory import Folder, metric_settings
 from experiments.sweep.sweep_options import SweepOptions
 from experiments.terminal import decimal
@@ -28,16 +29,9 @@ try:
 except ImportError as error:
     raise ConfigError("--search needs optuna; pip install '.[search]' in the checkout") from error
 
-OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
 
 class Curve:
-    """A scalar in the event files of a run in progress.
-
-    Args:
-        path: Of the run's folder.
-        name: Of the scalar, ``val/accuracy``.
-    """
+    """A scalar, such as ``val/accuracy``, in the event files of a run in progress."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
@@ -57,27 +51,17 @@ class Curve:
         return [self._values[step] for step in sorted(self._values)]
 
 
-class Trials:
+class Trials(Source):
     """Source of a study's trials as runs, beginning with those that an earlier process left unfinished.
 
-    Args:
-        study: Optuna's.
-        space: To search.
-        folder: Of the trials.
-        options: Of the sweep.
-        checked: The metric and its direction.
-        seed: Of the training, the same for all.
+    All trials have one training seed.
     """
 
     def __init__(
         self, study: optuna.Study, space: Space, folder: Folder, options: SweepOptions, checked: Checked, seed: int
     ) -> None:
-        self.study = study
-        self.space = space
-        self.folder = folder
-        self.options = options
-        self.metric = checked.metric
-        self.seed = seed
+        self.study, self.space, self.folder, self.options = study, space, folder, options
+        self.metric, self.seed = checked.metric, seed
         self.resources = resources(checked.configs()[0])
         self.unfinished: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
         self.trials: dict[str, Trial] = {}
@@ -85,8 +69,8 @@ class Trials:
         self.reported: dict[str, int] = {}
         self.pruned: set[str] = set()
 
+    @override
     def next(self) -> Run | None:
-        """Returns an unfinished trial, or a new one if there are fewer than ``--trials``."""
         for frozen in [*self.unfinished]:
             if self.folder.status(_name(frozen.number)) != "running":
                 self.unfinished.remove(frozen)
@@ -95,10 +79,11 @@ class Trials:
             return None
         return self._run(self.study.ask(self.space))
 
-    def waiting(self) -> list[Run]:
-        """Returns the trials that a process of an earlier search has in progress."""
+    @override
+    def waiting(self) -> Sequence[Run]:
         return [Run(_name(frozen.number), "", ()) for frozen in self.unfinished]
 
+    @override
     def take(self, outcome: Outcome) -> Outcome:
         """Reports the best epoch to the study, whose weights are those of the best checkpoint."""
         name = outcome.run.name
@@ -114,6 +99,7 @@ class Trials:
             self.study.tell(trial, state=TrialState.FAIL)
         return outcome
 
+    @override
     def watch(self, running: Sequence[Run]) -> list[Run]:
         """Returns the trials that are worse than the median of earlier ones at the same epoch."""
         worse = []
@@ -127,17 +113,19 @@ class Trials:
     def _report(self, name: str) -> list[float]:
         """Reports new values of a trial's curve to the study, and returns all."""
         values = self.curves[name].values()
-        for epoch in range(self.reported[name], len(values)):
-            if math.isfinite(values[epoch]):
-                self.trials[name].report(values[epoch], epoch)
+        for epoch, value in enumerate(values[self.reported[name] :], start=self.reported[name]):
+            if math.isfinite(value):
+                self.trials[name].report(value, epoch)
         self.reported[name] = len(values)
         return values
 
     def _run(self, trial: Trial) -> Run:
         name = _name(trial.number)
-        self.trials[name] = trial
-        self.curves[name] = Curve(self.folder.path / name, self.metric)
-        self.reported[name] = 0
+        self.trials[name], self.curves[name], self.reported[name] = (
+            trial,
+            Curve(self.folder.path / name, self.metric),
+            0,
+        )
         own = ("--test_at_end=false", f"--seed_everything={self.seed}")
         place = (f"--experiment={self.folder.path.name}", f"--run={name}")
         words = ("fit", *self.options.words, *settings_words(settings_of(trial.params)), *own, *place)
@@ -166,7 +154,7 @@ def search(options: SweepOptions) -> int:
         study = open_study(folder.path / "study.db", options, space, checked, seed)
         trials = Trials(study, space, folder, options, checked, seed)
         folder.add_sweep({"command": options.command, "seed": seed, "space": as_text(space)})
-        over = _count(study, *OVER)
+        over = _count(study, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         with Display(folder, max(options.trials, over), over) as display:
             outcomes, signal = work(launcher, trials, folder, display)
             for outcome in outcomes:
@@ -184,12 +172,11 @@ def search(options: SweepOptions) -> int:
         line = (*options.words, *settings_words(best))
         again = check([("fit", *line)])
         config = again.configs()[0]
-        short = settings_of({key: _rounded(value) for key, value in study.best_params.items()})
+        rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in study.best_params.items()}
+        short = settings_of(rounded)
         label = label_of(short, {key: [value] for key, value in short.items()}, class_of(config, "model"))
-        launcher = launcher_of(options, options.jobs)
-        return run_combinations(
-            launcher, options, final, [Combination(label, line, config)], again.texts, {"chosen": best}
-        )
+        combination = Combination(label, line, config, again.texts[0])
+        return run_combinations(launcher_of(options, options.jobs), options, final, [combination], {"chosen": best})
 
 
 def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked, seed: int) -> optuna.Study:
@@ -200,12 +187,9 @@ def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
-        study_name="search",
-        storage=f"sqlite:///{path}",
-        load_if_exists=True,
-        direction=checked.direction,
-        pruner=optuna.pruners.MedianPruner(),
+        storage=f"sqlite:///{path}", study_name="search", direction=checked.direction, load_if_exists=True
     )
+    study.pruner = optuna.pruners.MedianPruner()
     for name, value in {"space": as_text(space), "metric": checked.metric, "seed": seed}.items():
         if study.user_attrs.get(name, value) != value:
             raise ConfigError(f"{path.parent} is a search with another {name}; choose another --experiment")
@@ -230,7 +214,3 @@ def _count(study: optuna.Study, *states: TrialState) -> int:
 
 def _name(number: int) -> str:
     return f"trial-{number:04d}"
-
-
-def _rounded(value: object) -> object:
-    return float(f"{value:.4g}") if isinstance(value, float) else value

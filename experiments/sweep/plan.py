@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.arguments import typed_settings
+from experiments.compare.groups import short_name
 from experiments.sweep.grid import Run, Settings
 from lit_models.errors import ConfigError
 
@@ -18,58 +18,31 @@ BARE = ("config", "data", "model")
 LONGEST = 120
 """Characters of a run's name; a folder's may have 255."""
 
-OF_THE_SWEEP = {
-    "seed_everything": "type --seeds instead, also for a single one",
-    "run": "leave it out, the runs are named by their settings",
-    "ckpt_path": "leave it out, each run starts on its own or goes on where it was",
-    "test_at_end": "leave it out, a search tests only what it chose",
-}
-"""Options of ``fit`` that a sweep gives to each run itself, and the advice for the user."""
-
 
 @dataclass(frozen=True)
 class Combination:
-    """Settings that several seeds are run with.
-
-    Args:
-        label: Its name.
-        words: Of ``fit``, without those of one run.
-        config: As parsed.
-    """
+    """Settings that several seeds are run with."""
 
     label: str
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # of fit, without those of one run
     config: dict[str, Any]
+    text: str  # the configuration as YAML
 
 
 def label_of(settings: Settings, grid: dict[str, list[str]], model: str) -> str:
     """Returns a readable name, the same in every sweep with this grid: ``LitMLP-lr=1e-3``.
 
-    Args:
-        settings: The combination.
-        grid: All values.
-        model: Class of the model, which begins the name unless the grid has it.
+    The class of the model begins it unless the grid has the model.
     """
     items = [] if {"model", "config"} & settings.keys() else [model]
     for key, value in sorted(settings.items(), key=lambda setting: setting[0] not in BARE):
         text = _value_text(key, value)
         if [_value_text(key, other) for other in grid[key]].count(text) > 1:  # values that differ in dropped letters
             text += f"_{_digest(value)}"
-        items.append(text if key in BARE else f"{_short_key(key, list(grid))}={text}")
+        items.append(text if key in BARE else f"{short_name(key, grid)}={text}")
     label = "-".join(items)
     label = label if label[0].isalnum() else f"run-{label}"
     return label if len(label) <= LONGEST else f"{label[: LONGEST - 7]}-{_digest(label)}"
-
-
-def refuse_run_options(words: Sequence[str]) -> None:
-    """Refuses an option that a sweep gives to each run itself.
-
-    Raises:
-        ConfigError: With the first.
-    """
-    for key in typed_settings([*words]):
-        if key in OF_THE_SWEEP:
-            raise ConfigError(f"--{key} is no word of a sweep; {OF_THE_SWEEP[key]}")
 
 
 def experiment_folder(configs: Sequence[dict[str, Any]], experiment: str | None) -> Path:
@@ -90,14 +63,7 @@ def experiment_folder(configs: Sequence[dict[str, Any]], experiment: str | None)
 def plan(
     combinations: Sequence[Combination], seeds: Sequence[int], splits: int | None, experiment: str
 ) -> list[tuple[Combination, Run]]:
-    """Returns the runs of every combination with every seed on every split.
-
-    Args:
-        combinations: Settings to run.
-        seeds: Of the training.
-        splits: Number of splits, seeded 0, 1, ...; None for that of the configuration.
-        experiment: Name of the folder.
-    """
+    """Returns the runs of every combination with every seed on every split: 0, 1, ..., or that of the configuration."""
     planned = []
     for combination in combinations:
         for split in range(splits) if splits else [None]:
@@ -140,13 +106,6 @@ def _value_text(key: str, value: str) -> str:
         value = value.rpartition(".")[2]
     text = re.sub(r"[^\w.+=@-]+", "_", value, flags=re.ASCII).strip("_")
     return (text if len(text) <= 40 else f"{text[:33]}_{_digest(value)}") or "empty"
-
-
-def _short_key(key: str, keys: list[str]) -> str:
-    """Returns the shortest end of a key that no other key has."""
-    names = key.split(".")
-    ends = [".".join(names[-count:]) for count in range(1, len(names) + 1)]
-    return next((end for end in ends if sum(f".{other}".endswith(f".{end}") for other in keys) == 1), key)
 
 
 def _digest(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -16,19 +15,10 @@ EPOCH = re.compile(r"epoch (\d+)/(\d+) +(.*)")
 
 
 class Display:
-    """Context manager that shows a sweep.
-
-    Args:
-        folder: Of the experiment.
-        total: Number of runs, with those that were complete before.
-        complete: Number of runs that were complete before.
-    """
+    """Context manager that shows a sweep of so many runs, some of which were complete before."""
 
     def __init__(self, folder: Folder, total: int, complete: int) -> None:
-        self.folder = folder
-        self.total = total
-        self.count = complete
-        self.failed = 0
+        self.folder, self.total, self.count, self.failed = folder, total, complete, 0
         self.console = Console(highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
         # Without a thread of its own: a run ends with the thread that started it.
@@ -41,9 +31,7 @@ class Display:
             self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
     def say(self, text: str) -> None:

@@ -14,11 +14,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from experiments.run.atomic_write import write_atomically
 from experiments.run.record.record_io import read_record
 from experiments.sweep.grid import Run
 from experiments.sweep.local_launcher import start_process
 from experiments.sweep.run_result import COMPLETE
+from experiments.sweep.scheduler import Launcher
 from experiments.sweep.sweep_directory import Folder
 from lit_models.errors import ConfigError
 
@@ -32,15 +35,11 @@ SAVE_SECONDS = 60.0
 """That a stopped run has to save."""
 
 
-class Cluster:
-    """Launcher of tasks on a Ray cluster, see ``scheduler.Launcher``.
-
-    Args:
-        address: Of the cluster; ``auto`` for that of this machine.
-        jobs: Number of tasks at once; None for all runs.
+class Cluster(Launcher):
+    """Launcher of tasks on a Ray cluster, which queues those without room.
 
     Raises:
-        ConfigError: Without a cluster at the address.
+        ConfigError: Without a cluster at the address; ``auto`` is that of this machine.
     """
 
     def __init__(self, address: str, jobs: int | None = None) -> None:
@@ -52,43 +51,28 @@ class Cluster:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, ValueError, RuntimeError) as error:
             raise ConfigError(f"--ray {address}: {' '.join(str(error).split())[:200]}") from error
-        self.jobs = jobs
-        self._tasks: dict[Any, Run] = {}
+        super().__init__(jobs)
 
-    def has_room(self) -> bool:
-        """Returns True if fewer than ``jobs`` tasks are there; the cluster queues tasks without room."""
-        return self.jobs is None or len(self._tasks) < self.jobs
-
+    @override
     def start(self, run: Run, folder: Folder) -> None:
-        """Starts a task."""
         gpus = min(1, int(ray.cluster_resources().get("GPU", 0))) if run.gpus is None else run.gpus
         task = ray.remote(run_task).options(num_cpus=run.cpus, num_gpus=gpus, name=run.name)
-        self._tasks[task.remote(run, str(folder.path.absolute()), os.getcwd())] = run
+        self.tasks[task.remote(run, str(folder.path.absolute()), os.getcwd())] = run
 
-    def running(self) -> list[Run]:
-        """Returns the runs that the cluster has."""
-        return list(self._tasks.values())
-
+    @override
     def ended(self) -> list[tuple[Run, int]]:
-        """Returns the runs whose tasks ended; a task that Ray gave up counts as killed."""
-        done, _ = ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0) if self._tasks else ([], [])
-        return [(self._tasks.pop(task), _code(task)) for task in done]
+        done, _ = ray.wait(list(self.tasks), num_returns=len(self.tasks), timeout=0) if self.tasks else ([], [])
+        return [(self.tasks.pop(task), _code(task)) for task in done]
 
+    @override
     def stop(self, run: Run) -> None:
-        """Cancels the task, which stops its run."""
-        for task, other in self._tasks.items():
+        for task, other in self.tasks.items():
             if other == run:
-                ray.cancel(task)
+                ray.cancel(task)  # which stops the task's run
 
 
 def run_task(run: Run, path: str, cwd: str) -> int:
-    """Runs on the machine that Ray chose, and returns the exit code.
-
-    Args:
-        run: To start.
-        path: Of the experiment's folder.
-        cwd: Working directory of the sweep.
-    """
+    """Runs on the machine that Ray chose, in the working directory of the sweep, and returns the exit code."""
     os.chdir(cwd)
     folder = Folder(Path(path))
     await_other_process(folder.path / run.name)
@@ -110,7 +94,7 @@ def run_task(run: Run, path: str, cwd: str) -> int:
 
 def await_other_process(path: Path) -> None:
     """Waits until no process has a run in progress; that of a lost machine has ended, whatever the record's status."""
-    while (record := _record(path)).get("status") == "running":
+    while (record := Folder(path.parent).record(path.name)).get("status") == "running":
         host = record.get("process", {}).get("host")
         nodes = {node["NodeManagerHostname"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
         if host not in nodes or not _is_running(path, nodes[host]):
@@ -123,21 +107,17 @@ def await_other_process(path: Path) -> None:
 def _is_running(path: Path, node: str) -> bool:
     """Returns True if the process of a run is alive, checked on its own machine."""
     affinity = NodeAffinitySchedulingStrategy(node, soft=False)
-    task = ray.remote(_record).options(num_cpus=0, scheduling_strategy=affinity, max_retries=0)
+    task = ray.remote(read_record).options(num_cpus=0, scheduling_strategy=affinity, max_retries=0)
     try:
         return bool(ray.get(task.remote(path)).get("status") == "running")
+    except (OSError, ConfigError):
+        return False
     except ray.exceptions.RayError:  # the machine is being lost
         return path.exists()
 
 
-def _record(path: Path) -> dict[str, Any]:
-    try:
-        return read_record(path)
-    except (OSError, ValueError):
-        return {}
-
-
 def _code(task: Any) -> int:
+    """Returns the exit code of a task; one that Ray gave up counts as killed."""
     try:
         return int(ray.get(task))
     except ray.exceptions.TaskCancelledError:

@@ -14,23 +14,14 @@ COMPLETE = ("finished", "untested")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of one run.
-
-    Args:
-        run: The run.
-        code: Exit code as in a shell: 137 for SIGKILL.
-        record: Of the run; empty without one.
-        error: One sentence; empty without an error.
-        result: Of a trial of a search, in place of the test's metric.
-        early: Whether the search stopped it as worse than others.
-    """
+    """Outcome of one run."""
 
     run: Run
-    code: int
+    code: int  # exit code as in a shell: 137 for SIGKILL
     record: dict[str, Any] = field(default_factory=dict)
-    error: str = ""
-    result: str = ""
-    early: bool = False
+    error: str = ""  # one sentence
+    result: str = ""  # of a trial of a search, in place of the test's metric
+    early: bool = False  # the search stopped it as worse than others
 
     @property
     def complete(self) -> bool:
@@ -39,13 +30,7 @@ class Outcome:
 
     @classmethod
     def of(cls, folder: Folder, run: Run, code: int) -> "Outcome":
-        """Reads the outcome.
-
-        Args:
-            folder: Of the experiment.
-            run: The run.
-            code: Exit code, or minus the signal that killed it.
-        """
+        """Reads the outcome of a run that ended with an exit code, or minus the signal that killed it."""
         code = code if code >= 0 else 128 - code
         record = folder.record(run.name)
         error = _error(folder, run, code) if code else ""
@@ -77,15 +62,17 @@ def last_line(folder: Folder, name: str) -> str:
 
 def _error(folder: Folder, run: Run, code: int) -> str:
     try:
-        lines = folder.log(run.name).read_text(errors="replace").splitlines()
+        text = folder.log(run.name).read_text(errors="replace")
     except OSError:
-        lines = []
+        text = ""
+    lines = text.splitlines()
     start = max((index for index, line in enumerate(lines) if line.startswith("$ ")), default=-1)  # of this session
-    errors = [line.removeprefix("error: ") for line in lines[start + 1 :] if line.startswith("error: ")]
+    session = [line.strip() for line in lines[start + 1 :] if line.strip()]
+    errors = [line.removeprefix("error: ") for line in session if line.startswith("error: ")]
     if errors:
         return errors[-1]
     if code == 128 + signal.SIGKILL:
         return "killed by SIGKILL; was memory short?"
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         return "interrupted; the sweep started again goes on with it"
-    return (last_line(folder, run.name) if lines[start + 1 :] else "") or "it ended without a word"
+    return session[-1] if session else "it ended without a word"

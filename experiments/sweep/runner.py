@@ -1,14 +1,19 @@
 """Runs grids of settings, published tables and the settings that a search has chosen, with every seed."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from experiments.compare.configuration_identity import spelled
+from experiments.compare.groups import Group, comparable, grouped, unlike
+from experiments.compare.load_runs import read_runs
 from experiments.compare.published_table_file import read_paper
 from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
 from experiments.console import Console
-from experiments.run.record.hyperparameters import flat_settings, spelled
+from experiments.run.record.hyperparameters import flat_settings
+from experiments.run.record.record_io import read_record
 from experiments.sweep.config_check import check
 from experiments.sweep.grid import Run, Settings, combinations, parse_grid, parse_seeds, refuse_typed, settings_words
 from experiments.sweep.local_launcher import Local
@@ -33,22 +38,27 @@ def run_grid(options: SweepOptions) -> int:
     launcher = launcher_of(options, options.jobs)
     if options.resplit:
         refuse_typed(options.words, ["data.split_seed"], "--resplit")
-    if options.paper is not None:
-        paper = read_paper(options.paper).only(options.rows)
-        lines = [(*row.words, *options.words) for row in paper.rows]
-        experiment = options.experiment or paper.experiment
-        return _run_lines(launcher, options, lines, lambda configs: [row.name for row in paper.rows], experiment, {})
     grid = parse_grid(options.grid)
     refuse_typed(options.words, list(grid), "--grid")
     settings = combinations(grid)
-
-    def labels(configs: Configs) -> list[str]:
-        models = [class_of(config, "model") for config in configs]
-        _refuse_repeated(settings, configs)
-        return [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
-
     lines = [(*options.words, *settings_words(values)) for values in settings]
-    return _run_lines(launcher, options, lines, labels, options.experiment, {"grid": grid})
+    experiment, details = options.experiment, {"grid": grid}
+    if options.paper is not None:
+        paper = read_paper(options.paper).only(options.rows)
+        lines = [(*row.words, *options.words) for row in paper.rows]
+        experiment, details = options.experiment or paper.experiment, {}
+    checked = check([("fit", *line) for line in lines])
+    configs = checked.configs()
+    if options.paper is not None:
+        labels = [row.name for row in paper.rows]
+    else:
+        _refuse_repeated(settings, configs)
+        models = [class_of(config, "model") for config in configs]
+        labels = [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
+    planned = [Combination(*values) for values in zip(labels, lines, configs, checked.texts, strict=True)]
+    folder = Folder(experiment_folder(configs, experiment))
+    with folder.locked():
+        return run_combinations(launcher, options, folder, planned, details)
 
 
 def run_combinations(
@@ -56,21 +66,11 @@ def run_combinations(
     options: SweepOptions,
     folder: Folder,
     combinations: Sequence[Combination],
-    texts: Sequence[str],
-    details: dict[str, object],
+    details: Mapping[str, object],
 ) -> int:
-    """Runs every combination with every seed and prints their table.
+    """Runs every combination with every seed, prints their table, and returns the exit code.
 
-    Args:
-        launcher: Where the runs go.
-        options: Of the sweep.
-        folder: Of the experiment, locked by this process.
-        combinations: Settings to run.
-        texts: YAML text of the configuration of each.
-        details: Added to ``sweep.json``.
-
-    Returns:
-        The exit code.
+    The folder is locked by this process; ``details`` are added to its ``sweep.json``.
 
     Raises:
         ConfigError: For existing runs with other settings.
@@ -78,9 +78,9 @@ def run_combinations(
     seeds = seeds_of(options, [combination.config for combination in combinations])
     planned = plan(combinations, seeds, options.resplit, folder.path.name)
     for combination, run in planned:
-        folder.refuse_others(run.name, texts[combinations.index(combination)])
+        folder.refuse_others(run.name, combination.text)
     runs = [run for _, run in planned]
-    folder.add_sweep({"command": options.command, "seeds": seeds, "runs": [run.name for run in runs]} | details)
+    folder.add_sweep({"command": options.command, "seeds": seeds, "runs": [run.name for run in runs], **details})
     complete = sum(folder.status(run.name) in COMPLETE for run in runs)
     with Display(folder, len(runs), complete) as display:
         if complete:
@@ -115,47 +115,31 @@ def launcher_of(options: SweepOptions, jobs: int | None) -> Launcher:
 
 
 def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
-    """Prints the table of all finished runs, and failed runs with their reasons; draws mean curves.
-
-    Args:
-        folder: Of the experiment.
-        runs: Of the sweep, with those finished before.
-        outcomes: Of the runs of this command.
-    """
+    """Prints the tables of all finished runs, and this command's failed runs with their reasons; draws mean curves."""
     console = Console(highlight=False, soft_wrap=True)
-    records: list[dict[str, Any]] = [
-        record | {"label": run.label}
-        for run in runs
-        if (record := folder.record(run.name)).get("status") == "finished" and record.get("metrics")
-    ]
-    groups: dict[str, list[str]] = {}
-    for record in records:
-        groups.setdefault(record["label"], []).append(record["run"])
-    tables = _comparable(records)
-    for index, alike in enumerate(tables):
-        title = "; not compared with the first: other data, splits, task or metrics" if index else ""
-        console.print(side_by_side(alike, folder.path.name + title))
-    aggregate(folder.path, {label: [folder.path / name for name in names] for label, names in groups.items()})
+    labels = {folder.path / run.name: run.label for run in runs}
+    paths = [path for path in labels if (path / "record.json").exists()]
+    finished = read_runs(paths)[0] if paths else []
+    alike = grouped(finished, lambda run: (labels[run.path], run.task, run.fingerprints[0], run.rank_by))
+    groups = [Group(same, labels[same[0].path]) for same in alike]
+    blocks = comparable(groups)
+    for block in blocks:
+        records = [read_record(run.path) | {"label": group.label} for group in block.groups for run in group.runs]
+        reason = "" if block is blocks[0] else f"; not compared with the first: {unlike(blocks[0], block)}"
+        console.print(side_by_side(records, folder.path.name + reason))
+    curves: dict[str, list[Path]] = {}
+    for group in groups:
+        name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label
+        curves[name] = [run.path for run in group.runs]
+    aggregate(folder.path, curves)
     for outcome in outcomes:
         if not outcome.complete:
             console.print(outcome.line(), markup=False)
             console.print(f"  again: evenhand {shlex.join(outcome.run.words)}", markup=False)
             console.print(f"  its output: {folder.log(outcome.run.name)}", markup=False)
-    rest = "" if len(records) == len(runs) else "; the same command goes on with the others"
-    console.print(f"{len(records)} of {len(runs)} runs are finished: {folder.path}{rest}")
+    rest = "" if len(finished) == len(runs) else "; the same command goes on with the others"
+    console.print(f"{len(finished)} of {len(runs)} runs are finished: {folder.path}{rest}")
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
-
-
-def _comparable(records: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Sorts runs into tables as ``compare`` does: the same rows, splits, task and metrics; the largest first."""
-    splits: dict[str, set[str]] = {}
-    for record in records:
-        splits.setdefault(record["label"], set()).add(record["fingerprints"]["split"])
-    tables: dict[tuple[object, ...], list[dict[str, Any]]] = {}
-    for record in records:
-        key = (record["fingerprints"]["data"], record["task"], record["rank_by"], *record["metrics"])
-        tables.setdefault((*key, *sorted(splits[record["label"]])), []).append(record)
-    return sorted(tables.values(), key=len, reverse=True)
 
 
 def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:
@@ -176,19 +160,3 @@ def _refuse_repeated(settings: Sequence[Settings], configs: Configs) -> None:
             names = [", ".join(f"{key}={value}" for key, value in each.items()) for each in (first, values)]
             raise ConfigError(f"--grid: {names[0]} and {names[1]} are one configuration; leave one of them out")
         seen.append(whole)
-
-
-def _run_lines(
-    launcher: Launcher,
-    options: SweepOptions,
-    lines: Sequence[tuple[str, ...]],
-    labels: Callable[[Configs], Sequence[str]],
-    experiment: str | None,
-    details: dict[str, object],
-) -> int:
-    checked = check([("fit", *line) for line in lines])
-    configs = checked.configs()
-    combinations = [Combination(*values) for values in zip(labels(configs), lines, configs, strict=True)]
-    folder = Folder(experiment_folder(configs, experiment))
-    with folder.locked():
-        return run_combinations(launcher, options, folder, combinations, checked.texts, details)

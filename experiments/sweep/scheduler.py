@@ -3,7 +3,9 @@
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Protocol
+from typing import Any
+
+from typing_extensions import override
 
 from experiments.exit_codes import handled
 from experiments.sweep.grid import Run
@@ -15,55 +17,63 @@ POLL_SECONDS = 0.2
 """Between two polls of the runs."""
 
 
-class Launcher(Protocol):
-    """Starts runs as processes, on this machine or a cluster."""
+class Launcher:
+    """Starts runs, at most ``jobs`` at once, as tasks: processes of this machine, or tasks of a cluster."""
+
+    def __init__(self, jobs: int | None) -> None:
+        self.jobs = jobs
+        self.tasks: dict[Any, Run] = {}
 
     def has_room(self) -> bool:
         """Returns True if another run may be started."""
-
-    def start(self, run: Run, folder: Folder) -> None:
-        """Starts a run; its output goes to its log."""
+        return self.jobs is None or len(self.tasks) < self.jobs
 
     def running(self) -> list[Run]:
         """Returns the started runs that ``ended`` has not returned yet."""
+        return list(self.tasks.values())
+
+    def start(self, run: Run, folder: Folder) -> None:
+        """Starts a run; its output goes to its log."""
+        raise NotImplementedError
 
     def ended(self) -> list[tuple[Run, int]]:
         """Returns the runs that ended since, with exit code or minus the signal that killed them, without waiting."""
+        raise NotImplementedError
 
     def stop(self, run: Run) -> None:
         """Sends SIGTERM: the run saves and ends."""
+        raise NotImplementedError
 
 
-class Source(Protocol):
+class Source:
     """Chooses the runs."""
 
     def next(self) -> Run | None:
         """Returns the run to start now; None if there is none, for now or for good."""
+        raise NotImplementedError
 
-    def waiting(self) -> list[Run]:
+    def waiting(self) -> Sequence[Run]:
         """Returns the runs that another process has in progress."""
+        raise NotImplementedError
 
     def take(self, outcome: Outcome) -> Outcome:
         """Takes the outcome of a run, and returns it as it is to be reported."""
+        return outcome
 
-    def watch(self, running: list[Run]) -> list[Run]:
+    def watch(self, running: Sequence[Run]) -> list[Run]:
         """Returns those of the running runs that need not go on."""
+        return []
 
 
-class Listed:
-    """Source of a list of runs without complete ones; those in progress elsewhere wait.
-
-    Args:
-        folder: Of the experiment.
-        runs: In the order in which they are started.
-    """
+class Listed(Source):
+    """Source of a list of runs without complete ones; those in progress elsewhere wait."""
 
     def __init__(self, folder: Folder, runs: Sequence[Run]) -> None:
         self.folder = folder
         self.runs = [run for run in runs if folder.status(run.name) not in COMPLETE]
 
+    @override
     def next(self) -> Run | None:
-        """Returns the first run that is not in progress."""
         for run in [*self.runs]:
             status = self.folder.status(run.name)
             if status != "running":
@@ -72,26 +82,15 @@ class Listed:
                     return run
         return None
 
-    def waiting(self) -> list[Run]:
-        """Returns all runs that are left."""
+    @override
+    def waiting(self) -> Sequence[Run]:
         return self.runs
-
-    def take(self, outcome: Outcome) -> Outcome:
-        """Returns the outcome unchanged."""
-        return outcome
-
-    def watch(self, running: list[Run]) -> list[Run]:
-        """Returns no run."""
-        return []
 
 
 def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -> tuple[list[Outcome], int | None]:
-    """Runs what the source returns until it has no more, or until a signal.
+    """Runs what the source returns until it has no more, or until a signal; returns each outcome, and the signal.
 
     SIGINT and SIGTERM start nothing more and stop the runs, which save.
-
-    Returns:
-        The outcome of each run, and the signal.
     """
     outcomes: list[Outcome] = []
     signals: list[int] = []

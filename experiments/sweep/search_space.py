@@ -74,23 +74,18 @@ def _distribution(kind: str, bounds: Any) -> BaseDistribution:
         if isinstance(bounds, str) or not choices:
             raise ValueError("the choices are no list")
         return CategoricalDistribution(choices)
-    low, high = bounds
-    if kind in ("int", "log_int"):
-        if not all(isinstance(bound, int) and not isinstance(bound, bool) for bound in bounds):
-            raise ValueError("the ends are no whole numbers")
-        lowest: float = 1
-    elif kind in ("range", "log"):
-        low, high = float(low), float(high)  # YAML reads 1e-4 as text
-        lowest = sys.float_info.min
-    else:
+    is_whole, is_log = kind in ("int", "log_int"), kind in ("log", "log_int")
+    if not (is_whole or is_log or kind == "range"):
         raise TypeError
+    low, high = bounds if is_whole else map(float, bounds)  # YAML reads 1e-4 as text
+    if is_whole and not all(type(bound) is int for bound in bounds):
+        raise ValueError("the ends are no whole numbers")
     if not -math.inf < low < high < math.inf:
         raise ValueError("the lower end is not below the upper one")
-    if kind in ("log", "log_int") and low < lowest:
+    lowest = 1 if is_whole else sys.float_info.min
+    if is_log and low < lowest:
         raise ValueError(f"the lower end is below {lowest:.4g}, too low for a logarithm")
-    if isinstance(low, int):
-        return IntDistribution(low, high, log=kind == "log_int")
-    return FloatDistribution(low, high, log=kind == "log")
+    return IntDistribution(int(low), int(high), is_log) if is_whole else FloatDistribution(low, high, is_log)
 
 
 def _ends(distribution: BaseDistribution) -> list[Any]:

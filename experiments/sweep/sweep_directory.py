@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.compare.configuration_identity import has_effect
 from experiments.run.atomic_write import write_atomically
 from experiments.run.record.config_diff import Changes, Difference
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of, read_record
@@ -17,26 +19,25 @@ from lit_models.errors import ConfigError
 OF_ONE_RUN = ("seed_everything", "data.split_seed")
 """Settings that differ between the runs of a combination."""
 
-SPEED_SETTINGS = ("model.steps_per_execution", "data.device")
-"""Settings of speed alone, which change no metric."""
+PATHS = ("data.path", "data.val_path", "data.test_path")
 
 
 def metric_settings(before: str, now: str) -> dict[str, Difference]:
     """Returns the differing settings of two configurations, YAML texts, that may change metrics.
 
-    Order, settings of speed, and settings that an earlier version did not have make no difference.
+    Order, another path of the same file, and settings that an earlier version did not have make no difference.
     """
-    differing = Changes.between(before, now).values.items()
-    return {key.removesuffix(".class_path"): values for key, values in differing if key not in SPEED_SETTINGS}
+    differing = {key.removesuffix(".class_path"): each for key, each in Changes.between(before, now).values.items()}
+    return {
+        key: each
+        for key, each in differing.items()
+        if (os.path.realpath(str(each[0])) != os.path.realpath(str(each[1])) if key in PATHS else has_effect(key))
+    }
 
 
 @dataclass(frozen=True)
 class Folder:
-    """``runs/<experiment>/``.
-
-    Args:
-        path: Of the folder.
-    """
+    """``runs/<experiment>/``."""
 
     path: Path
 
@@ -59,15 +60,7 @@ class Folder:
         return "interrupted" if status == "running" and elsewhere else status
 
     def refuse_others(self, name: str, text: str) -> None:
-        """Refuses a run that exists with other settings.
-
-        Args:
-            name: Of the run.
-            text: YAML text of the configuration of its combination.
-
-        Raises:
-            ConfigError: With the first setting that differs.
-        """
+        """Raises a ConfigError for a run that exists with other settings than the YAML text of its combination."""
         try:
             before = config_of(self.path / name)
         except OSError:

@@ -3,19 +3,22 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.cli.arguments import typed_settings
 from experiments.sweep.grid import parse_seeds
-from experiments.sweep.plan import refuse_run_options
 from lit_models.errors import ConfigError
+
+OF_THE_SWEEP = {
+    "seed_everything": "type --seeds instead, also for a single one",
+    "run": "leave it out, the runs are named by their settings",
+    "ckpt_path": "leave it out, each run starts on its own or goes on where it was",
+    "test_at_end": "leave it out, a search tests only what it chose",
+}
+"""Options of ``fit`` that a sweep gives to each run itself, and the advice for the user."""
 
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """Options of one sweep; ``experiments.verbs.sweep.parser`` describes each.
-
-    Args:
-        words: All other words, which are those of ``fit``.
-        command: The whole command, for the record.
-    """
+    """Options of one sweep; ``experiments.verbs.sweep.parser`` describes each."""
 
     seeds: list[str]
     grid: list[str]
@@ -28,8 +31,8 @@ class SweepOptions:
     space: Path | None
     paper: Path | None
     rows: list[str]
-    words: list[str]
-    command: list[str]
+    words: list[str]  # all others, which are those of fit
+    command: list[str]  # the whole command, for the record
 
     def check(self) -> None:
         """Checks the options against each other.
@@ -51,4 +54,6 @@ class SweepOptions:
         if self.search and self.grid:
             raise ConfigError("--grid does not go with --search, since --space has choices; leave one out")
         parse_seeds(self.seeds)
-        refuse_run_options(self.words)
+        for key in typed_settings(self.words):
+            if key in OF_THE_SWEEP:
+                raise ConfigError(f"--{key} is no word of a sweep; {OF_THE_SWEEP[key]}")

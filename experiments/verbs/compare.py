@@ -77,13 +77,14 @@ def _published(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from experiments.compare import comparison, comparison_report
+    from experiments.compare.argument_defaults import with_defaults
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
     from experiments.compare.scoring import score
 
     runs, left = read_runs(options.paths)
-    scores, unscored = score(select(runs, options.where), options.metric)
+    scores, unscored = score(select(with_defaults(runs), options.where), options.metric)
     runs, repeated = once_per_seed(scores)
     blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
@@ -100,7 +101,7 @@ def _compare(options: argparse.Namespace) -> None:
             sheets.append(comparison_report.sheet(compared, number, reason))
     _print(options.format, {"blocks": content}, rows, sheets, left + unscored + repeated)
     if options.figures is not None:
-        from experiments.compare.figures import draw
+        from experiments.compare.comparison_figures import draw
 
         for path in draw(best_first, options.figures):
             say(f"figure: {path}", sys.stderr)

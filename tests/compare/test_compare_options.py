@@ -3,11 +3,15 @@
 import csv
 import io
 import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compared_groups import Output, group
+from paths import REPOSITORY
 
 from experiments.__main__ import main
 
@@ -113,3 +117,16 @@ def test_figures_are_png_and_svg(tmp_path: Path, compare_output: Output) -> None
         f"{name}.{kind}" for name in ("costs", "ranks") for kind in ("png", "svg")
     }  # no curves: these runs have no TensorBoard events
     assert (tmp_path / "figures" / "ranks.png").read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.slow
+def test_a_thousand_runs_are_compared_in_seconds_and_without_torch(tmp_path: Path) -> None:
+    for index in range(200):
+        group(tmp_path / "runs", 1.0, 5, name=str(index), settings={"model.dropout": index / 1000})
+    code = "import sys; from experiments.__main__ import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    line = [sys.executable, "-c", code, "compare", str(tmp_path / "runs"), "--metric", "auroc_macro"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(line, check=True, cwd=REPOSITORY, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "200 test rows of 1 split" in done.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5

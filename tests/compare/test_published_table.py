@@ -141,6 +141,24 @@ def test_figures_stand_beside_the_published_ones(
         assert "mlp-two" in capsys.readouterr().out
 
 
+def test_copies_and_runs_of_older_data_are_left_out(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, right in enumerate((180, 184)):
+        run(tmp_path / "runs", "mlp", seed, right)
+        run(tmp_path / "copied", "mlp", seed, right)
+    run(tmp_path / "runs", "mlp", 2, 20, fingerprints={"data": "older", "split": "x"}, started="2025-01-01")
+    assert main(["compare", str(tmp_path), "--paper", str(table), "--format", "json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["rows"][0]["n"], content["rows"][0]["mean"]) == (2, pytest.approx(0.91))
+    reasons = [left["reason"] for left in content["left_out"]]
+    assert sorted(reason.partition(" of ")[0] for reason in reasons) == [
+        *["has the settings and the seed"] * 2,
+        "is not",
+    ]
+    assert any("its data are not those of" in reason for reason in reasons)
+
+
 @pytest.mark.parametrize(
     ("values", "published", "lower", "verdict"),
     [

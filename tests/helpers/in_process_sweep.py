@@ -64,13 +64,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 def _ask_here(question: str, result: str) -> int:
-    from experiments.sweep import config_check_process
-
     before = sys.stdin, sys.argv
     sys.stdin, sys.argv = io.StringIO(question), ["-c", "fit", result]
     code = 0
     try:
-        config_check_process.main()
+        config_check.main()
     except SystemExit as error:
         code = int(error.code or 0)
     finally:

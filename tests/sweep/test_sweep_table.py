@@ -42,3 +42,35 @@ def test_runs_of_other_splits_have_a_table_of_their_own(
     rows = [line.split()[0] for line in below if "seed" not in line and "dropout" in line]
     assert len(rows) == 2
     assert len({row.partition("ratios")[2] for row in rows}) == 1
+
+
+def test_runs_of_data_that_changed_in_between_have_a_table_of_their_own(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def write(shift: int) -> None:
+        rows = [f"{row % 7 + shift},{row % 5},{'ab'[row % 2]}" for row in range(60)]
+        (root / "rows.csv").write_text("\n".join(["x,y,kind", *rows]))
+
+    words = f"sweep --figures false --data TableData --data.path {root}/rows.csv --data.target kind --experiment e"
+    words += (
+        f" --data.duplicates keep-together --model LitLinear --trainer.max_epochs 1 --trainer.default_root_dir {root}"
+    )
+    write(0)
+    assert main([*words.split(), "--grid", "model.optimizer.lr=1e-2", "--seeds", "0,1"]) == 0
+    write(1)
+    capfd.readouterr()
+    assert main([*words.split(), "--grid", "model.optimizer.lr=1e-2,1e-1", "--seeds", "0..3"]) == 0
+    printed = capfd.readouterr().out
+    first, _, second = printed.partition("not compared with the first: the rows of TableData are not the rows of")
+    rows = [
+        sorted(
+            line.split()[:2] for line in table.splitlines() if line.strip().startswith("LitLinear-lr") and "." in line
+        )
+        for table in (first.rpartition("─")[2], second)
+    ]
+    curves = sorted(path.name for path in (root / "runs/e").glob("* mean"))
+    assert rows[0] == [["LitLinear-lr=1e-1", "4"], ["LitLinear-lr=1e-2", "2"]]
+    assert rows[1] == [["LitLinear-lr=1e-2", "2"]]
+    assert len(curves) == 3
+    assert main(["compare", str(root / "runs/e"), "--format", "csv"]) == 0
+    assert len(capfd.readouterr().out.splitlines()) == 1 + 3

@@ -22,11 +22,7 @@ MAX_STORED = 40_000_000
 
 
 class Resamples:
-    """Iterable of row weights.
-
-    Args:
-        row: Row ids (N,).
-    """
+    """Iterable of row weights, for row ids (N,)."""
 
     def __init__(self, row: NDArray[numpy.int64]) -> None:
         self.row = row

@@ -29,19 +29,12 @@ Sample = Sequence[Array]
 
 
 class Pairs(NamedTuple):
-    """Tests of every pair of groups, each (G, G); NaN where a group has a single run or an undefined value.
+    """Tests of every pair of groups, each (G, G); NaN where a group has a single run or an undefined value."""
 
-    Args:
-        difference: Mean of the row's group minus mean of the column's group.
-        error: Standard error of the difference, over seeds and test rows.
-        df: Degrees of freedom.
-        p: Two-sided p value of equal means over seeds and rows; not corrected.
-    """
-
-    difference: Array
-    error: Array
+    difference: Array  # mean of the row's group minus mean of the column's group
+    error: Array  # standard error of the difference, over seeds and test rows
     df: Array
-    p: Array
+    p: Array  # two-sided, of equal means over seeds and rows; not corrected
 
 
 class Estimate(NamedTuple):
@@ -56,8 +49,8 @@ class Estimate(NamedTuple):
 def estimate(sample: Sample, test_to_train: float) -> Estimate:
     """Estimates the mean of a group over training seeds, on these test rows.
 
-    The interval is Student's t over the runs of a single split. Over several splits it is of the splits' means, with
-    the variance corrected for shared train rows.
+    The interval is Student's t over the runs of a single split, or over the means of several splits, with the variance
+    corrected for shared train rows.
     """
     means, runs = numpy.array([split[:, 0].mean() for split in sample]), numpy.concatenate([s[:, 0] for s in sample])
     units, factor = (runs, 1 / len(runs)) if len(sample) == 1 else (means, 1 / len(means) + test_to_train)
@@ -69,17 +62,11 @@ def estimate(sample: Sample, test_to_train: float) -> Estimate:
 
 
 def pairwise(samples: Sequence[Sample], rows: int, test_to_train: float) -> Pairs:
-    """Compares all pairs of groups, which have the same splits in the same order.
-
-    Args:
-        samples: Values of each group.
-        rows: Number of test rows of a split.
-        test_to_train: Test rows over train rows of a split.
-    """
+    """Compares all pairs of groups, which have the same splits, of so many test rows, in the same order."""
     seeds = _seeds if len(samples[0]) == 1 else _splits
     mean = numpy.array([numpy.mean([split.mean(axis=0) for split in sample], axis=0) for sample in samples])
     finite = (rows + 1) / max(rows - 1, 1)  # the Bayesian bootstrap's variance is biased
-    of_rows = finite * _between(_covariance(mean[:, 1:]))
+    of_rows = finite * _between(numpy.atleast_2d(numpy.cov(mean[:, 1:])))
     of_seeds, explained, in_df = seeds(samples, test_to_train)
     variance = of_rows + numpy.maximum(of_seeds - finite * explained, 0)
     with numpy.errstate(divide="ignore", invalid="ignore"):
@@ -111,14 +98,15 @@ def _seeds(samples: Sequence[Sample], test_to_train: float) -> tuple[Array, Arra
     own = numpy.array([sample[0][:, 0].var() for sample in samples]) / below * lone
     deviations = [sample[0][:, 1:] - sample[0][:, 1:].mean(axis=0) for sample in samples]
     explained = numpy.array([deviation.var(axis=1, ddof=1).sum() for deviation in deviations]) / below / n
-    return _sums(own), _sums(explained), _sums(own**2 / below)
+    variance, explained, in_df = (numpy.add.outer(term, term) for term in (own, explained, own**2 / below))
+    return variance, explained, in_df
 
 
 def _splits(samples: Sequence[Sample], test_to_train: float) -> tuple[Array, Array, Array]:
     """Computes, over the differences within splits: variance, variance explained by rows, df term."""
     units = numpy.array([[split.mean(axis=0) for split in sample] for sample in samples])  # (G, K, 1 + RESAMPLES)
     count = units.shape[1]
-    variance = (1 / count + test_to_train) * _between(_covariance(units[:, :, 0]))
+    variance = (1 / count + test_to_train) * _between(numpy.atleast_2d(numpy.cov(units[:, :, 0])))
     deviations = units[:, :, 1:] - units[:, :, 1:].mean(axis=1, keepdims=True)
     deviations -= deviations.mean(axis=2, keepdims=True)
     flat = deviations.reshape(len(units), -1)
@@ -126,18 +114,7 @@ def _splits(samples: Sequence[Sample], test_to_train: float) -> tuple[Array, Arr
     return variance, explained, variance**2 / (count - 1)
 
 
-def _covariance(values: Array) -> Array:
-    centred = values - values.mean(axis=1, keepdims=True)
-    covariance: Array = centred @ centred.T / (values.shape[1] - 1)
-    return covariance
-
-
 def _between(covariance: Array) -> Array:
     """Returns the variances of the differences."""
     own = numpy.diag(covariance)
-    return numpy.maximum(_sums(own) - 2 * covariance, 0)
-
-
-def _sums(values: Array) -> Array:
-    sums: Array = values[:, None] + values[None, :]
-    return sums
+    return numpy.maximum(numpy.add.outer(own, own) - 2 * covariance, 0)

@@ -27,11 +27,7 @@ def permutation(first: Sequence[Array], second: Sequence[Array]) -> Permutation:
 
     With a single run of each group per split these are sign flips of the differences. Runs are not paired by seed: the
     same seed gives two architectures nothing in common, and where it does the test is conservative. The test is exact
-    for any distribution over seeds, and does not account for test rows.
-
-    Args:
-        first: Values of a group, (n,) for each split.
-        second: Values of the other group for the same splits.
+    for any distribution over seeds, and does not account for test rows. A group's values are (n,) for each split.
     """
     count = prod(comb(len(a) + len(b), len(a)) for a, b in zip(first, second, strict=True))
     balanced = all(len(a) == len(b) for a, b in zip(first, second, strict=True))

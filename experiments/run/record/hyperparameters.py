@@ -1,8 +1,6 @@
 """Hyperparameters of a run, flat: for its record, for TensorBoard, and for the comparison of runs. Imports no torch."""
 
-import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 KEPT_OF_OPTIMIZER = ("lr", "weight_decay", "momentum", "betas")
@@ -11,36 +9,8 @@ KEPT_OF_OPTIMIZER = ("lr", "weight_decay", "momentum", "betas")
 IN_TENSORBOARD = ("data", "data.batch_size", "data.normalize", "max_epochs", "model", "seed")
 """Together with the settings below ``model``, without the scheduler's: few enough for a table."""
 
-REPEATS = ("seed", "data.split_seed", "data.fold")
-"""Options in which repetitions of a run differ."""
-
-CALLBACKS = "trainer.callbacks"
-
-WITHOUT_EFFECT = (
-    *("trainer.default_root_dir", "trainer.logger", "trainer.log_every_n_steps", "trainer.profiler"),
-    *("trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.limit_predict_batches"),
-    *("trainer.enable_autolog_hparams", "trainer.model_registry"),
-    *("data.path", "data.val_path", "data.test_path"),  # the fingerprints cover the rows
-    *("data.device", "model.steps_per_execution"),  # speed alone, the same bits
-    CALLBACKS,  # the list of classes; each one has options of its own
-    *(
-        f"{CALLBACKS}.{name}"
-        for name in ("DeviceStatsMonitor", "LearningRateMonitor", "ModelSummary", "RichModelSummary")
-    ),
-    *(f"{CALLBACKS}.{name}" for name in ("RichProgressBar", "TQDMProgressBar")),
-    *(f"{CALLBACKS}.{name}.verbose" for name in ("EarlyStopping", "ModelCheckpoint")),
-    f"{CALLBACKS}.ModelCheckpoint.dirpath",
-)
-"""Options that cannot change a metric of a run, with all options below them.
-
-``model.metrics`` is another one, unless a callback or a schedule monitors the metric.
-"""
-
 OUR_PACKAGES = ("torch.", "lightning.", "pytorch_lightning.", "torchmetrics.", "lit_models.", "datamodules.")
 """Packages in which a class's name alone identifies it."""
-
-_BELOW = tuple(f"{name}." for name in WITHOUT_EFFECT if name != CALLBACKS)
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])")
 
 Setting = str | int | float | bool
 
@@ -57,44 +27,26 @@ def flat_hyperparameters(config: dict[str, Any]) -> dict[str, Setting]:
 
 def flat_settings(config: dict[str, Any]) -> dict[str, Setting]:
     """Flattens a possibly incomplete configuration, without the seed."""
+    settings = nullable_settings(config).items()
+    return {name: value if isinstance(value, Setting) else str(value) for name, value in settings if value is not None}
+
+
+def nullable_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Flattens a possibly incomplete configuration, with the settings of value None and lists as they are."""
     flat: dict[str, Any] = {}
     trainer = dict(config.get("trainer") or {})
-    _flatten("max_epochs", trainer.pop("max_epochs", None), flat)
-    for part, value in (("data", config.get("data")), ("model", config.get("model")), ("trainer", trainer)):
-        _flatten(part, value, flat)
-    return {name: value if isinstance(value, Setting) else str(value) for name, value in flat.items()}
+    if "max_epochs" in trainer:
+        flat["max_epochs"] = trainer.pop("max_epochs")
+    for name in ("data", "model"):
+        if name in config:
+            _flatten(name, config[name], flat)
+    _flatten("trainer", trainer, flat)
+    return flat
 
 
 def curated(flat: dict[str, Setting]) -> dict[str, Setting]:
     """Returns the hyperparameters that TensorBoard's HParams tab shows."""
     return {name: value for name, value in flat.items() if name in IN_TENSORBOARD or _is_shown_of_model(name)}
-
-
-def effective(flat: Mapping[str, Setting]) -> dict[str, str]:
-    """Returns the options that may change a metric, the seeds excluded, each value in one spelling."""
-    monitored = {str(value).partition("/")[2] for name, value in flat.items() if name.endswith(".monitor")}
-    return {
-        name: spelled(name, value)
-        for name, value in flat.items()
-        if name not in REPEATS
-        and name not in WITHOUT_EFFECT
-        and not name.startswith(_BELOW)
-        and (not name.startswith("model.metrics.") or name.split(".")[2] in monitored)
-    }
-
-
-def spelled(name: str, value: Setting | None) -> str:
-    """Returns the one spelling of a value, the same for 1 and 1.0, for 0.001 and the text 1e-3.
-
-    Texts of the data, such as the names of columns, stay as they are.
-    """
-    if isinstance(value, str):
-        is_number = _NUMBER.fullmatch(value) and not name.startswith("data.")
-        is_list = value.startswith(("[", "(", "{")) and "'" not in value
-        return _NUMBER.sub(lambda match: repr(float(match[0])), value) if is_number or is_list else value
-    if isinstance(value, bool) or value is None or abs(value) >= 2**53:
-        return str(value)
-    return repr(float(value))
 
 
 def _is_shown_of_model(name: str) -> bool:
@@ -114,8 +66,7 @@ def _flatten(name: str, value: Any, flat: dict[str, Any]) -> None:
             _flatten(f"{name}.{of_class}" + (f".{counts[of_class]}" if counts[of_class] > 1 else ""), item, flat)
         return
     if not isinstance(value, dict):
-        if value is not None:
-            flat[name] = value
+        flat[name] = value
         return
     if "class_path" in value:
         path = str(value["class_path"])
