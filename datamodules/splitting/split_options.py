@@ -22,6 +22,8 @@ from datamodules.splitting.grouping import (
 from datamodules.splitting.splits import PARTS, Split
 from datamodules.tables.casting import encode, to_days, to_numbers
 
+OPTIONS = ("group", "time", "split_column", "folds")  # each decides the split
+
 Duplicates = Literal["keep-together", "drop", "ignore"]
 """Exact copies of a row: kept in one split, dropped except the first, or split like any other row."""
 
@@ -40,7 +42,7 @@ class SplitSettings:
     duplicates: Duplicates = "keep-together"
 
     def __post_init__(self) -> None:
-        options = self._options
+        options = [name for name in OPTIONS if getattr(self, name) is not None]
         if len(options) > 1 and options != ["group", "folds"]:
             raise DataError(f"--data.{options[0]} and --data.{options[1]} both decide the split; leave one out")
         if self.fold and self.folds is None:
@@ -53,16 +55,12 @@ class SplitSettings:
     @property
     def option(self) -> str | None:
         """The option that decides the split; None for a random split."""
-        return next(iter(self._options), None)
+        return next((name for name in OPTIONS if getattr(self, name) is not None), None)
 
     @property
     def columns(self) -> list[str]:
         """Columns that the split depends on, which are no inputs."""
         return [name for name in (self.group, self.time, self.split_column) if name is not None]
-
-    @property
-    def _options(self) -> list[str]:
-        return [name for name in ("group", "time", "split_column", "folds") if getattr(self, name) is not None]
 
 
 class Labels(NamedTuple):
@@ -156,9 +154,8 @@ def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
         return []
     counts = ", ".join(f"{size:,} {name}" for size, name in zip(sizes, PARTS, strict=True))
     ideal = ", ".join(f"{rows:,.0f}" for rows in wanted)
-    units = "moments of" if settings.option == "time" else "groups of"
-    column = settings.time or settings.group
-    return [f"parts far from their ratios: {counts} rows instead of {ideal}, as {units} {column} are not divided"]
+    units = f"moments of {settings.time}" if settings.time else f"groups of {settings.group}"
+    return [f"parts far from their ratios: {counts} rows instead of {ideal}, as {units} are not divided"]
 
 
 def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:
