@@ -9,16 +9,8 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError, check_names
-from datamodules.splitting.grouping import (
-    Deal,
-    deal_rows,
-    deal_units,
-    split_by_time,
-    split_fold,
-    split_given,
-    together,
-    train_and_val,
-)
+from datamodules.splitting import grouping
+from datamodules.splitting.grouping import Deal, train_and_val
 from datamodules.splitting.splits import PARTS, Split
 from datamodules.tables.casting import encode, to_days, to_numbers
 
@@ -118,27 +110,29 @@ def _deal(rows: Splittable, unit: Tensor, settings: SplitSettings) -> Deal:
     labels = rows.labels
     if settings.group is not None:
         group = encode(rows.column("group", settings.group))[0]
-        return deal_units(together(group, unit), labels and labels.y)
-    return deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
+        return grouping.deal_units(grouping.together(group, unit), labels and labels.y)
+    return grouping.deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
 
 
 def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) -> Split:
     ratios, seed = settings.ratios, settings.seed
     if settings.time is not None:
         column = rows.column("time", settings.time)
-        return split_by_time(kept, to_numbers(column) if column.dtype.is_numeric() else to_days(column), ratios)
+        return grouping.split_by_time(
+            kept, to_numbers(column) if column.dtype.is_numeric() else to_days(column), ratios
+        )
     if settings.folds is not None:
-        return split_fold(kept, ratios, seed, deal, settings.folds, settings.fold)
+        return grouping.split_fold(kept, ratios, seed, deal, settings.folds, settings.fold)
     if settings.split_column is not None:
         part = rows.column("split_column", settings.split_column).cast(polars.String).to_list()
-        return split_given(kept, part, ratios, seed, deal)
+        return grouping.split_given(kept, part, ratios, seed, deal)
     if rows.test is None:
         return Split(*deal(kept, ratios, seed))
     parts = numpy.full(len(rows.first), "train", dtype=object)
     if rows.val is not None:
         parts[rows.val.numpy()] = "val"
     parts[rows.test.numpy()] = "test"
-    return split_given(kept, parts.tolist(), ratios, seed, deal)
+    return grouping.split_given(kept, parts.tolist(), ratios, seed, deal)
 
 
 def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
