@@ -7,7 +7,6 @@ from pathlib import Path
 from datamodules.errors import DataError
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
-
 KERNEL_DEVICES = {os.stat(folder).st_dev for folder in ("/proc", "/sys") if os.path.exists(folder)}
 KERNEL_DEVICES -= {os.stat("/").st_dev}  # where a system without them has plain folders of that name
 

@@ -118,9 +118,8 @@ def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) 
     ratios, seed = settings.ratios, settings.seed
     if settings.time is not None:
         column = rows.column("time", settings.time)
-        return grouping.split_by_time(
-            kept, to_numbers(column) if column.dtype.is_numeric() else to_days(column), ratios
-        )
+        time = to_numbers(column) if column.dtype.is_numeric() else to_days(column)
+        return grouping.split_by_time(kept, time, ratios)
     if settings.folds is not None:
         return grouping.split_fold(kept, ratios, seed, deal, settings.folds, settings.fold)
     if settings.split_column is not None:
