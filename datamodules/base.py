@@ -37,9 +37,6 @@ class DataModule(LightningDataModule):
         folds: Number of folds; one is the test split, the rest is divided into train and val in their proportion.
         fold: Index of the test fold, from 0.
         normalize: Normalization of each feature, with statistics of the train rows.
-
-    Raises:
-        DataError: For options that cannot be used.
     """
 
     task: TaskName

@@ -37,9 +37,6 @@ class InMemoryData(DataModule):
         device: Keep the rows on the device that trains if it is a CUDA device with enough memory, or in the computer's
             memory, from where batches are copied during training.
         kwargs: Options of every data set, see ``DataModule``.
-
-    Raises:
-        DataError: For options that cannot be used.
     """
 
     task_is_declared = False

@@ -2,13 +2,14 @@
 
 import os
 import stat
-from functools import lru_cache
 from pathlib import Path
 
 from datamodules.class_folders import readable
 from datamodules.errors import DataError
 
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+KERNEL_DEVICES = {os.stat(folder).st_dev for folder in ("/proc", "/sys") if os.path.exists(folder)}
+KERNEL_DEVICES -= {os.stat("/").st_dev}  # where a system without them has plain folders of that name
 
 
 def check_regular(path: str | Path) -> None:
@@ -20,7 +21,7 @@ def check_regular(path: str | Path) -> None:
         found = os.stat(path)
     except (OSError, ValueError):
         return
-    is_kernels = os.path.realpath(path).startswith(("/proc/", "/sys/")) or found.st_dev in _kernel_file_systems()
+    is_kernels = os.path.realpath(path).startswith(("/proc/", "/sys/")) or found.st_dev in KERNEL_DEVICES
     if not stat.S_ISDIR(found.st_mode) and (is_kernels or not stat.S_ISREG(found.st_mode)):
         kind = KINDS.get(stat.S_IFMT(found.st_mode), "made up by the kernel")
         name = readable(str(path))
@@ -34,9 +35,3 @@ def read_regular(path: str | Path, advice: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{readable(str(path))} cannot be read: {error.strerror}; {advice}") from error
-
-
-@lru_cache(maxsize=1)
-def _kernel_file_systems() -> frozenset[int]:
-    devices = {os.stat(folder).st_dev for folder in ("/proc", "/sys") if os.path.exists(folder)}
-    return frozenset(devices - {os.stat("/").st_dev})  # where a system without them has plain folders of that name

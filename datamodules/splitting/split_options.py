@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError, check_names
-from datamodules.splitting.grouping import (
-    Deal,
-    deal_rows,
-    deal_units,
-    split_by_time,
-    split_fold,
-    split_given,
-    together,
-    train_and_val,
-)
+from datamodules.splitting import grouping
+from datamodules.splitting.grouping import Deal, train_and_val
 from datamodules.splitting.splits import PARTS, Split
 from datamodules.tables.casting import encode, to_days, to_numbers
+
+OPTIONS = ("group", "time", "split_column", "folds")  # each decides the split
 
 Duplicates = Literal["keep-together", "drop", "ignore"]
 """Exact copies of a row: kept in one split, dropped except the first, or split like any other row."""
@@ -40,7 +34,7 @@ class SplitSettings:
     duplicates: Duplicates = "keep-together"
 
     def __post_init__(self) -> None:
-        options = self._options
+        options = [name for name in OPTIONS if getattr(self, name) is not None]
         if len(options) > 1 and options != ["group", "folds"]:
             raise DataError(f"--data.{options[0]} and --data.{options[1]} both decide the split; leave one out")
         if self.fold and self.folds is None:
@@ -53,16 +47,12 @@ class SplitSettings:
     @property
     def option(self) -> str | None:
         """The option that decides the split; None for a random split."""
-        return next(iter(self._options), None)
+        return next((name for name in OPTIONS if getattr(self, name) is not None), None)
 
     @property
     def columns(self) -> list[str]:
         """Columns that the split depends on, which are no inputs."""
         return [name for name in (self.group, self.time, self.split_column) if name is not None]
-
-    @property
-    def _options(self) -> list[str]:
-        return [name for name in ("group", "time", "split_column", "folds") if getattr(self, name) is not None]
 
 
 class Labels(NamedTuple):
@@ -120,27 +110,28 @@ def _deal(rows: Splittable, unit: Tensor, settings: SplitSettings) -> Deal:
     labels = rows.labels
     if settings.group is not None:
         group = encode(rows.column("group", settings.group))[0]
-        return deal_units(together(group, unit), labels and labels.y)
-    return deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
+        return grouping.deal_units(grouping.together(group, unit), labels and labels.y)
+    return grouping.deal_rows(unit, labels and labels.y, labels.class_names if labels else ())
 
 
 def _split(rows: Splittable, kept: Tensor, deal: Deal, settings: SplitSettings) -> Split:
     ratios, seed = settings.ratios, settings.seed
     if settings.time is not None:
         column = rows.column("time", settings.time)
-        return split_by_time(kept, to_numbers(column) if column.dtype.is_numeric() else to_days(column), ratios)
+        time = to_numbers(column) if column.dtype.is_numeric() else to_days(column)
+        return grouping.split_by_time(kept, time, ratios)
     if settings.folds is not None:
-        return split_fold(kept, ratios, seed, deal, settings.folds, settings.fold)
+        return grouping.split_fold(kept, ratios, seed, deal, settings.folds, settings.fold)
     if settings.split_column is not None:
         part = rows.column("split_column", settings.split_column).cast(polars.String).to_list()
-        return split_given(kept, part, ratios, seed, deal)
+        return grouping.split_given(kept, part, ratios, seed, deal)
     if rows.test is None:
         return Split(*deal(kept, ratios, seed))
     parts = numpy.full(len(rows.first), "train", dtype=object)
     if rows.val is not None:
         parts[rows.val.numpy()] = "val"
     parts[rows.test.numpy()] = "test"
-    return split_given(kept, parts.tolist(), ratios, seed, deal)
+    return grouping.split_given(kept, parts.tolist(), ratios, seed, deal)
 
 
 def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
@@ -156,9 +147,8 @@ def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
         return []
     counts = ", ".join(f"{size:,} {name}" for size, name in zip(sizes, PARTS, strict=True))
     ideal = ", ".join(f"{rows:,.0f}" for rows in wanted)
-    units = "moments of" if settings.option == "time" else "groups of"
-    column = settings.time or settings.group
-    return [f"parts far from their ratios: {counts} rows instead of {ideal}, as {units} {column} are not divided"]
+    units = f"moments of {settings.time}" if settings.time else f"groups of {settings.group}"
+    return [f"parts far from their ratios: {counts} rows instead of {ideal}, as {units} are not divided"]
 
 
 def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:
