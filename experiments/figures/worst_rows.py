@@ -42,8 +42,8 @@ def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tu
 
 def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -> Any:
     """Draws images (C, H, W) or series (C, T), each with its row id, its truth and its prediction."""
-    figure, axes = panels(len(rows), 4, 2.6, 2.5, layout=None)
-    # The constrained layout takes most of the drawing time of so many axes.
+    figure, axes = panels(len(rows), 4, 2.6, 2.5)
+    figure.set_layout_engine(None)  # the constrained layout takes most of the drawing time of so many axes
     width, height = figure.get_size_inches()
     sides = {"left": 0.35 / width, "right": 1 - 0.1 / width, "bottom": 0.25 / height, "top": 1 - 0.55 / height}
     figure.subplots_adjust(**sides, wspace=0.22, hspace=0.45)

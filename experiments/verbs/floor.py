@@ -15,24 +15,21 @@ with logistic regression. All other words are those of fit, of which those of th
 
 scikit-learn is needed: pip install '.[sklearn]' in the checkout"""
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the verb's own options."""
-    made = VerbParser(
-        "floor",
-        "Fit scikit-learn's baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
-        EPILOG,
-        "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
-    )
-    made.add_argument("--seeds", nargs="+", metavar="SEED", help="seeds of every baseline: 0..4, or 0,1,2, or 0 1 2")
-    text = "a published table: its data sets, each once, into the folder of its runs"
-    made.add_argument("--paper", type=Path, metavar="FILE", help=text)
-    return made
+PARSER = VerbParser(
+    "floor",
+    "Fit scikit-learn's baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
+    EPILOG,
+    "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
+)
+add = PARSER.add_argument
+add("--seeds", nargs="+", metavar="SEED", help="seeds of every baseline: 0..4, or 0,1,2, or 0 1 2")
+text = "a published table: its data sets, each once, into the folder of its runs"
+add("--paper", type=Path, metavar="FILE", help=text)
 
 
 def floor(words: Words) -> int:
     """Fits and records every baseline, and prints their table; ``words`` are those behind ``floor``."""
-    options, words = parser().parse_known_args(words)
+    options, words = PARSER.parse_known_args(words)
     from datamodules import DataError
     from experiments.cli.entry_point import answer
 
