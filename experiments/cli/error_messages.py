@@ -103,7 +103,7 @@ def _nearest(name: str, valid: Iterable[str]) -> list[str]:
 
 
 def _owner(message: str, start: int, end: int) -> str:
-    """Returns the class that lacks a setting: jsonargparse names a callable's class behind it, any other in front."""
+    # jsonargparse names a callable's class behind the setting, any other in front.
     behind = re.match(r"\. Got value: Namespace\(class_path='([^']+)'", message[end:])
     ahead = re.findall(r"given class_path '([^']+)'", message[:start])
     return behind[1] if behind else ahead[-1] if ahead else ""

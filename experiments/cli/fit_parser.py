@@ -9,7 +9,6 @@ from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-define
 from lightning.pytorch.cli import LightningArgumentParser
 
 from datamodules import DataModule
-from experiments import safe_yaml
 from experiments.cli import default_model
 from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, typed_text, without
 from experiments.cli.devices import device_defaults
@@ -62,12 +61,6 @@ def dump(parser: LightningArgumentParser, config: Namespace) -> str:
         config.pop(key, None)
     text: str = parser.dump(config, skip_none=False)
     return text
-
-
-def plain_config(config: Namespace) -> dict[str, Any]:
-    """Returns a whole configuration of ``fit`` as plain values."""
-    plain: dict[str, Any] = safe_yaml.load(fit_parser().dump(config, skip_none=False))
-    return plain
 
 
 def parse_lines(lines: Sequence[Words]) -> list[str]:

@@ -54,11 +54,11 @@ ARGUMENTS = {
     **_rules(BELOW_ONE, "dropout input_dropout residual_dropout stochastic_depth"),
     **_rules(COUNT, "hidden width channels kernel_size heads num_layers num_blocks convolution"),
     **_rules(COUNT, "step_size T_max T_0 T_mult total_steps total_iters max_iter frequency"),
-    **_rules(COUNT, "num_training_steps annealing_epochs steps_per_trial max_trials init_val refresh_rate"),
+    **_rules(COUNT, "num_training_steps annealing_epochs steps_per_trial max_trials init_val"),
     **_rules(POSITIVE, "expansion div_factor final_div_factor"),
     **_rules(NOT_NEGATIVE, "pool_blocks mixup lr weight_decay momentum dampening eps alpha rho lr_decay gamma factor"),
     **_rules(NOT_NEGATIVE, "min_lr max_lr base_lr eta_min swa_lrs start_factor end_factor milestones power warmup"),
-    **_rules(NOT_NEGATIVE, "patience cooldown threshold"),
+    **_rules(NOT_NEGATIVE, "patience cooldown threshold refresh_rate"),
     **_rules(UP_TO_ONE, "betas decay label_smoothing pct_start"),
 }
 """Rules of the arguments of classes of ours, torch and Lightning, by the arguments' names."""

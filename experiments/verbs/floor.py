@@ -36,7 +36,8 @@ def floor(words: Words) -> int:
     def fit(words: Words, command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
             raise DataError("evenhand floor needs scikit-learn; pip install '.[sklearn]' in the checkout")
-        from experiments.cli.fit_parser import load_data, plain_config
+        from experiments import safe_yaml
+        from experiments.cli.fit_parser import fit_parser, load_data
         from experiments.compare.summary_table import side_by_side
         from experiments.console import Console
         from experiments.floor.fit_floor import fit_floor
@@ -51,11 +52,10 @@ def floor(words: Words) -> int:
                 continue
             keep_freed_memory()
             fitted.append(data.fingerprints())
-            records = [
-                record
-                for seed in (parse_seeds(options.seeds) if options.seeds else [config.seed_everything])
-                for record in fit_floor(data, config, plain_config(config), [*command, "--seeds", str(seed)], seed)
-            ]
+            plain = safe_yaml.load(fit_parser().dump(config, skip_none=False))
+            seeds = parse_seeds(options.seeds) if options.seeds else [config.seed_everything]
+            fits = [fit_floor(data, config, plain, [*command, "--seeds", str(seed)], seed) for seed in seeds]
+            records = [record for seed_records in fits for record in seed_records]
             Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)

@@ -95,6 +95,7 @@ READERS["project"] = (project, False)
 """What is read, and whether a trial may write in its own folder."""
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("reader", READERS)
 def test_a_hundred_mutated_files(reader: str, run: Path, fuzz: Fuzzer, tmp_path: Path) -> None:
     prepare, writes = READERS[reader]
