@@ -68,7 +68,7 @@ def parse_lines(lines: Sequence[Words]) -> list[str]:
     parser = fit_parser()
     configs = [parser.parse_args(in_precedence(words)[1:]) for words in lines]
     for config in configs:
-        check_ranges(config)
+        check_ranges(config.as_dict())
     return [dump(parser, config) for config in configs]
 
 
@@ -105,8 +105,8 @@ def load_data(words: Words) -> tuple[Namespace, DataModule]:
     # any model will do
     words, _ = complete_words(words if typed(words, "model") else [*words, "--model", "LitLinear"])
     config = fit_parser().parse_args(words[1:])
-    check_ranges(config)
-    if config.seed_everything is True:
+    check_ranges(config.as_dict())
+    if config.seed_everything is True or config.seed_everything is None:
         config.seed_everything = drawn_seed()
     parser = Parser()
     parser.add_subclass_arguments(DataModule, "data")

@@ -67,9 +67,9 @@ class EvenhandCLI(LightningCLI):
         self.mode_typed = types_mode(words)
         self.config = parser.parse_args(words)
         config = self.config[self.config.subcommand]
-        if self.config.subcommand == "fit":
-            check_ranges(config)
-        if config.seed_everything is True:  # Lightning's own choice is always 0
+        is_fit = self.config.subcommand == "fit"  # a checkpoint of another version may hold any number
+        check_ranges(config.as_dict() if is_fit else {"seed_everything": config.seed_everything})
+        if config.seed_everything is True or config.seed_everything is None:  # Lightning's own choice is always 0
             config.seed_everything = drawn_seed()
         # Lightning reads the path next, and lets the checkpoint's hyperparameters replace what was typed (PL#21455).
         self.checkpoint, config.ckpt_path = config.ckpt_path, None

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
-from jsonargparse import Namespace
+from lightning.pytorch import Trainer
 
 from experiments.allowed_classes import is_below
 from experiments.import_allowlist import ALLOWED
@@ -50,6 +51,11 @@ OPTIONS: dict[str, Rule] = {
 }
 """Rules of the options of a run and of the Trainer."""
 
+SWITCHES = [
+    f"trainer.{name}" for name, flag in signature(Trainer.__init__).parameters.items() if flag.annotation is bool
+]
+"""Options that jsonargparse also takes as null."""
+
 ARGUMENTS = {
     **_rules(BELOW_ONE, "dropout input_dropout residual_dropout stochastic_depth"),
     **_rules(COUNT, "hidden width channels kernel_size heads num_layers num_blocks convolution"),
@@ -64,15 +70,17 @@ ARGUMENTS = {
 """Rules of the arguments of classes of ours, torch and Lightning, by the arguments' names."""
 
 
-def check_ranges(config: Namespace) -> None:
+def check_ranges(config: dict[str, Any]) -> None:
     """Checks every number of a configuration of ``fit``; classes of the user's packages check their own.
 
     Raises:
         ConfigError: For the first number that is out of its range, or not finite.
     """
-    settings = flat(config.as_dict())
+    settings = flat(config)
     if re.fullmatch("[0:]+", str(settings.get("trainer.max_time"))):
         raise ConfigError("--trainer.max_time is no time at all; give it as DD:HH:MM:SS, or leave it out")
+    for name in (name for name in SWITCHES if settings.get(name, False) is None):
+        raise ConfigError(f"--{name} must be true or false, and it is null")
     for name, value in settings.items():
         text, accepts = OPTIONS.get(name) or _argument_rule(name, settings)
         for number in value if isinstance(value, list | tuple) else [value]:

@@ -87,6 +87,15 @@ def test_a_profiler_reports_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.lower().count("profiler report") == 1
 
 
+def test_a_seed_out_of_range_in_an_evaluation(capfd: pytest.CaptureFixture[str]) -> None:
+    main(WORDS.split())
+    for verb in ("test", "validate"):
+        with pytest.raises(SystemExit) as stopped:
+            main([verb, "--trust", "faults", "--ckpt_path", "runs/e/one", "--seed_everything", "-1"])
+        assert stopped.value.code == 2
+        assert "--seed_everything must be from 0 to 4294967295, and it is -1" in capfd.readouterr().err
+
+
 def test_a_closed_pipe_ends_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -73,7 +73,17 @@ def record(run: Path) -> Prepare:
         shutil.copytree(run, copied)
         file = copied / chance.choice(["record.json", "record.json", "config.yaml", "inspection.json"])
         file.write_bytes(mutate_bytes(file.read_bytes(), chance, TOKENS))
-        resume = ["fit", "--run", "a", "--experiment", "e", "--trainer.max_epochs", "1"]
+        resume = [
+            "fit",
+            "--run",
+            "a",
+            "--experiment",
+            "e",
+            "--trainer.max_epochs",
+            "1",
+            "--trainer.default_root_dir",
+            ".",
+        ]
         return chance.choice([["compare", "runs"], ["test", "--ckpt_path", "runs/e/a"], resume])
 
     return prepare

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from paths import REPOSITORY
 
@@ -88,6 +87,12 @@ def test_a_number_out_of_range(option: str, value: str) -> None:
         configs([[f"--{option}", value]])
 
 
+def test_a_switch_that_is_null(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("trainer: {detect_anomaly: null}")
+    with pytest.raises(ConfigError, match=r"^--trainer.detect_anomaly must be true or false"):
+        configs([["-c", str(tmp_path / "c.yaml")]])
+
+
 def test_numbers_in_their_range() -> None:
     words = [[f"--{option}", value] for option, value in lines(ACCEPTED)]
     assert len(configs(words)) == len(words)
@@ -124,9 +129,9 @@ def test_other_verbs_refuse_them_too(verb: str, capfd: pytest.CaptureFixture[str
 
 def test_a_class_of_the_users_decides_itself() -> None:
     settings = {"model": {"class_path": "mine.Net", "init_args": {"dropout": 2, "lr": -1, "hidden": [0]}}}
-    check_ranges(Namespace(settings))
+    check_ranges(settings)
     with pytest.raises(ConfigError, match=r"^--model.dropout must be"):
-        check_ranges(Namespace({"model": settings["model"] | {"class_path": "lit_models.LitMLP"}}))
+        check_ranges({"model": settings["model"] | {"class_path": "lit_models.LitMLP"}})
 
 
 def numeric(function: Any) -> list[str]:
