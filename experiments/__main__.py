@@ -1,5 +1,6 @@
 """``evenhand`` and ``python -m experiments``: dispatches to the verbs; help is printed before torch is imported."""
 
+import atexit
 import locale
 import os
 import sys
@@ -82,6 +83,7 @@ def _prepare_streams() -> None:
     ):
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, sys.orig_argv)
+    atexit.register(say, "", end="")  # discards the rest of stdout if its reader is gone; Python would exit with 120
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_WRONLY)

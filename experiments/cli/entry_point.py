@@ -15,7 +15,7 @@ import datamodules
 import lit_models
 from datamodules import DataError
 from experiments import import_allowlist
-from experiments.cli.arguments import Words, read_pipes, take, typed_text
+from experiments.cli.arguments import Words, has_option, read_pipes, take, typed_text
 from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes
@@ -24,7 +24,7 @@ from experiments.run.distributed.heartbeat import observe
 from experiments.run.precision import disable_tf32
 from experiments.run.record.run_directory import LAST, LAUNCHED
 from experiments.run.record.run_lock import release
-from experiments.terminal import error_sentence, escape_warnings, say
+from experiments.terminal import discard, error_sentence, escape_warnings, say
 from lit_models import ConfigError
 
 IGNORED_WARNINGS = (
@@ -101,6 +101,9 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
                 config_in(path, for_fit=False)  # fails before the parser, which takes a while to be made
             function([word for word in words if word != "--debug"], command, allowed)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and has_option(words, "--print_config"):
+            discard(sys.stdout)  # behind ``| head``
+            return 0
         reported = user_error(error)
         if debug:
             say(traceback.format_exc(), sys.stderr)

@@ -38,14 +38,18 @@ def floor(words: Words) -> int:
             raise DataError("evenhand floor needs scikit-learn; pip install '.[sklearn]' in the checkout")
         from experiments import safe_yaml
         from experiments.cli.fit_parser import fit_parser, load_data
+        from experiments.compare.published_table_file import read_paper
         from experiments.compare.summary_table import side_by_side
         from experiments.console import Console
         from experiments.floor.fit_floor import fit_floor
         from experiments.run.cpu_speed import keep_freed_memory
         from experiments.sweep.grid import parse_seeds
 
-        fitted: list[dict[str, str]] = []
-        for line in [words] if options.paper is None else _paper_lines(options.paper, words):
+        lines, fitted = [words], list[dict[str, str]]()
+        if options.paper is not None:  # a line for each row of the published table
+            paper = read_paper(options.paper)
+            lines = [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]
+        for line in lines:
             config, data = load_data(line)
             data.setup("fit")
             if data.fingerprints() in fitted:
@@ -59,11 +63,3 @@ def floor(words: Words) -> int:
             Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)
-
-
-def _paper_lines(path: Path, words: Words) -> list[Words]:
-    """Returns the words for each row of a published table."""
-    from experiments.compare.published_table_file import read_paper
-
-    paper = read_paper(path)
-    return [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]

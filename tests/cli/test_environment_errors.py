@@ -87,6 +87,15 @@ def test_a_profiler_reports_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.lower().count("profiler report") == 1
 
 
+def test_a_reader_that_is_gone_at_the_end() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ["-m", "experiments", "fit", "--data", "Digits", "--model", "LitLinear", "--print_config"]
+    with os.fdopen(writer, "w") as stream:
+        done = subprocess.run([sys.executable, *words], stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_seed_out_of_range_in_an_evaluation(capfd: pytest.CaptureFixture[str]) -> None:
     main(WORDS.split())
     for verb in ("test", "validate"):
