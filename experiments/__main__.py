@@ -1,11 +1,13 @@
 """``evenhand`` and ``python -m experiments``: dispatches to the verbs; help is printed before torch is imported."""
 
+import atexit
 import locale
 import os
 import sys
 from importlib import import_module
 
-from experiments.cli.arguments import Words, find_packaged_configs, is_help
+from experiments.cli.arguments import Words, find_packaged_configs
+from experiments.terminal import say
 
 # How long torch's threads spin for each other before they sleep. By libgomp's default they spin for milliseconds: with
 # one other busy process on two cores, a small CNN's epoch then took 20 s instead of 0.5.
@@ -26,17 +28,26 @@ VERBS = {
     "serve": "use",
     "demo": "other",
 }
-"""Group of each verb in the help; the verb is a module of ``verbs/`` with ``parser()`` and a function of its name."""
+"""Group of each verb in the help; the verb is a module of ``verbs/`` with a ``PARSER`` and a function of its name.
+
+Lightning's own verbs have no function.
+"""
+
+OVERVIEW = """\
+usage: evenhand VERB ...
+
+Train and compare deep-learning architectures on labelled data. Start with
+
+  evenhand demo
+  evenhand fit --data TableData --data.path my.csv --data.target label --model LitMLP
+
+{verbs}
+
+evenhand VERB --help shows the options of a verb; --version the version."""
 
 
 def main(args: Words | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        args: Words of the command line after ``evenhand``; by default those of this process.
-
-    Returns:
-        The exit code, 0 if everything was done.
+    """Runs the words behind ``evenhand``, by default those of this process; returns the exit code.
 
     Raises:
         SystemExit: With code 2 for a configuration or data that cannot be used, after one sentence on stderr.
@@ -47,21 +58,20 @@ def main(args: Words | None = None) -> int:
     if words[:1] in (["--version"], ["-V"]):
         from importlib.metadata import version
 
-        print(f"evenhand {version('evenhand')}")
+        say(f"evenhand {version('evenhand')}")
         return 0
     if words[:1] in ([], ["--help"], ["-h"]):
-        print(overview())
+        say(overview())
         return 0
-    if words[0] not in VERBS:
-        from experiments.cli.lightning_cli import run
+    verb = import_module(f"experiments.verbs.{words[0]}") if words[0] in VERBS else None
+    if verb and {"-h", "--help"} & {*words}:
+        say(verb.PARSER.format_help(), end="")
+        return 0
+    if verb and hasattr(verb, words[0]):
+        return int(getattr(verb, words[0])(words[1:]))
+    from experiments.cli.lightning_cli import run
 
-        return run(words)
-    verb = import_module(f"experiments.verbs.{words[0]}")
-    if is_help(words):
-        verb.parser().print_help()
-        return 0
-    code: int = getattr(verb, words[0])(words[1:])
-    return code
+    return run(words)
 
 
 def _prepare_streams() -> None:
@@ -73,6 +83,7 @@ def _prepare_streams() -> None:
     ):
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, sys.orig_argv)
+    atexit.register(say, "", end="")  # discards the rest of stdout if its reader is gone; Python would exit with 120
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -83,18 +94,12 @@ def _prepare_streams() -> None:
 
 def overview() -> str:
     """Returns the help of ``evenhand``, from the parsers of the verbs."""
-    lines = [
-        "usage: evenhand VERB ...\n",
-        "Train and compare deep-learning architectures on labelled data. Start with\n",
-        "  evenhand demo",
-        "  evenhand fit --data TableData --data.path my.csv --data.target label --model LitMLP\n",
-    ]
-    before = ""
+    lines, before = [], ""
     for verb, group in VERBS.items():
-        summary = import_module(f"experiments.verbs.{verb}").parser().summary
+        summary = import_module(f"experiments.verbs.{verb}").PARSER.summary
         lines.append(f"{'' if group == before else group:<10}{verb:<10}{summary}")
         before = group
-    return "\n".join([*lines, "\nevenhand VERB --help shows the options of a verb; --version the version."])
+    return OVERVIEW.format(verbs="\n".join(lines))
 
 
 if __name__ == "__main__":

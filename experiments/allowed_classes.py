@@ -56,10 +56,9 @@ def bases() -> tuple[type, ...]:
     from datamodules import Augment, DataModule
     from lit_models.schedules import Schedule
 
-    plugins = (CheckpointIO, ClusterEnvironment, LayerSync, Precision)
     # a metric, a LightningModule and a loss are an nn.Module
     classes = (nn.Module, Optimizer, LRScheduler, DataModule, Callback, Logger, Strategy, Profiler, Accelerator)
-    return (*classes, *plugins, Schedule, Augment)
+    return (*classes, CheckpointIO, ClusterEnvironment, LayerSync, Precision, Schedule, Augment)
 
 
 def refusal(value: Any) -> str | None:
@@ -94,11 +93,7 @@ def import_class(path: str) -> Any:
 
 
 def install(trusted: set[str]) -> None:
-    """Checks every object that a configuration names, from now on; idempotent.
-
-    Args:
-        trusted: Trusted packages and classes; the set is read at each check.
-    """
+    """Checks every object that a configuration names, from now on; ``trusted`` is read at each check; idempotent."""
 
     def check(value: Any, paths: set[str]) -> str | None:
         reason = refusal(value)

@@ -17,18 +17,14 @@ MEMBER = re.compile(r"[^/\\]+(/[^/\\]+)+")
 
 
 def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
-    """Yields every entry with its content, in the archive's order, after its checksum is verified.
-
-    Args:
-        archive: Zip archive with one folder.
-        size: Bytes of its file, the limit of all members together: they are not compressed.
+    """Yields every entry of an archive of ``size`` bytes with its content, after its checksum is verified.
 
     Raises:
         zipfile.BadZipFile: If an entry is damaged, repeated, outside of the folder, compressed or encrypted.
     """
     found: set[str] = set()
     folders: set[str] = set()
-    left = size
+    left = size  # the limit of all members together: they are not compressed
     for entry in archive.infolist():
         name = entry.filename
         if not name.isprintable() or not MEMBER.fullmatch(name) or {".", ".."} & {*name.split("/")}:
@@ -64,12 +60,9 @@ def check(path: Path) -> None:
 
 
 def rewritten(path: Path, folder: str, accept: Callable[[str, bytes], bytes]) -> io.BytesIO:
-    """Copies an archive into a new one in memory, member by member.
+    """Copies an archive into a new one in memory, below ``folder``, with the contents that ``accept`` returns.
 
-    Args:
-        path: Zip archive with one folder.
-        folder: Folder of the new archive.
-        accept: Takes a member's content and its name without the folder; returns the content to write, or raises.
+    ``accept`` gets the name of a member without its folder and the content, and raises if it refuses them.
 
     Raises:
         OSError: If the file cannot be opened.

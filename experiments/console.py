@@ -8,7 +8,7 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from typing_extensions import override
 
-from experiments.terminal import CONTROL, escaped
+from experiments.terminal import CONTROL, discard, escaped
 
 
 class Console(rich.console.Console):
@@ -21,6 +21,17 @@ class Console(rich.console.Console):
         super().__init__(**options)
         if not self.is_terminal:
             self.width = 10_000
+
+    @override
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError:  # a full disk
+            discard(self.file)
+
+    @override
+    def on_broken_pipe(self) -> None:
+        discard(self.file)
 
     @override
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

@@ -34,14 +34,9 @@ class SaveError(Exception):
 
 
 class RankDied(Exception):  # noqa: N818
-    """Another process of the run is gone, and this one ends because of it.
+    """Another process of the run is gone, and this one ends with its exit code, 4 if it has none.
 
-    Args:
-        rank: Of the process that is gone.
-        world_size: Number of processes.
-        reason: How it ended.
-        code: Exit code for this process: that of the one that is gone, 4 if it has none.
-        silent: Whether another process reports it.
+    With ``silent`` another process reports it.
     """
 
     def __init__(self, rank: int, world_size: int, reason: str, code: int = 4, silent: bool = False) -> None:
@@ -49,9 +44,7 @@ class RankDied(Exception):  # noqa: N818
             f"rank {rank} of the {world_size} processes {reason}, so that all of them end; the same command goes on "
             "from the last checkpoint, on any number of devices"
         )
-        self.rank = rank
-        self.code = code
-        self.silent = silent
+        self.code, self.silent = code, silent
 
 
 Handler = Callable[[int, FrameType | None], Any]

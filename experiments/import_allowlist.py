@@ -62,35 +62,28 @@ def project_packages(folder: Path) -> list[str]:
 def project_applies(words: list[str], checkpoint: str | None) -> bool:
     """Returns True if the command may read trusted packages from the folder's pyproject.toml.
 
-    These commands are fit, sweep, floor and inspect. The current folder may come from another person if a verb opens a
-    run or an artefact, or if fit resumes from a checkpoint outside of the folder's ``runs/``.
-
-    Args:
-        words: Words of the command line, the verb first.
-        checkpoint: Value of ``--ckpt_path``; None or "last" if the checkpoint is in ``runs/``.
+    The current folder may come from another person if a verb opens a run or an artefact, or if fit resumes from a
+    ``checkpoint`` outside of the folder's ``runs/``, which "last" is not.
     """
-    if words[:1] not in (["fit"], ["sweep"], ["floor"], ["inspect"]):
-        return False
-    if checkpoint is None or checkpoint == "last":
-        return True
-    return Path(checkpoint).resolve().is_relative_to((Path() / "runs").resolve())
+    return words[:1] in (["fit"], ["sweep"], ["floor"], ["inspect"]) and (
+        checkpoint in (None, "last") or Path(str(checkpoint)).resolve().is_relative_to(Path("runs").resolve())
+    )
 
 
 def allow(packages: list[str], project: Path | None = None) -> None:
-    """Imports trusted packages, and denies import paths outside of them and of ``ALLOWED``.
+    """Imports trusted packages or classes, and denies import paths outside of them and of ``ALLOWED``.
 
-    Args:
-        packages: Trusted packages, or single classes of packages.
-        project: Folder whose pyproject.toml is read too; a line on stderr lists its packages.
+    The pyproject.toml of the folder ``project`` is read too; a line on stderr lists its packages.
 
     Raises:
         TrustError: If a word is no package's name, or a package cannot be imported.
     """
-    for package in packages:
-        _check_name(package, "--trust")
     found = [] if project is None else [package for package in project_packages(project) if package not in packages]
-    for package in found:
-        _check_name(package, "[tool.evenhand] trust in pyproject.toml")
+    options = dict.fromkeys(found, "[tool.evenhand] trust in pyproject.toml") | dict.fromkeys(packages, "--trust")
+    for package, option in options.items():
+        words = package.split(".")
+        if not all(word.isidentifier() for word in words) or words[0] == "jsonargparse":
+            raise TrustError(f"{option} {package!r}: this is no package's name; write one as Python imports it, a.b")
     if found and os.environ.get("LOCAL_RANK", "0") == "0":  # once, not per device
         say(f"trusted by {Path('pyproject.toml').absolute()}: {', '.join(found)}", sys.stderr)
     packages = [*packages, *found]
@@ -105,12 +98,6 @@ def allow(packages: list[str], project: Path | None = None) -> None:
         sys.path.append("")
     for package in packages:
         _import(package)
-
-
-def _check_name(package: str, option: str) -> None:
-    words = package.split(".")
-    if not all(word.isidentifier() for word in words) or words[0] == "jsonargparse":
-        raise TrustError(f"{option} {package!r}: this is no package's name; write one as Python imports it, a.b")
 
 
 def _import(package: str) -> None:

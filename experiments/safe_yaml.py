@@ -38,9 +38,8 @@ def check_text(text: str) -> None:
     """
     if len(text) > MOST_BYTES:
         raise UnsafeYaml(f"it has more than {MOST_BYTES >> 20} MiB")
-    sizes: dict[str, int] = {}
+    sizes, aliases = dict[str, int](), 0
     open_nodes: list[list[Any]] = [["", 0]]
-    aliases = 0
     for event in yaml.parse(text, Loader=_Parser):
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, size = open_nodes.pop()
@@ -76,9 +75,8 @@ def checked(loader: Any) -> Any:
 
     class Checked(loader):  # type: ignore[misc]  # the base is a variable
         def __init__(self, stream: Any) -> None:
-            text = (
-                stream.decode() if isinstance(stream, bytes) else stream if isinstance(stream, str) else stream.read()
-            )
+            text = stream if isinstance(stream, str | bytes) else stream.read()
+            text = text.decode() if isinstance(text, bytes) else text
             check_text(text)
             super().__init__(text)
 
@@ -104,15 +102,16 @@ def load(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)
 
 
-def read_text(path: str | Path) -> str:
-    """Returns the text of a configuration file, which is UTF-8 in every locale.
+def read_text(path: str | Path, is_pipe: bool = False) -> str:
+    """Returns the text of a configuration file or a pipe, which is UTF-8 in every locale.
 
     Raises:
         OSError: If the file cannot be opened.
         ConfigError: If it is no regular file, too large, or not UTF-8.
     """
     try:
-        check_regular(path)
+        if not is_pipe:
+            check_regular(path)
     except DataError as error:
         raise ConfigError(str(error)) from error
     with open(path, "rb") as file:
@@ -122,6 +121,5 @@ def read_text(path: str | Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8"
-        ) from error
+        message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8"
+        raise ConfigError(message) from error

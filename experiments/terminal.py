@@ -3,11 +3,14 @@
 A column, a class or a file of an untrusted source may be called ``ESC ]0;title BEL``, and the terminal would obey.
 """
 
+import errno
 import os
 import re
 import sys
 import warnings
-from typing import Any, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, TextIO
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except line feed and tab, changes of the text direction, and surrogates."""
@@ -35,11 +38,30 @@ def decimal(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.4e}"
 
 
-def discard(stream: TextIO) -> None:
+def discard(stream: IO[str]) -> None:
     """Discards the buffer of a stream, and everything that is written to it from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def error_sentence(error: BaseException) -> str:
+    """Returns an error's message on one line; the operating system's ends with what to do."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return " ".join(str(error).split())
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{os.strerror(error.errno)}; {'make room' if is_full else 'name a file or folder that can be used'}"
+
+
+@contextmanager
+def exit_on(*errors: type[Exception]) -> Iterator[None]:
+    """Prints one of the errors in a sentence, and exits with code 2."""
+    try:
+        yield
+    except errors as error:
+        say(f"error: {error_sentence(error)}", sys.stderr)
+        raise SystemExit(2) from error
 
 
 def escape_warnings() -> None:

@@ -4,7 +4,7 @@ import argparse
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,18 +17,16 @@ from lit_models.errors import ConfigError
 Words = list[str]
 
 CONFIG_PATH = re.compile(r"(?<![^=,\[\s])experiments/configs/[^\s=,\]]+")
-PIPES = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+CLASSES = ("model", "data", "model.optimizer", "model.schedule.scheduler", "model.loss")
+"""Settings that are classes."""
+PIPE = re.compile(r"(--config=)?((?:/dev/fd/|/dev/stdin|/proc/self/fd/).*)")
 REPOSITORY = Path(__file__).parents[2]
 
 
 class VerbParser(argparse.ArgumentParser):
     """argparse with one sentence for an error, and without guesses at abbreviated options.
 
-    Args:
-        verb: The verb behind ``evenhand``.
-        description: Its first line is the summary in ``evenhand --help``.
-        epilog: Examples and exit codes.
-        usage: The usage line without the command; generated if left out.
+    The first line of the description is the summary in ``evenhand --help``; the usage is generated if left out.
     """
 
     def __init__(self, verb: str, description: str, epilog: str = "", usage: str | None = None) -> None:
@@ -52,42 +50,34 @@ class VerbParser(argparse.ArgumentParser):
         self.exit(2, escaped(f"error: {message}; see {self.prog} --help\n"))
 
 
-@dataclass(frozen=True)
-class Option:
-    """An option of a run, for the short help and the full parser; ``metavar`` stands for its value in the help."""
-
-    name: str
-    type: Any
-    default: Any
-    metavar: str
-    help: str
-
-
-RUN_OPTIONS = (
-    Option("experiment", str | None, None, "NAME", "folder of the runs; the data's name if left out"),
-    Option("run", str | None, None, "NAME", "folder of the run; a stopped run of this name is resumed"),
-    Option("save_every_n_steps", int | None, None, "N", "write last.ckpt within epochs too"),
-    Option("test_at_end", bool, True, "BOOL", "test the best checkpoint at the end; true"),
-    Option("figures", bool, True, "BOOL", "draw the test's figures into TensorBoard; true"),
+RUN_OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
+    ("experiment", str | None, None, "NAME", "folder of the runs; the data's name if left out"),
+    ("run", str | None, None, "NAME", "folder of the run; a stopped run of this name is resumed"),
+    ("save_every_n_steps", int | None, None, "N", "write last.ckpt within epochs too"),
+    ("test_at_end", bool, True, "BOOL", "test the best checkpoint at the end; true"),
+    ("figures", bool, True, "BOOL", "draw the test's figures into TensorBoard; true"),
 )
-"""Options of ``fit`` that Lightning does not have."""
+"""Options of ``fit`` that Lightning does not have: name, type, default, and metavar and text of the help."""
+
+_SEVERAL: dict[str, Any] = {"action": "append", "default": []}
+SHARED_OPTIONS: dict[str, dict[str, Any]] = {
+    "ckpt_path": {"metavar": "PATH", "help": "a run's folder, of which the best checkpoint is taken, or a checkpoint"},
+    "device": {
+        "choices": ["auto", "cpu", "cuda"],
+        "default": "auto",
+        "help": "auto takes a CUDA device if there is one",
+    },
+    "trust": {**_SEVERAL, "metavar": "PACKAGE", "help": "a package of your own whose classes may be named"},
+    "allow_change": {**_SEVERAL, "metavar": "KEY", "help": "a setting that may differ from the checkpoint's"},
+    "debug": {"action": "store_true", "help": "print the traceback of an error"},
+}
+"""Options that several verbs have, with argparse's arguments."""
 
 
-def add_process_options(group: Any, *names: str) -> None:
-    """Adds options that concern the process, not the run: any of ``trust``, ``allow_change`` and ``debug``."""
-    if "trust" in names:
-        text = "a package of your own whose classes may be named"
-        group.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help=text)
-    if "allow_change" in names:
-        text = "a setting that may differ from the checkpoint's"
-        group.add_argument("--allow_change", metavar="KEY", action="append", default=[], help=text)
-    if "debug" in names:
-        group.add_argument("--debug", action="store_true", help="print the traceback of an error")
-
-
-def is_help(words: Words) -> bool:
-    """Returns True if the words ask for the short help."""
-    return bool({"-h", "--help"} & {*words})
+def add_shared(group: Any, *names: str, **changes: Any) -> None:
+    """Adds shared options, with changes of their arguments."""
+    for name in names:
+        group.add_argument(f"--{name}", **{**SHARED_OPTIONS[name], **changes})
 
 
 def has_option(words: Words, *options: str) -> bool:
@@ -131,6 +121,12 @@ def typed(words: Words, *keys: str) -> Any:
     return value
 
 
+def typed_text(words: Words, *keys: str) -> str | None:
+    """Returns the value as ``typed`` does; None for a file's value that is no text, which the parser refuses."""
+    value = typed(words, *keys)
+    return value if isinstance(value, str) else None
+
+
 def types_mode(words: Words) -> bool:
     """Returns True if the ``mode`` of a callback is typed, or is in a file named with ``-c``."""
     option = "--trainer.callbacks"
@@ -156,22 +152,24 @@ def in_precedence(words: Words) -> Words:
     """Orders the words so that the last one about a setting wins.
 
     Files come first, in their order, then typed settings. Below ``--model`` and ``--data`` a class comes before its
-    arguments, wherever it was typed: ``--model.optimizer.lr 1 --model.optimizer SGD`` is SGD at 1.
+    arguments, wherever it was typed: ``--model.optimizer.lr 1 --model.optimizer SGD`` is SGD at 1. Typed classes are
+    ahead of the files too, which may only have arguments for them.
     """
-    return words[:1] + [word for group in sorted(_groups(words[1:]), key=_rank) for word in group]
+    groups = sorted(_groups(words[1:]), key=_rank)
+    names = {setting_name(group[0]) for group in groups}
+    typed_classes = {name for name in names & {*CLASSES} if name.partition(".")[0] in names}
+    first = [group for group in groups if setting_name(group[0]) in typed_classes] if names & {"-c", "config"} else []
+    return words[:1] + [word for group in [*first, *groups] for word in group]
 
 
 def read_pipes(words: Words) -> Words:
     """Replaces ``-c /dev/fd/63``, which the shell makes of ``-c <(command)``, by its text: it can be read once."""
-    pairs = zip(["", *words], words, strict=False)
-    return [_text(word) if before in ("-c", "--config") else word for before, word in pairs]
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8") + "\n" if path.startswith(PIPES) else path
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text, byte {error.start} is not; write it as UTF-8") from error
+    read = words[:1]
+    for before, word in pairwise(words):
+        if (pipe := PIPE.fullmatch(word)) and (pipe[1] or before in ("-c", "--config")):
+            word = f"{pipe[1] or ''}{safe_yaml.read_text(pipe[2], is_pipe=True)}\n"
+        read.append(word)
+    return read
 
 
 def without(words: Words, *prefixes: str) -> Words:

@@ -1,6 +1,5 @@
 """Chooses what ``evenhand fit`` trains if no model is typed, by modality and number of train rows."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +26,14 @@ FEW = 500
 """With fewer validation rows, metrics such as accuracy tie too often to choose an epoch."""
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """Default settings, below everything that is typed.
-
-    Args:
-        config: As in a configuration file.
-        message: One sentence for the user.
-    """
-
-    config: dict[str, Any]
-    message: str
-
-
-def choose(data: DataModule, class_path: str) -> Defaults:
-    """Chooses architecture, batch size, number of epochs and early stopping for a data set.
+def choose(data: DataModule, class_path: str) -> tuple[dict[str, Any], str]:
+    """Chooses architecture, batch size, number of epochs and early stopping for a data set of a class as typed.
 
     The batch size is the power of two, 16 to 256, that splits the train rows into about forty batches. Training stops
     early after three tenths of the epochs without a better validation loss; without validation rows it runs to the end.
 
-    Args:
-        data: The data module.
-        class_path: The data module's class as typed.
+    Returns:
+        A configuration, to put below everything that is typed, and a sentence for the user.
     """
     rows = data.part_rows()
     batch_size = min(256, max(16, 2 ** round(rows["train"] / 40).bit_length() // 2))
@@ -59,24 +44,20 @@ def choose(data: DataModule, class_path: str) -> Defaults:
     config: dict[str, Any] = yaml.safe_load((CONFIGS / f"{architecture}.yaml").read_text())
     callbacks = [_callback("EarlyStopping", monitor="val/loss", patience=patience)] if data.has_val else []
     if data.has_val and rows["val"] < FEW:
-        callbacks.append(
-            _callback("ModelCheckpoint", monitor="val/loss", filename="best", enable_version_counter=False)
-        )
+        best = {"filename": "best", "enable_version_counter": False}
+        callbacks.append(_callback("ModelCheckpoint", monitor="val/loss", **best))
     config["trainer"] = {"max_epochs": epochs, "callbacks": callbacks}
     # Without the class, the typed one would replace it and drop its arguments.
     settings: dict[str, Any] = {"batch_size": batch_size}
     if quantile := data.modality in QUANTILE_NORMALIZED and not small:
         settings["normalize"] = "quantile"
     config["data"] = {"class_path": class_path, "init_args": settings}
-    message = (
+    stop = f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"
+    return config, (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "
         f"are trained on{', numbers quantile-normalized' if quantile else ''}, batches of {batch_size}, "
+        f"{stop if data.has_val else f'{epochs} epochs'}"
     )
-    if data.has_val:
-        message += f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"
-    else:
-        message += f"{epochs} epochs"
-    return Defaults(config, message)
 
 
 def _callback(name: str, **arguments: Any) -> dict[str, Any]:

@@ -22,15 +22,10 @@ NODE_VARIABLES = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def check_devices(config: Namespace, training: bool) -> None:
-    """Validates the device options with a temporary Trainer, and divides the batch size by its processes.
-
-    Args:
-        config: Of a verb.
-        training: Whether the verb trains, so that the batch size has to divide.
+    """Validates the device options with a temporary Trainer, and for ``training`` that its processes divide a batch.
 
     Raises:
-        MisconfigurationException: For options that Lightning refuses.
-        ValueError: For options that Lightning refuses.
+        MisconfigurationException: For options that Lightning refuses, as ValueError too.
         ConfigError: For a device without float64, a number of processes that differs from the launcher's, or several
             machines without a launcher.
         DataError: For a batch size that does not divide.
@@ -61,9 +56,8 @@ def check_devices(config: Namespace, training: bool) -> None:
 
 def launcher() -> tuple[str, int] | None:
     """Returns the name of the launcher of this process and its number of processes, or None without one."""
-    if (
-        SLURMEnvironment.detect() and "SLURM_STEP_ID" in os.environ
-    ):  # commands of a batch script itself have no other process
+    # Commands of a batch script itself have no other process.
+    if SLURMEnvironment.detect() and "SLURM_STEP_ID" in os.environ:
         return "SLURM", int(os.environ["SLURM_NTASKS"])
     if TorchElasticEnvironment.detect():
         return "torchrun", int(os.environ["WORLD_SIZE"])

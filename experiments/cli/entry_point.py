@@ -1,6 +1,5 @@
 """Runs one command: options of the process, errors as one sentence, and the exit code."""
 
-import errno
 import logging
 import os
 import sys
@@ -9,13 +8,14 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import datamodules
 import lit_models
 from datamodules import DataError
 from experiments import import_allowlist
-from experiments.cli.arguments import Words, read_pipes, take, typed
+from experiments.cli.arguments import Words, has_option, read_pipes, take, typed_text
 from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes
@@ -24,7 +24,7 @@ from experiments.run.distributed.heartbeat import observe
 from experiments.run.precision import disable_tf32
 from experiments.run.record.run_directory import LAST, LAUNCHED
 from experiments.run.record.run_lock import release
-from experiments.terminal import escape_warnings, say
+from experiments.terminal import discard, error_sentence, escape_warnings, say
 from lit_models import ConfigError
 
 IGNORED_WARNINGS = (
@@ -53,6 +53,9 @@ USER_ERRORS = (
     ImportError,  # a class that needs a package which is not installed
 )
 
+NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+"""The beginning of torch's error on a CPU, a RuntimeError."""
+
 for package in (lit_models, datamodules):  # a short name resolves to imported classes alone
     for name in package.__all__:
         getattr(package, name)
@@ -74,9 +77,8 @@ def quieten() -> None:
 def answer(words: Words, function: Callable[[Words, list[str], list[str]], object]) -> int:
     """Runs a command, and turns an error into a sentence and an exit code.
 
-    Args:
-        words: The command line's, with ``--trust``, ``--allow_change`` and ``--debug`` among them.
-        function: Gets the words without those, the whole command, and the settings that may change.
+    The function gets the words without ``--trust``, ``--allow_change`` and ``--debug``, the whole command, and the
+    settings that may change.
 
     Raises:
         SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 if the run diverged, 4 if another of its
@@ -91,7 +93,7 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
     try:
         with handled(interrupt):
             words = read_pipes(words)
-            path = typed(words, "ckpt_path")
+            path = typed_text(words, "ckpt_path")
             import_allowlist.allow(packages, Path() if import_allowlist.project_applies(words, path) else None)
             if path not in (None, LAST):
                 path = str(checkpoint_of(path, "last" if words[:1] == ["fit"] else "best"))
@@ -99,29 +101,21 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
                 config_in(path, for_fit=False)  # fails before the parser, which takes a while to be made
             function([word for word in words if word != "--debug"], command, allowed)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and has_option(words, "--print_config"):
+            discard(sys.stdout)  # behind ``| head``
+            return 0
         reported = user_error(error)
         if debug:
             say(traceback.format_exc(), sys.stderr)
-        message = " ".join(_sentence(reported or error).split())
         bug = "" if reported else f"a bug in Evenhand or in a class of yours: {type(error).__name__}: "
         hint = "" if reported or debug else "; --debug shows where"
         if not getattr(reported, "silent", False):
-            say(f"error: {bug}{message[:1000]}{hint}", sys.stderr)
+            say(f"error: {bug}{error_sentence(reported or error)[:1000]}{hint}", sys.stderr)
         raise SystemExit(getattr(reported, "code", 2) if reported else 1) from error
     finally:
         release()
         os.environ.pop(LAUNCHED, None)  # left by a fit that failed early; the next one in this process is another run
     return 0
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        name = f"{error.filename}: " if error.filename else ""
-        action = (
-            "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name a file or folder that can be used"
-        )
-        return f"{name}{os.strerror(error.errno)}; {action}"
-    return str(error)
 
 
 def root_cause(error: BaseException) -> str:
@@ -134,5 +128,7 @@ def root_cause(error: BaseException) -> str:
 def user_error(error: BaseException | None) -> BaseException | None:
     """Returns the error that is the user's to correct, which jsonargparse may have wrapped; None for a bug."""
     while error is not None and not isinstance(error, USER_ERRORS):
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or NO_MEMORY in str(error):
+            return ConfigError(f"there is not enough memory; set a smaller --data.batch_size or model ({error})")
         error = error.__cause__
     return error

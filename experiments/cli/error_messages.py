@@ -53,27 +53,16 @@ class Parser(LightningArgumentParser):
 
 
 def explain(message: str, valid: list[str]) -> list[str]:
-    """Returns a line about the wrong setting, and one with the nearest valid names.
-
-    Args:
-        message: jsonargparse's.
-        valid: Keys that its parser takes.
-    """
+    """Returns a line about the wrong setting in jsonargparse's message, and one with the nearest ``valid`` keys."""
     key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
-    found = re.search(r"does not accept option '([^']+)'|unrecognized arguments: --([^\s=]+)", message, re.IGNORECASE)
-    if found:
+    if found := re.search(r"(?i)does not accept option '([^']+)'|unrecognized arguments: --([^\s=]+)", message):
         name = found[1] or found[2]
         return [f"error: there is no setting {name}", *_nearest(name, valid)]
-    found = re.search(r"Option '([^']+)' is not accepted", message)
-    if found:
-        owner = _owner(message, found.start(), found.end())
+    if found := re.search(r"Option '([^']+)' is not accepted", message):
+        owner, here = _owner(message, found.start(), found.end()), f"{key}.{found[1]}"
+        problem = f"{owner.rpartition('.')[2]} has no setting {found[1]!r}"
         names = [f"{key}.{name}" for name in _settings_of(owner)]
-        here = f"{key}.{found[1]}"
-        value = _value(message)
-        return [
-            f"error: --{here}{' ' + value if value else ''}: {owner.rpartition('.')[2]} has no setting {found[1]!r}",
-            *_nearest(here, names),
-        ]
+        return [f"error: --{f'{here} {_value(message)}'.rstrip()}: {problem}", *_nearest(here, names)]
     # For callbacks jsonargparse also tries the base class, by a path that is not allowed.
     found = re.search(
         r"Importing '(?!lightning\.Callback')([^']+)' is not allowed(?:, since ([^\n]+?)\.+(?:\s|$))?", message
@@ -88,24 +77,19 @@ def explain(message: str, valid: list[str]) -> list[str]:
             f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named",
             "to allow a package of your own: --trust PACKAGE",
         ]
-    names = [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]
-    if names:
+    if names := [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]:
         return [f"error: --{key} {_value(message)}: not one of {', '.join(dict.fromkeys(names))}"]
-    types = [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]
-    if types:
+    if types := [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]:
         return [f"error: --{key} {_value(message)}: expected {' or '.join(dict.fromkeys(types))}"]
-    found = re.search(r"Expected a dot import path string: (\S+)", message)
-    if found:
+    if found := re.search(r"Expected a dot import path string: (\S+)", message):
         base = CHOICES.get(key.rpartition(".")[2])
         names = [path.rpartition(".")[2] for path in subclass_paths(base)] if base else []
         return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
-    found = re.search(r"the following arguments are required: (.+)", message)
-    if found:
+    if found := re.search(r"the following arguments are required: (.+)", message):
         names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
         missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)
         return [f"error: {missing} is missing; for example: evenhand fit --data MNIST1D --model LitCNN"]
-    found = re.search(r"File does not exist: '([^']+)'", message)
-    if found:
+    if found := re.search(r"File does not exist: '([^']+)'", message):
         return [f"error: there is no file {found[1]}"]
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
     return [f"error: {lines[0]}", *lines[1:4]]
@@ -113,14 +97,13 @@ def explain(message: str, valid: list[str]) -> list[str]:
 
 def _nearest(name: str, valid: Iterable[str]) -> list[str]:
     names = list(dict.fromkeys(valid))
-    near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-    if near:
+    if near := difflib.get_close_matches(name, names, n=4, cutoff=0.5):
         return [f"nearest: {', '.join(near)}"]
     return [f"known: {', '.join(sorted(names)[:30])}"] if names else []
 
 
 def _owner(message: str, start: int, end: int) -> str:
-    """Returns the class that lacks a setting: jsonargparse names a callable's class behind it, any other in front."""
+    # jsonargparse names a callable's class behind the setting, any other in front.
     behind = re.match(r"\. Got value: Namespace\(class_path='([^']+)'", message[end:])
     ahead = re.findall(r"given class_path '([^']+)'", message[:start])
     return behind[1] if behind else ahead[-1] if ahead else ""
@@ -136,8 +119,7 @@ def _settings_of(class_path: str) -> list[str]:
 
 def _value(message: str) -> str:
     """Returns the value in the innermost error, which is the first one with a value."""
-    nested = re.search(r"NestedArg\(key='[^']*', val='([^']*)'\)", message)
-    if nested:
+    if nested := re.search(r"NestedArg\(key='[^']*', val='([^']*)'\)", message):
         return nested[1]
     value = re.search(r"(?:Given|Got) value: ([^\n]+?)(?:\. Got value|\n|$)", message)
     return value[1] if value and not set(value[1]) & set("({") else ""

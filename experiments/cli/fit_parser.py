@@ -9,12 +9,12 @@ from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-define
 from lightning.pytorch.cli import LightningArgumentParser
 
 from datamodules import DataModule
-from experiments import safe_yaml
 from experiments.cli import default_model
-from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, without
+from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, typed_text, without
 from experiments.cli.devices import device_defaults
 from experiments.cli.entry_point import root_cause, user_error
 from experiments.cli.error_messages import FACTS, Parser
+from experiments.cli.option_ranges import check_ranges
 from experiments.run.checkpoints.best_checkpoint import config_in
 from experiments.run.cpu_speed import return_freed_memory
 from experiments.run.precision import AnyPrecisionTrainer
@@ -33,8 +33,8 @@ def trainer_defaults() -> dict[str, Any]:
 
 def add_run_options(parser: LightningArgumentParser) -> None:
     """Adds the options of a run, and links what the data module computes to the model's arguments."""
-    for option in RUN_OPTIONS:
-        parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
+    for name, kind, default, _, text in RUN_OPTIONS:
+        parser.add_argument(f"--{name}", type=kind, default=default, help=text)
     for fact in FACTS:
         parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
@@ -63,27 +63,23 @@ def dump(parser: LightningArgumentParser, config: Namespace) -> str:
     return text
 
 
-def plain_config(config: Namespace) -> dict[str, Any]:
-    """Returns a whole configuration of ``fit`` as plain values."""
-    plain: dict[str, Any] = safe_yaml.load(fit_parser().dump(config, skip_none=False))
-    return plain
-
-
 def parse_lines(lines: Sequence[Words]) -> list[str]:
     """Parses several command lines of ``fit`` with one parser, and returns their configurations as YAML."""
     parser = fit_parser()
-    return [dump(parser, parser.parse_args(in_precedence(words)[1:])) for words in lines]
+    configs = [parser.parse_args(in_precedence(words)[1:]) for words in lines]
+    for config in configs:
+        check_ranges(config.as_dict())
+    return [dump(parser, config) for config in configs]
 
 
 def complete_words(words: Words) -> tuple[Words, str]:
     """Puts an earlier configuration, or that of the default model, below the words of a verb.
 
-    Returns:
-        The words in order of precedence, and a message about a default model, empty without one.
+    Returns the words in order of precedence, and a message about a default model, empty without one.
     """
     words = in_precedence(words)
     verb, rest, is_fit = words[:1], words[1:], words[:1] == ["fit"]
-    path = typed(words, "ckpt_path")
+    path = typed_text(words, "ckpt_path")
     if path not in (None, LAST):
         return [*verb, "-c", config_below(config_in(path, is_fit), words), *rest], ""
     if not is_fit or any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words):
@@ -94,27 +90,23 @@ def complete_words(words: Words) -> tuple[Words, str]:
     if typed(words, "data") is None or typed(words, "model") is not None:
         return words, ""
     config, data = load_data(without(words, "--print_config", "--model"))
-    chosen = default_model.choose(data, config.data.class_path)
-    return [*verb, "-c", yaml.safe_dump(chosen.config), *rest], chosen.message
+    chosen, message = default_model.choose(data, config.data.class_path)
+    return [*verb, "-c", yaml.safe_dump(chosen), *rest], message
 
 
 def load_data(words: Words) -> tuple[Namespace, DataModule]:
-    """Parses the words of ``fit`` and makes the data module alone; any model will do where none is typed.
-
-    Args:
-        words: The command line's; the verb in front is not used.
-
-    Returns:
-        The configuration, with a seed, and the data module.
+    """Makes the data module of a command line, whose verb is not used; returns the configuration, with a seed, too.
 
     Raises:
         ConfigError: For settings that its constructor refuses.
     """
     return_freed_memory()
     words = ["fit", *words[1:]]
+    # any model will do
     words, _ = complete_words(words if typed(words, "model") else [*words, "--model", "LitLinear"])
     config = fit_parser().parse_args(words[1:])
-    if config.seed_everything is True:
+    check_ranges(config.as_dict())
+    if config.seed_everything is True or config.seed_everything is None:
         config.seed_everything = drawn_seed()
     parser = Parser()
     parser.add_subclass_arguments(DataModule, "data")
@@ -140,10 +132,10 @@ def constructor_errors() -> Iterator[None]:
 
 def _earlier_run(words: Words) -> RunDirectory | None:
     """Returns the run that ``--run NAME`` or ``--ckpt_path last`` resumes, if it exists."""
-    run, last = typed(words, "run"), typed(words, "ckpt_path") == LAST
+    run, last = typed_text(words, "run"), typed(words, "ckpt_path") == LAST
     if run is None and not last:
         return None
     data = typed(words, "data")
     class_path = data.get("class_path") if isinstance(data, dict) else data
-    experiment = typed(words, "experiment") or (str(class_path).rpartition(".")[2].lower() if class_path else None)
-    return find_run(root_of(typed(words, "trainer", "default_root_dir")), experiment, run, last)
+    experiment = typed_text(words, "experiment") or (str(class_path).rpartition(".")[2].lower() if class_path else None)
+    return find_run(root_of(typed_text(words, "trainer", "default_root_dir")), experiment, run, last)

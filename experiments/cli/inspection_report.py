@@ -16,20 +16,17 @@ def report(inspection: Inspection) -> Group:
     """Returns an inspection for a terminal."""
     shape = " x ".join(map(str, inspection.input_shape))
     rows = ", ".join(f"{count:,} {split}" for split, count in inspection.rows.items())
-    heading = f"{inspection.data}: {inspection.task}, {inspection.modality} rows of {shape}\nrows: {rows}"
-    sections: list[Table | Text] = [Text(heading)]
-    if inspection.classes:
-        sections.append(_classes(inspection))
-    for name, values in inspection.targets.items():
-        sections.append(_values(f"target {name}" if len(inspection.targets) > 1 else "target", values))
-    sections.append(_columns(inspection.columns))
-    if inspection.duplicates == 0:
-        sections.append(Text("no row is an exact copy of an earlier one"))
-    sections += [Text(f"note: {note}") for note in inspection.notes]
-    sections += [Text(f"look: {suspicion}", style="bold yellow") for suspicion in inspection.suspicions]
-    if not inspection.suspicions:
-        sections.append(Text("nothing looks like a leak"))
-    return Group(*sections)
+    several = len(inspection.targets) > 1
+    return Group(
+        Text(f"{inspection.data}: {inspection.task}, {inspection.modality} rows of {shape}\nrows: {rows}"),
+        *([_classes(inspection)] if inspection.classes else []),
+        *(_values(f"target {name}" if several else "target", values) for name, values in inspection.targets.items()),
+        _columns(inspection.columns),
+        *([Text("no row is an exact copy of an earlier one")] if inspection.duplicates == 0 else []),
+        *(Text(f"note: {note}") for note in inspection.notes),
+        *(Text(f"look: {suspicion}", style="bold yellow") for suspicion in inspection.suspicions),
+        *([] if inspection.suspicions else [Text("nothing looks like a leak")]),
+    )
 
 
 def _table(*names: str) -> Table:
@@ -40,9 +37,8 @@ def _table(*names: str) -> Table:
 
 
 def _classes(inspection: Inspection) -> Table:
-    table = _table(
-        "class" if inspection.task != "multilabel" else "label", *(f"{split} rows" for split in PARTS), "of train"
-    )
+    title = "class" if inspection.task != "multilabel" else "label"
+    table = _table(title, *(f"{split} rows" for split in PARTS), "of train")
     for name, counts in list(inspection.classes.items())[:MAX_ROWS]:
         fraction = counts["train"] / max(1, inspection.rows["train"])
         table.add_row(Text(name), *(f"{counts[split]:,}" for split in PARTS), f"{fraction:.1%}")

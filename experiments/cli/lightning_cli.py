@@ -1,5 +1,6 @@
 """``evenhand fit``, ``validate``, ``test`` and ``predict``: a LightningCLI whose runs are recorded."""
 
+from functools import partial
 from typing import Any
 
 from lightning.pytorch import Trainer, seed_everything
@@ -7,19 +8,22 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from typing_extensions import override
 
 from datamodules import DataModule
-from experiments.cli.arguments import Words, types_mode
+from experiments.allowed_classes import is_below
+from experiments.cli.arguments import Words, setting_name, types_mode
 from experiments.cli.devices import check_devices
 from experiments.cli.entry_point import answer
 from experiments.cli.error_messages import Parser
 from experiments.cli.fit_parser import add_run_options, complete_words, constructor_errors, dump, trainer_defaults
+from experiments.cli.option_ranges import check_ranges
 from experiments.run import tuner
 from experiments.run.cpu_speed import return_freed_memory
 from experiments.run.distributed import strategy
 from experiments.run.precision import AnyPrecisionTrainer
 from experiments.run.prepare_run import Command, prepare_run, test_and_summarize
+from experiments.run.record.config_diff import flat
 from experiments.run.record.run_directory import drawn_seed
 from experiments.terminal import say
-from lit_models import LitModel
+from lit_models import ConfigError, LitModel
 
 
 class EvenhandCLI(LightningCLI):
@@ -31,10 +35,8 @@ class EvenhandCLI(LightningCLI):
         allowed: Settings that may differ from the checkpoint's.
     """
 
-    def __init__(self, args: Words, command: list[str], allowed: list[str] | None = None) -> None:
-        self.command = command
-        self.allowed = allowed or []
-        self.message = ""
+    def __init__(self, args: Words, command: list[str], allowed: list[str]) -> None:
+        self.command, self.allowed = command, allowed
         self.verb_parser: LightningArgumentParser
         return_freed_memory()
         verb = {name: skip for name, skip in self.subcommands().items() if args[:1] == [name]}
@@ -65,7 +67,9 @@ class EvenhandCLI(LightningCLI):
         self.mode_typed = types_mode(words)
         self.config = parser.parse_args(words)
         config = self.config[self.config.subcommand]
-        if config.seed_everything is True:  # Lightning's own choice is always 0
+        is_fit = self.config.subcommand == "fit"  # a checkpoint of another version may hold any number
+        check_ranges(config.as_dict() if is_fit else {"seed_everything": config.seed_everything})
+        if config.seed_everything is True or config.seed_everything is None:  # Lightning's own choice is always 0
             config.seed_everything = drawn_seed()
         # Lightning reads the path next, and lets the checkpoint's hyperparameters replace what was typed (PL#21455).
         self.checkpoint, config.ckpt_path = config.ckpt_path, None
@@ -93,14 +97,13 @@ class EvenhandCLI(LightningCLI):
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config, instantiated = self.config[self.subcommand], self.config_init[self.subcommand]
-        command = Command(
-            str(self.subcommand),
-            self.command,
-            self.allowed,
-            lambda config: dump(self.verb_parser, config),
-            self.mode_typed,
-        )
+        dump_config = partial(dump, self.verb_parser)
+        command = Command(str(self.subcommand), self.command, self.allowed, dump_config, self.mode_typed)
         self.run = prepare_run(command, config, instantiated.trainer, self.model, self.datamodule)
+        names = [*flat(config.as_dict()), *self.run.start.changes.values]
+        for name in self.allowed:
+            if not any(is_below(setting, [setting_name(name)]) for setting in names):
+                raise ConfigError(f"--allow_change {name}: there is no such setting; name one as model.hidden")
         checkpoint = self.run.start.checkpoint
         instantiated.ckpt_path = checkpoint and str(checkpoint)
         if checkpoint is not None:
@@ -121,13 +124,5 @@ class EvenhandCLI(LightningCLI):
 
 
 def run(words: Words) -> int:
-    """Runs one of Lightning's verbs.
-
-    Args:
-        words: The command line's, with ``--trust PACKAGE``, ``--allow_change KEY`` and ``--debug`` among them;
-            ``--help-all`` prints the help of the full parser.
-
-    Raises:
-        SystemExit: As ``answer`` does.
-    """
+    """Runs one of Lightning's verbs as ``answer`` does; ``--help-all`` prints the help of the full parser."""
     return answer(["--help" if word == "--help-all" else word for word in words], EvenhandCLI)

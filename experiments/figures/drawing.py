@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -16,23 +16,15 @@ LINES = tuple((color, style) for style in ("-", "--") for color in COLORS)
 """Colors and styles of lines in one figure."""
 DPI = 110
 
-Layout = Literal["constrained"] | None
-"""Matplotlib's constrained layout, or none, for ``subplots_adjust``."""
-
 
 def sheet(
-    rows: int = 1,
-    columns: int = 1,
-    width: float = 6.4,
-    height: float = 4.8,
-    layout: Layout = "constrained",
-    **kwargs: Any,
+    rows: int = 1, columns: int = 1, width: float = 6.4, height: float = 4.8, **kwargs: Any
 ) -> tuple[Any, list[Any]]:
     """Creates a matplotlib figure of ``rows`` x ``columns`` axes, in inches; returns it and its axes row by row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **kwargs).ravel().tolist()
     for panel in axes:
@@ -40,13 +32,11 @@ def sheet(
     return figure, axes
 
 
-def panels(
-    count: int, columns: int, width: float, height: float, layout: Layout = "constrained"
-) -> tuple[Any, list[Any]]:
+def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
     """Creates ``count`` axes of one size in at most ``columns`` columns."""
     across = min(count, columns)
     down = ceil(count / across)
-    figure, axes = sheet(down, across, width * across, height * down, layout)
+    figure, axes = sheet(down, across, width * across, height * down)
     for panel in axes[count:]:
         panel.set_visible(False)
     return figure, axes[:count]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from experiments.figures.drawing import COLORS, display_names, panels, plain
-from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
+from lit_models.tasks.prediction_types import Classes, Outcome, Values
 
 MAX_ROWS = 12
 MAX_COLUMNS = 30
@@ -22,35 +22,30 @@ Captions = Sequence[tuple[str, str]]
 
 def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tuple[str, str]:
     """Returns captions of a row with probabilities, as in ``("3 (0.02)", "8 (0.97)")``."""
-    match outcome:
-        case Values(prediction, target):
-            true, predicted = (
-                ", ".join(f"{value:.4g}" for value in rows[row].tolist()) for rows in (target, prediction)
-            )
-            return true, predicted
-        case Classes(probabilities, target) | Labels(probabilities, target):
-            probability = probabilities[row].tolist()
-            labels = display_names(names, len(probability))
-            captions = [f"{label} ({value:.2f})" for label, value in zip(labels, probability, strict=True)]
+    if isinstance(outcome, Values):
+        values = (outcome.target[row].tolist(), outcome.prediction[row].tolist())
+        true, predicted = (", ".join(f"{value:.4g}" for value in numbers) for numbers in values)
+        return true, predicted
+    probability, target = outcome.probabilities[row], outcome.target[row]
+    labels = display_names(names, len(probability))
+    captions = [f"{label} ({value:.2f})" for label, value in zip(labels, probability.tolist(), strict=True)]
     if isinstance(outcome, Classes):
-        return captions[int(target[row])], captions[int(probabilities[row].argmax())]
-    pairs = [*zip(captions, target[row].tolist(), probability, strict=True)]
-    true_labels = [caption for caption, is_true, _ in pairs if is_true]
-    predicted_labels = [caption for caption, _, value in pairs if value > 0.5]
-    return ", ".join(true_labels) or "none", ", ".join(predicted_labels) or "none"
+        return captions[int(target)], captions[int(probability.argmax())]
+    chosen = [target.nonzero().ravel().tolist(), (probability > 0.5).nonzero().ravel().tolist()]
+    true, predicted = (", ".join(captions[label] for label in indices) or "none" for indices in chosen)
+    return true, predicted
 
 
 def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -> Any:
     """Draws images (C, H, W) or series (C, T), each with its row id, its truth and its prediction."""
-    figure, axes = panels(len(rows), 4, 2.6, 2.5, layout=None)
-    # The constrained layout takes most of the drawing time of so many axes.
+    figure, axes = panels(len(rows), 4, 2.6, 2.5)
+    figure.set_layout_engine(None)  # the constrained layout takes most of the drawing time of so many axes
     width, height = figure.get_size_inches()
     sides = {"left": 0.35 / width, "right": 1 - 0.1 / width, "bottom": 0.25 / height, "top": 1 - 0.55 / height}
     figure.subplots_adjust(**sides, wspace=0.22, hspace=0.45)
     for row, row_id, (true, predicted), panel in zip(rows, ids, captions, axes, strict=True):
-        panel.set_title(
-            f"row {row_id}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}", fontsize=8
-        )
+        title = f"row {row_id}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}"
+        panel.set_title(title, fontsize=8)
         if row.dim() == 3:
             panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
             panel.set_axis_off()
@@ -65,11 +60,8 @@ def table_of_worst(rows: polars.DataFrame, ids: Sequence[int], captions: Caption
     """Returns a Markdown table of the rows' first columns."""
     shown = rows.columns[:MAX_COLUMNS]
     left_out = f"\n\nThe first {MAX_COLUMNS} of {rows.width} columns." if rows.width > MAX_COLUMNS else ""
-    cells = rows.select(shown).iter_rows()
-    lines = [
-        [str(row_id), *caption, *map(_cell, values)]
-        for row_id, caption, values in zip(ids, captions, cells, strict=True)
-    ]
+    cells = zip(ids, captions, rows.select(shown).iter_rows(), strict=True)
+    lines = [[str(row_id), *caption, *map(_cell, values)] for row_id, caption, values in cells]
     return _markdown(["row", "true", "predicted", *shown], lines) + left_out
 
 

@@ -1,7 +1,7 @@
 """Classical baselines: scikit-learn estimators of probabilities or values."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 from sklearn.compose import ColumnTransformer
@@ -24,15 +24,8 @@ MAX_CATEGORIES = 255
 """Gradient boosting treats a column with more categories as a number."""
 
 
-class Baseline(NamedTuple):
-    """A baseline."""
-
-    name: str  # name in tables
-    estimator: Any  # unfitted; ``predict_proba`` for classes and labels, ``predict`` for values
-
-
-def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[Baseline]:
-    """Yields the baselines for the data.
+def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[tuple[str, Any]]:
+    """Yields the name and the unfitted estimator of each baseline for the data.
 
     For texts: the majority class, and logistic or ridge regression on TF-IDF of words and pairs of words. Otherwise:
     the majority class (or mean), logistic or ridge regression, a random forest and histogram gradient boosting. All
@@ -41,10 +34,10 @@ def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[B
     values, several = task == "regression", train.target[0].numel() > 1
     linear = Ridge() if values else LogisticRegression(max_iter=1000)
     linear = linear if values or not several else MultiOutputClassifier(linear)
-    yield Baseline("majority", DummyRegressor() if values else DummyClassifier(strategy="prior"))
+    yield "majority", DummyRegressor() if values else DummyClassifier(strategy="prior")
     if isinstance(train.inputs, list):
         words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-        yield Baseline("tfidf+ridge" if values else "tfidf+logistic", make_pipeline(words, linear))
+        yield "tfidf+ridge" if values else "tfidf+logistic", make_pipeline(words, linear)
         return
     columns = train.inputs.shape[1]
     categorical = list(range(columns - train.categories, columns))
@@ -52,16 +45,13 @@ def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[B
         [("categories", OneHotEncoder(handle_unknown="ignore"), categorical)], remainder=StandardScaler()
     )
     few = [column for column in categorical if train.inputs[:, column].max() < MAX_CATEGORIES]
-    yield Baseline("ridge" if values else "logistic", make_pipeline(encoder, linear))
+    yield "ridge" if values else "logistic", make_pipeline(encoder, linear)
     forest = RandomForestRegressor if values else RandomForestClassifier
-    yield Baseline("random forest", forest(n_estimators=300, random_state=seed, n_jobs=threads))
-    kind, multiple = (
-        (HistGradientBoostingRegressor, MultiOutputRegressor)
-        if values
-        else (HistGradientBoostingClassifier, MultiOutputClassifier)
-    )
+    yield "random forest", forest(n_estimators=300, random_state=seed, n_jobs=threads)
+    kind = HistGradientBoostingRegressor if values else HistGradientBoostingClassifier
     boosting = kind(categorical_features=few, random_state=seed)
-    yield Baseline("gradient boosting", multiple(boosting) if several else boosting)
+    multiple = MultiOutputRegressor if values else MultiOutputClassifier
+    yield "gradient boosting", multiple(boosting) if several else boosting
 
 
 def probabilities(estimator: Any, inputs: Any, task: str) -> Matrix:

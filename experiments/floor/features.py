@@ -43,9 +43,9 @@ def features(data: DataModule, split: str) -> Features:
 def resampled(x: Matrix, lengths: NDArray[numpy.int64]) -> Matrix:
     """Stretches padded series (N, C, T) of lengths (N,) to all T steps by linear interpolation: (N, C, T)."""
     steps = x.shape[2]
-    stretched = numpy.empty_like(x)
-    for index, length in enumerate(lengths):
-        positions = numpy.linspace(0, length - 1, steps)
-        for channel in range(x.shape[1]):
-            stretched[index, channel] = numpy.interp(positions, numpy.arange(length), x[index, channel, :length])
-    return stretched
+    return numpy.stack(
+        [
+            [numpy.interp(numpy.linspace(0, length - 1, steps), numpy.arange(length), row[:length]) for row in series]
+            for series, length in zip(x, lengths, strict=True)
+        ]
+    )

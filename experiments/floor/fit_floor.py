@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from datamodules import DataModule
-from experiments.floor.baselines import Baseline, baselines, probabilities
+from experiments.floor.baselines import baselines, probabilities
 from experiments.floor.features import Features, features
 from experiments.run.atomic_write import write_atomically
 from experiments.run.record.artifacts import write_data, write_predictions
@@ -25,29 +25,22 @@ from lit_models.tasks import TASKS, Task
 def fit_floor(
     data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str], seed: int
 ) -> list[dict[str, Any]]:
-    """Fits every baseline on the train rows, evaluates it on test rows and val rows, if any, and writes its run.
-
-    Returns the records, each with the key ``label`` added.
-    """
+    """Fits, evaluates and records every baseline; returns the records, each with the key ``label`` added."""
     data.setup("fit")
     experiment = config.experiment or type(data).__name__.lower()
     threads = torch.get_num_threads()
     splits = {split: features(data, split) for split, rows in data.part_rows().items() if rows}
     train, test = splits.pop("train"), splits["test"]
-    task = TASKS[data.task](data.num_outputs)
-    options = {
-        name: value
-        for name, value in flat_hyperparameters(plain_config).items()
-        if name == "seed" or name.partition(".")[0] == "data"
-    }
+    task, target = TASKS[data.task](data.num_outputs), train.target.numpy()
+    options = flat_hyperparameters(plain_config)
+    options = {name: value for name, value in options.items() if name == "seed" or name.partition(".")[0] == "data"}
     records = []
-    for baseline in baselines(train, data.task, seed, threads):
+    for model, estimator in baselines(train, data.task, seed, threads):
         started = time.monotonic()
         # The train rows have every class, so scikit-learn's sorted classes are our class indices.
-        target = train.target.numpy()
-        baseline.estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)
-        evaluated = {split: _evaluate(task, baseline, rows) for split, rows in splits.items()}
-        stem = f"{baseline.name.replace(' ', '-')}-seed{seed}"
+        estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)
+        evaluated = {split: _evaluate(task, estimator, rows) for split, rows in splits.items()}
+        stem = f"{model.replace(' ', '-')}-seed{seed}"
         directory = RunDirectory.free(root_of(config.trainer.default_root_dir), experiment, stem)
         record = {
             "command": shlex.join(command),
@@ -55,7 +48,7 @@ def fit_floor(
             "run": directory.run,
             "status": "finished",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "model": baseline.name,
+            "model": model,
             "data": type(data).__name__,
             "task": data.task,
             "seed": seed,
@@ -64,7 +57,7 @@ def fit_floor(
             "rows": data.part_rows(),
             "fingerprints": data.fingerprints(),
             "notes": list(data.notes),
-            "hyperparameters": options | {"model": baseline.name, "seed": seed},
+            "hyperparameters": options | {"model": model, "seed": seed},
             **identity(torch.device("cpu"), 1, "64-true"),
             "seconds": time.monotonic() - started,
             "validation": evaluated["val"][1] if "val" in evaluated else None,
@@ -75,14 +68,14 @@ def fit_floor(
         columns = {"row": test.row, "target": test.target, "prediction": evaluated["test"][0]}
         write_predictions(directory.path / "predictions.parquet", columns, data.class_names)
         write_atomically(directory.path / "record.json", (json.dumps(record, indent=2) + "\n").encode())
-        say(f"{baseline.name}: {directory.path}")
-        records.append(record | {"label": baseline.name})
+        say(f"{model}: {directory.path}")
+        records.append(record | {"label": model})
     return records
 
 
-def _evaluate(task: Task, baseline: Baseline, rows: Features) -> tuple[Tensor, dict[str, float]]:
+def _evaluate(task: Task, estimator: Any, rows: Features) -> tuple[Tensor, dict[str, float]]:
     """Returns predictions of a split's rows and the metrics that networks have."""
-    prediction, values = torch.from_numpy(probabilities(baseline.estimator, rows.inputs, task.name)), {}
+    prediction, values = torch.from_numpy(probabilities(estimator, rows.inputs, task.name)), {}
     for name, metric in task.metrics().items():
         metric.update(prediction, task.metric_target(rows.target))
         values[name] = float(metric.compute())

@@ -17,24 +17,15 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentParser, _loaders_dumpers, _typehints, _util
-from jsonargparse._common import ImportDenied, denying_import_path_entry
+from jsonargparse._common import ImportDenied as ImportDenied
+from jsonargparse._common import denying_import_path_entry
 from jsonargparse._paths import Path
 from jsonargparse._typehints import get_all_subclass_paths
-from jsonargparse._util import import_object
+from jsonargparse._util import import_object as import_object
 from jsonargparse.typing import register_type
 from lightning.pytorch.callbacks.timer import Interval
 
 from experiments import safe_yaml
-
-__all__ = [
-    "ImportDenied",
-    "check_imports",
-    "import_object",
-    "install_patches",
-    "option_names",
-    "public_paths",
-    "subclass_paths",
-]
 
 PATCHED = ("discard_init_args_on_class_path_change", "resolve_class_path_by_name")
 """Names of ``jsonargparse._typehints`` that ``install_patches`` replaces."""
@@ -61,8 +52,7 @@ def install_patches() -> None:
 def check_imports(check: Callable[[Any, set[str]], str | None]) -> None:
     """Has every object that a configuration names checked right after its import; idempotent.
 
-    Args:
-        check: Gets the object and the paths where it is defined; returns why it is refused, or None.
+    The check gets the object and the paths where it is defined, and returns why it is refused, or None.
     """
     paths_of = getattr(_util.canonical_import_paths, "unchecked", _util.canonical_import_paths)
 

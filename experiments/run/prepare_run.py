@@ -8,6 +8,7 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.profilers import PassThroughProfiler
 
 from datamodules import DataModule
 from experiments.run.callbacks import run_callbacks, set_directions
@@ -135,6 +136,8 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
         sharded: Whether FSDP left every process with a part of the weights, so that only a checkpoint has all.
     """
     trainer, record = run.trainer, run.record
+    # The report of the fit is the one that was ordered.
+    trainer.profiler = speed_profiler() or PassThroughProfiler()  # type: ignore[attr-defined]  # set from another class
     path = None if record is None else best_path(trainer)
     if test_at_end and record is None:
         trainer.test(model, datamodule=data, verbose=False)

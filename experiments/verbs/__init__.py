@@ -1,1 +1,1 @@
-"""One module for each verb, with its parser and a function of its name."""
+"""One module for each verb, with its parser and, unless it is Lightning's, a function of its name."""

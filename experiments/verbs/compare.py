@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli.arguments import VerbParser, Words
-from experiments.terminal import say
+from experiments.terminal import exit_on, say
+from lit_models.errors import ConfigError
 
 if TYPE_CHECKING:
     from experiments.compare.load_runs import LeftOut
@@ -29,36 +30,27 @@ A published table, whose recipes evenhand sweep --paper has run, has its figures
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 SORTS = ("metric", "label", "n", "sd", "parameters", "seconds")
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the verb."""
-    made = VerbParser("compare", "Compare runs, with statistics over seeds and test rows.", EPILOG)
-    made.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="runs, experiments, or their root")
-    made.add_argument("--metric", metavar="NAME", help="metric to compare by; the task's own if left out")
-    text = "only runs with this setting"
-    made.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help=text)
-    made.add_argument("--sort", choices=SORTS, default="metric", help="order of the groups, best first; metric")
-    made.add_argument("--format", choices=FORMATS, default="table", help="output format; table")
-    made.add_argument("--what-changed", action="store_true", help="show the settings that differ, and no metrics")
-    made.add_argument("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
-    made.add_argument("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
-    return made
+PARSER = VerbParser("compare", "Compare runs, with statistics over seeds and test rows.", EPILOG)
+add = PARSER.add_argument
+add("paths", nargs="+", type=Path, metavar="PATH", help="runs, experiments, or their root")
+add("--metric", metavar="NAME", help="metric to compare by; the task's own if left out")
+add("--where", action="append", default=[], metavar="NAME=VALUE", help="only runs with this setting")
+add("--sort", choices=SORTS, default="metric", help="order of the groups, best first; metric")
+add("--format", choices=FORMATS, default="table", help="output format; table")
+add("--what-changed", action="store_true", help="show the settings that differ, and no metrics")
+add("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
+add("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
 
 
 def compare(words: Words) -> int:
     """Reads runs and prints a comparison; ``words`` are those behind ``compare``."""
-    options = parser().parse_args(words)
+    options = PARSER.parse_args(words)
     for option in ("metric", "where", "what_changed", "figures") if options.paper else ():
         if getattr(options, option):
             message = f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out"
-            parser().error(message)
-    from lit_models.errors import ConfigError
-
-    try:
+            PARSER.error(message)
+    with exit_on(ConfigError, OSError, ImportError):
         (_published if options.paper else _compare)(options)
-    except ConfigError as error:
-        say(f"error: {' '.join(str(error).split())}", sys.stderr)
-        raise SystemExit(2) from error
     return 0
 
 
@@ -115,7 +107,7 @@ def _print(
 
     if style == "json":
         omitted = [{"run": str(run.path), "reason": run.reason} for run in left]
-        print(json.dumps(content | {"left_out": omitted}, indent=2))
+        say(json.dumps(content | {"left_out": omitted}, indent=2))
         return
     if style == "csv":
         say(to_csv(rows), end="")

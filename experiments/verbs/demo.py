@@ -12,21 +12,16 @@ EPILOG = """\
   evenhand demo                          seventy seconds, on two quiet cores
   evenhand demo --full --seeds 0 1 2     the recipes as they are: much longer"""
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the verb."""
-    made = VerbParser("demo", "Train five architectures on MNIST-1D, in seventy seconds.", EPILOG)
-    text = "train the recipes as they are, LSTM too"
-    made.add_argument("--full", action="store_true", help=text)
-    text = "one run each; the table shows means"
-    made.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="SEED", help=text)
-    made.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="folder for runs/; this one if left out")
-    return made
+PARSER = VerbParser("demo", "Train five architectures on MNIST-1D, in seventy seconds.", EPILOG)
+add = PARSER.add_argument
+add("--full", action="store_true", help="train the recipes as they are, LSTM too")
+add("--seeds", type=int, nargs="+", default=[0], metavar="SEED", help="one run each; the table shows means")
+add("--root", type=Path, default=Path(), metavar="DIR", help="folder for runs/; this one if left out")
 
 
 def demo(words: Words) -> int:
     """Trains, tests and compares; ``words`` are those behind ``demo``."""
-    options = parser().parse_args(words)
+    options = PARSER.parse_args(words)
     from experiments.cli.lightning_cli import run
     from experiments.compare.summary_table import side_by_side
     from experiments.console import Console

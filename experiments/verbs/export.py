@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.cli.arguments import VerbParser, Words, add_process_options, has_option
+from experiments.cli.arguments import VerbParser, Words, add_shared, has_option
 from experiments.export.formats import FORMATS
 from experiments.terminal import say
 
@@ -21,29 +21,25 @@ exit codes: 0 written, or unchanged, 2 cannot be exported, or was changed""".rep
 )
 
 
-def parser(required: bool = True) -> VerbParser:
-    """Returns the parser of the verb.
-
-    Args:
-        required: Whether an export's options are required; they are not for ``--verify``.
-    """
+def _parser(required: bool) -> VerbParser:
     made = VerbParser("export", "Export a run as files, or verify such files.", EPILOG)
-    text = "a run's folder, of which the best checkpoint is taken, or a checkpoint"
-    made.add_argument("--ckpt_path", metavar="PATH", required=required, help=text)
+    add_shared(made, "ckpt_path", required=required)
     made.add_argument("--format", choices=[*FORMATS], required=required, help="see below")
     made.add_argument("--output", metavar="DIR", type=Path, required=required, help="a folder that does not exist")
     text = "check hashes, signature, predictions and metrics of an exported folder, with its own files alone"
     made.add_argument("--verify", metavar="DIR", type=Path, help=text)
-    add_process_options(made, "trust", "debug")
+    add_shared(made, "trust", "debug")
     return made
+
+
+PARSER, _VERIFY_PARSER = _parser(required=True), _parser(required=False)
 
 
 def export(words: Words) -> int:
     """Writes or verifies an artefact; ``words`` are those behind ``export``."""
-    made = parser(required=not has_option(words, "--verify"))
-    options = made.parse_args(words)
+    options = (_VERIFY_PARSER if has_option(words, "--verify") else PARSER).parse_args(words)
     if options.verify and (options.ckpt_path or options.format or options.output):
-        made.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
+        PARSER.error("--verify takes a folder that was exported, and nothing is exported then; leave the others out")
     from experiments.cli.entry_point import answer
 
     def write_or_verify(words: Words, command: list[str], allowed: list[str]) -> None:

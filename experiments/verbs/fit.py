@@ -2,7 +2,7 @@
 
 import datamodules
 import lit_models
-from experiments.cli.arguments import RUN_OPTIONS, VerbParser, Words, add_process_options
+from experiments.cli.arguments import RUN_OPTIONS, VerbParser, add_shared
 
 EPILOG = """\
   evenhand fit --data TableData --data.path my.csv --data.target label
@@ -19,57 +19,40 @@ NO_DATA_SETS = {
     *("SequenceData", "StreamData"),
 }
 """Names of ``datamodules`` that ``--data`` does not take."""
+READERS = ("Data", "Table", "Arrays")
+"""Endings of the classes that read the user's files."""
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the short help; ``experiments.cli.lightning_cli`` parses the words themselves."""
-    made = VerbParser(
-        "fit",
-        "Train a model, choose the best epoch on validation rows, and test once.",
-        EPILOG,
-        "--data CLASS [--model CLASS] [-c FILE ...] [--SETTING VALUE ...]",
-    )
-    data = made.add_argument_group("data")
-    data.add_argument("--data", metavar="CLASS", help=", ".join(data_classes()))
-    data.add_argument("--data.SETTING", metavar="VALUE", help="path, target, batch_size, group, folds ...")
-    data.add_argument("--data.help", metavar="CLASS", help="all settings of a class")
-    model = made.add_argument_group("model")
-    model.add_argument("--model", metavar="CLASS", help=f"{', '.join(model_classes())}; chosen by the data if left out")
-    model.add_argument("--model.SETTING", metavar="VALUE", help="dropout, loss, class_weights ...")
-    model.add_argument("--model.optimizer", metavar="CLASS", help="of torch.optim; --model.optimizer.lr 1e-3 ...")
-    model.add_argument("--model.help", metavar="CLASS", help="all settings of a class")
-    trainer = made.add_argument_group("trainer")
-    trainer.add_argument("--trainer.max_epochs", metavar="N", help="40")
-    trainer.add_argument("--trainer.accelerator", metavar="NAME", help="auto, cpu, gpu")
-    trainer.add_argument("--trainer.devices", metavar="N", help="1")
-    trainer.add_argument("--trainer.precision", metavar="NAME", help="auto, 32-true, bf16-mixed ...")
-    text = "a callback, as in --trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor val/loss"
-    trainer.add_argument("--trainer.callbacks+", metavar="CLASS", help=text)
-    run = made.add_argument_group("run")
-    for option in RUN_OPTIONS:
-        run.add_argument(f"--{option.name}", metavar=option.metavar, help=option.help)
-    run.add_argument("--seed_everything", metavar="N", help="drawn if left out")
-    run.add_argument("--ckpt_path", metavar="PATH", help="resume from a run's folder, a checkpoint, or the last one")
-    process = made.add_argument_group("configuration")
-    process.add_argument("-c", "--config", metavar="FILE", help="settings in YAML; typed settings win")
-    process.add_argument("--print_config", action="store_true", help="print all settings as they would run")
-    add_process_options(process, "trust", "allow_change", "debug")
-    return made
-
-
-def data_classes() -> list[str]:
-    """Returns the names of data modules: first those that read the user's files, then the bundled data sets."""
-    names = [name for name in datamodules.__all__ if name not in NO_DATA_SETS]
-    return sorted(names, key=lambda name: (not name.endswith(("Data", "Table", "Arrays")), name.lower()))
-
-
-def model_classes() -> list[str]:
-    """Returns the names of the architectures."""
-    return [name for name in lit_models.__all__ if name.startswith("Lit") and name != "LitModel"]
-
-
-def fit(words: Words) -> int:
-    """Trains a model; ``words`` are those behind ``fit``."""
-    from experiments.cli.lightning_cli import run
-
-    return run(["fit", *words])
+PARSER = VerbParser(
+    "fit",
+    "Train a model, choose the best epoch on validation rows, and test once.",
+    EPILOG,
+    "--data CLASS [--model CLASS] [-c FILE ...] [--SETTING VALUE ...]",
+)
+# Classes that read the user's files come before bundled data sets.
+names = sorted({*datamodules.__all__} - NO_DATA_SETS, key=lambda name: (not name.endswith(READERS), name.lower()))
+data = PARSER.add_argument_group("data")
+data.add_argument("--data", metavar="CLASS", help=", ".join(names))
+data.add_argument("--data.SETTING", metavar="VALUE", help="path, target, batch_size, group, folds ...")
+data.add_argument("--data.help", metavar="CLASS", help="all settings of a class")
+models = ", ".join(name for name in lit_models.__all__ if name.startswith("Lit") and name != "LitModel")
+model = PARSER.add_argument_group("model")
+model.add_argument("--model", metavar="CLASS", help=f"{models}; chosen by the data if left out")
+model.add_argument("--model.SETTING", metavar="VALUE", help="dropout, loss, class_weights ...")
+model.add_argument("--model.optimizer", metavar="CLASS", help="of torch.optim; --model.optimizer.lr 1e-3 ...")
+model.add_argument("--model.help", metavar="CLASS", help="all settings of a class")
+trainer = PARSER.add_argument_group("trainer")
+trainer.add_argument("--trainer.max_epochs", metavar="N", help="40")
+trainer.add_argument("--trainer.accelerator", metavar="NAME", help="auto, cpu, gpu")
+trainer.add_argument("--trainer.devices", metavar="N", help="1")
+trainer.add_argument("--trainer.precision", metavar="NAME", help="auto, 32-true, bf16-mixed ...")
+text = "a callback, as in --trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor val/loss"
+trainer.add_argument("--trainer.callbacks+", metavar="CLASS", help=text)
+run = PARSER.add_argument_group("run")
+for name, _, _, metavar, text in RUN_OPTIONS:
+    run.add_argument(f"--{name}", metavar=metavar, help=text)
+run.add_argument("--seed_everything", metavar="N", help="drawn if left out")
+run.add_argument("--ckpt_path", metavar="PATH", help="resume from a run's folder, a checkpoint, or the last one")
+process = PARSER.add_argument_group("configuration")
+process.add_argument("-c", "--config", metavar="FILE", help="settings in YAML; typed settings win")
+process.add_argument("--print_config", action="store_true", help="print all settings as they would run")
+add_shared(process, "trust", "allow_change", "debug")

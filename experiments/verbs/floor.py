@@ -15,58 +15,51 @@ with logistic regression. All other words are those of fit, of which those of th
 
 scikit-learn is needed: pip install '.[sklearn]' in the checkout"""
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the verb's own options."""
-    made = VerbParser(
-        "floor",
-        "Fit scikit-learn's baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
-        EPILOG,
-        "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
-    )
-    made.add_argument("--seeds", nargs="+", metavar="SEED", help="seeds of every baseline: 0..4, or 0,1,2, or 0 1 2")
-    text = "a published table: its data sets, each once, into the folder of its runs"
-    made.add_argument("--paper", type=Path, metavar="FILE", help=text)
-    return made
+PARSER = VerbParser(
+    "floor",
+    "Fit scikit-learn's baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
+    EPILOG,
+    "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
+)
+add = PARSER.add_argument
+add("--seeds", nargs="+", metavar="SEED", help="seeds of every baseline: 0..4, or 0,1,2, or 0 1 2")
+text = "a published table: its data sets, each once, into the folder of its runs"
+add("--paper", type=Path, metavar="FILE", help=text)
 
 
 def floor(words: Words) -> int:
     """Fits and records every baseline, and prints their table; ``words`` are those behind ``floor``."""
-    options, words = parser().parse_known_args(words)
+    options, words = PARSER.parse_known_args(words)
     from datamodules import DataError
     from experiments.cli.entry_point import answer
 
     def fit(words: Words, command: list[str], allowed: list[str]) -> None:
         if find_spec("sklearn") is None:
             raise DataError("evenhand floor needs scikit-learn; pip install '.[sklearn]' in the checkout")
-        from experiments.cli.fit_parser import load_data, plain_config
+        from experiments import safe_yaml
+        from experiments.cli.fit_parser import fit_parser, load_data
+        from experiments.compare.published_table_file import read_paper
         from experiments.compare.summary_table import side_by_side
         from experiments.console import Console
         from experiments.floor.fit_floor import fit_floor
         from experiments.run.cpu_speed import keep_freed_memory
         from experiments.sweep.grid import parse_seeds
 
-        fitted: list[dict[str, str]] = []
-        for line in [words] if options.paper is None else _paper_lines(options.paper, words):
+        lines, fitted = [words], list[dict[str, str]]()
+        if options.paper is not None:  # a line for each row of the published table
+            paper = read_paper(options.paper)
+            lines = [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]
+        for line in lines:
             config, data = load_data(line)
             data.setup("fit")
             if data.fingerprints() in fitted:
                 continue
             keep_freed_memory()
             fitted.append(data.fingerprints())
-            records = [
-                record
-                for seed in (parse_seeds(options.seeds) if options.seeds else [config.seed_everything])
-                for record in fit_floor(data, config, plain_config(config), [*command, "--seeds", str(seed)], seed)
-            ]
+            plain = safe_yaml.load(fit_parser().dump(config, skip_none=False))
+            seeds = parse_seeds(options.seeds) if options.seeds else [config.seed_everything]
+            fits = [fit_floor(data, config, plain, [*command, "--seeds", str(seed)], seed) for seed in seeds]
+            records = [record for seed_records in fits for record in seed_records]
             Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)
-
-
-def _paper_lines(path: Path, words: Words) -> list[Words]:
-    """Returns the words for each row of a published table."""
-    from experiments.compare.published_table_file import read_paper
-
-    paper = read_paper(path)
-    return [["floor", *row.words, "--experiment", paper.experiment, *words[1:]] for row in paper.rows]

@@ -1,6 +1,6 @@
 """``evenhand inspect``: shows data and their split before anything is trained."""
 
-from experiments.cli.arguments import VerbParser, Words, add_process_options
+from experiments.cli.arguments import VerbParser, Words, add_shared
 
 EPILOG = """\
   evenhand inspect --data TableData --data.path my.csv --data.target label
@@ -9,20 +9,16 @@ EPILOG = """\
 A fit with the same settings writes the same into its run, as inspection.json, and the row ids of each split as
 split.parquet. evenhand fit --data.help TableData shows the settings of a data module."""
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the short help; the words themselves are those of ``fit``."""
-    made = VerbParser(
-        "inspect",
-        "Look at data and their split, and for leaks, before anything is trained.\n\n"
-        "Shows the rows of each split, classes, columns, missing values and exact copies.",
-        EPILOG,
-        "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...]",
-    )
-    made.add_argument("-c", "--config", metavar="FILE", help="settings of fit in YAML; those of the data count")
-    made.add_argument("--data", metavar="CLASS", help="as for fit")
-    add_process_options(made, "trust", "debug")
-    return made
+PARSER = VerbParser(
+    "inspect",
+    "Look at data and their split, and for leaks, before anything is trained.\n\n"
+    "Shows the rows of each split, classes, columns, missing values and exact copies.",
+    EPILOG,
+    "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...]",
+)
+PARSER.add_argument("-c", "--config", metavar="FILE", help="settings of fit in YAML; those of the data count")
+PARSER.add_argument("--data", metavar="CLASS", help="as for fit")
+add_shared(PARSER, "trust", "debug")
 
 
 def inspect(words: Words) -> int:

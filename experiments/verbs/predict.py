@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.cli.arguments import VerbParser, Words, add_process_options, has_option
+from experiments.cli.arguments import VerbParser, Words, add_shared, has_option
 from experiments.terminal import say
 
 EPILOG = """\
@@ -16,33 +16,27 @@ Without --input the test rows of the run's own data are predicted; the options a
 
 exit codes: 0 every row is in one of the two files, 2 no row can be predicted, or the input does not fit"""
 
-
-def parser() -> VerbParser:
-    """Returns the parser for a file of raw rows."""
-    made = VerbParser(
-        "predict",
-        "Predict raw rows with a trained run.",
-        EPILOG,
-        "--ckpt_path RUN --input FILE [--output predictions.parquet]",
-    )
-    text = "a run's folder, of which the best checkpoint is taken, or a checkpoint"
-    made.add_argument("--ckpt_path", metavar="PATH", required=True, help=text)
-    text = (
-        "data of the kind that the run was trained on: CSV or Parquet (tables, texts, series in long form, an index "
-        "of images), a folder of images or an image, .npz, .npy or IDX, .ts, a folder of .txt files or a .txt file"
-    )
-    made.add_argument("--input", metavar="FILE", required=True, help=text)
-    text = ".parquet or .csv; predictions.parquet if left out"
-    made.add_argument("--output", metavar="FILE", type=Path, default=Path("predictions.parquet"), help=text)
-    text = "auto takes a CUDA device if there is one"
-    made.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help=text)
-    add_process_options(made, "trust", "debug")
-    return made
+PARSER = VerbParser(
+    "predict",
+    "Predict raw rows with a trained run.",
+    EPILOG,
+    "--ckpt_path RUN --input FILE [--output predictions.parquet]",
+)
+add = PARSER.add_argument
+add_shared(PARSER, "ckpt_path", required=True)
+text = (
+    "data of the kind that the run was trained on: CSV or Parquet (tables, texts, series in long form, an index "
+    "of images), a folder of images or an image, .npz, .npy or IDX, .ts, a folder of .txt files or a .txt file"
+)
+add("--input", metavar="FILE", required=True, help=text)
+text = ".parquet or .csv; predictions.parquet if left out"
+add("--output", metavar="FILE", type=Path, default=Path("predictions.parquet"), help=text)
+add_shared(PARSER, "device", "trust", "debug")
 
 
 def predict(words: Words) -> int:
     """Predicts a file, or the test rows of a run's own data; ``words`` are those behind ``predict``."""
-    options = parser().parse_args(words) if has_option(words, "--input", "--output", "--device") else None
+    options = PARSER.parse_args(words) if has_option(words, "--input", "--output", "--device") else None
     from experiments.cli.entry_point import answer
     from experiments.cli.lightning_cli import run
 

@@ -1,10 +1,9 @@
 """``evenhand sweep``: many runs by one command, over settings and seeds, or a search for settings."""
 
-import sys
 from pathlib import Path
 
 from experiments.cli.arguments import VerbParser, Words
-from experiments.terminal import say
+from experiments.terminal import exit_on
 from lit_models.errors import ConfigError
 
 EPILOG = """\
@@ -35,34 +34,30 @@ with a space.yaml such as
 exit codes: 0 every run is finished, 2 the sweep cannot start, 130 Ctrl-C, 143 SIGTERM; if runs failed, the code of the
 first one (2 configuration, data or disk, 3 diverged, 137 killed). A search may complete without some trials."""
 
-
-def parser() -> VerbParser:
-    """Returns the parser of the sweep's own options."""
-    made = VerbParser("sweep", "Train every combination of settings with every seed, or search for settings.", EPILOG)
-    add = made.add_argument
-    add("--seeds", nargs="+", default=[], metavar="SEED", help="training seeds: 0..4, or 0,1,2, or 0 1 2")
-    text = "a setting of fit and its values, as in a YAML list: model.hidden=[64],[128,128]"
-    add("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,VALUE", help=text)
-    text = "repeat on K splits, data.split_seed 0 to K-1; all runs share a split if left out"
-    add("--resplit", type=int, metavar="K", help=text)
-    add("--experiment", metavar="NAME", help="folder of the runs; the data's name if left out")
-    add("--jobs", type=int, metavar="N", help="runs side by side, which share the cores and GPUs; 1")
-    add("--ray", metavar="ADDRESS", help="run on a Ray cluster whose machines share this folder; auto finds it")
-    add("--search", choices=["tpe", "random"], help="search the space of --space instead of a grid")
-    add("--trials", type=int, default=50, metavar="N", help="trials of a search, earlier ones included; 50")
-    add("--space", type=Path, metavar="FILE", help="YAML: a range, log, int or choices for each setting")
-    add("--paper", type=Path, metavar="FILE", help="run the rows of a published table, into runs/paper-NAME/")
-    add("--rows", nargs="+", default=[], metavar="ROW", help="only these rows of the published table")
-    return made
+PARSER = VerbParser("sweep", "Train every combination of settings with every seed, or search for settings.", EPILOG)
+add = PARSER.add_argument
+add("--seeds", nargs="+", default=[], metavar="SEED", help="training seeds: 0..4, or 0,1,2, or 0 1 2")
+text = "a setting of fit and its values, as in a YAML list: model.hidden=[64],[128,128]"
+add("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,VALUE", help=text)
+text = "repeat on K splits, data.split_seed 0 to K-1; all runs share a split if left out"
+add("--resplit", type=int, metavar="K", help=text)
+add("--experiment", metavar="NAME", help="folder of the runs; the data's name if left out")
+add("--jobs", type=int, metavar="N", help="runs side by side, which share the cores and GPUs; 1")
+add("--ray", metavar="ADDRESS", help="run on a Ray cluster whose machines share this folder; auto finds it")
+add("--search", choices=["tpe", "random"], help="search the space of --space instead of a grid")
+add("--trials", type=int, default=50, metavar="N", help="trials of a search, earlier ones included; 50")
+add("--space", type=Path, metavar="FILE", help="YAML: a range, log, int or choices for each setting")
+add("--paper", type=Path, metavar="FILE", help="run the rows of a published table, into runs/paper-NAME/")
+add("--rows", nargs="+", default=[], metavar="ROW", help="only these rows of the published table")
 
 
 def sweep(words: Words) -> int:
     """Runs a sweep; ``words`` are those behind ``sweep``."""
-    options, rest = parser().parse_known_args(words)
+    options, rest = PARSER.parse_known_args(words)
     from experiments.sweep.runner import run_grid
     from experiments.sweep.sweep_options import SweepOptions
 
-    try:
+    with exit_on(ConfigError, OSError, ImportError):
         sweep_options = SweepOptions(**vars(options), words=rest, command=["evenhand", "sweep", *words])
         sweep_options.check()
         if sweep_options.search is None:
@@ -70,6 +65,3 @@ def sweep(words: Words) -> int:
         from experiments.sweep.optuna_search import search
 
         return search(sweep_options)
-    except ConfigError as error:
-        say(f"error: {error}", sys.stderr)
-        raise SystemExit(2) from error

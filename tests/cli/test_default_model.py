@@ -55,7 +55,7 @@ def test_a_small_table_gets_the_linear_model_and_a_large_one_residual_blocks() -
     data = small_data(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
     for train, expected in {499: ("LitLinear", None), 500: ("LitResMLP", "quantile")}.items():
         data.part_rows = lambda train=train: {"train": train, "val": 100, "test": 100}
-        config = choose(data, "SmallData").config
+        config = choose(data, "SmallData")[0]
         assert (config["model"]["class_path"], config["data"]["init_args"].get("normalize")) == expected
 
 
@@ -88,7 +88,7 @@ def test_settings_that_are_wrong_are_told_as_ever(refused: Callable[..., str]) -
 def test_every_number_of_rows_gets_a_run_of_some_length(train: int, val: int) -> None:
     data = small_data(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
     data.part_rows = lambda: {"train": train, "val": val, "test": 1}
-    config = choose(data, "SmallData").config
+    config = choose(data, "SmallData")[0]
     size, epochs = config["data"]["init_args"]["batch_size"], config["trainer"]["max_epochs"]
     assert size in (16, 32, 64, 128, 256)
     assert size == 16 or size == 256 or train / 80 <= size <= train / 39

@@ -1,6 +1,7 @@
 """Closed pipes, folders that cannot be used and missing packages: exit code 2 and one sentence, or no end at all."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +54,67 @@ def test_a_configuration_from_a_pipe() -> None:
     os.close(writer)
     main([*WORDS.split(), "-c", f"/dev/fd/{reader}"])
     assert "dropout: 0.25" in config_of(Path("runs/e/one"))
+
+
+@pytest.mark.parametrize("option", ["-c {}", "--config={}"])
+def test_arguments_from_a_pipe_for_a_class_that_is_typed(option: str) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"model: {init_args: {dropout: 0.25, optimizer: {init_args: {lr: 0.5}}}}")
+    os.close(writer)
+    main([*WORDS.split(), "--model.optimizer", "SGD", *option.format(f"/dev/fd/{reader}").split()])
+    config = yaml.safe_load(config_of(Path("runs/e/one")))["model"]
+    assert config["init_args"]["dropout"] == 0.25
+    assert config["init_args"]["hidden"] == [8]
+    assert config["init_args"]["optimizer"]["class_path"] == "torch.optim.SGD"
+    assert config["init_args"]["optimizer"]["init_args"]["lr"] == 0.5
+
+
+def test_a_pipe_without_an_end(capfd: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen(["yes", "x"], stdout=subprocess.PIPE) as endless:
+        assert endless.stdout is not None
+        assert "more than 8 MiB" in refusal(capfd, "-c", f"/dev/fd/{endless.stdout.fileno()}")
+        endless.kill()
+
+
+def test_a_checkpoint_path_that_is_no_text(capfd: pytest.CaptureFixture[str]) -> None:
+    for value in ("5", "[a]", "{a: b}"):
+        Path("c.yaml").write_text(f"ckpt_path: {value}\nrun: 7\nexperiment: [x]\n")
+        assert refusal(capfd, "-c", "c.yaml").startswith("error: ")
+
+
+def test_a_profiler_reports_once(caplog: pytest.LogCaptureFixture) -> None:
+    main([*WORDS.split(), "--trainer.profiler", "simple"])
+    assert caplog.text.lower().count("profiler report") == 1
+
+
+def test_a_reader_that_is_gone_at_the_end() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = ["-m", "experiments", "fit", "--data", "Digits", "--model", "LitLinear", "--print_config"]
+    with os.fdopen(writer, "w") as stream:
+        done = subprocess.run([sys.executable, *words], stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_seed_out_of_range_in_an_evaluation(capfd: pytest.CaptureFixture[str]) -> None:
+    main(WORDS.split())
+    for verb in ("test", "validate"):
+        with pytest.raises(SystemExit) as stopped:
+            main([verb, "--trust", "faults", "--ckpt_path", "runs/e/one", "--seed_everything", "-1"])
+        assert stopped.value.code == 2
+        assert "--seed_everything must be from 0 to 4294967295, and it is -1" in capfd.readouterr().err
+
+
+def test_a_closed_pipe_ends_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(["inspect", "--data", "Digits"]) == 0
+        assert main(["--help"]) == 0
+    with open("/dev/full", "w") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        assert main(["inspect", "--data", "Digits"]) == 0
 
 
 def test_a_model_from_a_pipe_is_not_chosen_by_the_data(capfd: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,7 @@ def test_short_help_and_full_parser_have_the_same_options(verb: str, capsys: pyt
         main([verb, "--help-all"])
     assert stopped.value.code == 0
     full = {word.strip("[],") for word in capsys.readouterr().out.split()}
-    parser: argparse.ArgumentParser = import_module(f"experiments.verbs.{verb}").parser()
+    parser: argparse.ArgumentParser = import_module(f"experiments.verbs.{verb}").PARSER
     short = {word for word in parser.format_help().split("\n  evenhand")[0].split() if word.startswith("--")}
     of_process = {"--trust", "--allow_change", "--debug"}  # taken before the full parser sees them
     of_classes = {word for word in short if word.startswith(("--data.", "--model."))}

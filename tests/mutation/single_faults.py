@@ -199,12 +199,11 @@ FAULTS = [
     Fault(
         "the floor fits on train and validation rows",
         "experiments/floor/fit_floor.py",
-        '        target = parts["train"].target.numpy()\n'
-        '        baseline.estimator.fit(parts["train"].inputs, target.ravel() if target[0].size == 1 else target)\n',
-        '        fitted = [parts["train"], parts["val"]]\n'
-        "        target = torch.cat([one.target for one in fitted]).numpy()\n"
-        "        inputs = torch.cat([torch.as_tensor(one.inputs) for one in fitted]).numpy()\n"
-        "        baseline.estimator.fit(inputs, target.ravel() if target[0].size == 1 else target)\n",
+        "        estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)\n",
+        '        fitted = [train, splits["val"]]\n'
+        "        target = torch.cat([rows.target for rows in fitted]).numpy()\n"
+        "        inputs = torch.cat([torch.as_tensor(rows.inputs) for rows in fitted]).numpy()\n"
+        "        estimator.fit(inputs, target.ravel() if target[0].size == 1 else target)\n",
         "tests/floor/test_floor_fitting.py",
     ),
     Fault(
