@@ -1,6 +1,5 @@
 """Divergence: a loss that is no longer finite ends the run before a checkpoint of it replaces a good one."""
 
-import json
 import math
 from collections import deque
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from experiments.exit_codes import Diverged
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import write_json
 from lit_models import LitModel
 
 CHECK_EVERY = 50
@@ -24,8 +23,8 @@ class Divergence(Callback):
     """Keeps the last losses and row ids, checks them every few steps, and stops at the first that is not finite.
 
     Args:
-        folder: Of the run; ``divergence.json`` is written there.
-        every: Steps between two checks; 1 on a CPU and ``CHECK_EVERY`` elsewhere if it is left out.
+        folder: Of the run, for ``divergence.json``.
+        every: Steps between two checks; by default 1 on a CPU and ``CHECK_EVERY`` elsewhere.
     """
 
     block_by_block = True
@@ -91,7 +90,7 @@ class Divergence(Callback):
         }
         path = self.folder / "divergence.json"
         if trainer.is_global_zero and self.folder.is_dir():
-            write_atomically(path, (json.dumps(report, indent=2) + "\n").encode())
+            write_json(path, report)
         reason = "a weight is not finite" if loss is None else f"the loss is {loss}"
         raise Diverged(
             f"{reason} at step {step} (epoch {trainer.current_epoch + 1}); the batch is in {path} and the checkpoints "

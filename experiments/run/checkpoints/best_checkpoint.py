@@ -74,12 +74,9 @@ def _own_best(last: Path) -> Path | None:
 
 
 def config_in(path: str, for_fit: bool, content: dict[str, Any] | None = None) -> str:
-    """Returns the configuration inside a checkpoint as YAML text.
+    """Returns the configuration inside a checkpoint, whose ``content`` may have been read already, as YAML text.
 
-    Args:
-        path: The checkpoint.
-        for_fit: Whether to keep settings of ``fit`` alone, such as the name of the experiment.
-        content: Of the checkpoint, if it was read already.
+    ``for_fit`` keeps settings of ``fit`` alone, such as the name of the experiment.
 
     Raises:
         ConfigError: For a file that is no checkpoint of Evenhand.

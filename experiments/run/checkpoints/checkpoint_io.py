@@ -29,9 +29,8 @@ HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
 class SafeCheckpointIO(CheckpointIO):
     """Writes a temporary file, flushes it to the disk, reads it back and renames it. Reads plain data only.
 
-    Args:
-        amend: Changes a loaded checkpoint in place before anything is restored from it.
-        config: The run's configuration, YAML text, for every checkpoint.
+    ``amend`` changes a loaded checkpoint in place before anything is restored from it; ``config`` is the run's
+    configuration, YAML text, for every checkpoint.
     """
 
     def __init__(self, amend: Callable[[dict[str, Any]], None] | None = None, config: str = "") -> None:
@@ -74,10 +73,7 @@ class SafeCheckpointIO(CheckpointIO):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, and checks every byte.
-
-    Returns:
-        Plain data and tensors on the CPU; never an object that could run code.
+    """Reads plain data and tensors on the CPU, never an object that could run code, and checks every byte.
 
     Raises:
         ConfigError: For a file that is missing, damaged, or has anything but plain data and tensors.
@@ -101,21 +97,16 @@ def newest(
 ) -> tuple[Path | None, dict[str, Any]]:
     """Returns the newest usable checkpoint and its content, or None and nothing; prints why newer ones are not.
 
-    Args:
-        folder: Of the checkpoints.
-        refuse: Returns why a readable checkpoint is not usable, or None if it is.
+    ``refuse`` returns why a readable checkpoint is not usable, or None if it is.
     """
-    found = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in found:
+    for path in sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             content = read(path)
-            reason = refuse(content)
+            if (refusal := refuse(content)) is None:
+                return path, content
+            reason = f"{path} {refusal}"
         except ConfigError as error:
             reason = str(error)
-        else:
-            if reason is None:
-                return path, content
-            reason = f"{path} {reason}"
         say(f"{reason}; looking for an older one", sys.stderr)
     return None, {}
 
@@ -134,7 +125,6 @@ def check_plain(value: Any, where: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
-    if "Unsupported global" in text or "UnpicklingError" in type(error).__name__:
+    if "Unsupported global" in str(error) or "UnpicklingError" in type(error).__name__:
         return "it asks for more than plain data, and nothing in it was run"
-    return text.splitlines()[0][:120] if text else type(error).__name__
+    return (str(error) or type(error).__name__).splitlines()[0][:120]

@@ -17,15 +17,10 @@ from lit_models import ConfigError
 
 
 def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Returns True if a setting is new in its class and has its default, so that nothing changes.
+    """Returns True if a setting such as ``model.mixup`` is new in its class and has its default: nothing changes.
 
     The class is that of the data, the model, a callback and the like, or the Trainer. A setting that is a class itself
-    counts as changed.
-
-    Args:
-        name: Of the setting, as in ``model.mixup``.
-        before: Settings of the earlier configuration by name.
-        now: Settings of the later one by name.
+    counts as changed. ``before`` and ``now`` are the settings of two configurations by name.
     """
     if name in before or name not in now or name.endswith(".class_path"):
         return False
@@ -60,11 +55,9 @@ Difference = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Changes:
-    """Differing settings, by their names on the command line.
+    """Differing settings: the value before and now, by their names on the command line.
 
-    Args:
-        values: The value before and the value now, by name.
-        allowed: Names given to ``--allow_change``; each allows the settings below it too.
+    Each name given to ``--allow_change`` allows the settings below it too.
     """
 
     values: dict[str, Difference] = field(default_factory=dict)
@@ -80,13 +73,9 @@ class Changes:
         return cls({name: (old.get(name), new.get(name)) for name in kept}, short)
 
     def refuse_unsafe(self, evaluating: bool = False) -> None:
-        """Raises an error if shapes, data or the split would change without permission.
+        """Raises ConfigError with the first change of shapes, data or split without permission.
 
-        Args:
-            evaluating: Whether nothing is trained, so that the batch size may differ.
-
-        Raises:
-            ConfigError: With the first such setting.
+        The batch size may differ where nothing is trained.
         """
         free = (*FREE, *(("data.batch_size",) if evaluating else ()))
         for name, (before, now) in self.values.items():
@@ -121,10 +110,6 @@ class Changes:
             table.add_row(name, _short(before), _short(now))
         Console(stderr=True, highlight=False).print(table)
 
-    def plain(self) -> dict[str, list[Any]]:
-        """Returns plain values for the record."""
-        return {name: list(values) for name, values in self.values.items()}
-
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Flattens a configuration to settings by their names on the command line, as in ``model.optimizer.lr``."""
@@ -150,12 +135,9 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a run.
+    """The start of a run: its checkpoint, None for new weights, and the settings that differ from the checkpoint's.
 
-    Args:
-        checkpoint: That the run starts from; None for new weights.
-        changes: Settings that differ from the checkpoint's.
-        again: Whether the run's folder exists already.
+    ``again`` is True if the run's folder exists already.
     """
 
     checkpoint: Path | None = None

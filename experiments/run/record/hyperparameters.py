@@ -23,11 +23,8 @@ WITHOUT_EFFECT = (
     *("data.path", "data.val_path", "data.test_path"),  # the fingerprints cover the rows
     *("data.device", "model.steps_per_execution"),  # speed alone, the same bits
     CALLBACKS,  # the list of classes; each one has options of its own
-    *(
-        f"{CALLBACKS}.{name}"
-        for name in ("DeviceStatsMonitor", "LearningRateMonitor", "ModelSummary", "RichModelSummary")
-    ),
-    *(f"{CALLBACKS}.{name}" for name in ("RichProgressBar", "TQDMProgressBar")),
+    *(f"{CALLBACKS}.{name}" for name in ("DeviceStatsMonitor", "LearningRateMonitor", "ModelSummary")),
+    *(f"{CALLBACKS}.{name}" for name in ("RichModelSummary", "RichProgressBar", "TQDMProgressBar")),
     *(f"{CALLBACKS}.{name}.verbose" for name in ("EarlyStopping", "ModelCheckpoint")),
     f"{CALLBACKS}.ModelCheckpoint.dirpath",
 )
@@ -112,16 +109,14 @@ def _flatten(name: str, value: Any, flat: dict[str, Any]) -> None:
         for of_class, item in zip(classes, value, strict=True):
             counts[of_class] += 1
             _flatten(f"{name}.{of_class}" + (f".{counts[of_class]}" if counts[of_class] > 1 else ""), item, flat)
-        return
-    if not isinstance(value, dict):
-        if value is not None:
-            flat[name] = value
-        return
-    if "class_path" in value:
-        path = str(value["class_path"])
-        flat[name] = path.rpartition(".")[2]
-        if not path.startswith(OUR_PACKAGES) and "." in path:
-            flat[f"{name}.class_path"] = path
-        value = {**(value.get("init_args") or {}), **(value.get("dict_kwargs") or {})}
-    for key, inner in value.items():
-        _flatten(f"{name}.{key}", inner, flat)
+    elif isinstance(value, dict):
+        if "class_path" in value:
+            path = str(value["class_path"])
+            flat[name] = path.rpartition(".")[2]
+            if not path.startswith(OUR_PACKAGES) and "." in path:
+                flat[f"{name}.class_path"] = path
+            value = {**(value.get("init_args") or {}), **(value.get("dict_kwargs") or {})}
+        for key, inner in value.items():
+            _flatten(f"{name}.{key}", inner, flat)
+    elif value is not None:
+        flat[name] = value

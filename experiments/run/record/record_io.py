@@ -52,13 +52,23 @@ def config_of(path: Path) -> str:
         OSError: For a configuration that is missing or cannot be read.
         ConfigError: For one that is no YAML in UTF-8, or beyond the limits of ``safe_yaml``.
     """
-    file = config_files(path)[-1]
+    file = config_file(path)
     text = read_text(file)
     try:
         check_text(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is no configuration of a run: {error}; restore it, or train again") from error
     return text
+
+
+def config_file(path: Path) -> Path:
+    """Returns the configuration that a run's record names; the newest one for a record of an earlier version."""
+    files = config_files(path)
+    try:
+        name = _read_json(path / "record.json").get("config")
+    except (OSError, ConfigError):
+        name = None
+    return next((file for file in files if file.name == name), files[-1])
 
 
 def config_files(path: Path) -> list[Path]:

@@ -17,11 +17,6 @@ def checkpoint_filter(
 
     It removes the state of a replaced optimizer or schedule, the split and statistics of data that were allowed to
     change, and weights whose shape was allowed to change.
-
-    Args:
-        model: Gets the weights.
-        data: Gets the statistics.
-        changes: Settings that differ from the checkpoint's.
     """
 
     def change(checkpoint: dict[str, Any]) -> None:
@@ -56,5 +51,4 @@ def _fit_weights(model: LightningModule, checkpoint: dict[str, Any], may_differ:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    shape = getattr(value, "shape", None)
-    return None if shape is None else tuple(shape)
+    return tuple(value.shape) if hasattr(value, "shape") else None

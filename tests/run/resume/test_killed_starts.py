@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from fork_server import Server, server
 from paths import PYTHONPATH
 
 from experiments.__main__ import main
@@ -17,6 +20,12 @@ from experiments.run.record.record_io import config_of, read_record
 WORDS = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 --experiment e "
 WORDS += "--run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1 --figures false"
 RUN = Path("runs/e/one")
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +62,51 @@ def test_a_folder_without_a_record_is_no_run() -> None:
     main([*WORDS.split(), "--model.optimizer.lr", "0.5"])
     assert "lr: 0.5" in config_of(RUN)
     assert not list(RUN.glob("config-*"))
+
+
+def test_a_configuration_that_no_record_names_is_that_of_a_killed_start() -> None:
+    """The second file of a start is the record, which names the first."""
+    (RUN / "config-2.yaml").write_text((RUN / "config.yaml").read_text().replace("lr: 0.1", "lr: 0.5"))
+    interrupt()
+    main(["fit", "--trust", "faults", "--experiment", "e", "--run", "one", "--trainer.max_epochs", "3"])
+    assert rates() == [0.1, 0.1]
+    assert "max_epochs: 3" in (RUN / "config-2.yaml").read_text()
+    assert json.loads((RUN / "record.json").read_text())["config"] == "config-2.yaml"
+
+
+def test_configuration_and_record_appear_together(forks: Server, tmp_path: Path) -> None:
+    """A kill at any write of the start leaves a whole folder or none, and nothing for the next start or ``compare``."""
+    words, before = [*WORDS.split(), "--run", "two"], tmp_path
+    for number in range(1, 60):
+        here = tmp_path / str(number)
+        here.mkdir()
+        child = forks.start(words, here, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="kill")
+        assert child.wait() == -signal.SIGKILL, child.output.read_text()
+        files = [(here / "runs/e/two" / name).is_file() for name in ("config.yaml", "record.json")]
+        assert files == 2 * [(here / "runs/e/two").exists()]
+        if all(files):
+            break
+        before = here
+    assert 5 < number < 59
+    assert [path.name for path in (before / "runs/e").iterdir() if path.suffix == ".new"] == [".two.new"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", str(before / "runs")])
+    child = forks.start(words, before, tmp_path)
+    assert child.wait() == 0, child.output.read_text()
+    assert [path.name for path in (before / "runs/e").iterdir()] == ["two"]
+
+
+def test_another_count_of_threads_is_noted(capfd: pytest.CaptureFixture[str]) -> None:
+    interrupt()
+    count = torch.get_num_threads()
+    try:
+        torch.set_num_threads(count + 1)
+        main([*WORDS.split(), "--trainer.max_epochs", "3"])
+    finally:
+        torch.set_num_threads(count)
+    sentence = f"trained with {count} threads and goes on with {count + 1}, which may change last digits"
+    assert sentence in capfd.readouterr().out
+    assert any(sentence in note for note in read_record(RUN)["notes"])
 
 
 def test_a_run_that_was_killed_on_another_machine_goes_on() -> None:
