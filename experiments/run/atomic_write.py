@@ -12,10 +12,8 @@ from typing import Any
 def write_atomically(path: Path, content: bytes | memoryview, check: Callable[[Path], object] | None = None) -> None:
     """Writes a temporary file beside ``path``, whose folder is made, flushes it to the disk and renames it.
 
-    ``check`` reads the temporary file, and raises an error if it must not replace the file.
-
-    Raises:
-        OSError: If it cannot be written, as on a full disk; ``path`` is as it was.
+    ``check`` reads the temporary file, and raises an error if it must not replace the file. After an error, as the
+    OSError of a full disk, ``path`` is as it was.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
@@ -41,11 +39,7 @@ def write_json(path: Path, content: Any) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yields a new folder that is renamed to ``path`` at the end; ``path`` itself if there are files in it.
-
-    Raises:
-        OSError: If it cannot be made; ``path`` is as it was.
-    """
+    """Yields a new folder that is renamed to ``path`` if no error is raised; ``path`` itself if files are in it."""
     if path.is_dir() and any(path.iterdir()):
         yield path
         return

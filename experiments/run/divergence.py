@@ -22,9 +22,7 @@ CHECK_EVERY = 50
 class Divergence(Callback):
     """Keeps the last losses and row ids, checks them every few steps, and stops at the first that is not finite.
 
-    Args:
-        folder: Of the run, for ``divergence.json``.
-        every: Steps between two checks; by default 1 on a CPU and ``CHECK_EVERY`` elsewhere.
+    It writes ``divergence.json`` into the run's folder, and checks each step on a CPU and ``CHECK_EVERY`` elsewhere.
     """
 
     block_by_block = True
@@ -36,9 +34,8 @@ class Divergence(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.every is None:
-            self.every = 1 if pl_module.device.type == "cpu" else CHECK_EVERY
-        self._recent = deque()
+        self.every = self.every or (1 if pl_module.device.type == "cpu" else CHECK_EVERY)
+        self._recent.clear()
 
     @override
     def on_train_batch_end(
@@ -58,8 +55,8 @@ class Divergence(Callback):
         if not trainer.training and not trainer.validating:
             return
         self._check(trainer, pl_module)
-        weights = [weight.detach() for weight in pl_module.parameters() if weight.is_floating_point()]
-        if weights and not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
+        finite = [weight.isfinite().all() for weight in pl_module.parameters() if weight.is_floating_point()]
+        if finite and not bool(torch.stack(finite).all()):
             self._stop(trainer, pl_module, None, [], trainer.global_step)
 
     def _check(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -68,10 +68,8 @@ def prepare_run(
 ) -> PreparedRun:
     """Makes the Trainer with all that accompanies a run, from its instantiated arguments.
 
-    ``auto`` precision and the callbacks' directions are filled in in the parsed ``config``.
-
-    Raises:
-        ConfigError: For settings that do not go together, or differ from the checkpoint's.
+    ``auto`` precision and the callbacks' directions are filled in in the parsed ``config``. Raises ConfigError for
+    settings that do not go together, or differ from the checkpoint's.
     """
     message = ""
     is_recorded = command.verb == "fit" and not arguments.get("fast_dev_run") and not arguments.get("barebones")

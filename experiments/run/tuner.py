@@ -34,11 +34,8 @@ def take_searches(config: Namespace) -> list[Namespace]:
 def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data: DataModule) -> tuple[str, float | int]:
     """Searches by training a little; model and data have to be instantiated again afterwards.
 
-    Returns:
-        The key of the setting in the configuration, and its value.
-
-    Raises:
-        ConfigError: If the search finds nothing, or there are several devices.
+    Returns the key of the setting in the configuration, and its value. Raises ConfigError if it finds nothing, or there
+    are several devices.
     """
     options = search.init_args.as_dict() if search.get("init_args") else {}
     with TemporaryDirectory() as folder:

@@ -280,7 +280,13 @@ def final_state(run: Path) -> dict[str, Any]:
     kept: dict[str, Any] = {
         name: record[name] for name in ("metrics", "validation", "epochs", "status", "fingerprints")
     }
+    callbacks = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["callbacks"]
+    best = {Path(path).name for state in callbacks.values() for path in state.get("best_k_models", ())}
+    # A kill after a save and ahead of the removal of the worst may leave one more file of a user's ModelCheckpoint.
+    unused = {path.name for path in (run / "checkpoints").glob("*.ckpt")} - best - {"last.ckpt"}
     for path in sorted((run / "checkpoints").iterdir()):
+        if path.name in unused:
+            continue
         content = torch.load(path, weights_only=True)
         entries = {name: content[name] for name in ("state_dict", "optimizer_states", "lr_schedulers", "global_step")}
         stops = [state for key, state in content["callbacks"].items() if key.startswith("EarlyStopping")]
@@ -289,7 +295,7 @@ def final_state(run: Path) -> dict[str, Any]:
     kept["predictions"] = polars.read_parquet(run / "predictions.parquet").to_dict(as_series=False)
     kept["split"] = (run / "split.parquet").read_bytes() if (run / "split.parquet").exists() else b""
     files = {path.name for path in run.rglob("*") if not path.name.startswith("events.")}
-    kept["files"] = sorted(files | {path.name for path in run.parent.iterdir() if path != run})
+    kept["files"] = sorted((files - unused) | {path.name for path in run.parent.iterdir() if path != run})
     return kept | {"curves": curves(run)}
 
 

@@ -1,7 +1,4 @@
-"""Atomic checkpoint files.
-
-Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file in place of the one before (PL#21253).
-"""
+"""Atomic checkpoint files; Lightning copies from ``$TMPDIR``, and a kill leaves half a file (PL#21253)."""
 
 import io
 import sys
@@ -38,11 +35,7 @@ class SafeCheckpointIO(CheckpointIO):
         self.config = config
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Replaces ``path``, or leaves it unchanged.
-
-        Raises:
-            SaveError: If it cannot be written, as on a full disk.
-        """
+        """Replaces ``path``; raises SaveError if it cannot be written, as on a full disk, and leaves it unchanged."""
         for key in HYPERPARAMETERS:
             check_plain(checkpoint.get(key, {}), key)
         checkpoint.setdefault(CONFIG, self.config)  # Lightning calls no callback for weights alone
@@ -75,8 +68,7 @@ class SafeCheckpointIO(CheckpointIO):
 def read(path: Path) -> dict[str, Any]:
     """Reads plain data and tensors on the CPU, never an object that could run code, and checks every byte.
 
-    Raises:
-        ConfigError: For a file that is missing, damaged, or has anything but plain data and tensors.
+    Raises ConfigError for a file that is missing, damaged, or has anything else.
     """
     try:
         check(path)  # torch.load itself ignores the checksums

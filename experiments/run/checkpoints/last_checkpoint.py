@@ -21,11 +21,7 @@ class LastCheckpoint(Checkpoint):
 
     A step that failed half-way is not saved, since its batch norm has seen a batch that its weights have not; the file
     of the last boundary stays. Nothing is saved within an epoch if a loader has no ``state_dict``, or a plateau
-    schedule steps after the batch; those runs resume at the epoch's start.
-
-    Args:
-        path: The file.
-        every_n_steps: Optimizer steps between two saves within an epoch; None for none.
+    schedule steps after the batch; those runs resume at the epoch's start. ``every_n_steps`` counts the optimizer's.
     """
 
     block_by_block = True

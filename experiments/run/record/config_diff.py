@@ -55,10 +55,7 @@ Difference = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Changes:
-    """Differing settings: the value before and now, by their names on the command line.
-
-    Each name given to ``--allow_change`` allows the settings below it too.
-    """
+    """Differing settings, the value before and now by name, and the names that ``--allow_change`` allows."""
 
     values: dict[str, Difference] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
@@ -135,10 +132,7 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a run: its checkpoint, None for new weights, and the settings that differ from the checkpoint's.
-
-    ``again`` is True if the run's folder exists already.
-    """
+    """The start of a run, ``again`` if its folder exists: its checkpoint, if any, and settings that differ from its."""
 
     checkpoint: Path | None = None
     changes: Changes = field(default_factory=Changes)

@@ -31,11 +31,7 @@ def keep_test_rows(folder: Path, data: DataModule, rows: Tensor) -> list[str]:
 
 
 def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
-    """Reads the sample: ``row`` (N,) and the tensors of ``DataModule.unprepared``; None without a file.
-
-    Raises:
-        DataError: For a file that cannot be read.
-    """
+    """Reads the sample, ``row`` (N,) and inputs; returns None without a file, raises DataError for a damaged one."""
     if not (folder / FILE).is_file():
         return None
     check_regular(folder / FILE)

@@ -27,12 +27,7 @@ def identity(device: torch.device, processes: int, precision: str) -> dict[str, 
     return {
         "git": _git(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-        "device": {
-            "type": device.type,
-            "name": name,
-            "processes": processes,
-            "threads": torch.get_num_threads(),
-        },
+        "device": {"type": device.type, "name": name, "processes": processes, "threads": torch.get_num_threads()},
         "precision": precision,
     }
 

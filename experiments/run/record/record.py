@@ -39,25 +39,14 @@ KEY = "evenhand_record"
 class RunRecord(Callback):
     """Writes ``config.yaml`` and ``record.json`` before the first step, and the outcome at the end.
 
-    The folder appears with all of them at once, and only if data, model and optimizer exist.
-
-    Args:
-        config: The configuration as it runs, YAML text that ``-c`` takes.
-        command: Words of the command that started it.
-        figures: Whether to draw the test's figures into TensorBoard.
+    The folder appears with both of them at once, and only if data, model and optimizer exist. ``config`` is the
+    configuration as it runs, YAML text that ``-c`` takes.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        config: str,
-        command: list[str],
-        start: Start | None = None,
-        figures: bool = True,
-    ) -> None:
+    def __init__(self, directory: RunDirectory, config: str, command: list[str], start: Start, figures: bool) -> None:
         self.directory = directory
         self.config = config
-        self.start = start or Start()
+        self.start = start
         self.figures = figures
         self.content: dict[str, Any] = {"command": shlex.join(command)}
         self._parameters = 0

@@ -66,10 +66,8 @@ class RunDirectory:
         """Returns the typed names; by default the data's name, and model, seed and time for the run.
 
         Under SLURM or torchrun the job's id and a digest of the configuration replace the time: a restarted job resumes
-        its run, and another command of the same job is another run.
-
-        Raises:
-            ConfigError: For a name that cannot be a folder's.
+        its run, and another command of the same job is another run. Raises ConfigError for a name that cannot be a
+        folder's.
         """
         root = root_of(config.trainer.get("default_root_dir"))
         experiment = _checked("experiment", config.experiment or type(data).__name__.lower())
@@ -103,10 +101,8 @@ def job_id() -> str | None:
 def find_run(root: Path, experiment: str | None, run: str | None, last: bool) -> RunDirectory | None:
     """Returns the run of a name, or with ``last`` the newest with a checkpoint; None without a run of that name.
 
-    None for ``experiment`` or ``run`` looks in all.
-
-    Raises:
-        ConfigError: For a name in several experiments, or no run with a checkpoint.
+    None for ``experiment`` or ``run`` looks in all. Raises ConfigError for a name in several experiments, or without a
+    run that ``last`` could mean.
     """
     # glob would take * and [ in a name for a pattern
     folders = [root / experiment] if experiment else sorted(root.iterdir()) if root.is_dir() else []
@@ -138,12 +134,9 @@ def _checked(option: str, name: str) -> str:
 
 
 def keep_config(folder: Path, text: str) -> str:
-    """Writes the configuration; if the run has one and settings changed, under the next number.
+    """Writes the configuration, under the next number if the run has another one; returns the name of the file.
 
     A file that the record does not name is that of a killed start, and is removed.
-
-    Returns:
-        The name of the file, for the record.
     """
     files, is_run = config_files(folder), (folder / "record.json").is_file()
     file = config_file(folder) if is_run else None

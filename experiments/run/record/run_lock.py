@@ -39,11 +39,8 @@ _held: dict[Path, tuple[int, threading.Thread, threading.Event]] = {}
 def acquire(folder: Path) -> str:
     """Locks a run's folder, which may not exist, until ``release``; the first of several processes locks for all.
 
-    Returns:
-        An empty string, or who holds the lock, as in "in progress in process 7 on node1".
-
-    Raises:
-        OSError: If the file of the lock, beside the folder, cannot be written.
+    Returns an empty string, or who holds the lock, as in "in progress in process 7 on node1". Raises OSError if the
+    file of the lock, beside the folder, cannot be written.
     """
     file = folder.with_name(f".{folder.name}.lock").absolute()
     while getattr(rank_zero_only, "rank", 0) == 0 and file not in _held:

@@ -1,6 +1,5 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,14 +20,14 @@ class RunLogger(TensorBoardLogger):
 
     def __init__(self, directory: RunDirectory) -> None:
         super().__init__(str(directory.root), name=directory.experiment, version=directory.run, default_hp_metric=False)
-        self._writer: SummaryWriter | None = None
-        self._file: Any = None
+        self._writer: Any = None
         self._session_end: Any = None
 
     @property
     def experiment(self) -> SummaryWriter | None:
         """The writer of the open session; None before and on other ranks."""
-        return self._writer
+        writer: SummaryWriter | None = self._writer
+        return writer
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -42,16 +41,14 @@ class RunLogger(TensorBoardLogger):
         the first summary of an experiment's columns that it finds for that of all runs, so that parameters and metrics
         of the others never show. Without one it collects the columns from all runs.
         """
-        os.makedirs(self.root_dir, exist_ok=True)
         self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=purge_step)
-        self._file = self._writer.file_writer
         _, start, self._session_end = hparams(parameters, {})
-        self._file.add_summary(start)
+        self._writer.file_writer.add_summary(start)
 
     def close_session(self) -> None:
         """Marks the row as complete, and closes the file."""
         if self._writer is not None:
-            self._file.add_summary(self._session_end)
+            self._writer.file_writer.add_summary(self._session_end)
             self._writer.close()
 
     @override

@@ -141,14 +141,25 @@ class Resume(Callback):
 
 
 def adapt(state: dict[str, Any], callback: Callback, checkpoint: Path) -> None:
-    """Changes the state of a callback in place: typed arguments win, and paths follow a run whose folder was moved."""
+    """Changes the state of a callback in place: typed arguments win, and paths follow a run whose folder was moved.
+
+    Newer checkpoints than this one are of a killed session. This session saves them again, by the same names, where
+    Lightning would add a version.
+    """
     if isinstance(callback, EarlyStopping):
         state["patience"] = callback.patience
     if not isinstance(callback, ModelCheckpoint) or callback.dirpath is None:
         return
     old, new = str(state.get("dirpath")), str(callback.dirpath)
-    if old == new or checkpoint.resolve().parent != Path(new).resolve():  # a new run keeps no files of another one
+    if checkpoint.resolve().parent != Path(new).resolve():  # a new run keeps no files of another one
         return
+    saved, exists = checkpoint.stat().st_mtime_ns, callback.file_exists
+    newer = {str(path) for path in Path(new).glob("*.ckpt") if path.stat().st_mtime_ns > saved}
+
+    def file_exists(filepath: str | Path, trainer: Trainer) -> bool:
+        return exists(filepath, trainer) and str(filepath) not in newer
+
+    callback.file_exists = file_exists  # type: ignore[method-assign]
 
     def moved(path: str) -> str:
         return new + path.removeprefix(old) if path.startswith(old + os.sep) else path

@@ -25,21 +25,25 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
 
     The settings are compared with those inside the checkpoint: a killed process may have written a newer configuration
     that nothing was trained with. ``text`` is the configuration as YAML; settings that are ``allowed`` may differ.
-
-    Raises:
-        ConfigError: For a run that is finished, or a change without permission.
+    Raises ConfigError for a run that is finished, or another change.
     """
-    record = _record(directory) if (directory.path / "record.json").is_file() else None
-    path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
-    checkpoint, state = (
-        (path, read(path)) if path else newest(directory.checkpoints, _unusable) if record else (None, {})
-    )
-    if record is None and checkpoint is None:
+    file, checkpoint, state = directory.path / "record.json", None, dict[str, Any]()
+    record = read_record(directory.path) if file.is_file() else None
+    if record is not None and not (
+        {"status", "started"} <= record.keys() and isinstance(record.get("process", {}), dict)
+    ):
+        raise ConfigError(f"{file} is damaged; restore it, or choose another --run")
+    if config.ckpt_path not in (None, LAST):
+        checkpoint = Path(config.ckpt_path)
+        state = read(checkpoint)
+        if reason := _incomplete(state):
+            raise ConfigError(f"--ckpt_path {checkpoint} {reason}")
+    elif record is None:
         return Start()
+    else:
+        checkpoint, state = newest(directory.checkpoints, lambda state: _incomplete(state) or inexact(state))
     before = config_in(str(checkpoint), for_fit=True, content=state) if checkpoint else config_of(directory.path)
     changes = Changes.between(before, text, allowed)
-    if path and (reason := _incomplete(state)):
-        raise ConfigError(f"--ckpt_path {path} {reason}")
     reason = _nothing_left(state, config, changes)
     if record and record["status"] == "finished" and reason:
         raise ConfigError(f"the run {directory.path} is there already and finished, {reason}, or choose another --run")
@@ -47,17 +51,6 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
         raise ConfigError(f"the training of {checkpoint} was {reason}")
     changes.refuse_unsafe()
     return Start(checkpoint, changes, record is not None)
-
-
-def _record(directory: RunDirectory) -> dict[str, Any]:
-    record = read_record(directory.path)
-    if not {"status", "started"} <= record.keys() or not isinstance(record.get("process", {}), dict):
-        raise ConfigError(f"{directory.path / 'record.json'} is damaged; restore it, or choose another --run")
-    return record
-
-
-def _unusable(checkpoint: dict[str, Any]) -> str | None:
-    return _incomplete(checkpoint) or inexact(checkpoint)
 
 
 def _incomplete(checkpoint: dict[str, Any]) -> str | None:

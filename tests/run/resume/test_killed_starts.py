@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
+import polars
 import pytest
 import torch
 from fork_server import Server, server
+from numpy.typing import NDArray
 from paths import PYTHONPATH
 
 from experiments.__main__ import main
@@ -94,6 +97,37 @@ def test_configuration_and_record_appear_together(forks: Server, tmp_path: Path)
     child = forks.start(words, before, tmp_path)
     assert child.wait() == 0, child.output.read_text()
     assert [path.name for path in (before / "runs/e").iterdir()] == ["two"]
+
+
+@pytest.mark.parametrize("kind", ["StreamedTable", "StreamedArrays"])
+def test_a_streamed_file_that_another_one_of_its_size_and_time_replaced_is_noticed(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    x = numpy.random.default_rng(0).normal(size=(100, 2)).astype("float32")
+    y = numpy.arange(100) % 2
+
+    def write(x: NDArray[numpy.float32]) -> None:
+        if kind == "StreamedTable":
+            table = polars.DataFrame({"a": x[:, 0], "b": x[:, 1], "label": y})
+            table.write_parquet("x.parquet", compression="uncompressed")
+        else:
+            numpy.save("x.npy", x)
+
+    words = ["--data.path", "x.parquet", "--data.target", "label", "--data.cache", "cache"]
+    if kind == "StreamedArrays":
+        numpy.save("y.npy", y)
+        words = ["--data.path", "x.npy", "--data.labels", "y.npy"]
+    words = ["fit", "--data", kind, *words, "--model", "LitLinear", "--experiment", "e", "--run", "two"]
+    write(x)
+    (file,) = Path().glob("x.*")
+    before = file.stat()
+    main([*words, "--trainer.max_epochs", "1", "--figures", "false"])
+    write(-x)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--trainer.max_epochs", "2", "--figures", "false"])
+    assert f"trained on other data than what {kind} reads now" in capfd.readouterr().err
 
 
 def test_another_count_of_threads_is_noted(capfd: pytest.CaptureFixture[str]) -> None:
