@@ -50,10 +50,8 @@ def set_directions(
     """Gives callbacks that monitor a metric the direction of their metric.
 
     Lightning's default is ``min`` for every metric, which keeps the worst accuracy. ``configs`` are changed as well, so
-    that the record shows what ran. A typed ``mode`` is the direction of a value that has none itself.
-
-    Raises:
-        ConfigError: For a metric that is not logged or has no direction, or ``max`` for one that is best when low.
+    that the record shows what ran. A typed ``mode`` is the direction of a value that has none itself. Raises
+    ConfigError for a metric that is not logged or has no direction, or ``max`` for one that is best when low.
     """
     others = any(not type(callback).__module__.startswith("lightning.") for callback in callbacks)
     if model.schedule and model.schedule.monitor:

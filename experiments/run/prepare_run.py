@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
 from experiments.run.record.run_lock import acquire
 from experiments.run.record.tensorboard import RunLogger
-from experiments.run.resume.checkpoint_filter import checkpoint_filter
+from experiments.run.resume.checkpoint_filter import filter_checkpoint
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.run.resume.resume_plan import resume_plan
 from experiments.terminal import say
@@ -42,25 +43,18 @@ class PreparedRun:
     trainer: Trainer
     start: Start
     record: RunRecord | None
-    message: str
-    """About choices that were made for the user."""
+    message: str  # about choices that were made for the user
 
 
 @dataclass(frozen=True)
 class Command:
-    """The command that starts a run: its verb, and all of its words for the record.
-
-    Args:
-        allowed: Settings that may differ from the checkpoint's.
-        dump: Returns a configuration as YAML.
-        mode_typed: Whether the ``mode`` of a callback is among the words.
-    """
+    """The command that starts a run: its verb, and all of its words for the record."""
 
     verb: str
     words: list[str]
-    allowed: list[str]
-    dump: Callable[[Namespace], str]
-    mode_typed: bool = False
+    allowed: list[str]  # settings that may differ from the checkpoint's
+    dump: Callable[[Namespace], str]  # returns a configuration as YAML
+    mode_typed: bool = False  # the mode of a callback is among the words
 
 
 def prepare_run(
@@ -103,7 +97,8 @@ def prepare_run(
     arguments.callbacks = [*callbacks, *progress_bar(arguments, callbacks), *speed_callbacks(), Heartbeat()]
     if not arguments.get("barebones"):  # which Lightning refuses together with any profiler
         arguments.profiler = arguments.get("profiler") or speed_profiler()
-    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes), record.config if record else "")
+    amend = partial(filter_checkpoint, model, data, start.changes)
+    files = SafeCheckpointIO(amend, record.config if record else "")
     arguments.plugins = strategy.run_plugins(as_list(arguments.get("plugins")), files)
     trainer = AnyPrecisionTrainer(**vars(arguments))
     if command.verb == "predict" and trainer.world_size > 1:

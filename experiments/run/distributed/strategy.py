@@ -36,9 +36,8 @@ def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
     - FSDP clips sharded gradients by their norm, which Lightning refuses.
     - Targets and weights of rows keep their precision if the weights are 16-bit (``bf16-true``).
 
-    Raises:
-        ConfigError: For FSDP with averaged weights or a compiled network, which need whole weights, or with changed
-            settings, since it loads a checkpoint without a filter.
+    Raises ConfigError for FSDP with averaged weights or a compiled network, which need whole weights, or with changed
+    settings, since it loads a checkpoint without a filter.
     """
     strategy = trainer.strategy
     plugin = strategy.precision_plugin

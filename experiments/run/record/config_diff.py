@@ -22,13 +22,11 @@ def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bo
     The class is that of the data, the model, a callback and the like, or the Trainer. A setting that is a class itself
     counts as changed. ``before`` and ``now`` are the settings of two configurations by name.
     """
-    if name in before or name not in now or name.endswith(".class_path"):
-        return False
     owner = name.rpartition(".")[0]
     while owner and f"{owner}.class_path" not in now and owner != "trainer":
         owner = owner.rpartition(".")[0]
-    key = f"{owner}.class_path"
-    if not owner or before.get(key) != now.get(key):
+    key, is_new = f"{owner}.class_path", name not in before and name in now
+    if not is_new or not owner or name.endswith(".class_path") or before.get(key) != now.get(key):
         return False
     parser = ArgumentParser()
     try:
