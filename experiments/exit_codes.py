@@ -84,11 +84,11 @@ def install_handler(handler: Handler) -> dict[int, Any]:
     owner = os.getpid()
 
     def guarded(signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:  # a loader's worker inherits handlers, and must end on a signal
+        if os.getpid() == owner:
+            handler(signum, frame)
+        elif signum == signal.SIGTERM:  # by which the owner ends a loader's worker; Ctrl-C reaches all of them
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        else:
-            handler(signum, frame)
 
     heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
     return {number: signal.signal(number, guarded) for number in heard}  # nohup ignores SIGHUP

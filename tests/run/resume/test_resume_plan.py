@@ -108,6 +108,19 @@ def test_a_signal_saves_at_the_next_step_and_the_resumed_run_equals(
     assert_equal(state(path), expected)
 
 
+def test_ctrl_c_ends_no_worker_before_the_run_has_saved(forks: Server, tmp_path: Path) -> None:
+    """A terminal sends it to all processes; a worker that it ends is an error of the loader, and no interruption."""
+    child = forks.start(words_of("cnn", "2 within"), tmp_path, PAUSE_AT="start 5", GO_ON="1")
+    child.wait_for(tmp_path / "reached")
+    workers = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    for pid in (*map(int, workers), child.pid):
+        os.kill(pid, signal.SIGINT)
+    assert len(workers) >= 2
+    assert child.wait() == 130, child.output.read_text()
+    assert "Traceback" not in child.output.read_text()
+    assert last(tmp_path)["global_step"] == 6
+
+
 def test_a_killed_run_reads_interrupted_and_one_that_runs_does_not(forks: Server, tmp_path: Path) -> None:
     """Plain Lightning keeps no status at all."""
     child = forks.start(words_of("mlp", "0"), tmp_path, PAUSE_AT="step 4")
