@@ -80,7 +80,7 @@ def server() -> Iterator[Server]:
     finally:
         assert running.process.stdin is not None
         running.process.stdin.close()
-        running.process.wait(30)
+        running.process.wait(120)
 
 
 def _serve() -> None:
