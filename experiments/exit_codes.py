@@ -1,6 +1,6 @@
 """Exit codes and signals: 0 done, 1 a bug, 2 bad configuration or data, 3 diverged, 4 another process of the run died.
 
-130 stands for SIGINT and 143 for SIGTERM.
+130 stands for SIGINT, 143 for SIGTERM, 129 for SIGHUP and 138 for SIGUSR1.
 """
 
 import os
@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+"""Signals after which a run saves and ends.
+
+Under SLURM Lightning saves and requeues at SIGUSR1 itself, unless the signal has a handler: into a file beside the
+runs, which the next run of any name would start from.
+"""
 
 
 class Interrupted(SystemExit):
@@ -52,7 +57,7 @@ Handler = Callable[[int, FrameType | None], Any]
 
 @contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Handles SIGINT and SIGTERM; does nothing outside the main thread, where Python allows no handlers."""
+    """Handles ``SIGNALS``; does nothing outside the main thread, where Python allows no handlers."""
     replaced = install_handler(handler)
     try:
         yield
@@ -66,19 +71,20 @@ def interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def install_handler(handler: Handler) -> dict[int, Any]:
-    """Handles SIGINT and SIGTERM in this process, but not in its forks; returns the replaced handlers."""
+    """Handles ``SIGNALS`` in this process, but not in its forks; returns the replaced handlers."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     owner = os.getpid()
 
     def guarded(signum: int, frame: FrameType | None) -> None:
-        if os.getpid() != owner:  # a loader's worker inherits handlers, and must end on a signal
+        if os.getpid() == owner:
+            handler(signum, frame)
+        elif signum == signal.SIGTERM:  # by which the owner ends a loader's worker; Ctrl-C reaches all of them
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        else:
-            handler(signum, frame)
 
-    return {number: signal.signal(number, guarded) for number in SIGNALS}
+    heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, guarded) for number in heard}  # nohup ignores SIGHUP
 
 
 def restore_handlers(handlers: dict[int, Any]) -> None:

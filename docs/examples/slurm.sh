@@ -22,10 +22,10 @@ srun --kill-on-bad-exit=0 --cpus-per-task "$SLURM_CPUS_PER_TASK" evenhand fit --
     --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.num_nodes "$SLURM_JOB_NUM_NODES" "$@"
 code=$?
 
-# 143: the time limit. 137, which hides the 4 of the others: a process was killed; the job is requeued three times at
+# 143, 138: the time limit, by SIGTERM or SIGUSR1. 137, which hides the 4 of the others: a process was killed; the job is requeued three times at
 # most. SLURM itself requeues the job if a machine fails.
 case $code in
-143) scontrol requeue "$SLURM_JOB_ID" ;;
+138 | 143) scontrol requeue "$SLURM_JOB_ID" ;;
 4 | 137)
     echo "killed" >>"evenhand-$SLURM_JOB_ID.killed"
     [ "$(wc -l <"evenhand-$SLURM_JOB_ID.killed")" -gt 3 ] || scontrol requeue "$SLURM_JOB_ID"

@@ -103,6 +103,7 @@ def find(path: Path) -> Iterator[Path]:
         if {"record.json", "record.json.new"} & {*files}:
             below.clear()
             yield Path(folder)
+        below[:] = [name for name in below if not name.startswith(".")]  # a run that is about to be published
 
 
 def read_run(folder: Path) -> Run:

@@ -1,21 +1,19 @@
 """The one writer of a run's files: a kill or a full disk leaves the file before, never half of one."""
 
+import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, content: bytes | memoryview, check: Callable[[Path], object] | None = None) -> None:
-    """Writes a temporary file beside ``path``, flushes it to the disk and renames it.
+    """Writes a temporary file beside ``path``, whose folder is made, flushes it to the disk and renames it.
 
-    Args:
-        path: Of the file, whose folder is made.
-        content: Of the file.
-        check: Reads the temporary file, and raises an error if it must not replace the file.
-
-    Raises:
-        OSError: If it cannot be written, as on a full disk; ``path`` is as it was.
+    ``check`` reads the temporary file, and raises an error if it must not replace the file. After an error, as the
+    OSError of a full disk, ``path`` is as it was.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
@@ -31,6 +29,29 @@ def write_atomically(path: Path, content: bytes | memoryview, check: Callable[[P
     except BaseException:
         with suppress(OSError):  # a read-only folder keeps it; the next write replaces it
             temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes plain values as ``write_atomically`` does."""
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yields a new folder that is renamed to ``path`` if no error is raised; ``path`` itself if files are in it."""
+    if path.is_dir() and any(path.iterdir()):
+        yield path
+        return
+    temporary = path.with_name(f".{path.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a killed process
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

@@ -9,9 +9,7 @@ from experiments.run.checkpoints.best_checkpoint import best_checkpoint
 from experiments.run.checkpoints.last_checkpoint import EpochBoundary, LastCheckpoint
 from experiments.run.distributed.rank_consistency import RankConsistency
 from experiments.run.divergence import Divergence
-from experiments.run.record.config_diff import Start
 from experiments.run.record.record import RunRecord
-from experiments.run.record.run_directory import RunDirectory
 from experiments.run.resume.exact_state import Resume
 from experiments.run.resume.optimizer_overrides import OptimizerOverrides
 from lit_models import ConfigError, LitModel
@@ -31,31 +29,19 @@ class MinEpochs(Callback):
 
 
 def run_callbacks(
-    directory: RunDirectory,
-    typed: list[Callback],
-    model: LitModel,
-    record: RunRecord,
-    start: Start,
-    save_every: int | None,
-    has_val: bool,
+    record: RunRecord, typed: list[Callback], model: LitModel, save_every: int | None, has_val: bool
 ) -> list[Callback]:
     """Returns the callbacks in order: restoring first, detecting divergence before saving, ``last.ckpt`` at the end.
 
-    Args:
-        directory: Of the run.
-        typed: Callbacks of the configuration.
-        model: To train.
-        record: Of the run.
-        start: The checkpoint that the run starts from, and the settings changed since.
-        save_every: Steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
-        has_val: Whether there are validation rows to choose the best epoch by.
+    ``save_every`` are the steps between two saves within an epoch; None for none, 0 for no checkpoints at all.
     """
-    checks = [RankConsistency(), record, Divergence(directory.path), OptimizerOverrides(start.changes), MinEpochs()]
+    directory, changes = record.directory, record.start.changes
+    checks = [RankConsistency(), record, Divergence(directory.path), OptimizerOverrides(changes), MinEpochs()]
     if save_every == 0:
-        return [Resume(start.changes), *typed, *checks]
+        return [Resume(changes), *typed, *checks]
     last = LastCheckpoint(directory.checkpoints / "last.ckpt", save_every)
     best = best_checkpoint(directory, typed, model, has_val)
-    return [Resume(start.changes), EpochBoundary(last), *typed, *checks, *best, last]
+    return [Resume(changes), EpochBoundary(last), *typed, *checks, *best, last]
 
 
 def set_directions(
@@ -63,18 +49,9 @@ def set_directions(
 ) -> list[Callback]:
     """Gives callbacks that monitor a metric the direction of their metric.
 
-    Lightning's default is ``min`` for every metric, which keeps the worst accuracy. The configurations are changed as
-    well, so that the record shows what ran.
-
-    Args:
-        callbacks: Of the configuration.
-        configs: Class and arguments of each.
-        model: Logs the metrics.
-        has_val: Whether there are validation rows.
-        mode_typed: Whether a callback's ``mode`` is typed; it is the direction of a value that has none itself.
-
-    Raises:
-        ConfigError: For a metric that is not logged or has no direction, or ``max`` for one that is best when low.
+    Lightning's default is ``min`` for every metric, which keeps the worst accuracy. ``configs`` are changed as well, so
+    that the record shows what ran. A typed ``mode`` is the direction of a value that has none itself. Raises
+    ConfigError for a metric that is not logged or has no direction, or ``max`` for one that is best when low.
     """
     others = any(not type(callback).__module__.startswith("lightning.") for callback in callbacks)
     if model.schedule and model.schedule.monitor:
@@ -103,9 +80,9 @@ def _set_direction(callback: Callback, config: Namespace, model: LitModel, other
     try:
         direction = model.direction(callback.monitor, others)
     except NoDirectionError:
-        if not mode_typed:
-            raise
-        return callback
+        if mode_typed:
+            return callback
+        raise
     if callback.mode != direction:
         if callback.mode == "max":  # never the default, so it was typed
             raise ConfigError(f"{callback.monitor} is best when low; leave mode out, and it follows the metric")

@@ -1,6 +1,5 @@
 """Divergence: a loss that is no longer finite ends the run before a checkpoint of it replaces a good one."""
 
-import json
 import math
 from collections import deque
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from experiments.exit_codes import Diverged
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import write_json
 from lit_models import LitModel
 
 CHECK_EVERY = 50
@@ -23,9 +22,7 @@ CHECK_EVERY = 50
 class Divergence(Callback):
     """Keeps the last losses and row ids, checks them every few steps, and stops at the first that is not finite.
 
-    Args:
-        folder: Of the run; ``divergence.json`` is written there.
-        every: Steps between two checks; 1 on a CPU and ``CHECK_EVERY`` elsewhere if it is left out.
+    It writes ``divergence.json`` into the run's folder, and checks each step on a CPU and ``CHECK_EVERY`` elsewhere.
     """
 
     block_by_block = True
@@ -37,9 +34,8 @@ class Divergence(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.every is None:
-            self.every = 1 if pl_module.device.type == "cpu" else CHECK_EVERY
-        self._recent = deque()
+        self.every = self.every or (1 if pl_module.device.type == "cpu" else CHECK_EVERY)
+        self._recent.clear()
 
     @override
     def on_train_batch_end(
@@ -59,8 +55,8 @@ class Divergence(Callback):
         if not trainer.training and not trainer.validating:
             return
         self._check(trainer, pl_module)
-        weights = [weight.detach() for weight in pl_module.parameters() if weight.is_floating_point()]
-        if weights and not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
+        finite = [weight.isfinite().all() for weight in pl_module.parameters() if weight.is_floating_point()]
+        if finite and not bool(torch.stack(finite).all()):
             self._stop(trainer, pl_module, None, [], trainer.global_step)
 
     def _check(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,7 +87,7 @@ class Divergence(Callback):
         }
         path = self.folder / "divergence.json"
         if trainer.is_global_zero and self.folder.is_dir():
-            write_atomically(path, (json.dumps(report, indent=2) + "\n").encode())
+            write_json(path, report)
         reason = "a weight is not finite" if loss is None else f"the loss is {loss}"
         raise Diverged(
             f"{reason} at step {step} (epoch {trainer.current_epoch + 1}); the batch is in {path} and the checkpoints "

@@ -13,12 +13,7 @@ from lit_models.cpu.cpu_features import has_bfloat16
 
 
 class AnyPrecisionTrainer(Trainer):
-    """Lightning's Trainer, whose ``precision`` may also be ``auto``.
-
-    Args:
-        precision: Lightning's names, or ``auto`` for the fastest safe one here (``experiments.run.precision``).
-        settings: See Lightning.
-    """
+    """Lightning's Trainer, whose ``precision`` may also be ``auto``, the fastest safe one here."""
 
     def __init__(self, *, precision: PrecisionInput | Literal["auto"] | None = None, **settings: Any) -> None:
         resolved = fast_precision(settings.get("accelerator", "auto")) if precision == "auto" else precision
@@ -26,23 +21,14 @@ class AnyPrecisionTrainer(Trainer):
 
 
 def fast_precision(accelerator: Any) -> str:
-    """Returns a 16-bit mixed precision if the device has instructions for it, else float32.
-
-    Args:
-        accelerator: The Trainer's: ``auto``, ``cpu``, ``gpu`` or ``cuda``; anything else gets float32.
-    """
+    """Returns a 16-bit mixed precision if the Trainer's device has instructions for it, else float32."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     return "bf16-mixed" if accelerator in ("auto", "cpu") and has_bfloat16() else "32-true"
 
 
 def resolved_precision(accelerator: Any, run: Path | None) -> str:
-    """Returns the precision for ``auto``: that of the run if it is resumed, on whatever device, else the fast one.
-
-    Args:
-        accelerator: See ``fast_precision``.
-        run: The run's folder, which may not exist.
-    """
+    """Returns the precision for ``auto``: that of the run if it is resumed, on whatever device, else the fast one."""
     before = None
     if run is not None and (run / "config.yaml").is_file():
         before = ((safe_yaml.load(config_of(run)) or {}).get("trainer") or {}).get("precision")
@@ -51,12 +37,7 @@ def resolved_precision(accelerator: Any, run: Path | None) -> str:
 
 
 def slow_precision_notes(precision: str, device: torch.device) -> list[str]:
-    """Returns a note if the precision is slower than float32 because the CPU lacks its instructions.
-
-    Args:
-        precision: The Trainer's, such as ``bf16-mixed``.
-        device: Device of the run.
-    """
+    """Returns a note if the precision is slower than float32 because the CPU lacks its instructions."""
     if device.type != "cpu" or not precision.startswith("bf16") or has_bfloat16():
         return []
     return [

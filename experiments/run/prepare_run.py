@@ -1,14 +1,18 @@
 """Prepares the Trainer of one run, with its record, checkpoints, logger and progress bar, and tests it after a fit."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.utilities import rank_zero_only
 
 from datamodules import DataModule
 from experiments.run.callbacks import run_callbacks, set_directions
@@ -21,13 +25,12 @@ from experiments.run.precision import AnyPrecisionTrainer, resolved_precision
 from experiments.run.progress_bar import progress_bar
 from experiments.run.record.artifacts import PredictionWriter
 from experiments.run.record.config_diff import Changes, Start
-from experiments.run.record.csv_curves import keep_rows
+from experiments.run.record.metadata import summary
 from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
 from experiments.run.record.run_lock import acquire
-from experiments.run.record.summary import summary
 from experiments.run.record.tensorboard import RunLogger
-from experiments.run.resume.checkpoint_filter import checkpoint_filter
+from experiments.run.resume.checkpoint_filter import filter_checkpoint
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.run.resume.resume_plan import resume_plan
 from experiments.terminal import say
@@ -36,56 +39,34 @@ from lit_models import ConfigError, LitModel
 
 @dataclass
 class PreparedRun:
-    """A run that can begin.
-
-    Args:
-        trainer: Lightning's.
-        start: The checkpoint that the run starts from, and the settings changed since.
-        record: Of a fit that leaves a folder; None for all others.
-        message: About choices that were made for the user; empty without any.
-    """
+    """A run that can begin; ``record`` is None unless it is a fit that leaves a folder."""
 
     trainer: Trainer
     start: Start
     record: RunRecord | None
-    message: str
+    message: str  # about choices that were made for the user
 
 
 @dataclass(frozen=True)
 class Command:
-    """The command that starts a run.
-
-    Args:
-        verb: ``fit``, ``validate``, ``test`` or ``predict``.
-        words: The whole command, for the record.
-        allowed: Settings that may differ from the checkpoint's.
-        dump: Returns a configuration as YAML.
-        mode_typed: Whether the ``mode`` of a callback is among the words.
-    """
+    """The command that starts a run: its verb, and all of its words for the record."""
 
     verb: str
     words: list[str]
-    allowed: list[str]
-    dump: Callable[[Namespace], str]
-    mode_typed: bool = False
+    allowed: list[str]  # settings that may differ from the checkpoint's
+    dump: Callable[[Namespace], str]  # returns a configuration as YAML
+    mode_typed: bool = False  # the mode of a callback is among the words
 
 
 def prepare_run(
-    command: Command, config: Namespace, trainer_arguments: Namespace, model: LitModel, data: DataModule
+    command: Command, config: Namespace, arguments: Namespace, model: LitModel, data: DataModule
 ) -> PreparedRun:
-    """Makes the Trainer with all that accompanies a run.
+    """Makes the Trainer with all that accompanies a run, from its instantiated arguments.
 
-    Args:
-        command: That starts it.
-        config: As parsed; ``auto`` precision and the callbacks' directions are filled in.
-        trainer_arguments: Arguments of the Trainer, instantiated from the configuration.
-        model: To train or evaluate.
-        data: Its data.
-
-    Raises:
-        ConfigError: For settings that do not go together, or differ from the checkpoint's.
+    ``auto`` precision and the callbacks' directions are filled in in the parsed ``config``. Raises ConfigError for
+    settings that do not go together, or differ from the checkpoint's.
     """
-    arguments, message = trainer_arguments, ""
+    message = ""
     is_recorded = command.verb == "fit" and not arguments.get("fast_dev_run") and not arguments.get("barebones")
     typed, configs = as_list(arguments.callbacks), as_list(config.trainer.callbacks)
     callbacks = set_directions(typed, configs, model, data.has_val, command.mode_typed)
@@ -96,13 +77,13 @@ def prepare_run(
         message = f"--trainer.precision auto is {precision} in this run"
     record, logger = None, None
     if directory is not None:
-        if not acquire(directory.path):
-            raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
+        if state := acquire(directory.path):
+            raise ConfigError(f"the run {directory.path} is {state}; wait for it, or choose another --run")
         text = command.dump(config)
         start = resume_plan(directory, config, text, command.allowed)
         record, logger = RunRecord(directory, text, command.words, start, config.figures), RunLogger(directory)
         save_every = config.save_every_n_steps if arguments.get("enable_checkpointing") is not False else 0
-        callbacks = run_callbacks(directory, callbacks, model, record, start, save_every, data.has_val)
+        callbacks = run_callbacks(record, callbacks, model, save_every, data.has_val)
     else:
         if command.verb == "validate" and not data.has_val:
             raise ConfigError("no row validates; give val a share in --data.ratios, or evenhand test the test rows")
@@ -110,13 +91,15 @@ def prepare_run(
     if arguments.get("logger") in (None, True):
         arguments.logger = logger or False
     elif directory is not None and start.again and start.checkpoint is not None:
-        keep_rows(as_list(arguments.logger or None), read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0))
+        steps = read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0)
+        _keep_csv_rows(as_list(arguments.logger or None), steps)
     if command.verb == "predict":
         callbacks.append(PredictionWriter(Path("predictions.parquet"), data.class_names))
     arguments.callbacks = [*callbacks, *progress_bar(arguments, callbacks), *speed_callbacks(), Heartbeat()]
     if not arguments.get("barebones"):  # which Lightning refuses together with any profiler
         arguments.profiler = arguments.get("profiler") or speed_profiler()
-    files = SafeCheckpointIO(checkpoint_filter(model, data, start.changes), record.config if record else "")
+    amend = partial(filter_checkpoint, model, data, start.changes)
+    files = SafeCheckpointIO(amend, record.config if record else "")
     arguments.plugins = strategy.run_plugins(as_list(arguments.get("plugins")), files)
     trainer = AnyPrecisionTrainer(**vars(arguments))
     if command.verb == "predict" and trainer.world_size > 1:
@@ -128,12 +111,7 @@ def prepare_run(
 def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test_at_end: bool, sharded: bool) -> None:
     """Tests the best checkpoint of a fit, unless the user did not want a test, and prints a summary.
 
-    Args:
-        run: That was fitted.
-        model: With its weights whole.
-        data: Of the fit.
-        test_at_end: Whether to test.
-        sharded: Whether FSDP left every process with a part of the weights, so that only a checkpoint has all.
+    ``sharded`` is True if FSDP left every process with a part of the weights, so that only a checkpoint has all.
     """
     trainer, record = run.trainer, run.record
     # The report of the fit is the one that was ordered.
@@ -148,7 +126,7 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
         weights_only = True if path else None
         trainer.test(model, datamodule=data, ckpt_path=path, weights_only=weights_only, verbose=False)
     elif record is not None and trainer.is_global_zero:
-        record.leave_untested(trainer)
+        record.finish(trainer, "untested")
         if test_at_end:
             say("the test rows were not evaluated: fsdp leaves whole weights in checkpoints alone")
     if record is not None and trainer.is_global_zero:
@@ -158,6 +136,20 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
 def as_list(value: Any) -> list[Any]:
     """Returns a list of one or several values; empty for None."""
     return value if isinstance(value, list) else [] if value is None else [value]
+
+
+@rank_zero_only
+def _keep_csv_rows(loggers: list[Logger], steps: int) -> None:
+    """Writes the rows of a typed CSVLogger again, which Lightning deletes; those from a step on are logged anew."""
+    for logger in loggers:
+        file = Path(logger.log_dir or "") / "metrics.csv"
+        if not isinstance(logger, CSVLogger) or not file.is_file():
+            continue
+        with file.open(newline="", encoding="utf-8") as opened:
+            rows: list[Any] = [row for row in csv.DictReader(opened) if int(row["step"]) < steps]
+        writer = logger.experiment  # deletes the file
+        writer.metrics = rows
+        writer.save()
 
 
 def _evaluation_start(command: Command, config: Namespace) -> Start:

@@ -89,7 +89,7 @@ class EpochLines(EpochMetrics):
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._print(trainer, pl_module)  # metrics of the last epoch are complete only now
+        self.on_train_end(trainer, pl_module)  # metrics of the last epoch are complete only now
         self._started = time.perf_counter()
 
     @override
@@ -100,9 +100,6 @@ class EpochLines(EpochMetrics):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._print(trainer, pl_module)
-
-    def _print(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._finished_epoch is None or not trainer.is_global_zero:
             return
         (epoch, seconds, validated), self._finished_epoch = self._finished_epoch, None

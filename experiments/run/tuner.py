@@ -24,10 +24,7 @@ MAX_EPOCHS = 1000
 
 
 def take_searches(config: Namespace) -> list[Namespace]:
-    """Removes the finders from the callbacks of a fit's configuration and returns them in order.
-
-    There are none for a ``fast_dev_run``, in which Lightning's finders do nothing.
-    """
+    """Removes the finders from the callbacks of a fit's configuration; returns them in order, none if fast_dev_run."""
     callbacks = as_list(config.trainer.callbacks)
     searches = [callback for callback in callbacks if _name(callback) in FINDERS]
     config.trainer.callbacks = [callback for callback in callbacks if callback not in searches] or None
@@ -37,17 +34,8 @@ def take_searches(config: Namespace) -> list[Namespace]:
 def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data: DataModule) -> tuple[str, float | int]:
     """Searches by training a little; model and data have to be instantiated again afterwards.
 
-    Args:
-        search: Configuration of Lightning's callback.
-        trainer_arguments: Of the fit.
-        model: To train.
-        data: To train on.
-
-    Returns:
-        The key of the setting in the configuration, and its value.
-
-    Raises:
-        ConfigError: If the search finds nothing, or there are several devices.
+    Returns the key of the setting in the configuration, and its value. Raises ConfigError if it finds nothing, or there
+    are several devices.
     """
     options = search.init_args.as_dict() if search.get("init_args") else {}
     with TemporaryDirectory() as folder:

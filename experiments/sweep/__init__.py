@@ -1,1 +1,1 @@
-"""Sweeps: many runs by one command. Only ``config_check_process``, a process of its own, imports torch."""
+"""Sweeps: many runs by one command. Only the process that ``config_check`` starts imports torch."""

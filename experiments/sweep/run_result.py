@@ -4,6 +4,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments.exit_codes import SIGNALS
 from experiments.sweep.grid import Run
 from experiments.sweep.sweep_directory import Folder
 from experiments.terminal import decimal
@@ -73,6 +74,6 @@ def _error(folder: Folder, run: Run, code: int) -> str:
         return errors[-1]
     if code == 128 + signal.SIGKILL:
         return "killed by SIGKILL; was memory short?"
-    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+    if code - 128 in SIGNALS:
         return "interrupted; the sweep started again goes on with it"
     return session[-1] if session else "it ended without a word"

@@ -64,10 +64,10 @@ class Server:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def start(self, words: list[str], folder: Path, **env: str) -> Child:
-        """``evenhand WORDS`` in a folder, with these environment variables."""
+    def start(self, words: list[str], folder: Path, outputs: Path | None = None, **env: str) -> Child:
+        """``evenhand WORDS`` in a folder, with these environment variables; its output goes there or to ``outputs``."""
         self._count += 1
-        output = folder / f"output-{self._count}.txt"
+        output = (outputs or folder) / f"output-{self._count}.txt"
         answer = self.ask({"words": words, "folder": str(folder), "env": env, "output": str(output)})
         return Child(answer["pid"], output, self)
 
@@ -80,12 +80,14 @@ def server() -> Iterator[Server]:
     finally:
         assert running.process.stdin is not None
         running.process.stdin.close()
-        running.process.wait(30)
+        running.process.wait(120)
 
 
 def _serve() -> None:
+    import disturbed_runs  # noqa: F401
     import failing_writes  # noqa: F401
     import faults  # noqa: F401
+    import in_process_sweep  # noqa: F401
     import torch
 
     from experiments.cli import lightning_cli as cli
@@ -106,7 +108,10 @@ def _serve() -> None:
 
 
 def _run(cli: Any, question: dict[str, Any]) -> None:
+    import disturbed_runs
+    import in_process_sweep
     import torch
+    import write_failures
 
     torch.set_num_threads(1)
     os.environ.update(question["env"])
@@ -115,8 +120,16 @@ def _run(cli: Any, question: dict[str, Any]) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(0)
-    code = 1
+    code, writes = 1, None
     try:
+        if "HOST" in os.environ:
+            disturbed_runs.rename_host(os.environ["HOST"])
+        if "START_AT" in os.environ:
+            time.sleep(max(0.0, float(os.environ["START_AT"]) - time.time()))
+        if "SWEEP_HERE" in os.environ:
+            in_process_sweep.install()
+        if "BREAK_WRITE" in os.environ:
+            writes = write_failures.install(int(os.environ["BREAK_WRITE"]), os.environ["BREAK_HOW"])
         if "FAIL_AT" in os.environ:
             import failing_writes
 
@@ -133,6 +146,8 @@ def _run(cli: Any, question: dict[str, Any]) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        if writes is not None and "WRITES" in os.environ:
+            write_failures.report(writes, Path(os.environ["WRITES"]))
         os._exit(code)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from experiments.__main__ import main
-from experiments.sweep import config_check
+from experiments.sweep import config_check, optuna_search, runner
 from experiments.sweep.grid import Run
 from experiments.sweep.sweep_directory import Folder
 
@@ -61,6 +61,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(config_check, "run_check", _ask_here)
     monkeypatch.setattr("experiments.sweep.scheduler.POLL_SECONDS", 0.0)
     return launcher
+
+
+def install() -> None:
+    """Sweeps of this process start no process, for good."""
+    launcher = Calls()
+    for module in (runner, optuna_search):
+        module.launcher_of = lambda options, jobs: launcher  # type: ignore[assignment]
+    config_check.run_check = _ask_here
 
 
 def _ask_here(question: str, result: str) -> int:

@@ -70,7 +70,7 @@ def assert_equal(one: Any, other: Any, where: str = "") -> None:
     """To the last bit."""
     assert type(one) is type(other), where
     if isinstance(one, dict):
-        assert one.keys() == other.keys(), where
+        assert one.keys() == other.keys(), f"{where}: {one.keys() ^ other.keys()}"
         for key in one:
             assert_equal(one[key], other[key], f"{where}/{key}")
     elif isinstance(one, list | tuple):

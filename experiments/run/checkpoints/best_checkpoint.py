@@ -47,9 +47,7 @@ def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> P
     """Returns the best or the last checkpoint of a run's folder, or the path itself if it is no folder.
 
     A run whose own ModelCheckpoint monitors a metric has its best one under a name of its own, which ``last.ckpt`` has.
-
-    Raises:
-        ConfigError: For a folder without the checkpoint.
+    Raises ConfigError for a folder without the checkpoint.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -74,15 +72,10 @@ def _own_best(last: Path) -> Path | None:
 
 
 def config_in(path: str, for_fit: bool, content: dict[str, Any] | None = None) -> str:
-    """Returns the configuration inside a checkpoint as YAML text.
+    """Returns the configuration inside a checkpoint, whose ``content`` may have been read already, as YAML text.
 
-    Args:
-        path: The checkpoint.
-        for_fit: Whether to keep settings of ``fit`` alone, such as the name of the experiment.
-        content: Of the checkpoint, if it was read already.
-
-    Raises:
-        ConfigError: For a file that is no checkpoint of Evenhand.
+    ``for_fit`` keeps settings of ``fit`` alone, such as the name of the experiment. Raises ConfigError for a file that
+    is no checkpoint of Evenhand.
     """
     try:
         modified = Path(path).stat().st_mtime_ns if Path(path).exists() else 0

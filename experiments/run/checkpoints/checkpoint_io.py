@@ -1,7 +1,4 @@
-"""Atomic checkpoint files.
-
-Lightning writes to ``$TMPDIR`` and copies: a kill leaves half a file in place of the one before (PL#21253).
-"""
+"""Atomic checkpoint files; Lightning copies from ``$TMPDIR``, and a kill leaves half a file (PL#21253)."""
 
 import io
 import sys
@@ -29,9 +26,8 @@ HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
 class SafeCheckpointIO(CheckpointIO):
     """Writes a temporary file, flushes it to the disk, reads it back and renames it. Reads plain data only.
 
-    Args:
-        amend: Changes a loaded checkpoint in place before anything is restored from it.
-        config: The run's configuration, YAML text, for every checkpoint.
+    ``amend`` changes a loaded checkpoint in place before anything is restored from it; ``config`` is the run's
+    configuration, YAML text, for every checkpoint.
     """
 
     def __init__(self, amend: Callable[[dict[str, Any]], None] | None = None, config: str = "") -> None:
@@ -39,11 +35,7 @@ class SafeCheckpointIO(CheckpointIO):
         self.config = config
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Replaces ``path``, or leaves it unchanged.
-
-        Raises:
-            SaveError: If it cannot be written, as on a full disk.
-        """
+        """Replaces ``path``; raises SaveError if it cannot be written, as on a full disk, and leaves it unchanged."""
         for key in HYPERPARAMETERS:
             check_plain(checkpoint.get(key, {}), key)
         checkpoint.setdefault(CONFIG, self.config)  # Lightning calls no callback for weights alone
@@ -74,13 +66,9 @@ class SafeCheckpointIO(CheckpointIO):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, and checks every byte.
+    """Reads plain data and tensors on the CPU, never an object that could run code, and checks every byte.
 
-    Returns:
-        Plain data and tensors on the CPU; never an object that could run code.
-
-    Raises:
-        ConfigError: For a file that is missing, damaged, or has anything but plain data and tensors.
+    Raises ConfigError for a file that is missing, damaged, or has anything else.
     """
     try:
         check(path)  # torch.load itself ignores the checksums
@@ -101,21 +89,16 @@ def newest(
 ) -> tuple[Path | None, dict[str, Any]]:
     """Returns the newest usable checkpoint and its content, or None and nothing; prints why newer ones are not.
 
-    Args:
-        folder: Of the checkpoints.
-        refuse: Returns why a readable checkpoint is not usable, or None if it is.
+    ``refuse`` returns why a readable checkpoint is not usable, or None if it is.
     """
-    found = sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in found:
+    for path in sorted(folder.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             content = read(path)
-            reason = refuse(content)
+            if (refusal := refuse(content)) is None:
+                return path, content
+            reason = f"{path} {refusal}"
         except ConfigError as error:
             reason = str(error)
-        else:
-            if reason is None:
-                return path, content
-            reason = f"{path} {reason}"
         say(f"{reason}; looking for an older one", sys.stderr)
     return None, {}
 
@@ -134,7 +117,6 @@ def check_plain(value: Any, where: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
-    if "Unsupported global" in text or "UnpicklingError" in type(error).__name__:
+    if "Unsupported global" in str(error) or "UnpicklingError" in type(error).__name__:
         return "it asks for more than plain data, and nothing in it was run"
-    return text.splitlines()[0][:120] if text else type(error).__name__
+    return (str(error) or type(error).__name__).splitlines()[0][:120]

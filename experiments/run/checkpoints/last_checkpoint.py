@@ -21,11 +21,7 @@ class LastCheckpoint(Checkpoint):
 
     A step that failed half-way is not saved, since its batch norm has seen a batch that its weights have not; the file
     of the last boundary stays. Nothing is saved within an epoch if a loader has no ``state_dict``, or a plateau
-    schedule steps after the batch; those runs resume at the epoch's start.
-
-    Args:
-        path: The file.
-        every_n_steps: Optimizer steps between two saves within an epoch; None for none.
+    schedule steps after the batch; those runs resume at the epoch's start. ``every_n_steps`` counts the optimizer's.
     """
 
     block_by_block = True
@@ -53,23 +49,15 @@ class LastCheckpoint(Checkpoint):
             self._due, self._next = True, self._next_multiple(trainer.global_step)
         signum = self.signal
         if trainer.world_size > 1:
-            signum = self._signal_of_any_rank(trainer) if batch_idx % AGREE_EVERY == 0 else None
+            signum = self.signal_of_any_rank(trainer) if batch_idx % AGREE_EVERY == 0 else None
         if (self._due or signum is not None) and is_boundary(trainer):
-            self._save_and_stop(trainer, signum)
-
-    def on_epoch_boundary(self, trainer: Trainer) -> None:
-        """Saves the state after the epoch before."""
-        signum = self._signal_of_any_rank(trainer)
-        if epoch_counts(trainer).processed:
-            self._save_and_stop(trainer, signum)
-        elif signum is not None:
-            raise Interrupted(signum)
+            self.save(trainer, signum)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        signum = self._signal_of_any_rank(trainer)
+        signum = self.signal_of_any_rank(trainer)
         restore_handlers(self._handlers)
-        self._save_and_stop(trainer, signum)
+        self.save(trainer, signum)
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -86,25 +74,22 @@ class LastCheckpoint(Checkpoint):
             raise Interrupted(signum)
         self.signal = signum
 
-    def _signal_of_any_rank(self, trainer: Trainer) -> int | None:
+    def signal_of_any_rank(self, trainer: Trainer) -> int | None:
         """Returns the signal of this process, or SIGTERM if another one got a signal."""
         if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(self.signal is not None, all=False):
             return self.signal or signal.SIGTERM
         return self.signal
 
-    def _save_and_stop(self, trainer: Trainer, signum: int | None) -> None:
-        self.save(trainer)
-        if signum is not None:
-            raise Interrupted(signum)
-
-    def save(self, trainer: Trainer) -> None:
-        """Writes the file, unless it has this step already."""
+    def save(self, trainer: Trainer, signum: int | None = None) -> None:
+        """Writes the file, unless nothing was trained since the last time; ends the run after a signal."""
         if self._saved != self._counts(trainer):
             for logger in trainer.loggers:
                 logger.save()  # a resumed run does not log again what is before the checkpoint
             trainer.save_checkpoint(self.path)
             self._saved = self._counts(trainer)
         self._due = False
+        if signum is not None:
+            raise Interrupted(signum)
 
     def _next_multiple(self, step: int) -> int:
         """Returns the next multiple of ``every_n_steps``, so that a resumed run saves at the same steps."""
@@ -119,9 +104,6 @@ class EpochBoundary(Callback):
     """Writes ``last.ckpt`` before all other callbacks' ``on_train_epoch_start``, which a resumed run repeats.
 
     And before their ``on_train_end``, where weight averaging replaces the weights that a longer run resumes from.
-
-    Args:
-        last: Writes the file.
     """
 
     def __init__(self, last: LastCheckpoint) -> None:
@@ -129,7 +111,7 @@ class EpochBoundary(Callback):
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.last.on_epoch_boundary(trainer)
+        self.last.save(trainer, self.last.signal_of_any_rank(trainer))
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -37,8 +37,7 @@ def train_loaders(trainer: Trainer) -> list[Any]:
 def is_boundary(trainer: Trainer) -> bool:
     """Returns True between two steps of an epoch, with no gradients kept and no validation due.
 
-    It is False if a loader has no ``state_dict``, if a plateau schedule steps after the batch, and at the epoch's last
-    batch, whose checkpoint Lightning takes for one of the next epoch.
+    It is False at the epoch's last batch, whose checkpoint Lightning takes for one of the next epoch.
     """
     return not is_validation_due(trainer) and _is_step(trainer)
 
@@ -46,9 +45,7 @@ def is_boundary(trainer: Trainer) -> bool:
 def is_resumable(trainer: Trainer, validated: bool) -> bool:
     """Returns True if a run resumed from a checkpoint at this moment ends as the uninterrupted run.
 
-    Args:
-        trainer: Of the fit.
-        validated: Whether the current validation is past ``on_validation_end``.
+    ``validated`` is True if the current validation is past ``on_validation_end``.
     """
     if position(trainer) != "within an epoch":
         return True
@@ -58,10 +55,11 @@ def is_resumable(trainer: Trainer, validated: bool) -> bool:
 def _is_step(trainer: Trainer) -> bool:
     """Returns True at a boundary, except that a validation may be due."""
     loaders, batch = train_loaders(trainer), batch_counts(trainer)
-    if not loaders or position(trainer) != "within an epoch" or batch.processed != batch.ready:
-        return False
-    if is_last_batch(trainer) or is_accumulating(trainer):
-        return False
-    if any(config.reduce_on_plateau and config.interval == "step" for config in trainer.lr_scheduler_configs):
-        return False
-    return all(hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict") for loader in loaders)
+    return (
+        bool(loaders)
+        and position(trainer) == "within an epoch"
+        and batch.processed == batch.ready
+        and not (is_last_batch(trainer) or is_accumulating(trainer))
+        and not any(config.reduce_on_plateau and config.interval == "step" for config in trainer.lr_scheduler_configs)
+        and all(hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict") for loader in loaders)
+    )

@@ -28,24 +28,17 @@ GRACE = 10.0
 
 
 def observe(children: Sequence[Any]) -> None:
-    """Ends this process if one that it launched failed, and the run did not end because of that by itself.
+    """Ends this process if one that it launched failed, and the run did not end because of that by itself."""
 
-    Args:
-        children: ``subprocess.Popen`` of each launched process.
-    """
-    threading.Thread(target=_observe, args=(children,), daemon=True).start()
+    def check() -> None:
+        while None in [child.poll() for child in children] and not any(child.returncode for child in children):
+            time.sleep(PERIOD)
+        for rank, child in enumerate(children, start=1):
+            if child.returncode:
+                time.sleep(2 * GRACE)
+                exit_process(RankDied(rank, len(children) + 1, *describe_end(child.returncode)), children)
 
-
-def _observe(children: Sequence[Any]) -> None:
-    failed: list[int] = []
-    while not failed:
-        codes = [child.poll() for child in children]
-        failed = [rank for rank, code in enumerate(codes, start=1) if code]
-        if not any(code is None for code in codes) and not failed:
-            return
-        time.sleep(2 * GRACE if failed else PERIOD)
-    reason, code = describe_end(children[failed[0] - 1].returncode)
-    exit_process(RankDied(failed[0], len(children) + 1, reason, code), children)
+    threading.Thread(target=check, daemon=True).start()
 
 
 class Heartbeat(Callback):
@@ -69,7 +62,8 @@ class Heartbeat(Callback):
         self._rank, self._world_size = trainer.global_rank, trainer.world_size
         if self._world_size == 1:
             return
-        host, wait = _host(trainer), timedelta(seconds=DEAD_AFTER / 2)
+        environment, wait = getattr(trainer.strategy, "cluster_environment", None), timedelta(seconds=DEAD_AFTER / 2)
+        host = environment.main_address if environment is not None else "127.0.0.1"
         if self._rank == 0:
             self._store = TCPStore(host, 0, is_master=True, wait_for_workers=False, timeout=wait)
             for key in ("end", *self._beats()):
@@ -91,11 +85,6 @@ class Heartbeat(Callback):
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Separates a failure of this process from one that follows from another's death.
-
-        Raises:
-            RankDied: If another process died.
-        """
         if self._thread is None:
             return
         if isinstance(exception, RuntimeError):  # a message that failed, or a bug
@@ -106,7 +95,7 @@ class Heartbeat(Callback):
             self._announce(self._rank, f"ended first, with exit code {code}", code)
         self._stop.set()
         self._thread = None
-        if self.dead is not None:
+        if self.dead is not None:  # the failure of this process follows from another's death
             raise self.dead from exception
 
     def _beats(self) -> list[str]:
@@ -145,8 +134,7 @@ class Heartbeat(Callback):
                 self._announce(rank, f"gave no sign of life for {silence:.0f} s")
 
     def _announce(self, rank: int, reason: str, code: int = 4) -> None:
-        """Tells all processes of a death; the first announcement is kept."""
-        with suppress(RuntimeError):
+        with suppress(RuntimeError):  # the first announcement of a death is kept
             self._store.compare_set("end", "", f"{rank}|{code}|{reason}")
 
 
@@ -164,8 +152,3 @@ def exit_process(dead: RankDied, children: Sequence[Any] = ()) -> None:
     if not dead.silent:
         say(f"error: {dead}", sys.stderr)
     os._exit(dead.code)
-
-
-def _host(trainer: Trainer) -> str:
-    environment = getattr(trainer.strategy, "cluster_environment", None)
-    return environment.main_address if environment is not None else "127.0.0.1"

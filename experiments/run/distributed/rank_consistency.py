@@ -26,28 +26,18 @@ class RankConsistency(Callback):
         if trainer.world_size == 1 or stage != "fit":
             return
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-        state = data.state_dict()
-        fingerprints = data.fingerprints()
-        statistics = {name: value for name, value in state.items() if name not in ("fingerprints", "split")}
-        _compare(
-            trainer,
-            {
-                "data": fingerprints["data"],
-                "split": fingerprints["split"],
-                "statistics of the train rows": digest(statistics),
-                "initial weights": digest(pl_module.state_dict()),
-            },
-        )
+        statistics = {name: value for name, value in data.state_dict().items() if name not in ("fingerprints", "split")}
+        learned = {"statistics of the train rows": statistics, "initial weights": pl_module.state_dict()}
+        digests = data.fingerprints() | {name: digest(values) for name, values in learned.items()}
+        local = torch.tensor([list(bytes.fromhex(value)) for value in digests.values()], dtype=torch.uint8)
+        by_rank = gathered(local, trainer.strategy.root_device)
+        for rank, digests_of_rank in enumerate(by_rank):
+            for name, first, other in zip(digests, by_rank[0], digests_of_rank, strict=True):
+                if not torch.equal(first, other):
+                    _stop(trainer, f"rank {rank} has another {name} than rank 0")
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._compare_rates(trainer)
-
-    @override
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._compare_rates(trainer)
-
-    def _compare_rates(self, trainer: Trainer) -> None:
         if trainer.world_size == 1:
             return
         groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
@@ -57,6 +47,8 @@ class RankConsistency(Callback):
             if not torch.equal(other, by_rank[0]):
                 rates = [f"{float(values[0]):.3g}" for values in (other, by_rank[0])]
                 _stop(trainer, f"rank {rank} has the learning rate {rates[0]} and rank 0 {rates[1]}")
+
+    on_train_end = on_train_epoch_start
 
 
 def digest(value: Any) -> str:
@@ -79,15 +71,6 @@ def _update(sha: Any, value: Any) -> None:
         sha.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     else:
         sha.update(repr(value).encode())
-
-
-def _compare(trainer: Trainer, digests: dict[str, str]) -> None:
-    local = torch.tensor([list(bytes.fromhex(digest)) for digest in digests.values()], dtype=torch.uint8)
-    by_rank = gathered(local, trainer.strategy.root_device)
-    for rank, digests_of_rank in enumerate(by_rank):
-        for name, first, other in zip(digests, by_rank[0], digests_of_rank, strict=True):
-            if not torch.equal(first, other):
-                _stop(trainer, f"rank {rank} has another {name} than rank 0")
 
 
 def _stop(trainer: Trainer, difference: str) -> None:

@@ -21,17 +21,10 @@ from lit_models.distributed.sync_batch_norm import GlobalBatchNorms
 
 
 def run_plugins(typed: list[Any], files: CheckpointIO) -> list[Any]:
-    """Returns the plugins with batch normalization over all devices and atomic checkpoints.
-
-    Args:
-        typed: Plugins of the configuration.
-        files: Writes checkpoints, unless a typed plugin does.
-    """
-    plugins = typed
-    if not any(isinstance(plugin, LayerSync) for plugin in plugins):
-        plugins = [*plugins, GlobalBatchNorms()]
-    has_files = any(isinstance(plugin, CheckpointIO) for plugin in plugins)
-    return plugins if has_files else [*plugins, files]
+    """Returns the typed plugins with batch normalization over all devices and atomic checkpoints added."""
+    defaults = ((LayerSync, GlobalBatchNorms), (CheckpointIO, lambda: files))
+    missing = [make() for kind, make in defaults if not any(isinstance(plugin, kind) for plugin in typed)]
+    return [*typed, *missing]
 
 
 def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
@@ -43,14 +36,8 @@ def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
     - FSDP clips sharded gradients by their norm, which Lightning refuses.
     - Targets and weights of rows keep their precision if the weights are 16-bit (``bf16-true``).
 
-    Args:
-        trainer: To change.
-        model: To train.
-        changes: Settings that differ from the checkpoint's.
-
-    Raises:
-        ConfigError: For FSDP with averaged weights or a compiled network, which need whole weights, or with changed
-            settings, since it loads a checkpoint without a filter.
+    Raises ConfigError for FSDP with averaged weights or a compiled network, which need whole weights, or with changed
+    settings, since it loads a checkpoint without a filter.
     """
     strategy = trainer.strategy
     plugin = strategy.precision_plugin
@@ -74,10 +61,7 @@ def prepare(trainer: Trainer, model: LitModel, changes: Changes) -> None:
 
 
 def whole(trainer: Trainer, model: LitModel) -> LitModel | None:
-    """Returns a copy of the model before FSDP leaves each process a part of its weights; None if they stay whole.
-
-    Checkpoints have whole weights, which fit the copy alone.
-    """
+    """Returns a copy of the model, which whole weights fit, before FSDP shards it; None if its weights stay whole."""
     return copy.deepcopy(model) if isinstance(trainer.strategy, FSDPStrategy) else None
 
 

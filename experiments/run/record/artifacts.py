@@ -1,7 +1,6 @@
 """Files of a run beside its record: predictions, inspection and split."""
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing_extensions import override
 
 from datamodules import DataModule
 from datamodules.inspection.inspection import inspect
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import write_atomically, write_json
 from experiments.terminal import say
 
 
@@ -30,27 +29,22 @@ def write_data(folder: Path, data: DataModule) -> None:
             for name, rows in data.split._asdict().items()
         ]
         _write_parquet(folder / "split.parquet", polars.concat(splits))
-    write_atomically(folder / "inspection.json", (json.dumps(inspect(data).plain(), indent=2) + "\n").encode())
+    write_json(folder / "inspection.json", inspect(data).plain())
 
 
 def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Sequence[str] = ()) -> None:
     """Writes predictions as Parquet, a row each, in double precision.
 
-    Args:
-        path: Of the file.
-        columns: ``row``, the ids (N,); optionally ``target``; ``prediction`` (N,) or (N, classes). The latter becomes
-            columns ``prediction_<class or label>``.
-        class_names: Of classes or labels; numbers without names.
+    The columns are ``row``, the ids (N,); optionally ``target``; and ``prediction`` (N,), or (N, classes), which
+    becomes columns ``prediction_<class or label>``, numbered without names.
     """
     written = {}
     for name, values in columns.items():
         array = values.cpu().numpy()
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        if array.ndim == 1:
-            written[name] = array
+        if array.ndim == 1 or array.shape[1] == 1:
+            written[name] = array.reshape(-1)
         else:
-            labels = class_names or [str(index) for index in range(array.shape[1])]
+            labels = class_names or range(array.shape[1])
             written |= {f"{name}_{label}": array[:, index] for index, label in enumerate(labels)}
     _write_parquet(path, polars.DataFrame(written))
 
@@ -62,12 +56,7 @@ def _write_parquet(path: Path, table: polars.DataFrame) -> None:
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Callback that writes the predictions of ``Trainer.predict`` on one device.
-
-    Args:
-        path: Of the Parquet file.
-        class_names: Of classes or labels; numbers without names.
-    """
+    """Callback that writes the predictions of ``Trainer.predict`` on one device as Parquet."""
 
     def __init__(self, path: Path, class_names: Sequence[str] = ()) -> None:
         super().__init__("epoch")

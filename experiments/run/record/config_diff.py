@@ -17,23 +17,16 @@ from lit_models import ConfigError
 
 
 def is_added(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Returns True if a setting is new in its class and has its default, so that nothing changes.
+    """Returns True if a setting such as ``model.mixup`` is new in its class and has its default: nothing changes.
 
     The class is that of the data, the model, a callback and the like, or the Trainer. A setting that is a class itself
-    counts as changed.
-
-    Args:
-        name: Of the setting, as in ``model.mixup``.
-        before: Settings of the earlier configuration by name.
-        now: Settings of the later one by name.
+    counts as changed. ``before`` and ``now`` are the settings of two configurations by name.
     """
-    if name in before or name not in now or name.endswith(".class_path"):
-        return False
     owner = name.rpartition(".")[0]
     while owner and f"{owner}.class_path" not in now and owner != "trainer":
         owner = owner.rpartition(".")[0]
-    key = f"{owner}.class_path"
-    if not owner or before.get(key) != now.get(key):
+    key, is_new = f"{owner}.class_path", name not in before and name in now
+    if not is_new or not owner or name.endswith(".class_path") or before.get(key) != now.get(key):
         return False
     parser = ArgumentParser()
     try:
@@ -60,12 +53,7 @@ Difference = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Changes:
-    """Differing settings, by their names on the command line.
-
-    Args:
-        values: The value before and the value now, by name.
-        allowed: Names given to ``--allow_change``; each allows the settings below it too.
-    """
+    """Differing settings, the value before and now by name, and the names that ``--allow_change`` allows."""
 
     values: dict[str, Difference] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
@@ -80,13 +68,9 @@ class Changes:
         return cls({name: (old.get(name), new.get(name)) for name in kept}, short)
 
     def refuse_unsafe(self, evaluating: bool = False) -> None:
-        """Raises an error if shapes, data or the split would change without permission.
+        """Raises ConfigError with the first change of shapes, data or split without permission.
 
-        Args:
-            evaluating: Whether nothing is trained, so that the batch size may differ.
-
-        Raises:
-            ConfigError: With the first such setting.
+        The batch size may differ where nothing is trained.
         """
         free = (*FREE, *(("data.batch_size",) if evaluating else ()))
         for name, (before, now) in self.values.items():
@@ -121,10 +105,6 @@ class Changes:
             table.add_row(name, _short(before), _short(now))
         Console(stderr=True, highlight=False).print(table)
 
-    def plain(self) -> dict[str, list[Any]]:
-        """Returns plain values for the record."""
-        return {name: list(values) for name, values in self.values.items()}
-
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Flattens a configuration to settings by their names on the command line, as in ``model.optimizer.lr``."""
@@ -150,13 +130,7 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Start:
-    """The start of a run.
-
-    Args:
-        checkpoint: That the run starts from; None for new weights.
-        changes: Settings that differ from the checkpoint's.
-        again: Whether the run's folder exists already.
-    """
+    """The start of a run, ``again`` if its folder exists: its checkpoint, if any, and settings that differ from its."""
 
     checkpoint: Path | None = None
     changes: Changes = field(default_factory=Changes)

@@ -18,18 +18,12 @@ MOST_BYTES, MOST_ROWS = 4 << 20, 20_000
 
 
 def keep_test_rows(folder: Path, data: DataModule, rows: Tensor) -> list[str]:
-    """Writes the sample that ``evenhand export`` verifies with, without the data.
-
-    Args:
-        folder: Of the run.
-        data: Of the test.
-        rows: Ids of the test rows (N,).
-
-    Returns:
-        Notes for the user.
-    """
+    """Writes the sample of test rows, by ids (N,), that an export is verified with; returns notes for the user."""
     try:
-        _keep(folder / FILE, data, rows)
+        row_bytes = sum(tensor.nbytes for tensor in data.unprepared(rows[:1]).values()) + rows.element_size()
+        count = max(1, min(len(rows), MOST_ROWS, MOST_BYTES // row_bytes))
+        sample = rows[torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).round().long()].cpu()
+        save_tensors(folder / FILE, {**data.unprepared(sample), "row": sample})
     except Exception as error:  # a user's data module may raise anything, and the run is finished
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return [f"no test rows were kept to verify an export with: {reason}"]
@@ -37,11 +31,7 @@ def keep_test_rows(folder: Path, data: DataModule, rows: Tensor) -> list[str]:
 
 
 def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
-    """Reads the sample: ``row`` (N,) and the tensors of ``DataModule.unprepared``; None without a file.
-
-    Raises:
-        DataError: For a file that cannot be read.
-    """
+    """Reads the sample, ``row`` (N,) and inputs; returns None without a file, raises DataError for a damaged one."""
     if not (folder / FILE).is_file():
         return None
     check_regular(folder / FILE)
@@ -54,10 +44,3 @@ def read_test_rows(folder: Path) -> dict[str, Tensor] | None:
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Writes tensors as safetensors, with the permissions of the folder."""
     write_atomically(path, save({name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}))
-
-
-def _keep(path: Path, data: DataModule, rows: Tensor) -> None:
-    row_bytes = sum(tensor.nbytes for tensor in data.unprepared(rows[:1]).values()) + rows.element_size()
-    count = max(1, min(len(rows), MOST_ROWS, MOST_BYTES // row_bytes))
-    sample = rows[torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).round().long()].cpu()
-    save_tensors(path, {**data.unprepared(sample), "row": sample})

@@ -64,15 +64,14 @@ def _flatten(name: str, value: Any, flat: dict[str, Any]) -> None:
         for of_class, item in zip(classes, value, strict=True):
             counts[of_class] += 1
             _flatten(f"{name}.{of_class}" + (f".{counts[of_class]}" if counts[of_class] > 1 else ""), item, flat)
-        return
-    if not isinstance(value, dict):
+    elif isinstance(value, dict):
+        if "class_path" in value:
+            path = str(value["class_path"])
+            flat[name] = path.rpartition(".")[2]
+            if not path.startswith(OUR_PACKAGES) and "." in path:
+                flat[f"{name}.class_path"] = path
+            value = {**(value.get("init_args") or {}), **(value.get("dict_kwargs") or {})}
+        for key, inner in value.items():
+            _flatten(f"{name}.{key}", inner, flat)
+    else:
         flat[name] = value
-        return
-    if "class_path" in value:
-        path = str(value["class_path"])
-        flat[name] = path.rpartition(".")[2]
-        if not path.startswith(OUR_PACKAGES) and "." in path:
-            flat[f"{name}.class_path"] = path
-        value = {**(value.get("init_args") or {}), **(value.get("dict_kwargs") or {})}
-    for key, inner in value.items():
-        _flatten(f"{name}.{key}", inner, flat)

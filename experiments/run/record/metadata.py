@@ -1,8 +1,9 @@
-"""Metadata of a run before its first step, for the record."""
+"""Metadata of a run before its first step, for the record, and a record in a few printed lines."""
 
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +16,7 @@ from datamodules import DataModule
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from experiments.run.record.record_io import process
 from experiments.run.record.run_directory import RunDirectory
+from experiments.terminal import decimal
 from lit_models import LitModel
 
 PACKAGES = ("evenhand", "torch", "lightning", "torchmetrics", "jsonargparse", "numpy", "polars")
@@ -26,12 +28,7 @@ def identity(device: torch.device, processes: int, precision: str) -> dict[str, 
     return {
         "git": _git(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
-        "device": {
-            "type": device.type,
-            "name": name,
-            "processes": processes,
-            "threads": torch.get_num_threads(),
-        },
+        "device": {"type": device.type, "name": name, "processes": processes, "threads": torch.get_num_threads()},
         "precision": precision,
     }
 
@@ -52,24 +49,9 @@ def _git() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
-    try:
+    with suppress(PackageNotFoundError):
         return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def effective_step(trainer: Trainer) -> dict[str, Any]:
-    """Returns batch size, devices, accumulated batches and learning rate of an optimizer step.
-
-    The learning rate includes ``model.scale_lr``, but no schedule.
-    """
-    data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
-    return {
-        "batch_size": data.batch_size,
-        "devices": trainer.world_size,
-        "accumulated": trainer.accumulate_grad_batches,
-        "learning_rate": float(trainer.optimizers[0].defaults["lr"]),
-    }
+    return None
 
 
 def step_sentence(step: dict[str, Any]) -> str:
@@ -81,18 +63,29 @@ def step_sentence(step: dict[str, Any]) -> str:
     return f"a step takes {step['batch_size']} rows{division}, learning rate {step['learning_rate']:.3g}"
 
 
+def heading(content: dict[str, Any], directory: RunDirectory) -> str:
+    """Returns one line about a record to print before the run."""
+    rows = ", ".join(f"{count:,} {part}" for part, count in content["rows"].items())
+    return (
+        f"{content['model']} ({content['parameters']:,} parameters) on {content['data']} ({rows} rows), "
+        f"{content['device']['type']}, seed {content['seed']}: {directory.path}"
+    )
+
+
+def summary(content: dict[str, Any], directory: RunDirectory) -> str:
+    """Returns the lines about a record to print after the run."""
+    measured = content.get("metrics") or content["validation"] or {}
+    metrics = "  ".join(f"{name} {decimal(value)}" for name, value in measured.items())
+    return (
+        f"{directory.run}: {content['parameters']:,} parameters, {content['seconds']:.1f} s\n{metrics}\n"
+        f"run: {directory.path}\ncurves: tensorboard --logdir {directory.root / directory.experiment}"
+    )
+
+
 def metadata(
     directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel, parameters: int
 ) -> dict[str, Any]:
-    """Returns plain values for the record.
-
-    Args:
-        directory: Of the run.
-        config: As it runs.
-        trainer: With its optimizers.
-        model: To train.
-        parameters: Number of trainable parameters.
-    """
+    """Returns plain values for the record, once the Trainer has its optimizers."""
     data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
     return {
         "experiment": directory.experiment,
@@ -110,6 +103,11 @@ def metadata(
         "fingerprints": data.fingerprints(),
         "notes": list(data.notes),
         "hyperparameters": flat_hyperparameters(config),
-        "step": effective_step(trainer),
+        "step": {
+            "batch_size": data.batch_size,
+            "devices": trainer.world_size,
+            "accumulated": trainer.accumulate_grad_batches,
+            "learning_rate": float(trainer.optimizers[0].defaults["lr"]),  # with model.scale_lr, without a schedule
+        },
         **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
     }

@@ -1,38 +1,36 @@
 """The record of a run: ``config.yaml`` and ``record.json``, with the predictions of the test."""
 
-import json
 import os
 import shlex
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from torch.utils.tensorboard import SummaryWriter
 from typing_extensions import override
 
 from datamodules import DataModule
 from experiments import safe_yaml
 from experiments.exit_codes import Diverged, Interrupted
 from experiments.figures.tensorboard_figures import write_figures
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import whole_folder, write_json
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import slow_precision_notes
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.config_diff import Start
 from experiments.run.record.export_samples import keep_test_rows
 from experiments.run.record.hyperparameters import curated
-from experiments.run.record.metadata import metadata, step_sentence
+from experiments.run.record.metadata import heading, metadata, step_sentence
 from experiments.run.record.record_io import read_record
 from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_config
-from experiments.run.record.summary import heading
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.terminal import say
 from lit_models import LitModel
-from lit_models.metrics.evaluation import Evaluation
 
 KEY = "evenhand_record"
 """Key of the training time so far in a checkpoint."""
@@ -41,27 +39,14 @@ KEY = "evenhand_record"
 class RunRecord(Callback):
     """Writes ``config.yaml`` and ``record.json`` before the first step, and the outcome at the end.
 
-    The folder is made once data, model and optimizer exist, so that a run that cannot start leaves none.
-
-    Args:
-        directory: Of the run.
-        config: The configuration as it runs, YAML text that ``-c`` takes.
-        command: Words of the command that started it.
-        start: The checkpoint that the run starts from, and the settings changed since.
-        figures: Whether to draw the test's figures into TensorBoard.
+    The folder appears with both of them at once, and only if data, model and optimizer exist. ``config`` is the
+    configuration as it runs, YAML text that ``-c`` takes.
     """
 
-    def __init__(
-        self,
-        directory: RunDirectory,
-        config: str,
-        command: list[str],
-        start: Start | None = None,
-        figures: bool = True,
-    ) -> None:
+    def __init__(self, directory: RunDirectory, config: str, command: list[str], start: Start, figures: bool) -> None:
         self.directory = directory
         self.config = config
-        self.start = start or Start()
+        self.start = start
         self.figures = figures
         self.content: dict[str, Any] = {"command": shlex.join(command)}
         self._parameters = 0
@@ -88,20 +73,33 @@ class RunRecord(Callback):
             self.content["started"] = read_record(self.directory.path)["started"]
         if self._loaded is not None:
             self._seconds, self.content["validation"] = self._loaded["seconds"], self._loaded["validation"]
-            self.content["resumed"] = [*self._loaded["resumed"], self._resumption()]
+            resumption = {
+                "checkpoint": str(self.start.checkpoint),
+                "step": self._loaded["step"],
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "changed": {name: list(values) for name, values in self.start.changes.values.items()},
+            }
+            self.content["resumed"] = [*self._loaded["resumed"], resumption]
+            before, now = self._loaded.get("threads"), torch.get_num_threads()
+            if before not in (None, now) and trainer.strategy.root_device.type == "cpu":
+                self.content["notes"].append(
+                    f"the checkpoint was trained with {before} threads and goes on with {now}, which may change last "
+                    f"digits; OMP_NUM_THREADS={before} keeps them"
+                )
         if trainer.is_global_zero:
-            self.directory.path.mkdir(parents=True, exist_ok=True)
-            write_data(self.directory.path, _data(trainer))
-            keep_config(self.directory, self.config)
-            self._write()
+            with whole_folder(self.directory.path) as folder:
+                write_data(folder, _data(trainer))
+                self.content["config"] = keep_config(folder, self.config)
+                self._write(folder)
             notes = slow_precision_notes(str(trainer.precision), trainer.strategy.root_device)
             lines = (heading(self.content, self.directory), step_sentence(self.content["step"]))
             say("\n".join((*lines, *self.content["notes"], *notes)))
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
-                if self.start.again:
-                    trainer.logger.purge_from(self._loaded["logged_steps"] if self._loaded else 0)
-                trainer.logger.open_session(curated(self.content["hyperparameters"]))
+                logged = self._loaded["logged_steps"] if self._loaded else 0
+                trainer.logger.open_session(
+                    curated(self.content["hyperparameters"]), logged if self.start.again else None
+                )
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -110,6 +108,7 @@ class RunRecord(Callback):
             "seconds": self._seconds + time.monotonic() - self._started,
             "validation": self._validation(pl_module),
             "resumed": self.content.get("resumed", []),
+            "threads": torch.get_num_threads(),
         }
 
     @override
@@ -139,56 +138,36 @@ class RunRecord(Callback):
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
             write_predictions(self.directory.path / "predictions.parquet", columns, data.class_names)
             self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
-            if isinstance(trainer.logger, RunLogger):
-                if self.figures and trainer.logger.experiment is not None:
-                    self._write()  # the metrics stay, whatever becomes of the figures
-                    self._draw(trainer, cast(LitModel, pl_module), evaluation, trainer.logger.experiment)
-                trainer.logger.close_session()
-            self._finish("finished")  # a run that is killed before tests and draws again
+            if self.figures and isinstance(trainer.logger, RunLogger) and (writer := trainer.logger.experiment):
+                self._write()  # the metrics stay, whatever becomes of the figures
+                task = cast(LitModel, pl_module).task
+                if notes := write_figures(writer, task, data, evaluation, trainer.global_step):
+                    say("\n".join(notes))
+                    self.content["notes"] += notes
+            self.finish(trainer, "finished")  # a run that is killed before tests and draws again
 
-    def leave_untested(self, trainer: Trainer) -> None:
-        """Ends the record of a fit without a test."""
-        if isinstance(trainer.logger, RunLogger):
+    def finish(self, trainer: Trainer, status: str) -> None:
+        """Writes the outcome."""
+        if isinstance(trainer.logger, RunLogger) and status in ("finished", "untested"):
             trainer.logger.close_session()
-        self._finish("untested")
+        self.content |= {"status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
+        self._write()
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self._started and trainer.is_global_zero:
             interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
+            status = "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
             with suppress(OSError):  # on a full disk the error about the checkpoint is enough
-                self._finish(
-                    "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
-                )
+                self.finish(trainer, status)
 
     def _validation(self, pl_module: LightningModule) -> dict[str, float] | None:
         evaluation = cast(LitModel, pl_module).evaluation
         before: dict[str, float] | None = self.content.get("validation")
         return before if evaluation is None else evaluation.metrics
 
-    def _resumption(self) -> dict[str, Any]:
-        assert self._loaded is not None
-        return {
-            "checkpoint": str(self.start.checkpoint),
-            "step": self._loaded["step"],
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "changed": self.start.changes.plain(),
-        }
-
-    def _draw(self, trainer: Trainer, model: LitModel, evaluation: Evaluation, writer: SummaryWriter) -> None:
-        """Draws the figures; notes of missing figures are added to the record."""
-        notes = write_figures(writer, model.task, _data(trainer), evaluation, trainer.global_step)
-        if notes:
-            say("\n".join(notes))
-            self.content["notes"] += notes
-
-    def _finish(self, status: str) -> None:
-        self.content |= {"status": status, "ended": datetime.now(UTC).isoformat(timespec="seconds")}
-        self._write()
-
-    def _write(self) -> None:
-        text = json.dumps(self.content, indent=2) + "\n"
-        write_atomically(self.directory.path / "record.json", text.encode())
+    def _write(self, folder: Path | None = None) -> None:
+        write_json((folder or self.directory.path) / "record.json", self.content)
 
 
 def _data(trainer: Trainer) -> DataModule:

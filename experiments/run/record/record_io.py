@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,7 @@ def read_record(path: Path) -> dict[str, Any]:
     """Reads a run's record; an undefined metric is NaN.
 
     The status of a run whose process is gone from this machine is ``interrupted``: a killed process cannot write it.
-
-    Raises:
-        OSError: For a record that is missing or cannot be read.
-        ConfigError: For a damaged record.
+    Raises OSError for a record that cannot be read, ConfigError for a damaged one.
     """
     content = _read_json(path / "record.json")
     process = content.get("process")
@@ -48,17 +46,25 @@ def _read_json(file: Path) -> dict[str, Any]:
 def config_of(path: Path) -> str:
     """Returns the configuration of a run's last start, YAML text.
 
-    Raises:
-        OSError: For a configuration that is missing or cannot be read.
-        ConfigError: For one that is no YAML in UTF-8, or beyond the limits of ``safe_yaml``.
+    Raises OSError if it cannot be read, ConfigError if it is no YAML in UTF-8 or beyond the limits of ``safe_yaml``.
     """
-    file = config_files(path)[-1]
+    file = config_file(path)
     text = read_text(file)
     try:
         check_text(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is no configuration of a run: {error}; restore it, or train again") from error
     return text
+
+
+def config_file(path: Path) -> Path:
+    """Returns the configuration that a run's record names; the newest one for a record of an earlier version."""
+    files = config_files(path)
+    try:
+        name = _read_json(path / "record.json").get("config")
+    except (OSError, ConfigError):
+        name = None
+    return next((file for file in files if file.name == name), files[-1])
 
 
 def config_files(path: Path) -> list[Path]:
@@ -79,15 +85,10 @@ def _began(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return "running" if not Path("/proc/self").exists() and _is_alive(pid) else None
+        if not Path("/proc/self").exists():  # where a reused number cannot be recognized
+            with suppress(OSError):
+                os.kill(pid, 0)
+                return "running"
+        return None
     fields = stat.rpartition(")")[2].split()  # behind the name, which may contain anything
     return None if fields[0] == "Z" else f"{boot} {fields[19]}"
-
-
-def _is_alive(pid: int) -> bool:
-    """Returns True if a process exists, for systems without /proc, where a reused number cannot be recognized."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

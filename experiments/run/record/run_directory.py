@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from experiments.run.atomic_write import write_atomically
 from experiments.run.record.config_diff import Changes
-from experiments.run.record.record_io import config_files, config_of, process
+from experiments.run.record.record_io import config_file, config_files, config_of, process
 from experiments.run.record.run_lock import acquire
 from lit_models import ConfigError
 
@@ -45,13 +45,7 @@ def drawn_seed() -> int:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The folder of a run.
-
-    Args:
-        root: Folder of all runs.
-        experiment: Name of a group of runs.
-        run: Name of the run.
-    """
+    """The folder of a run: that of all runs, the name of its group and its own."""
 
     root: Path
     experiment: str
@@ -59,12 +53,12 @@ class RunDirectory:
 
     @property
     def path(self) -> Path:
-        """Folder of the run."""
+        """The folder."""
         return self.root / self.experiment / self.run
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of ``best.ckpt`` and ``last.ckpt``."""
+        """The folder of ``best.ckpt`` and ``last.ckpt`` in it."""
         return self.path / "checkpoints"
 
     @classmethod
@@ -72,10 +66,8 @@ class RunDirectory:
         """Returns the typed names; by default the data's name, and model, seed and time for the run.
 
         Under SLURM or torchrun the job's id and a digest of the configuration replace the time: a restarted job resumes
-        its run, and another command of the same job is another run.
-
-        Raises:
-            ConfigError: For a name that cannot be a folder's.
+        its run, and another command of the same job is another run. Raises ConfigError for a name that cannot be a
+        folder's.
         """
         root = root_of(config.trainer.get("default_root_dir"))
         experiment = _checked("experiment", config.experiment or type(data).__name__.lower())
@@ -93,7 +85,7 @@ class RunDirectory:
     def free(cls, root: Path, experiment: str, stem: str) -> "RunDirectory":
         """Locks and returns the first of ``stem``, ``stem-2``, ``stem-3`` ... without a run."""
         run, again = stem, 2
-        while (path := root / experiment / run).exists() or not acquire(path) or path.exists():
+        while (path := root / experiment / run).exists() or acquire(path) or path.exists():
             run, again = f"{stem}-{again}", again + 1
         return cls(root, experiment, run)
 
@@ -107,16 +99,10 @@ def job_id() -> str | None:
 
 
 def find_run(root: Path, experiment: str | None, run: str | None, last: bool) -> RunDirectory | None:
-    """Returns the run of a name, or the newest run with a checkpoint; None without a run of that name.
+    """Returns the run of a name, or with ``last`` the newest with a checkpoint; None without a run of that name.
 
-    Args:
-        root: Folder of all runs.
-        experiment: To look in; None for all.
-        run: Name of the run; None for all.
-        last: Whether to take the newest run with a checkpoint.
-
-    Raises:
-        ConfigError: For a name in several experiments, or no run with a checkpoint.
+    None for ``experiment`` or ``run`` looks in all. Raises ConfigError for a name in several experiments, or without a
+    run that ``last`` could mean.
     """
     # glob would take * and [ in a name for a pattern
     folders = [root / experiment] if experiment else sorted(root.iterdir()) if root.is_dir() else []
@@ -147,16 +133,20 @@ def _checked(option: str, name: str) -> str:
     return name
 
 
-def keep_config(directory: RunDirectory, text: str) -> None:
-    """Writes the configuration; if the run has one and settings changed, under the next number.
+def keep_config(folder: Path, text: str) -> str:
+    """Writes the configuration, under the next number if the run has another one; returns the name of the file.
 
-    A folder without a record is no run, and a killed start may have left any configuration in it.
+    A file that the record does not name is that of a killed start, and is removed.
     """
-    files = config_files(directory.path)
-    if not (directory.path / "record.json").is_file():
-        for file in files:
-            file.unlink(missing_ok=True)
-        write_atomically(files[0], text.encode())
-    elif Changes.between(config_of(directory.path), text).values:
-        number = int(files[-1].stem.partition("-")[2] or 1) + 1
-        write_atomically(directory.path / f"config-{number}.yaml", text.encode())
+    files, is_run = config_files(folder), (folder / "record.json").is_file()
+    file = config_file(folder) if is_run else None
+    for unused in files[files.index(file) + 1 :] if file else files:
+        unused.unlink(missing_ok=True)
+    if file is None:
+        file = files[0]
+    elif Changes.between(config_of(folder), text).values:
+        file = folder / f"config-{int(file.stem.partition('-')[2] or 1) + 1}.yaml"
+    else:
+        return file.name
+    write_atomically(file, text.encode())
+    return file.name

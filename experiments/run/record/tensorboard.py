@@ -1,6 +1,5 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,41 +20,35 @@ class RunLogger(TensorBoardLogger):
 
     def __init__(self, directory: RunDirectory) -> None:
         super().__init__(str(directory.root), name=directory.experiment, version=directory.run, default_hp_metric=False)
-        self._writer: SummaryWriter | None = None
-        self._purge_step: int | None = None
-        self._file: Any = None
+        self._writer: Any = None
         self._session_end: Any = None
-
-    def purge_from(self, step: int) -> None:
-        """Has TensorBoard forget what an interrupted session logged from a step on; it will be logged again."""
-        self._purge_step = step
 
     @property
     def experiment(self) -> SummaryWriter | None:
         """The writer of the open session; None before and on other ranks."""
-        return self._writer
+        writer: SummaryWriter | None = self._writer
+        return writer
 
     @override
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         # Lightning adds the epoch to all metrics.
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
-    def open_session(self, parameters: dict[str, Any]) -> None:
+    def open_session(self, parameters: dict[str, Any], purge_step: int | None) -> None:
         """Announces a row of the HParams tab with its parameters; all scalars of the run are its metrics.
 
-        TensorBoard takes the first summary of an experiment's columns that it finds for that of all runs, so that
-        parameters and metrics of the others never show. Without one it collects the columns from all runs.
+        TensorBoard forgets what an interrupted session logged from ``purge_step`` on; it will be logged again. It takes
+        the first summary of an experiment's columns that it finds for that of all runs, so that parameters and metrics
+        of the others never show. Without one it collects the columns from all runs.
         """
-        os.makedirs(self.root_dir, exist_ok=True)
-        self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=self._purge_step)
-        self._file = self._writer.file_writer
+        self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=purge_step)
         _, start, self._session_end = hparams(parameters, {})
-        self._file.add_summary(start)
+        self._writer.file_writer.add_summary(start)
 
     def close_session(self) -> None:
         """Marks the row as complete, and closes the file."""
         if self._writer is not None:
-            self._file.add_summary(self._session_end)
+            self._writer.file_writer.add_summary(self._session_end)
             self._writer.close()
 
     @override

@@ -1,6 +1,5 @@
 """Removes checkpoint entries that changed settings invalidate."""
 
-from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -10,32 +9,19 @@ from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError
 
 
-def checkpoint_filter(
-    model: LightningModule, data: LightningDataModule, changes: Changes
-) -> Callable[[dict[str, Any]], None]:
-    """Returns a function that changes a loaded checkpoint in place.
-
-    It removes the state of a replaced optimizer or schedule, the split and statistics of data that were allowed to
-    change, and weights whose shape was allowed to change.
-
-    Args:
-        model: Gets the weights.
-        data: Gets the statistics.
-        changes: Settings that differ from the checkpoint's.
-    """
-
-    def change(checkpoint: dict[str, Any]) -> None:
-        if "state_dict" not in checkpoint:
-            raise ConfigError("the checkpoint has no state_dict; name another one")
-        if changes.under(f"{OPTIMIZER}.class_path"):
-            checkpoint["optimizer_states"] = []
-        if changes.under(SCHEDULE):
-            checkpoint["lr_schedulers"] = []
-        if any(changes.allows(name) and name != "data.batch_size" for name in changes.under("data")):
-            checkpoint.pop(type(data).__qualname__, None)
-        _fit_weights(model, checkpoint, any(changes.allows(name) for name in changes.under("model")))
-
-    return change
+def filter_checkpoint(
+    model: LightningModule, data: LightningDataModule, changes: Changes, checkpoint: dict[str, Any]
+) -> None:
+    """Removes the state of a replaced optimizer or schedule, and of data and weights that were allowed to change."""
+    if "state_dict" not in checkpoint:
+        raise ConfigError("the checkpoint has no state_dict; name another one")
+    if changes.under(f"{OPTIMIZER}.class_path"):
+        checkpoint["optimizer_states"] = []
+    if changes.under(SCHEDULE):
+        checkpoint["lr_schedulers"] = []
+    if any(changes.allows(name) and name != "data.batch_size" for name in changes.under("data")):
+        checkpoint.pop(type(data).__qualname__, None)  # the split and the statistics
+    _fit_weights(model, checkpoint, any(changes.allows(name) for name in changes.under("model")))
 
 
 def _fit_weights(model: LightningModule, checkpoint: dict[str, Any], may_differ: bool) -> None:
@@ -56,5 +42,4 @@ def _fit_weights(model: LightningModule, checkpoint: dict[str, Any], may_differ:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
-    shape = getattr(value, "shape", None)
-    return None if shape is None else tuple(shape)
+    return tuple(value.shape) if hasattr(value, "shape") else None

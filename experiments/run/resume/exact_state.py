@@ -45,17 +45,13 @@ class Resume(Callback):
 
     A checkpoint between two epochs, whichever hook writes it, has Lightning's counters of a finished epoch without a
     next one: the only state from which its loops continue as if nothing had happened.
-
-    Args:
-        changes: Settings that differ from the checkpoint's.
     """
 
     block_by_block = True
 
     def __init__(self, changes: Changes) -> None:
         self.changes = changes
-        self.loaded: dict[str, Any] | None = None
-        self._restored = True
+        self.loaded: dict[str, Any] | None = None  # until it is restored
         self._validated = False
 
     @override
@@ -93,7 +89,6 @@ class Resume(Callback):
             if (state := checkpoint["callbacks"].get(callback.state_key)) is not None:
                 adapt(state, callback, Path(str(trainer.ckpt_path)))
         self.loaded = checkpoint.get(KEY)
-        self._restored = self.loaded is None
         if trainer.is_global_zero and (reason := inexact(checkpoint)):
             say(f"{trainer.ckpt_path} {reason}; what follows is no exact continuation", sys.stderr)
         before = (self.loaded or {}).get("accumulate", trainer.accumulate_grad_batches)
@@ -107,7 +102,7 @@ class Resume(Callback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.loaded is None or self._restored:
+        if self.loaded is None:
             part_ways(trainer.global_rank)
             return
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self.loaded["metrics"].items()})
@@ -130,7 +125,7 @@ class Resume(Callback):
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if not self._restored:  # resumed within an epoch
+        if self.loaded is not None:  # resumed within an epoch
             for callback in _callbacks(trainer):
                 if isinstance(callback, AT_EPOCH_START):
                     callback.on_train_epoch_start(trainer, pl_module)
@@ -138,32 +133,33 @@ class Resume(Callback):
             end_restart(trainer)
 
     def _restore(self, rank: int) -> None:
-        if not self._restored and self.loaded is not None:
-            states = self.loaded["rng"]
-            if rank < len(states):
-                set_rng_state(states[rank])
-            else:  # more processes than before
-                set_rng_state(states[0])
+        if self.loaded is not None:
+            states, self.loaded = self.loaded["rng"], None
+            set_rng_state(states[rank if rank < len(states) else 0])
+            if rank >= len(states):  # more processes than before
                 part_ways(rank)
-            self._restored = True
-            self.loaded = None
 
 
 def adapt(state: dict[str, Any], callback: Callback, checkpoint: Path) -> None:
     """Changes the state of a callback in place: typed arguments win, and paths follow a run whose folder was moved.
 
-    Args:
-        state: In the checkpoint.
-        callback: Gets the state.
-        checkpoint: Of the state.
+    Newer checkpoints than this one are of a killed session. This session saves them again, by the same names, where
+    Lightning would add a version.
     """
     if isinstance(callback, EarlyStopping):
         state["patience"] = callback.patience
     if not isinstance(callback, ModelCheckpoint) or callback.dirpath is None:
         return
     old, new = str(state.get("dirpath")), str(callback.dirpath)
-    if old == new or checkpoint.resolve().parent != Path(new).resolve():  # a new run keeps no files of another one
+    if checkpoint.resolve().parent != Path(new).resolve():  # a new run keeps no files of another one
         return
+    saved, exists = checkpoint.stat().st_mtime_ns, callback.file_exists
+    newer = {str(path) for path in Path(new).glob("*.ckpt") if path.stat().st_mtime_ns > saved}
+
+    def file_exists(filepath: str | Path, trainer: Trainer) -> bool:
+        return exists(filepath, trainer) and str(filepath) not in newer
+
+    callback.file_exists = file_exists  # type: ignore[method-assign]
 
     def moved(path: str) -> str:
         return new + path.removeprefix(old) if path.startswith(old + os.sep) else path
@@ -210,8 +206,8 @@ def set_rng_state(state: dict[str, Any]) -> None:
 def part_ways(rank: int) -> None:
     """Advances the generator of a rank above 0, so that ranks draw different dropout masks.
 
-    Another seed would do on a CPU too, but the common order of the rows is a function of that seed. A GPU's generator
-    counts kernels, not numbers, and cannot be advanced in this manner.
+    The common order of the rows is a function of the seed, which stays. A GPU's generator counts kernels, not numbers,
+    and cannot be advanced.
     """
     torch.rand(rank * 1009)
     if rank and torch.cuda.is_available():
@@ -219,10 +215,9 @@ def part_ways(rank: int) -> None:
 
 
 def _of_all_ranks(trainer: Trainer, state: dict[str, Any]) -> list[dict[str, Any]]:
-    if trainer.world_size == 1:
-        return [state]
-    states: list[Any] = [None] * trainer.world_size
-    distributed.all_gather_object(states, state)
+    states: list[Any] = [state] * trainer.world_size
+    if trainer.world_size > 1:
+        distributed.all_gather_object(states, state)
     return states
 
 
@@ -232,14 +227,10 @@ def _callbacks(trainer: Trainer) -> list[Callback]:
 
 
 def _generators(trainer: Trainer) -> list[torch.Generator]:
-    """Returns the generators of the training loaders and their samplers."""
-    generators: list[torch.Generator] = []
-    for loader in train_loaders(trainer):
-        for owner in (loader, getattr(loader, "sampler", None)):
-            generator = getattr(owner, "generator", None)
-            if isinstance(generator, torch.Generator) and not any(generator is other for other in generators):
-                generators.append(generator)
-    return generators
+    """Returns the generators of the training loaders and their samplers, each once."""
+    owners = [owner for loader in train_loaders(trainer) for owner in (loader, getattr(loader, "sampler", None))]
+    generators = {id(generator): generator for owner in owners if (generator := getattr(owner, "generator", None))}
+    return [generator for generator in generators.values() if isinstance(generator, torch.Generator)]
 
 
 def _finish_epoch(loops: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import copy
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -24,9 +25,6 @@ class OptimizerOverrides(Callback):
 
     A learning rate under a schedule scales the schedule. A schedule that was changed, or whose length follows from a
     run that was made longer, continues at the current step as if it had been there from the start.
-
-    Args:
-        changes: Settings that differ from the checkpoint's.
     """
 
     def __init__(self, changes: Changes) -> None:
@@ -47,17 +45,22 @@ class OptimizerOverrides(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         names = [name.removeprefix(f"{OPTIMIZER}.") for name in self.changes.under(OPTIMIZER)]
         schedules = trainer.lr_scheduler_configs
-        for optimizer, groups in zip(trainer.optimizers, self._groups, strict=True):
-            for group, configured in zip(optimizer.param_groups, groups, strict=True):
-                for name in names:
-                    if name in configured and not (name == "lr" and schedules):
-                        group[name] = configured[name]
+        self._restore(trainer, [name for name in names if not (name == "lr" and schedules)])
         if self._has_new_schedule(schedules):
             self._continue_schedules(trainer)
         elif "lr" in names and schedules:
             before, now = self.changes.values[f"{OPTIMIZER}.lr"]
             if before and now:
-                _scale(trainer, float(now) / float(before))
+                factor = float(now) / float(before)
+                for group in (group for optimizer in trainer.optimizers for group in optimizer.param_groups):
+                    group.update({name: group[name] * factor for name in RATES if name in group})
+                for config in schedules:
+                    scale_learning_rates(config.scheduler, factor)
+
+    def _restore(self, trainer: Trainer, names: Sequence[str]) -> None:
+        for optimizer, groups in zip(trainer.optimizers, self._groups, strict=True):
+            for group, configured in zip(optimizer.param_groups, groups, strict=True):
+                group.update({name: configured[name] for name in names if name in configured})
 
     def _has_new_schedule(self, schedules: list[LRSchedulerConfig]) -> bool:
         if self.changes.under(SCHEDULE):
@@ -68,9 +71,7 @@ class OptimizerOverrides(Callback):
 
     def _continue_schedules(self, trainer: Trainer) -> None:
         before = trainer.optimizers[0].param_groups[0]["lr"]
-        for optimizer, groups in zip(trainer.optimizers, self._groups, strict=True):
-            for group, configured in zip(optimizer.param_groups, groups, strict=True):
-                group.update({name: configured[name] for name in SCHEDULED if name in configured})
+        self._restore(trainer, SCHEDULED)
         for config, state in zip(trainer.lr_scheduler_configs, self._schedules, strict=True):
             config.scheduler.load_state_dict(state)
             done = trainer.global_step if config.interval == "step" else trainer.current_epoch
@@ -85,11 +86,3 @@ class OptimizerOverrides(Callback):
                 f"{trainer.global_step}: the learning rate goes on from {before:.3g} at {now:.3g}",
                 file=sys.stderr,
             )
-
-
-def _scale(trainer: Trainer, factor: float) -> None:
-    for optimizer in trainer.optimizers:
-        for group in optimizer.param_groups:
-            group.update({name: group[name] * factor for name in RATES if name in group})
-    for config in trainer.lr_scheduler_configs:
-        scale_learning_rates(config.scheduler, factor)

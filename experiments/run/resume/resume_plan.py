@@ -1,6 +1,5 @@
 """Chooses the checkpoint that a fit resumes from, for ``--run NAME`` of an existing run and for ``--ckpt_path``."""
 
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from experiments.run.checkpoints.checkpoint_io import newest, read
 from experiments.run.record.config_diff import Changes, Start
 from experiments.run.record.record_io import config_of, read_record
 from experiments.run.record.run_directory import LAST, RunDirectory
-from experiments.run.record.run_lock import is_held
 from experiments.run.resume.exact_state import KEY, STOPPING, inexact
 from lit_models import ConfigError
 
@@ -26,28 +24,26 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
     """Returns the start of a fit in a run's folder, which this process has locked.
 
     The settings are compared with those inside the checkpoint: a killed process may have written a newer configuration
-    that nothing was trained with.
-
-    Args:
-        directory: Of the run.
-        config: As parsed.
-        text: The configuration as YAML, as it will be written.
-        allowed: Settings that may differ from the checkpoint's.
-
-    Raises:
-        ConfigError: For a run that is finished or in progress, or a change without permission.
+    that nothing was trained with. ``text`` is the configuration as YAML; settings that are ``allowed`` may differ.
+    Raises ConfigError for a run that is finished, or another change.
     """
-    record = _record(directory) if (directory.path / "record.json").is_file() else None
-    path = Path(config.ckpt_path) if config.ckpt_path not in (None, LAST) else None
-    checkpoint, state = (
-        (path, read(path)) if path else newest(directory.checkpoints, _unusable) if record else (None, {})
-    )
-    if record is None and checkpoint is None:
+    file, checkpoint, state = directory.path / "record.json", None, dict[str, Any]()
+    record = read_record(directory.path) if file.is_file() else None
+    if record is not None and not (
+        {"status", "started"} <= record.keys() and isinstance(record.get("process", {}), dict)
+    ):
+        raise ConfigError(f"{file} is damaged; restore it, or choose another --run")
+    if config.ckpt_path not in (None, LAST):
+        checkpoint = Path(config.ckpt_path)
+        state = read(checkpoint)
+        if reason := _incomplete(state):
+            raise ConfigError(f"--ckpt_path {checkpoint} {reason}")
+    elif record is None:
         return Start()
+    else:
+        checkpoint, state = newest(directory.checkpoints, lambda state: _incomplete(state) or inexact(state))
     before = config_in(str(checkpoint), for_fit=True, content=state) if checkpoint else config_of(directory.path)
     changes = Changes.between(before, text, allowed)
-    if path and (reason := _incomplete(state)):
-        raise ConfigError(f"--ckpt_path {path} {reason}")
     reason = _nothing_left(state, config, changes)
     if record and record["status"] == "finished" and reason:
         raise ConfigError(f"the run {directory.path} is there already and finished, {reason}, or choose another --run")
@@ -55,21 +51,6 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
         raise ConfigError(f"the training of {checkpoint} was {reason}")
     changes.refuse_unsafe()
     return Start(checkpoint, changes, record is not None)
-
-
-def _record(directory: RunDirectory) -> dict[str, Any]:
-    record = read_record(directory.path)
-    if not {"status", "started"} <= record.keys() or not isinstance(record.get("process", {}), dict):
-        raise ConfigError(f"{directory.path / 'record.json'} is damaged; restore it, or choose another --run")
-    is_local = record.get("process", {}).get("host") == platform.node()
-    # A process on another machine would hold the lock, if the disk has locks.
-    if record["status"] == "running" and (is_local or not is_held(directory.path)):
-        raise ConfigError(f"the run {directory.path} is in progress; wait for it, or choose another --run")
-    return record
-
-
-def _unusable(checkpoint: dict[str, Any]) -> str | None:
-    return _incomplete(checkpoint) or inexact(checkpoint)
 
 
 def _incomplete(checkpoint: dict[str, Any]) -> str | None:

@@ -116,6 +116,22 @@ def test_other_ways_to_save_and_validate_within_an_epoch(forks: Server, tmp_path
     assert_equal(state(run(forks, tmp_path / "killed", options)), expected, moment)
 
 
+def test_checkpoints_of_a_killed_session_are_saved_again_by_their_names(forks: Server, tmp_path: Path) -> None:
+    """Plain Lightning finds them there, and saves epoch=1-step=16-v1.ckpt beside them."""
+    typed = "--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.monitor val/loss --trainer.callbacks.save_top_k 2"
+    options = words_of("mlp", "0", *typed.split())
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    run(forks, tmp_path / "whole", options)
+    child = forks.start(options, tmp_path / "killed", PAUSE_AT="epoch 1")
+    child.wait_for(tmp_path / "killed" / "reached")
+    child.kill()
+    run(forks, tmp_path / "killed", options)
+    names = [{path.name for path in tmp_path.glob(f"{name}/runs/e/one/checkpoints/*")} for name in ("whole", "killed")]
+    assert len(names[0]) == 3
+    assert names[1] == names[0]
+
+
 def test_a_checkpoint_of_an_epochs_last_batch_is_said_to_be_inexact(forks: Server, tmp_path: Path) -> None:
     run(forks, tmp_path, words_of("mlp", "0", *STEPWISE.split()))
     (file,) = (tmp_path / "runs/e/one/checkpoints").glob("epoch=*.ckpt")

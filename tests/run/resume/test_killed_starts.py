@@ -3,12 +3,18 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
+import polars
 import pytest
 import torch
+from fork_server import Server, server
+from numpy.typing import NDArray
 from paths import PYTHONPATH
 
 from experiments.__main__ import main
@@ -17,6 +23,12 @@ from experiments.run.record.record_io import config_of, read_record
 WORDS = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 --experiment e "
 WORDS += "--run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1 --figures false"
 RUN = Path("runs/e/one")
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Server]:
+    with server() as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +65,82 @@ def test_a_folder_without_a_record_is_no_run() -> None:
     main([*WORDS.split(), "--model.optimizer.lr", "0.5"])
     assert "lr: 0.5" in config_of(RUN)
     assert not list(RUN.glob("config-*"))
+
+
+def test_a_configuration_that_no_record_names_is_that_of_a_killed_start() -> None:
+    """The second file of a start is the record, which names the first."""
+    (RUN / "config-2.yaml").write_text((RUN / "config.yaml").read_text().replace("lr: 0.1", "lr: 0.5"))
+    interrupt()
+    main(["fit", "--trust", "faults", "--experiment", "e", "--run", "one", "--trainer.max_epochs", "3"])
+    assert rates() == [0.1, 0.1]
+    assert "max_epochs: 3" in (RUN / "config-2.yaml").read_text()
+    assert json.loads((RUN / "record.json").read_text())["config"] == "config-2.yaml"
+
+
+def test_configuration_and_record_appear_together(forks: Server, tmp_path: Path) -> None:
+    """A kill at any write of the start leaves a whole folder or none, and nothing for the next start or ``compare``."""
+    words, before = [*WORDS.split(), "--run", "two"], tmp_path
+    for number in range(1, 60):
+        here = tmp_path / str(number)
+        here.mkdir()
+        child = forks.start(words, here, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="kill")
+        assert child.wait() == -signal.SIGKILL, child.output.read_text()
+        files = [(here / "runs/e/two" / name).is_file() for name in ("config.yaml", "record.json")]
+        assert files == 2 * [(here / "runs/e/two").exists()]
+        if all(files):
+            break
+        before = here
+    assert 5 < number < 59
+    assert [path.name for path in (before / "runs/e").iterdir() if path.suffix == ".new"] == [".two.new"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", str(before / "runs")])
+    child = forks.start(words, before, tmp_path)
+    assert child.wait() == 0, child.output.read_text()
+    assert [path.name for path in (before / "runs/e").iterdir()] == ["two"]
+
+
+@pytest.mark.parametrize("kind", ["StreamedTable", "StreamedArrays"])
+def test_a_streamed_file_that_another_one_of_its_size_and_time_replaced_is_noticed(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    x = numpy.random.default_rng(0).normal(size=(100, 2)).astype("float32")
+    y = numpy.arange(100) % 2
+
+    def write(x: NDArray[numpy.float32]) -> None:
+        if kind == "StreamedTable":
+            table = polars.DataFrame({"a": x[:, 0], "b": x[:, 1], "label": y})
+            table.write_parquet("x.parquet", compression="uncompressed")
+        else:
+            numpy.save("x.npy", x)
+
+    words = ["--data.path", "x.parquet", "--data.target", "label", "--data.cache", "cache"]
+    if kind == "StreamedArrays":
+        numpy.save("y.npy", y)
+        words = ["--data.path", "x.npy", "--data.labels", "y.npy"]
+    words = ["fit", "--data", kind, *words, "--model", "LitLinear", "--experiment", "e", "--run", "two"]
+    write(x)
+    (file,) = Path().glob("x.*")
+    before = file.stat()
+    main([*words, "--trainer.max_epochs", "1", "--figures", "false"])
+    write(-x)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--trainer.max_epochs", "2", "--figures", "false"])
+    assert f"trained on other data than what {kind} reads now" in capfd.readouterr().err
+
+
+def test_another_count_of_threads_is_noted(capfd: pytest.CaptureFixture[str]) -> None:
+    interrupt()
+    count = torch.get_num_threads()
+    try:
+        torch.set_num_threads(count + 1)
+        main([*WORDS.split(), "--trainer.max_epochs", "3"])
+    finally:
+        torch.set_num_threads(count)
+    sentence = f"trained with {count} threads and goes on with {count + 1}, which may change last digits"
+    assert sentence in capfd.readouterr().out
+    assert any(sentence in note for note in read_record(RUN)["notes"])
 
 
 def test_a_run_that_was_killed_on_another_machine_goes_on() -> None:

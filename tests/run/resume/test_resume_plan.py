@@ -71,26 +71,54 @@ def make_unfinished(folder: Path, name: str = "one") -> None:
     path.write_text(json.dumps(content | {"process": content["process"] | {"began": "another boot"}}))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("moment", ["start 5", "validation 1"])
+SLURM = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "moment", "env"),
+    [
+        (signal.SIGTERM, 143, "start 5", {}),
+        (signal.SIGTERM, 143, "validation 1", {}),
+        (signal.SIGINT, 130, "validation 1", {}),
+        (signal.SIGHUP, 129, "start 5", {}),
+        (signal.SIGUSR1, 138, "start 5", SLURM),
+    ],
+)
 def test_a_signal_saves_at_the_next_step_and_the_resumed_run_equals(
-    forks: Server, tmp_path: Path, number: int, code: int, moment: str
+    forks: Server, tmp_path: Path, number: int, code: int, moment: str, env: dict[str, str]
 ) -> None:
-    """Plain Lightning: SIGTERM exits 0 and saves nothing, SIGINT exits 1."""
+    """Plain Lightning: SIGTERM exits 0 and saves nothing, SIGINT exits 1, SIGHUP kills.
+
+    Under SLURM, SIGUSR1 leaves a checkpoint beside the runs that any later run starts from, and requeues the job.
+    """
     words = words_of("cnn", "0")
     words = words[: words.index("--save_every_n_steps")]  # only the signal saves within an epoch
     (tmp_path / "whole").mkdir()
     expected = state(run(forks, tmp_path / "whole", words))
-    child = forks.start(words, tmp_path, PAUSE_AT=moment, GO_ON="1")
+    child = forks.start(words, tmp_path, PAUSE_AT=moment, GO_ON="1", **env)
     child.wait_for(tmp_path / "reached")
     os.kill(child.pid, number)
     assert child.wait() == code, child.output.read_text()
+    assert not list(tmp_path.rglob("hpc_ckpt*"))
     assert "Traceback" not in child.output.read_text()
     assert record(tmp_path)["status"] == "interrupted"
     saved = last(tmp_path)
     assert saved["global_step"] == (6 if moment == "start 5" else 18)
     path = run(forks, tmp_path, words)
     assert_equal(state(path), expected)
+
+
+def test_ctrl_c_ends_no_worker_before_the_run_has_saved(forks: Server, tmp_path: Path) -> None:
+    """A terminal sends it to all processes; a worker that it ends is an error of the loader, and no interruption."""
+    child = forks.start(words_of("cnn", "2 within"), tmp_path, PAUSE_AT="start 5", GO_ON="1")
+    child.wait_for(tmp_path / "reached")
+    workers = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+    for pid in (*map(int, workers), child.pid):
+        os.kill(pid, signal.SIGINT)
+    assert len(workers) >= 2
+    assert child.wait() == 130, child.output.read_text()
+    assert "Traceback" not in child.output.read_text()
+    assert last(tmp_path)["global_step"] == 6
 
 
 def test_a_killed_run_reads_interrupted_and_one_that_runs_does_not(forks: Server, tmp_path: Path) -> None:
