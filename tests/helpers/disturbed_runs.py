@@ -295,7 +295,8 @@ def final_state(run: Path) -> dict[str, Any]:
     kept["predictions"] = polars.read_parquet(run / "predictions.parquet").to_dict(as_series=False)
     kept["split"] = (run / "split.parquet").read_bytes() if (run / "split.parquet").exists() else b""
     files = {path.name for path in run.rglob("*") if not path.name.startswith("events.")}
-    kept["files"] = sorted((files - unused) | {path.name for path in run.parent.iterdir() if path != run})
+    # The lock of a killed session keeps the name that the run had then.
+    kept["files"] = sorted((files - unused) | {path.name for path in run.parent.glob(f".{run.name}.*")})
     return kept | {"curves": curves(run)}
 
 
