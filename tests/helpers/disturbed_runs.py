@@ -241,7 +241,8 @@ class Trial:
             self.disk.remount("ro")
         child = self._start(**env)
         if kind in ("kill at a time", "signal"):
-            time.sleep(self.draw.uniform(0, self.twin.seconds))
+            # Ahead of the command's own handlers, SIGINT ends Python with a traceback.
+            time.sleep(self.draw.uniform(0.3 if kind == "signal" else 0, 1) * self.twin.seconds)
             os.kill(child.pid, signal.SIGKILL if kind == "kill at a time" else self.draw.choice(SIGNALS))
         code = child.wait()
         if kind == "full disk":
