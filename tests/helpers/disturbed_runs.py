@@ -241,7 +241,8 @@ class Trial:
             self.disk.remount("ro")
         child = self._start(**env)
         if kind in ("kill at a time", "signal"):
-            time.sleep(self.draw.uniform(0, self.twin.seconds))
+            # Ahead of the command's own handlers, SIGINT ends Python with a traceback.
+            time.sleep(self.draw.uniform(0.3 if kind == "signal" else 0, 1) * self.twin.seconds)
             os.kill(child.pid, signal.SIGKILL if kind == "kill at a time" else self.draw.choice(SIGNALS))
         code = child.wait()
         if kind == "full disk":
@@ -295,7 +296,8 @@ def final_state(run: Path) -> dict[str, Any]:
     kept["predictions"] = polars.read_parquet(run / "predictions.parquet").to_dict(as_series=False)
     kept["split"] = (run / "split.parquet").read_bytes() if (run / "split.parquet").exists() else b""
     files = {path.name for path in run.rglob("*") if not path.name.startswith("events.")}
-    kept["files"] = sorted((files - unused) | {path.name for path in run.parent.iterdir() if path != run})
+    # The lock of a killed session keeps the name that the run had then.
+    kept["files"] = sorted((files - unused) | {path.name for path in run.parent.glob(f".{run.name}.*")})
     return kept | {"curves": curves(run)}
 
 
