@@ -4,16 +4,21 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy
 import polars
+import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.preprocessing.inputs import Chunk, Inputs
+from datamodules.preprocessing.inputs import Chunk, Inputs, partition
 from datamodules.types import TaskName
+
+LARGEST = torch.finfo(torch.float32).max
+TOO_LARGE = "a value is not within float32, in which the network computes; correct it"
+NOT_FINITE = "the model gives no finite number for it; its values may be too large"
 
 
 def answers(
@@ -99,10 +104,31 @@ class Answering(ABC):
 
     def chunks(self, source: Any) -> Iterator[Predicted]:
         """Yields predictions of sources larger than memory, and bad rows with their reasons."""
-        for chunk in _ahead(self.inputs.chunks(source)):
-            prediction = answers(self.task, self.compute(chunk), self.class_names, self.target_names)
-            rows = chunk.ids.hstack(prediction)
+        for whole in _ahead(self.inputs.chunks(source)):
+            x = whole.tensors["x"]
+            chunk = _without(whole, x.abs() > LARGEST, TOO_LARGE) if x.is_floating_point() else whole
+            prediction = self.compute(chunk)
+            if not (finite := prediction.isfinite()).all():
+                chunk = _without(chunk, ~finite, NOT_FINITE)
+                prediction = prediction[~_rows(~finite)]
+            rows = chunk.ids.hstack(answers(self.task, prediction, self.class_names, self.target_names))
             yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
+
+
+def _rows(bad: Tensor) -> Tensor:
+    """Returns which rows of (N, ...) have a bad value (N,)."""
+    return bad if bad.dim() == 1 else bad.flatten(1).any(dim=1)
+
+
+def _without(chunk: Chunk, bad: Tensor, reason: str) -> Chunk:
+    """Moves rows with a bad value, of (N, ...), to the bad rows of a chunk."""
+    if not bad.any():
+        return chunk
+    good, ids, refused = partition(chunk.ids, dict.fromkeys(_rows(bad).nonzero().flatten().tolist(), reason))
+    if "series" not in chunk.bad.columns and "series" in ids.columns:
+        refused = refused.with_columns(row="series").unique("row")  # of windows, whose bad rows are whole series
+    refused = polars.concat([chunk.bad, refused.select(chunk.bad.columns)]).sort("row")
+    return replace(chunk, ids=ids, tensors={name: column[good] for name, column in chunk.tensors.items()}, bad=refused)
 
 
 def _ahead(values: Iterator[T]) -> Iterator[T]:
