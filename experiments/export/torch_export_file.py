@@ -9,7 +9,7 @@ no file, only an archive that is written anew in memory from the checked members
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -86,26 +86,22 @@ def load(path: Path) -> ExportedProgram:
 
 def _checked(name: str, member: IO[bytes], path: Path) -> Iterable[bytes]:
     """Returns the content of a member to write into the archive that torch reads."""
-    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and member.read(1)):
-        raise DataError(f"{path} holds {name}, which evenhand export does not write; nothing of it was loaded")
-    if not name.endswith(".json"):
-        return pieces(member)
-    value = json.loads(member.read())
-    for entry in _dictionaries(value):
+
+    def check(entry: dict[str, Any]) -> dict[str, Any]:
+        size, operator = entry.get("expr_str", ""), "torch.sym_max"
+        if {"target", "outputs"} <= entry.keys():
+            operator = entry["target"]
         if entry.get("use_pickle", False) is not False:
             raise DataError(f"{path} holds pickled values, which may run code; nothing of it was loaded")
-        size = entry.get("expr_str", "")
-        operator = entry["target"] if {"target", "outputs"} <= entry.keys() else "torch.sym_max"
         if not (isinstance(size, str) and SIZE.fullmatch(size)):
             raise DataError(f"{path} has {str(size)[:60]!r} for a size; nothing of it was loaded")
         if not (isinstance(operator, str) and OPERATOR.fullmatch(operator)):
             raise DataError(f"{path} calls {str(operator)[:60]!r}, no operator of a network; nothing of it was loaded")
+        return entry
+
+    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and member.read(1)):
+        raise DataError(f"{path} holds {name}, which evenhand export does not write; nothing of it was loaded")
+    if not name.endswith(".json"):
+        return pieces(member)
+    value = json.loads(member.read(), object_hook=check)
     return [json.dumps(value).encode()]  # the text of what was checked, whatever the encoding of the file's was
-
-
-def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
-    """Yields every dictionary of a JSON value, however deep."""
-    if isinstance(value, dict):
-        yield value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _dictionaries(item)

@@ -84,7 +84,7 @@ def load(path: str | Path, device: Device = "auto", trust: list[str] | None = No
 def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> LitModel:
     """Builds a model of a class with its hyper-parameters and weights.
 
-    Raises ``ConfigError`` for another class, or hyper-parameters of a much larger network than the weights are of.
+    Raises ``ConfigError`` for another class, and ``ValueError`` for a much larger network than the weights are of.
     """
     cls = import_class(class_path)  # refuses packages that are not trusted
     if not (isinstance(cls, type) and issubclass(cls, LitModel)):
@@ -104,7 +104,7 @@ def _at_most(tensors: int, numbers: int) -> Iterator[None]:
         if tensor is not None and not nn.parameter.is_lazy(tensor):
             counts[:] = counts[0] + 1, counts[1] + tensor.numel()
         if counts[0] > tensors or counts[1] > numbers:
-            raise ConfigError("its hyper-parameters describe a larger network than its weights")
+            raise ValueError("its hyper-parameters describe a larger network than its weights")
 
     hooks = (
         nn.modules.module.register_module_parameter_registration_hook(count),
