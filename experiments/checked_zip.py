@@ -7,17 +7,22 @@ bisection. A check by name could therefore check another member than torch loads
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from datamodules.regular_file import check_regular
 
 MEMBER = re.compile(r"[^/\\]+(/[^/\\]+)+")
 """Member name: a folder and at least one component, relative, without empty components."""
 
+PIECE = 1 << 20
+"""Bytes of a member that are in memory at a time."""
 
-def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
-    """Yields every entry of an archive of ``size`` bytes with its content, after its checksum is verified.
+
+def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipInfo, IO[bytes]]]:
+    """Yields every entry of an archive of ``size`` bytes with its open member, which ``pieces`` verifies.
 
     Raises:
         zipfile.BadZipFile: If an entry is damaged, repeated, outside of the folder, compressed or encrypted.
@@ -36,13 +41,19 @@ def entries(archive: zipfile.ZipFile, size: int) -> Iterator[tuple[zipfile.ZipIn
             )
         found.add(name.casefold())
         left -= entry.file_size
-        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 or left < 0:
+        packed = entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size
+        if packed or entry.flag_bits & 1 or left < 0:
             raise zipfile.BadZipFile(f"its member {name[:80]!r} is not stored as torch stores it")
         with archive.open(entry) as member:  # by position; zipfile compares the name with the local header
-            content = member.read(entry.file_size + 1)
-        if len(content) != entry.file_size:
-            raise zipfile.BadZipFile(f"its member {name[:80]!r} is cut off")
-        yield entry, content
+            yield entry, member
+
+
+def pieces(member: IO[bytes]) -> Iterator[bytes]:
+    """Yields the content of a member; raises ``zipfile.BadZipFile`` if it is cut off or has another checksum."""
+    try:
+        yield from iter(partial(member.read, PIECE), b"")
+    except EOFError as error:
+        raise zipfile.BadZipFile(f"its member {member.name[:80]!r} is cut off") from error
 
 
 def check(path: Path) -> None:
@@ -55,14 +66,15 @@ def check(path: Path) -> None:
     """
     check_regular(path)
     with zipfile.ZipFile(path) as archive:
-        for _ in entries(archive, path.stat().st_size):
-            pass
+        for _, member in entries(archive, path.stat().st_size):
+            for _ in pieces(member):
+                pass
 
 
-def rewritten(path: Path, folder: str, accept: Callable[[str, bytes], bytes]) -> io.BytesIO:
+def rewritten(path: Path, folder: str, accept: Callable[[str, IO[bytes]], Iterable[bytes]]) -> io.BytesIO:
     """Copies an archive into a new one in memory, below ``folder``, with the contents that ``accept`` returns.
 
-    ``accept`` gets the name of a member without its folder and the content, and raises if it refuses them.
+    ``accept`` gets the name of a member without its folder and the open member, and raises if it refuses them.
 
     Raises:
         OSError: If the file cannot be opened.
@@ -72,8 +84,11 @@ def rewritten(path: Path, folder: str, accept: Callable[[str, bytes], bytes]) ->
     check_regular(path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as new:
-        for entry, content in entries(old, path.stat().st_size):
+        for entry, member in entries(old, path.stat().st_size):
             name = entry.filename.partition("/")[2]
-            new.writestr(f"{folder}/{name}", accept(name, content))
+            copied = zipfile.ZipInfo(f"{folder}/{name}")
+            copied.file_size = entry.file_size  # from 2 GiB on zipfile has to know it
+            with new.open(copied, "w") as file:
+                file.writelines(accept(name, member))
     buffer.seek(0)
     return buffer

@@ -18,6 +18,7 @@ NEVER = {"pipe": "is a pipe", "/dev/zero": "is a device", "/proc/self/mem": "is 
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     os.mkfifo(tmp_path / "pipe")
+    numpy.save(tmp_path / "y.npy", numpy.zeros(9))
     return tmp_path
 
 
@@ -30,7 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "inspect --data SeriesData --data.path",
         "inspect --data TextData --data.text t --data.target y --data.path",
         "inspect --data ImageData --data.path",
-        "inspect --data StreamedArrays --data.path",
+        "inspect --data StreamedArrays --data.labels y.npy --data.path",
         "test --ckpt_path",
         "predict --input t.csv --ckpt_path",
         "export --format safetensors --output out --ckpt_path",
@@ -39,13 +40,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_is_no_file(capfd: pytest.CaptureFixture[str], words: str, path: str) -> None:
-    refusal(capfd, *words.split(), path)
+    assert NEVER[path] in refusal(capfd, *words.split(), path)
 
 
 @pytest.mark.parametrize("words", ["-c", "--data Digits --model", "--data Digits --model LitLinear --model.metrics"])
 def test_as_a_configuration(capfd: pytest.CaptureFixture[str], words: str) -> None:
-    for path in ("./pipe", "/proc/self/mem"):
-        refusal(capfd, "fit", *words.split(), path)
+    for path, reason in (("./pipe", "is a pipe"), ("/proc/self/mem", "is made up by the kernel")):
+        message = refusal(capfd, "fit", *words.split(), path)
+        assert reason in message or ("metrics" in words and "model" in message)
 
 
 def test_as_an_image_of_a_folder(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

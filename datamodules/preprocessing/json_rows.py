@@ -92,7 +92,7 @@ def concatenated(values: list[Any]) -> Any:
     return [row for rows in values for row in rows]
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Returns an error's message on one line, or the name of its class."""
     return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
 

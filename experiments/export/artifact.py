@@ -9,6 +9,7 @@ from typing import Any
 
 from datamodules.errors import DataError
 from datamodules.regular_file import check_regular
+from experiments.export.signature_schema import signature_fault
 from experiments.inference.base import Answering
 
 FILE = "signature.json"
@@ -18,14 +19,22 @@ MOST_FILES = 16
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Name of a file beside the signature."""
 PACKAGES = ("evenhand", "torch", "onnx", "onnxscript", "onnxruntime", "safetensors", "numpy", "polars", "tokenizers")
+OUTPUTS = {
+    "binary": ("probability of the second class", ["batch"]),
+    "multiclass": ("probability of each class", ["batch", "classes"]),
+    "multilabel": ("probability of each label", ["batch", "labels"]),
+    "regression": ("values in the units of the target's column", ["batch", "targets"]),
+}
+"""Meaning and shape of the output by task."""
 
 
 def describe(predictor: Answering) -> dict[str, Any]:
     """Describes the inputs and the output of a model in JSON values."""
+    meaning, shape = OUTPUTS[predictor.task]
     return {
         "task": predictor.task,
         "inputs": predictor.inputs.signature(),
-        "output": _output(predictor.task),
+        "output": {"name": "prediction", "dtype": "float64", "shape": shape, "meaning": meaning},
         "classes": list(predictor.class_names),
         "targets": list(predictor.target_names),
         "versions": {name: _version(name) for name in PACKAGES},
@@ -40,17 +49,18 @@ def write(folder: Path, content: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Reads the signature of an artefact and checks the hashes of its files.
+    """Reads the signature of an artefact, and checks its values and the hashes of its files.
 
     Raises ``DataError`` for a folder that is no artefact, or one of which a byte was changed.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; name the one that evenhand export wrote")
-    check_regular(folder / FILE)
+    file = folder / FILE
+    check_regular(file)
     try:
-        if (folder / FILE).stat().st_size > MOST_BYTES:
-            raise DataError(f"{folder / FILE} has more than {MOST_BYTES >> 20} MiB; export the run again")
-        raw = (folder / FILE).read_bytes()
+        if file.stat().st_size > MOST_BYTES:
+            raise DataError(f"{file} has more than {MOST_BYTES >> 20} MiB; export the run again")
+        raw = file.read_bytes()
     except OSError as error:
         raise DataError(f"{folder} has no {FILE} that can be read; name a folder that evenhand export wrote") from error
     try:
@@ -59,24 +69,39 @@ def read(folder: Path) -> dict[str, Any]:
         # The text is checked too: another blank changes a byte, and not the JSON value.
         whole = digest == _digest(content) and raw == _text({**content, "digest": digest}).encode()
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise DataError(f"{folder / FILE} was changed and is none of ours any more; export the run again") from error
+        raise DataError(f"{file} was changed and is none of ours any more; export the run again") from error
     if not whole:
-        raise DataError(f"{folder / FILE} was changed after it was written; export the run again")
-    _check_names(folder, content)
-    for name, expected in content["files"].items():
-        try:
-            found = sha256(folder / name)
-        except OSError as error:
-            raise DataError(f"{folder} lacks {name}; export the run again") from error
-        if found != expected:
-            raise DataError(f"{folder / name} was changed after it was written; export the run again")
+        raise DataError(f"{file} was changed after it was written; export the run again")
+    if fault := signature_fault(content) or _contradiction(content):
+        raise DataError(f"{file}: {fault}, which evenhand export does not write; export the run again")
+    _check_files(folder, content["files"])
     return content
 
 
-def _check_names(folder: Path, content: dict[str, Any]) -> None:
-    """Raises ``DataError`` for a name that leaves the folder, a link, a pipe or a device, and for too many files."""
-    files = content.get("files")
-    if not isinstance(files, dict) or len(files) > MOST_FILES:
+def _contradiction(content: dict[str, Any]) -> str | None:
+    """Returns which values of a signature contradict each other, or None."""
+    task, raw, output = content["task"], content["raw"], content["output"]
+    names, sizes = content["targets" if task == "regression" else "classes"], output["sizes"]
+    described = {**output, "name": "prediction", "dtype": "float64", "shape": OUTPUTS[task][1]}
+    if output != described or len(sizes) != (0 if task == "binary" else 1):
+        return f"the output is none of a {task} task"
+    if [len(names)] not in ([0], sizes or [2]) or len(set(names)) < len(names):
+        return f"there are {len(names)} names for outputs of the sizes {sizes}"
+    scale = content["checked"]["scale"]
+    if [len(scale)] not in ([1], sizes) or min(scale) <= 0:
+        return "checked.scale has no positive number for each output"
+    if raw["inputs"]["kind"] == "table":
+        columns, encoding = raw["inputs"]["columns"], raw["encoding"]
+        categorical = [name for name, (kind, _) in columns.items() if kind == "categorical"]
+        numbers = [name for name, (kind, _) in columns.items() if kind != "categorical"]
+        if encoding["medians"] != numbers or [*encoding["categories"]] != categorical:
+            return "raw.encoding has other columns than raw.inputs"
+    return None
+
+
+def _check_files(folder: Path, files: dict[str, str]) -> None:
+    """Raises ``DataError`` for a file that is missing, changed, not named, outside of the folder or no regular file."""
+    if len(files) > MOST_FILES:
         raise DataError(f"{folder / FILE} names no files that an export writes; export the run again")
     for name in files:
         if not NAME.fullmatch(name):
@@ -85,8 +110,17 @@ def _check_names(folder: Path, content: dict[str, Any]) -> None:
             )
         if (folder / name).is_symlink():
             raise DataError(f"{folder / name} is a link; copy the file that it points to in its place")
-    for path in folder.iterdir():  # a file that is opened by its name, whether the signature has it or not
+    for path in folder.iterdir():
         check_regular(path)
+        if path.name not in (FILE, *files) and not path.name.startswith("."):
+            raise DataError(f"{folder / FILE} does not name {path.name}, which is beside it; move it to another folder")
+    for name, expected in files.items():
+        try:
+            found = sha256(folder / name)
+        except OSError as error:
+            raise DataError(f"{folder} lacks {name}; export the run again") from error
+        if found != expected:
+            raise DataError(f"{folder / name} was changed after it was written; export the run again")
 
 
 def sha256(path: Path) -> str:
@@ -101,16 +135,6 @@ def _text(content: dict[str, Any]) -> str:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _output(task: str) -> dict[str, Any]:
-    meaning, shape = {
-        "binary": ("probability of the second class", ["batch"]),
-        "multiclass": ("probability of each class", ["batch", "classes"]),
-        "multilabel": ("probability of each label", ["batch", "labels"]),
-        "regression": ("values in the units of the target's column", ["batch", "targets"]),
-    }[task]
-    return {"name": "prediction", "dtype": "float64", "shape": shape, "meaning": meaning}
 
 
 def _version(package: str) -> str | None:

@@ -73,8 +73,7 @@ def _padded(predictor: Predictor, raw: dict[str, Tensor], of_run: bool) -> dict[
     raw = {**raw, "x": x}
     if "lengths" in raw and not _takes_lengths(predictor, raw):
         if of_run and (raw["lengths"] < x.shape[-1]).any():
-            name = type(predictor.model).__name__
-            raise DataError(f"{name} takes no lengths, and the test rows have different ones")
+            raise DataError(f"{type(predictor.model).__name__} takes no lengths, and test rows have different ones")
         del raw["lengths"]
     return {name: raw[name] for name in ("x", "categories", "lengths") if name in raw}
 

@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from datamodules.errors import DataError
 from datamodules.loading.tensor_loader import TensorLoader
-from datamodules.preprocessing.inputs import Chunk, Inputs
+from datamodules.preprocessing.inputs import TIME, Chunk, Inputs
+from datamodules.preprocessing.json_rows import reason_of
 from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments.export import artifact
 from experiments.export.formats import Graph, export_format
@@ -21,8 +22,7 @@ class Exported(Answering):
 
     def __init__(self, about: dict[str, Any], inputs: Inputs, graph: Graph) -> None:
         super().__init__(about["task"], inputs, tuple(about["classes"]), tuple(about["targets"]))
-        self.signature = about
-        self.graph = graph
+        self.signature, self.graph = about, graph
         self.specs = {spec["name"]: spec for spec in about["inputs"]}
 
     @override
@@ -49,15 +49,21 @@ class Exported(Answering):
         if "lengths" in self.specs and isinstance(steps, int):
             x = torch.nn.functional.pad(x, (0, steps - x.shape[-1]))
         x = x.to(getattr(torch, spec["dtype"])).contiguous()
-        return self.graph({**raw, "x": x})
+        try:
+            prediction = self.graph({**raw, "x": x})
+            fits = prediction.shape == (len(x), *self.signature["output"]["sizes"])
+        except Exception as error:  # of torch or ONNX Runtime
+            raise DataError(f"a row does not fit the artefact ({reason_of(error)}); export the run again") from error
+        if not fits:
+            raise DataError(f"the graph gives {tuple(prediction.shape)} for {len(x)} rows; export the run again")
+        return prediction
 
 
 def load_export(path: str | Path, trust: list[str] | None = None) -> Exported:
-    """Loads an artefact's folder that ``evenhand export`` wrote.
+    """Loads an artefact's folder that ``evenhand export`` wrote; raises ``DataError`` for any other, or a changed one.
 
     A user's ``trust``-ed packages have the class of a modality, or of a model that is exported as weights; a
-    pyproject.toml is not read. Raises ``DataError`` for another folder, or one of which a byte was changed after it was
-    written.
+    pyproject.toml is not read.
     """
     if trust:
         from experiments import import_allowlist  # needs jsonargparse, and a graph of ours does not
@@ -65,12 +71,30 @@ def load_export(path: str | Path, trust: list[str] | None = None) -> Exported:
         import_allowlist.allow(trust)
     folder = Path(path)
     about = artifact.read(folder)
-    files = {name: (folder / name).read_text(encoding="utf-8") for name in about["files"] if name.endswith(".json")}
     try:
+        files = {name: (folder / name).read_text("utf-8") for name in about["files"] if name.endswith(".json")}
         inputs = import_inputs(about["raw"], {}, files)
+        if not _are_tensors_of(inputs, about["inputs"]):
+            raise DataError(f"{folder / artifact.FILE} has other inputs than its raw rows; export the run again")
         return Exported(about, inputs, export_format(about["format"]).load(folder, about, files, trust or []))
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # of any class of inputs
         raise DataError(
             f"{folder / artifact.FILE} describes no artefact of this version, {error!r} is missing or wrong; export "
             "the run again"
         ) from error
+
+
+def _are_tensors_of(inputs: Inputs, specs: list[dict[str, Any]]) -> bool:
+    """Returns True if a graph's tensors are those of its inputs, which may have a fixed number of steps."""
+    names = [spec.get("name") for spec in specs]
+    expected = [spec for spec in inputs.signature() if spec["name"] != "lengths" or "lengths" in names]
+    if names != [spec["name"] for spec in expected]:
+        return False
+    for spec, own in zip(specs, expected, strict=True):
+        fixed = [own.get("most_steps", size) if size == TIME else size for size in own["shape"]]
+        same = all(spec.get(name) == own.get(name) for name in ("dtype", "features", "categories", "most_steps"))
+        if not same or spec.get("shape") not in (own["shape"], fixed):
+            return False
+    return True

@@ -1,6 +1,5 @@
 """Export of a run into one folder, which is checked before it is there."""
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -17,16 +16,12 @@ from experiments.export.formats import export_format
 from experiments.export.model_card import CARD, card
 from experiments.export.provenance import about_run, run_of
 from experiments.export.verification import check, metrics, summary, write_rows
-from experiments.export.weights_file import describe_model
-from experiments.inference.predictor import Predictor, load
+from experiments.inference.predictor import Predictor, load, of_network
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 
 
 def export(path: str | Path, format: str, output: Path, packages: list[str] | None = None) -> str:
-    """Writes a run's artefact, or nothing, and returns lines for the terminal: files, differences and notes.
-
-    ``path`` is the run's folder or one of its checkpoints, and ``packages`` are trusted ones, whose classes the run
-    names.
+    """Writes the artefact of a run or a checkpoint, or nothing; returns its files, differences and notes in lines.
 
     Raises ``ConfigError`` for a path that is no run or a network that cannot be traced, and ``DataError`` for an output
     that is there, or where the artefact answers otherwise than the run.
@@ -48,8 +43,7 @@ def export(path: str | Path, format: str, output: Path, packages: list[str] | No
             (folder / file).write_text(text, encoding="utf-8")
         content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(run, checkpoint)}
         artifact.write(folder, content)  # for the check, which reads the folder as every user does
-        found = check(load_export(folder, packages), folder)
-        content["checked"] |= {"differences": found.differences, "metrics": found.metrics}
+        content["checked"] |= check(load_export(folder, packages), folder)
         (folder / CARD).write_text(card(content), encoding="utf-8")
         artifact.write(folder, content)
         os.replace(folder, output)
@@ -61,17 +55,16 @@ def export(path: str | Path, format: str, output: Path, packages: list[str] | No
 def _content(
     predictor: Predictor, rows: CheckRows, expected: torch.Tensor, format: str, any_steps: bool
 ) -> dict[str, Any]:
-    described, notes = artifact.describe(predictor), []
+    described, notes, cls = artifact.describe(predictor), [], type(predictor.model)
     inputs = [spec for spec in described["inputs"] if spec["name"] in rows.raw]
     has_lengths, steps = "lengths" in rows.raw, rows.raw["x"].shape[-1]
     if not (any_steps and has_lengths):
         inputs[0]["shape"] = [steps if size == TIME else size for size in inputs[0]["shape"]]
         if has_lengths:
             notes.append(
-                f"{type(predictor.model).__name__} has no graph for any number of steps: every row is given padded to "
+                f"{cls.__name__} has no graph for any number of steps: every row is given padded to "
                 f"{steps:,}, with its own number in lengths, and load_export pads"
             )
-    scale = getattr(predictor.model.task, "scale", torch.ones(1)).tolist()
     recorded = {}
     if rows.target is not None and rows.recorded is not None:
         recorded = metrics(predictor.task, rows.recorded, rows.target)
@@ -80,13 +73,16 @@ def _content(
         **described,
         "inputs": inputs,
         "output": {**described["output"], "sizes": list(expected.shape[1:])},
-        "model": json.loads(json.dumps(describe_model(predictor.model))),
+        "model": {
+            "class_path": f"{cls.__module__}.{cls.__qualname__}",
+            "hyper_parameters": of_network(predictor.model.hparams),
+        },
         "raw": predictor.inputs.exported_state(),
         "notes": notes,
         "checked": {
             "rows": len(rows.row),
             "test_rows": rows.of,
-            "scale": scale,
+            "scale": getattr(predictor.model.task, "scale", torch.ones(1)).tolist(),
             "differences": {},
             "metrics": {},
             "metrics_of_run": recorded,

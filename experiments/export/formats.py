@@ -30,18 +30,15 @@ class ExportFormat(ABC):
     def save(self, predictor: "Predictor", raw: "dict[str, Tensor]", folder: Path) -> bool:
         """Writes the files of a model into an existing folder; returns True if rows may have any number of steps.
 
-        The raw rows are those that ``Inputs.signature`` describes, padded to the most steps.
-
-        Raises ``ConfigError`` for a network that the format cannot hold, and ``DataError`` if an extra is not
-        installed.
+        The raw rows are those that ``Inputs.signature`` describes, padded to the most steps. Raises ``ConfigError`` for
+        a network that the format cannot hold, and ``DataError`` if an extra is not installed.
         """
 
     @abstractmethod
     def load(self, folder: Path, about: dict[str, Any], files: Mapping[str, str], packages: list[str]) -> Graph:
-        """Reads the files again; raises ``DataError`` if it cannot.
+        """Reads the files again, given the signature, the text files of the inputs by name and trusted packages.
 
-        ``about`` is the signature, ``files`` are the text files of the inputs by name, and ``packages`` are trusted
-        ones.
+        Raises ``DataError`` if it cannot.
         """
 
 

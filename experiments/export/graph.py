@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from datamodules.preprocessing.json_rows import reason_of
 from experiments.inference.predictor import Predictor
 from lit_models import ConfigError, LitModel
 
@@ -29,16 +30,15 @@ class Graph(nn.Module):
 class Traced(NamedTuple):
     """Graph without Python in it."""
 
-    program: ExportedProgram  # the graph, without Python in it
+    program: ExportedProgram
     example: dict[str, Tensor]  # raw rows that it was traced with
     any_steps: bool  # True if rows may have any number of steps
 
 
 def trace(predictor: Predictor, raw: dict[str, Tensor]) -> Traced:
-    """Traces a trained model with a batch of any size, and with any number of steps if the network allows it.
+    """Traces a trained model for batches of any size, and any number of steps if the network allows it.
 
-    The raw rows are padded to the most steps that a row has. Raises ``ConfigError`` for a network that cannot be
-    traced.
+    The raw rows are padded to the most steps. Raises ``ConfigError`` for a network that cannot be traced.
     """
     graph = Graph(predictor.inputs.preprocessor(), predictor.model).cpu().eval()
     # A batch of one would stay a batch of one.
@@ -53,11 +53,9 @@ def trace(predictor: Predictor, raw: dict[str, Tensor]) -> Traced:
             warnings.simplefilter("ignore")  # about buffers that an LSTM keeps beside its weights
             program = torch.export.export(graph, (), kwargs=example, dynamic_shapes=shapes)
     except Exception as error:  # a user's network raises errors of every kind
-        reason = " ".join(str(error).split())[:200]
-        name = type(graph.model).__name__
         raise ConfigError(
-            f"{name} cannot be traced into a graph: {reason}; its forward may not depend on the values of its inputs, "
-            "or take --format safetensors"
+            f"{type(graph.model).__name__} cannot be traced into a graph: {reason_of(error)}; its forward may not "
+            "depend on the values of its inputs, or take --format safetensors"
         ) from error
     x = next(node for node in program.graph.nodes if node.op == "placeholder" and node.name == "x")
     return Traced(program, example, padded and not str(x.meta["val"].shape[last]).isdecimal())

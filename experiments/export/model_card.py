@@ -5,36 +5,40 @@ from typing import Any
 from experiments.export.verification import summary
 
 CARD = "MODEL_CARD.md"
-
 UNKNOWN = "unknown"
 
 
 def card(content: dict[str, Any]) -> str:
     """Writes the card in Markdown from the content of the signature."""
-    run = content["run"]
+    run, version = content["run"], content["versions"]["evenhand"] or "of an unknown version"
+    sections = {
+        "Data and split": _data(run),
+        "Metrics": _metrics(run),
+        "Inputs and output": _interface(content),
+        "Checked": [
+            f"The artefact against the network it was made of: {summary(content['checked'])} "
+            "(of a probability; of values in standard deviations of the train rows' target)."
+        ],
+        "Limits": [
+            "- The metrics hold for rows like the test rows, and say nothing of others, such as later ones or those of "
+            "other places and people.",
+            "- The intervals are over test rows of one training seed, not over seeds.",
+            "- Probabilities are the network's own and were not calibrated.",
+            *(f"- {note}." for note in content["notes"]),
+        ],
+    }
     parts = [
         f"# {run['id'] or run['checkpoint']['name']}",
         f"{content['model']['class_path'].rpartition('.')[2]} for {content['task']}, exported as {content['format']} "
-        f"by Evenhand {content['versions']['evenhand'] or 'of an unknown version'}.",
-        "## Data and split",
-        "\n".join(_data(run)),
-        "## Metrics",
-        "\n".join(_metrics(run)),
-        "## Inputs and output",
-        "\n".join(_interface(content)),
-        "## Checked",
-        f"The artefact against the network it was made of: {summary(content['checked'])} "
-        "(of a probability; of values in standard deviations of the train rows' target).",
-        "## Limits",
-        "\n".join(_limits(content)),
+        f"by Evenhand {version}.",
+        *("\n\n".join([f"## {title}", "\n".join(lines)]) for title, lines in sections.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _data(run: dict[str, Any]) -> list[str]:
-    rows = run.get("rows")
+    rows, prints = run.get("rows"), run.get("fingerprints", {})
     counts = ", ".join(f"{count:,} {split}" for split, count in rows.items()) if rows else UNKNOWN
-    prints = run.get("fingerprints", {})
     return [
         f"- Data: {run['data']}",
         f"- Rows: {counts}",
@@ -67,17 +71,6 @@ def _interface(content: dict[str, Any]) -> list[str]:
         names = tensor.get("features", [])
         of = f" of {', '.join(names[:20])}{' ...' * (len(names) > 20)}" if names else ""
         lines.append(f"- `{tensor['name']}`, {tensor['dtype']} ({', '.join(map(str, tensor['shape']))}){of}{about}")
-    names = content["classes"] or content["targets"]
-    if names:
+    if names := content["classes"] or content["targets"]:
         lines.append(f"- {'classes' if content['classes'] else 'targets'}: {', '.join(names)}")
     return lines
-
-
-def _limits(content: dict[str, Any]) -> list[str]:
-    return [
-        "- The metrics hold for rows like the test rows, and say nothing of others, such as later ones or those of "
-        "other places and people.",
-        "- The intervals are over test rows of one training seed, not over seeds.",
-        "- Probabilities are the network's own and were not calibrated.",
-        *(f"- {note}." for note in content["notes"]),
-    ]

@@ -2,8 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.errors import DataError
+from datamodules.preprocessing.json_rows import reason_of
 from experiments.export.formats import ExportFormat, Graph
 from experiments.export.onnx_conv1d_to_conv2d import widen
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from experiments.inference.predictor import Predictor
 
 EXTRA = "ONNX artefacts need onnx, onnxscript and onnxruntime; pip install '.[export]' in the checkout"
-
-
 FILE = "model.onnx"
 
 
@@ -38,13 +36,16 @@ class Onnx(ExportFormat):
         except ImportError as error:
             raise DataError(EXTRA) from error
         try:
-            with _quiet():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of operators that the graph does not use
+                logging.getLogger("torch.onnx").setLevel(logging.ERROR)
                 made = torch.onnx.export(
                     traced.program, (), kwargs=traced.example, dynamo=True, verbose=False, output_names=["prediction"]
                 )
         except Exception as error:  # torch.onnx raises errors of every kind
-            reason = " ".join(str(error).split())[:200]
-            raise DataError(f"the graph has no counterpart in ONNX: {reason}; take --format torch-export") from error
+            raise DataError(
+                f"the graph has no counterpart in ONNX: {reason_of(error)}; take --format torch-export"
+            ) from error
         assert made is not None
         model = made.model_proto
         for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
@@ -70,21 +71,6 @@ class Onnx(ExportFormat):
         try:
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            reason = str(error).splitlines()[0][:200]
-            raise DataError(f"{path} is no graph that ONNX Runtime takes: {reason}") from error
+            raise DataError(f"{path} is no graph that ONNX Runtime takes: {reason_of(error)}") from error
         names = [tensor.name for tensor in session.get_inputs()]
         return lambda raw: torch.from_numpy(session.run(None, {name: raw[name].numpy() for name in names})[0])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the exporter's warnings of operators that the graph does not use."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -28,10 +28,7 @@ def run_of(checkpoint: Path) -> Path | None:
 
 
 def about_run(run: Path | None, checkpoint: Path) -> dict[str, Any]:
-    """Describes a run in JSON values: names, data, split, versions, and test metrics with their intervals.
-
-    Without a run's folder, the checkpoint alone is described. Raises ``ConfigError`` for a record that is damaged.
-    """
+    """Describes a run, or a checkpoint alone, in JSON values; raises ``ConfigError`` for a damaged record."""
     try:
         return _about(run, checkpoint)
     except (KeyError, TypeError, AttributeError) as error:
@@ -52,14 +49,12 @@ def _about(run: Path | None, checkpoint: Path) -> dict[str, Any]:
         return {**about, "unknown": "the checkpoint stands alone; metrics, rows and versions are in its run's folder"}
     record = read_record(run)
     about |= {name: record[name] for name in RECORDED if name in record}
-    about["id"] = f"{record.get('experiment')}/{record.get('run')}"
-    about["trained_with"] = record.get("versions", {})
-    metrics = record.get("metrics", {})
+    about |= {"id": f"{record.get('experiment')}/{record.get('run')}", "trained_with": record.get("versions", {})}
     if checkpoint.name != "best.ckpt":
         return {**about, "unknown": f"the run tested its best checkpoint, and this is {checkpoint.name}"}
-    about["metrics"] = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-    about["intervals"] = _intervals(run, record["task"])
-    return about
+    metrics = record.get("metrics", {})
+    finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+    return {**about, "metrics": finite, "intervals": _intervals(run, record["task"])}
 
 
 def _intervals(run: Path, task: str) -> dict[str, list[float]]:
@@ -68,13 +63,11 @@ def _intervals(run: Path, task: str) -> dict[str, list[float]]:
         tested = read_predictions(run, task)
     except Unusable:
         return {}
-    found = {}
-    drawn = list(Resamples(tested.row))
-    ones = numpy.ones((1, len(tested.row)))
+    found, drawn = {}, list(Resamples(tested.row))
     for name, measure in MEASURES[task].items():
-        value = float(measure(tested.target, tested.prediction, ones)[0])
+        value, *_ = measure(tested.target, tested.prediction, numpy.ones((1, len(tested.row)))).tolist()
         resampled = [measure(tested.target, tested.prediction, weights) for weights in drawn]
-        spread = numpy.concatenate(resampled).std(ddof=1)
-        if math.isfinite(value) and math.isfinite(spread):
-            found[name] = [value - 1.96 * float(spread), value + 1.96 * float(spread)]
+        half = 1.96 * float(numpy.concatenate(resampled).std(ddof=1))
+        if math.isfinite(value) and math.isfinite(half):
+            found[name] = [value - half, value + half]
     return found

@@ -9,9 +9,9 @@ no file, only an archive that is written anew in memory from the checked members
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,8 @@ from torch.export import ExportedProgram
 from typing_extensions import override
 
 from datamodules.errors import DataError
-from experiments.checked_zip import rewritten
+from datamodules.preprocessing.json_rows import reason_of
+from experiments.checked_zip import pieces, rewritten
 from experiments.export.formats import ExportFormat, Graph
 
 if TYPE_CHECKING:
@@ -31,20 +32,16 @@ MEMBERS = re.compile(
     r"data/sample_inputs/model\.pt)"  # empty
 )
 """Members of a file of ours, without the archive's folder."""
-
 SIZE = re.compile(
     r"(?:'[su][0-9]+'|\b(?:Symbol|Integer|Add|Mul|Pow|Max|Min|Mod|FloorDiv|CeilToInt|TruncToInt|PythonMod|CleanDiv|"
     r"positive|nonnegative|integer|True)\b|\b[su]?[0-9]+\b|[\s+*/(),<>=-])*"
 )
 """Expression of sizes: symbols, whole numbers, and their sums and products."""
-
 OPERATOR = re.compile(
     r"torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|_operator\.(add|sub|mul|floordiv|mod|neg|eq|ne|ge|gt|le|lt|getitem)|"
     r"torch\.sym_(max|min|not)",
     re.ASCII,
 )
-
-
 FILE = "model.pt2"
 
 
@@ -78,38 +75,33 @@ def save(program: ExportedProgram, path: Path) -> None:
 def load(path: Path) -> ExportedProgram:
     """Loads a program that ``save`` wrote; raises ``DataError`` for any other file, of which nothing is loaded."""
     try:
-        return torch.export.load(rewritten(path, "model", lambda name, content: _checked(name, content, path)))
+        return torch.export.load(rewritten(path, "model", lambda name, member: _checked(name, member, path)))
     except DataError:
         raise
     except Exception as error:  # torch's reader raises errors of every kind
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
-            f"{path} cannot be loaded: {reason}; export the run again with this version of torch"
+            f"{path} cannot be loaded: {reason_of(error)}; export the run again with this version of torch"
         ) from error
 
 
-def _checked(name: str, content: bytes, path: Path) -> bytes:
-    """The content of a member to write into the archive that torch reads."""
-    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and content):
-        raise DataError(f"{path} holds {name}, which evenhand export does not write; nothing of it was loaded")
-    if not name.endswith(".json"):
-        return content
-    value = json.loads(content)
-    for entry in _dictionaries(value):
+def _checked(name: str, member: IO[bytes], path: Path) -> Iterable[bytes]:
+    """Returns the content of a member to write into the archive that torch reads."""
+
+    def check(entry: dict[str, Any]) -> dict[str, Any]:
+        size, operator = entry.get("expr_str", ""), "torch.sym_max"
+        if {"target", "outputs"} <= entry.keys():
+            operator = entry["target"]
         if entry.get("use_pickle", False) is not False:
             raise DataError(f"{path} holds pickled values, which may run code; nothing of it was loaded")
-        size = entry.get("expr_str", "")
-        operator = entry["target"] if {"target", "outputs"} <= entry.keys() else "torch.sym_max"
         if not (isinstance(size, str) and SIZE.fullmatch(size)):
             raise DataError(f"{path} has {str(size)[:60]!r} for a size; nothing of it was loaded")
         if not (isinstance(operator, str) and OPERATOR.fullmatch(operator)):
             raise DataError(f"{path} calls {str(operator)[:60]!r}, no operator of a network; nothing of it was loaded")
-    return json.dumps(value).encode()  # the text of what was checked, whatever the encoding of the file's was
+        return entry
 
-
-def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
-    """Yields every dictionary of a JSON value, however deep."""
-    if isinstance(value, dict):
-        yield value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _dictionaries(item)
+    if not MEMBERS.fullmatch(name) or (name.endswith(".pt") and member.read(1)):
+        raise DataError(f"{path} holds {name}, which evenhand export does not write; nothing of it was loaded")
+    if not name.endswith(".json"):
+        return pieces(member)
+    value = json.loads(member.read(), object_hook=check)
+    return [json.dumps(value).encode()]  # the text of what was checked, whatever the encoding of the file's was

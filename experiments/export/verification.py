@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 import torch
@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from datamodules.errors import DataError
+from datamodules.preprocessing.json_rows import reason_of
 from experiments.export.check_rows import CheckRows
 from experiments.export.exported_predictor import Exported, load_export
 from experiments.run.record.export_samples import save_tensors
@@ -23,23 +24,17 @@ AT_MOST = 1e-5
 """Largest difference of a probability, or of a value in standard deviations of the train rows' target."""
 
 
-class Checked(NamedTuple):
-    """Largest difference by batch size and steps, and each metric of the artefact's own predictions."""
-
-    differences: dict[str, float]
-    metrics: dict[str, float | None]
-
-
 def write_rows(folder: Path, rows: CheckRows, expected: Tensor) -> None:
     """Writes the rows, the predictions of the run's network, and the targets of test rows."""
-    tensors = {**rows.raw, "expected": expected, "row": rows.row}
-    if rows.target is not None:
-        tensors["target"] = rows.target
-    save_tensors(folder / ROWS, tensors)
+    target = {} if rows.target is None else {"target": rows.target}
+    save_tensors(folder / ROWS, {**rows.raw, "expected": expected, "row": rows.row, **target})
 
 
-def check(exported: Exported, folder: Path) -> Checked:
-    """Predicts the rows of an artefact again; raises ``DataError`` for one that is further off than ``AT_MOST``."""
+def check(exported: Exported, folder: Path) -> dict[str, dict[str, Any]]:
+    """Predicts the rows of an artefact again; raises ``DataError`` for one that is further off than ``AT_MOST``.
+
+    Returns the largest ``differences`` by batch size and steps, and the ``metrics`` of the artefact's own predictions.
+    """
     try:
         raw = load_file(folder / ROWS)
     except (OSError, SafetensorError) as error:
@@ -59,7 +54,7 @@ def check(exported: Exported, folder: Path) -> Checked:
             raise DataError(
                 f"what {folder} answers is {found:.1e} off the run at batch {name}, and {AT_MOST:g} is the most"
             )
-    return Checked(differences, {} if target is None else metrics(exported.task, whole, target))
+    return {"differences": differences, "metrics": {} if target is None else metrics(exported.task, whole, target)}
 
 
 def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | None]:
@@ -82,22 +77,23 @@ def verify(folder: Path, packages: list[str]) -> str:
     except DataError:
         raise
     except Exception as error:  # of the runtime that is given the rows
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{folder / ROWS} does not fit the artefact ({reason}); export the run again") from error
+        raise DataError(
+            f"{folder / ROWS} does not fit the artefact ({reason_of(error)}); export the run again"
+        ) from error
     for name, value in about["metrics"].items():
-        now = found.metrics.get(name)
+        now = found["metrics"].get(name)
         same = now == value if now is None or value is None else abs(now - value) <= 1e-6 * max(1.0, abs(value))
         if not same:
             raise DataError(f"{name} of the rows of {folder} is {now}, and it was {value} when it was exported")
-    worst = max(found.differences.values())
-    return f"{folder}: {len(exported.signature['files'])} files as they were written, {summary(about)}, now {worst:.1e}"
+    files, worst = exported.signature["files"], max(found["differences"].values())
+    return f"{folder}: {len(files)} files as they were written, {summary(about)}, now {worst:.1e}"
 
 
 def summary(about: dict[str, Any]) -> str:
     """Describes the rows that an artefact was checked on and the largest difference."""
-    rows = f"{about['rows']:,} of {about['test_rows']:,} test rows" if about["test_rows"] else (
-        f"{about['rows']:,} made up rows, since the run's test rows are not beside the checkpoint"
-    )  # fmt: skip
+    rows = f"{about['rows']:,} of {about['test_rows']:,} test rows"
+    if not about["test_rows"]:
+        rows = f"{about['rows']:,} made up rows, since the run's test rows are not beside the checkpoint"
     return f"largest difference {max(about['differences'].values()):.1e} on {rows}"
 
 

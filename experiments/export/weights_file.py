@@ -10,14 +10,14 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.errors import DataError
+from datamodules.preprocessing.json_rows import reason_of
 from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments import import_allowlist
 from experiments.checked_zip import check
 from experiments.export.check_rows import eager
 from experiments.export.formats import ExportFormat, Graph
-from experiments.inference.predictor import Predictor, build_model, of_network
+from experiments.inference.predictor import Predictor, build_model
 from experiments.run.record.export_samples import save_tensors
-from lit_models import LitModel
 
 STATISTICS = "preparation.safetensors"
 """File of the train rows' statistics."""
@@ -36,8 +36,7 @@ class Safetensors(ExportFormat):
 
     @override
     def save(self, predictor: Predictor, raw: dict[str, Tensor], folder: Path) -> bool:
-        state = {name: tensor.cpu().contiguous() for name, tensor in predictor.model.state_dict().items()}
-        self.write(state, folder)
+        self.write({name: tensor.cpu().contiguous() for name, tensor in predictor.model.state_dict().items()}, folder)
         save_tensors(folder / STATISTICS, predictor.inputs.statistics())
         return True
 
@@ -48,8 +47,7 @@ class Safetensors(ExportFormat):
             model = build_model(about["model"]["class_path"], about["model"]["hyper_parameters"], self.read(folder))
             inputs = import_inputs(about["raw"], load_file(folder / STATISTICS), files)
         except Exception as error:  # two libraries' readers and any constructor raise errors of every kind
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise DataError(f"the model of {folder} cannot be made again: {reason}") from error
+            raise DataError(f"the model of {folder} cannot be made again: {reason_of(error)}") from error
         predictor = Predictor(model, inputs)
         return lambda raw: eager(predictor, raw)
 
@@ -66,9 +64,3 @@ class StateDict(Safetensors):
         check(folder / "model.pt")
         state: dict[str, Tensor] = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
         return state
-
-
-def describe_model(model: LitModel) -> dict[str, Any]:
-    """Describes a model for ``build_model`` in plain values."""
-    cls = type(model)
-    return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "hyper_parameters": of_network(model.hparams)}

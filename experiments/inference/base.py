@@ -4,16 +4,21 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy
 import polars
+import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.preprocessing.inputs import Chunk, Inputs
+from datamodules.preprocessing.inputs import Chunk, Inputs, partition
 from datamodules.types import TaskName
+
+LARGEST = torch.finfo(torch.float32).max
+TOO_LARGE = "a value is not within float32, in which the network computes; correct it"
+NOT_FINITE = "the model gives no finite number for it; its values may be too large"
 
 
 def answers(
@@ -23,22 +28,21 @@ def answers(
 
     Returns the class as ``prediction`` with ``probability_<class>`` of each; for labels 0 or 1 as
     ``prediction_<label>`` with their ``probability_<label>``; for one target ``prediction``, for several
-    ``prediction_<target>``.
+    ``prediction_<target>``, in the target's units.
     """
     values = prediction.double().numpy()
     if task == "binary":
         values = numpy.stack([1 - values, values], axis=1)
     columns = [numpy.ascontiguousarray(column) for column in values.T]
-    numbers = [str(index) for index in range(len(columns))]
-    names = list((target_names if task == "regression" else class_names) or numbers)
+    names = [*(target_names if task == "regression" else class_names)] or [*map(str, range(len(columns)))]
     if task == "regression":
         keys = ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
         return polars.DataFrame(dict(zip(keys, columns, strict=True)))
     probabilities = {f"probability_{name}": column for name, column in zip(names, columns, strict=True)}
     if task == "multilabel":
-        labels = {f"prediction_{name}": polars.Series((column > 0.5).astype(numpy.int8))
-                  for name, column in zip(names, columns, strict=True)}  # fmt: skip
-        return polars.DataFrame({**labels, **probabilities})
+        labels = [(column > 0.5).astype(numpy.int8) for column in columns]
+        predictions = {f"prediction_{name}": label for name, label in zip(names, labels, strict=True)}
+        return polars.DataFrame(predictions | probabilities)
     # The first of two equal probabilities, as in torch; a half is class 0, as in torchmetrics.
     best = polars.Series("prediction", values.argmax(axis=1).astype(numpy.uint32))
     return polars.DataFrame({"prediction": polars.Series(names).gather(best), **probabilities})
@@ -72,20 +76,13 @@ class Answering(ABC):
         """Computes the predictions of the rows of a chunk (N, ...), float64."""
 
     def predict(self, source: Any) -> polars.DataFrame:
-        """Predicts the rows of a source in its order.
+        """Returns ``row``, counted from 0, and the columns of ``answers`` for each row of a source, in its order.
 
-        Args:
-            source: A frame of polars or pandas, or a dictionary of columns, for tables, texts, series in long form and
-                paths of images; an array for images, series and rows of numbers; a list of texts, arrays or paths of
-                images; or the path of a file or folder that ``evenhand predict --input`` takes.
+        A source is a frame of polars or pandas, or a dictionary of columns, for tables, texts, series in long form and
+        paths of images; an array for images, series and rows of numbers; a list of texts, arrays or paths of images; or
+        the path of a file or folder that ``evenhand predict --input`` takes.
 
-        Returns:
-            ``row``, counted from 0; the predicted class as ``prediction`` and each one's probability as
-            ``probability_<class>``; for labels 0 or 1 as ``prediction_<label>`` besides their probabilities; for
-            regression the values, in the target's units, as ``prediction``, or ``prediction_<target>`` of several.
-
-        Raises:
-            DataError: For a source that does not fit, or with the first row that cannot be predicted.
+        Raises ``DataError`` for a source that does not fit, or with the first row that cannot be predicted.
         """
         frames = []
         for predicted in self.chunks(source):
@@ -99,10 +96,31 @@ class Answering(ABC):
 
     def chunks(self, source: Any) -> Iterator[Predicted]:
         """Yields predictions of sources larger than memory, and bad rows with their reasons."""
-        for chunk in _ahead(self.inputs.chunks(source)):
-            prediction = answers(self.task, self.compute(chunk), self.class_names, self.target_names)
-            rows = chunk.ids.hstack(prediction)
+        for whole in _ahead(self.inputs.chunks(source)):
+            x = whole.tensors["x"]
+            chunk = _without(whole, x.abs() > LARGEST, TOO_LARGE) if x.is_floating_point() else whole
+            prediction = self.compute(chunk)
+            if not (finite := prediction.isfinite()).all():
+                chunk = _without(chunk, ~finite, NOT_FINITE)
+                prediction = prediction[~_rows(~finite)]
+            rows = chunk.ids.hstack(answers(self.task, prediction, self.class_names, self.target_names))
             yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
+
+
+def _rows(bad: Tensor) -> Tensor:
+    """Returns which rows of (N, ...) have a bad value (N,)."""
+    return bad if bad.dim() == 1 else bad.flatten(1).any(dim=1)
+
+
+def _without(chunk: Chunk, bad: Tensor, reason: str) -> Chunk:
+    """Moves rows with a bad value, of (N, ...), to the bad rows of a chunk."""
+    if not bad.any():
+        return chunk
+    good, ids, refused = partition(chunk.ids, dict.fromkeys(_rows(bad).nonzero().flatten().tolist(), reason))
+    if "series" not in chunk.bad.columns and "series" in ids.columns:
+        refused = refused.with_columns(row="series").unique("row")  # of windows, whose bad rows are whole series
+    refused = polars.concat([chunk.bad, refused.select(chunk.bad.columns)]).sort("row")
+    return replace(chunk, ids=ids, tensors={name: column[good] for name, column in chunk.tensors.items()}, bad=refused)
 
 
 def _ahead(values: Iterator[T]) -> Iterator[T]:

@@ -1,17 +1,19 @@
 """Predictions of a trained run from its checkpoint alone: ``load("runs/...").predict(rows)``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules import DataError
 from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.inputs import Chunk, Inputs
+from datamodules.preprocessing.json_rows import reason_of
 from datamodules.preprocessing.restore_inputs import restore_inputs
 from experiments import safe_yaml
 from experiments.allowed_classes import import_class
@@ -26,6 +28,9 @@ Device = Literal["auto", "cpu", "cuda"]
 
 OF_TRAINING = ("loss", "class_weights", "optimizer", "schedule", "metrics")
 """Hyper-parameters that do not change predictions."""
+
+MORE_TENSORS, MORE_NUMBERS = 1_000, 2**26
+"""Parameters and buffers that a network may have besides twice those of its file: buffers need not be stored."""
 
 
 class Predictor(Answering):
@@ -55,43 +60,61 @@ class Predictor(Answering):
 
 
 def load(path: str | Path, device: Device = "auto", trust: list[str] | None = None) -> Predictor:
-    """Loads a run from its best checkpoint.
+    """Loads a run's folder by its best checkpoint, or a checkpoint; nothing else of the run is read.
 
-    Args:
-        path: The run's folder, or one of its checkpoints; nothing else of the run is read.
-        device: Device of the network; auto for a CUDA device if there is one.
-        trust: Trusted packages of the user, whose classes the run names. A pyproject.toml is not read.
-
-    Raises:
-        ConfigError: For another path, or a checkpoint of another program.
-        DataError: If the checkpoint does not describe its inputs.
+    A user's ``trust``-ed packages have the classes that the run names; a pyproject.toml is not read. Raises
+    ``ConfigError`` for another path, and ``DataError`` if the checkpoint does not describe its inputs.
     """
     allow(trust or [])
     file = checkpoint_of(path)
     checkpoint = read(file)
     try:
         config = safe_yaml.load(checkpoint[CONFIG])
-        name = config["data"]["class_path"].rpartition(".")[2]
-        state = checkpoint[name]
+        state = checkpoint[config["data"]["class_path"].rpartition(".")[2]]
         model = build_model(config["model"]["class_path"], checkpoint["hyper_parameters"], checkpoint["state_dict"])
-        classes, targets = tuple(state.get("class_names", ())), tuple(state.get("target_names", ()))
+        classes, targets = (tuple(state.get(name, ())) for name in ("class_names", "target_names"))
         return Predictor(model, restore_inputs(state), classes, targets, _device(device))
     except (ConfigError, DataError):
         raise
     except Exception as error:  # files of other programs raise errors of every kind
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        lacking = "it has no " if isinstance(error, KeyError) else ""
-        raise ConfigError(f"{file} cannot be predicted with, {lacking}{reason}; name a checkpoint of a run") from error
+        reason = f"it has no {error}" if isinstance(error, KeyError) else reason_of(error)
+        raise ConfigError(f"{file} cannot be predicted with, {reason}; name a checkpoint of a run") from error
 
 
 def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> LitModel:
-    """Builds a model of a class with its hyper-parameters and weights; raises ``ConfigError`` for another class."""
+    """Builds a model of a class with its hyper-parameters and weights.
+
+    Raises ``ConfigError`` for another class, and ``ValueError`` for a much larger network than the weights are of.
+    """
     cls = import_class(class_path)  # refuses packages that are not trusted
     if not (isinstance(cls, type) and issubclass(cls, LitModel)):
         raise ConfigError(f"{class_path} is no model")
-    model = cls(**of_network(settings))
+    with _at_most(2 * len(state) + MORE_TENSORS, 2 * sum(value.numel() for value in state.values()) + MORE_NUMBERS):
+        model = cls(**of_network(settings))
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("loss.")})
     return model
+
+
+@contextmanager
+def _at_most(tensors: int, numbers: int) -> Iterator[None]:
+    """Ends the construction of a network that has more parameters and buffers, before it fills the memory."""
+    counts = [0, 0]
+
+    def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
+        if tensor is not None and not nn.parameter.is_lazy(tensor):
+            counts[:] = counts[0] + 1, counts[1] + tensor.numel()
+        if counts[0] > tensors or counts[1] > numbers:
+            raise ValueError("its hyper-parameters describe a larger network than its weights")
+
+    hooks = (
+        nn.modules.module.register_module_parameter_registration_hook(count),
+        nn.modules.module.register_module_buffer_registration_hook(count),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def of_network(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +123,7 @@ def of_network(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _device(name: Device) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
+    if name not in get_args(Device):
         raise ConfigError(f"the device is auto, cpu or cuda, and not {name!r}")
     has_cuda = torch.cuda.is_available()
     disable_tf32()

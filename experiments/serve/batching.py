@@ -9,13 +9,13 @@ import polars
 from polars.exceptions import PanicException, PolarsError
 
 from datamodules import DataError
-from datamodules.preprocessing.json_rows import Source, as_source, concatenated
+from datamodules.preprocessing.json_rows import Source, as_source, concatenated, reason_of
 from experiments.inference.base import Answering, Predicted
 from experiments.serve.request_body import read_body
 from experiments.serve.server_settings import UNFIT, Body, Refused
 
-UNREADABLE = (PolarsError, PanicException, OverflowError)
-"""Errors of polars for odd values; a panic is no Exception, and would end the thread."""
+UNREADABLE = (Refused, DataError, PolarsError, PanicException, OverflowError)
+"""Errors for odd requests and values; a panic of polars is no Exception, and would end the thread."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Answers:
             try:
                 source = read_body(body, self.predictor.inputs, self.max_rows)
                 groups[("alone", index) if source.key is None else source.key].append((index, source))
-            except (Refused, DataError, *UNREADABLE) as error:
+            except UNREADABLE as error:
                 replies[index] = _refusal(error)
         for group in groups.values():
             replies |= self._answer(group)
@@ -56,21 +56,15 @@ class Answers:
         """
         try:
             result = self._predict(concatenated([source.value for _, source in group]))
-        except (Refused, DataError, *UNREADABLE) as error:
+        except UNREADABLE as error:
             if len(group) == 1:
                 return {group[0][0]: _refusal(error)}
             return {index: reply for request in group for index, reply in self._answer([request]).items()}
         replies, first = {}, 0
-        plain = (
-            []
-            if len(group) == 1 or len(result.bad) or result.counts or not _finite(result.rows).all()
-            else _plain(result.rows)
-        )
+        plain = [] if len(group) == 1 or len(result.bad) or result.counts else _plain(result.rows)
         for index, source in group:
             if plain:
-                own = plain[first : first + source.rows]
-                for row, prediction in enumerate(own):
-                    prediction["row"] = row
+                own = [{**row, "row": number} for number, row in enumerate(plain[first : first + source.rows])]
                 replies[index] = Reply(200, {"predictions": own, "notes": [*result.notes]}, len(own))
             else:
                 replies[index] = _reply(result if len(group) == 1 else self._slice(result, source, first))
@@ -90,62 +84,41 @@ class Answers:
             done=1.0,
         )
 
-    def _slice(self, result: Predicted, source: Source, first: int) -> Predicted:
+    def _slice(self, whole: Predicted, source: Source, first: int) -> Predicted:
         """Returns the predictions of one request, whose rows begin at ``first``."""
         inside = polars.col("row").is_between(first, first + source.rows - 1)
-        rows, bad = result.rows.filter(inside), result.bad.filter(inside)
-        own_row = polars.col("row") - first
+        rows, bad = (frame.filter(inside).with_columns(polars.col("row") - first) for frame in (whole.rows, whole.bad))
         counts: Counter[str] = Counter()
-        if result.counts:  # of all requests together
+        if whole.counts:  # of all requests together
             for chunk in self.predictor.inputs.chunks(as_source(source.value)):
                 counts.update(chunk.counts)
-        return replace(result, rows=rows.with_columns(own_row), bad=bad.with_columns(own_row), counts=counts)
+        return replace(whole, rows=rows, bad=bad, counts=counts)
 
 
 def _reply(result: Predicted) -> Reply:
-    bad = result.bad.select("row", "reason").rows()
-    finite = _finite(result.rows)
-    odd = result.rows["row"].filter(~finite).to_list()
-    bad = sorted(
-        [*bad, *((row, "the model gives no finite number for it; its values may be too large") for row in odd)]
-    )
-    if bad:
-        row, reason = bad[0]
-        rows = [{"row": row, "reason": reason} for row, reason in bad]
-        return _refusal(Refused(UNFIT, f"row {row} cannot be predicted: {reason}", rows))
+    if len(result.bad):
+        bad = result.bad.select("row", "reason").sort("row").to_dicts()
+        return _refusal(Refused(UNFIT, f"row {bad[0]['row']} cannot be predicted: {bad[0]['reason']}", bad))
     if not len(result.rows):
         return _refusal(Refused(UNFIT, "there is no row to predict"))
-    notes = [
-        *result.notes,
-        *(f"{note}: {count:,} of {len(result.rows):,} rows" for note, count in result.counts.items()),
-    ]
-    return Reply(200, {"predictions": _plain(result.rows), "notes": notes}, len(result.rows))
-
-
-def _finite(rows: polars.DataFrame) -> polars.Series:
-    """Returns which rows have finite numbers alone; JSON has no others."""
-    return rows.select(finite=polars.all_horizontal(polars.selectors.float().is_finite()))["finite"]
+    counted = [f"{note}: {count:,} of {len(result.rows):,} rows" for note, count in result.counts.items()]
+    return Reply(200, {"predictions": _plain(result.rows), "notes": [*result.notes, *counted]}, len(result.rows))
 
 
 def _plain(rows: polars.DataFrame) -> list[dict[str, Any]]:
     """Returns a JSON object for each row: its ids, its class, labels or values, and probabilities by name."""
-    plain: dict[str, list[Any]] = {}
     groups = {"prediction_": "prediction", "probability_": "probabilities"}
+    plain = {name: rows[name].to_list() for name in rows.columns if not name.startswith(tuple(groups))}
     for prefix, name in groups.items():
-        columns = {
-            column.removeprefix(prefix): rows[column].to_list() for column in rows.columns if column.startswith(prefix)
-        }
+        columns = {column.removeprefix(prefix): rows[column] for column in rows.columns if column.startswith(prefix)}
         if columns:
-            plain[name] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    single = {name: rows[name].to_list() for name in rows.columns if not name.startswith(tuple(groups))}
-    every = {**single, **plain}
-    return [dict(zip(every, values, strict=True)) for values in zip(*every.values(), strict=True)]
+            plain[name] = polars.DataFrame(columns).to_dicts()
+    return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
 
 
 def _refusal(error: BaseException) -> Reply:
     if isinstance(error, Refused):
         return Reply(error.status, {"error": error.sentence} | ({"bad": error.bad} if error.bad else {}))
-    sentence = " ".join(str(error).split())
-    if not isinstance(error, DataError):
-        sentence = f"the rows cannot be read: {sentence[:200] or type(error).__name__}; correct them"
-    return Reply(UNFIT, {"error": sentence})
+    if isinstance(error, DataError):
+        return Reply(UNFIT, {"error": " ".join(str(error).split())})
+    return Reply(UNFIT, {"error": f"the rows cannot be read: {reason_of(error)}; correct them"})

@@ -24,10 +24,8 @@ def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]
     if settings.threads:
         torch.set_num_threads(settings.threads)
     predictor = open_predictor(settings)
-    answers = Answers(predictor, settings.max_rows)
-    if not isinstance(predictor, Predictor):
-        return answers, describe(predictor, settings.path)
-    device, low = predictor.device.type, settings.precision == "bf16"
+    answers, low = Answers(predictor, settings.max_rows), settings.precision == "bf16"
+    device = predictor.device.type if isinstance(predictor, Predictor) else "cpu"
 
     def answer(bodies: list[Body]) -> list[Reply]:
         with torch.autocast(device, torch.bfloat16, enabled=low):
@@ -52,22 +50,20 @@ def open_predictor(settings: Settings) -> Answering:
 
 
 def describe(predictor: Answering, path: str) -> dict[str, Any]:
-    """Describes requests and predictions in JSON values."""
+    """Describes requests and predictions in JSON values, with the finite test metrics of a run that are there."""
     about = predictor.signature if isinstance(predictor, Exported) else artifact.describe(predictor)
+    metrics = about.get("run", {}).get("metrics")
+    if not metrics:
+        try:
+            recorded = read_record(Path(path))["metrics"]
+            metrics = {name: value for name, value in recorded.items() if math.isfinite(value)}
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
+            metrics = {}
     return {
         "task": predictor.task,
         "rows": predictor.inputs.request_schema(),
         "classes": list(predictor.class_names),
         "targets": list(predictor.target_names),
-        "metrics": about.get("run", {}).get("metrics") or _metrics(path),
+        "metrics": metrics,
         "signature": about,
     }
-
-
-def _metrics(path: str) -> dict[str, Any]:
-    """Returns the finite test metrics of a run whose record is there."""
-    try:
-        metrics = read_record(Path(path))["metrics"]
-        return {name: value for name, value in metrics.items() if math.isfinite(value)}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
-        return {}

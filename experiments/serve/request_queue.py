@@ -41,23 +41,23 @@ class RequestQueue:
             task.cancel()
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             requests = [await self._waiting.get()]
             if self._waiting.qsize() < REQUESTS - 1:
                 await asyncio.sleep(WAIT)
             while len(requests) < REQUESTS and not self._waiting.empty():
                 requests.append(self._waiting.get_nowait())
-            bodies = [body for body, _ in requests]
+            bodies, futures = zip(*requests, strict=True)
             try:
-                replies = await loop.run_in_executor(self.thread, self.answers, bodies)
+                replies = await asyncio.get_running_loop().run_in_executor(self.thread, self.answers, [*bodies])
+                results = [*zip(futures, replies, strict=True)]
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # a bug, or a panic of a library in Rust: other requests are answered
-                for _, future in requests:
+                for future in futures:
                     if not future.done():
                         future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
                 continue
-            for (_, future), reply in zip(requests, replies, strict=True):
+            for future, reply in results:
                 if not future.done():  # its client has gone
                     future.set_result(reply)

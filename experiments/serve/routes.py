@@ -1,14 +1,23 @@
 """HTTP routes: predictions, page, facts, health and metrics; refusal of other hosts, origins and large bodies."""
 
+import asyncio
 import base64
 import hashlib
 import re
 import sys
 import time
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,21 +27,44 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from experiments.serve.request_metrics import RequestMetrics
 from experiments.serve.request_queue import RequestQueue
-from experiments.serve.server_settings import BUG, TOO_LARGE, Body
+from experiments.serve.server_settings import BUG, HEADER_BYTES, IDLE_SECONDS, STALLED, TOO_LARGE, Body
 from experiments.terminal import say
 
-MIB = 2**20
-
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 SAFE = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
     "cross-origin-resource-policy": "same-origin",
 }
+CLOSE = {"connection": "close"}
+"""Header of a response to a request that is not read to its end."""
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # times of creation, which are no metrics of requests
+
+
+class RequestMetrics:
+    """Prometheus metrics of the requests for predictions since the server started."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, namespace="evenhand", registry=self.registry)
+        histogram = partial(Histogram, namespace="evenhand", registry=self.registry)
+        self.requests = counter("requests", "Requests for predictions, by the status of HTTP.", ("status",))
+        self.errors = counter("errors", "Requests that were refused.")
+        self.rows = counter("rows", "Rows that were predicted.")
+        self.seconds = histogram("request_seconds", "From a request to its answer.", buckets=SECONDS)
+        self.batches = histogram("batch_rows", "Rows of a network call, of one request or several.", buckets=ROWS)
+
+    def count(self, status: int, seconds: float) -> None:
+        """Counts a response."""
+        self.requests.labels(status).inc()
+        self.errors.inc(status >= 400)
+        self.seconds.observe(seconds)
 
 
 def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body: int, max_rows: int) -> Starlette:
@@ -47,11 +79,13 @@ def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body:
         except RuntimeError as error:
             say(f"a bug in Evenhand or in the model: {error}", sys.stderr)
             raise HTTPException(BUG, "a bug in Evenhand or in the model; the server's output names it") from error
-        metrics.add_rows(reply.rows, reply.batch)
+        metrics.rows.inc(reply.rows)
+        if reply.batch:  # the first response of a network call
+            metrics.batches.observe(reply.batch)
         return JSONResponse(reply.content, reply.status)
 
     async def show_metrics(request: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     # A response is an application itself.
     return Starlette(
@@ -83,19 +117,27 @@ def read_page() -> HTMLResponse:
 
 
 async def read_request(request: Request, most: int) -> Body:
-    """Reads the body of a request; raises ``HTTPException`` with 413 for more than so many bytes."""
-    content, size = bytearray(), 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    """Reads the body of a request; raises ``HTTPException`` if it has more than ``most`` bytes, or none for too long.
+
+    As many bytes again are read and discarded, since a client that is still sending reads no response.
+    """
+    content, size, now = bytearray(), 0, asyncio.get_running_loop().time
+    try:
+        async with asyncio.timeout(IDLE_SECONDS) as limit:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= most:
+                    content += chunk
+                    limit.reschedule(now() + IDLE_SECONDS)
+                elif size > 2 * most:
+                    break
+    except TimeoutError as error:
         if size <= most:
-            content += chunk
-        else:
-            content.clear()  # and read on: a client that is still sending reads no response
-        if size > 16 * most:
-            break
+            sentence = f"the body is incomplete, and nothing came for {IDLE_SECONDS} seconds; send it again"
+            raise HTTPException(STALLED, sentence, CLOSE) from error
     if size > most:
-        raise HTTPException(TOO_LARGE, f"the body is larger than {most / MIB:g} MiB; send less, or start with a larger "
-                            "--max_body_mib")  # fmt: skip
+        sentence = f"the body is larger than {most / 2**20:g} MiB; send less, or start with a larger --max_body_mib"
+        raise HTTPException(TOO_LARGE, sentence, CLOSE)
     return Body(request.headers.get("content-type", "").partition(";")[0].strip().lower(), bytes(content))
 
 
@@ -114,31 +156,30 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, predicts = time.monotonic(), scope["path"] == "/predict"
+        began = time.monotonic()
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update({name: value for name, value in SAFE.items() if name not in headers})
-                if predicts:
-                    self.metrics.add_response(message["status"], time.monotonic() - began)
+                if scope["path"] == "/predict":
+                    self.metrics.count(message["status"], time.monotonic() - began)
             await send(message)
 
-        reason = self._refusal(Headers(scope=scope))
-        app = self.app if reason is None else JSONResponse({"error": reason}, 403)
-        await app(scope, receive, counted)
+        refusal = self._refusal(Headers(scope=scope))
+        await (refusal or self.app)(scope, receive, counted)
 
-    def _refusal(self, headers: Headers) -> str | None:
+    def _refusal(self, headers: Headers) -> Response | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.loopback and _name(host) not in LOOPBACK:
-            return f"the header Host is {host!r:.60}, and this server answers to {', '.join(LOOPBACK)}"
-        if origin is not None and origin.partition("://")[2] != host:
-            return f"the page of {origin!r:.60} may not ask this server"
-        return None
-
-
-def _name(host: str) -> str:
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        status, sentence = 403, None
+        if sum(len(name) + len(value) for name, value in headers.raw) > HEADER_BYTES:
+            status, sentence = 431, f"the headers have more than {HEADER_BYTES >> 10} KiB; send fewer"
+        elif self.loopback and name not in LOOPBACK:
+            sentence = f"the header Host is {host!r:.60}, and this server answers to {', '.join(LOOPBACK)}"
+        elif origin is not None and origin.partition("://")[2] != host:
+            sentence = f"the page of {origin!r:.60} may not ask this server"
+        return None if sentence is None else JSONResponse({"error": sentence}, status, CLOSE)
 
 
 async def nobody_there(request: Request, error: Exception) -> Response:

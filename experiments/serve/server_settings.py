@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-WRONG, TOO_LARGE, OTHER_KIND, UNFIT = 400, 413, 415, 422
-"""HTTP status of a body that is unreadable, too large, of another content type, or unfit for the model."""
+WRONG, STALLED, TOO_LARGE, OTHER_KIND, UNFIT = 400, 408, 413, 415, 422
+"""HTTP status of a body that is unreadable, incomplete, too large, of another content type, or unfit for the model."""
 BUG = 500
 """HTTP status code of an error that the request is not to blame for."""
+HEADER_BYTES = 16 << 10
+"""Most bytes of a request's line and headers."""
+IDLE_SECONDS = 20
+"""Seconds in which the head of a connection's next request has to arrive, and every further piece of its body."""
 
 
 class Refused(Exception):  # noqa: N818  # the name that responses use

@@ -86,7 +86,7 @@ def test_what_an_allowed_package_holds_besides(
 
 def test_a_class_of_another_argument_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     for option, path in (("--model.optimizer", "torch.nn.Linear"), ("--trainer.callbacks", "torch.optim.SGD")):
-        refusal(capfd, *FIT, option, path)
+        assert option.partition(".")[0].strip("-") in refusal(capfd, *FIT, option, path)
 
 
 def test_trust_names_one_class_too(capfd: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,8 @@ def test_inside_a_value(here: Path, capfd: pytest.CaptureFixture[str], kind: str
     text, _ = TEXTS[kind]
     (here / "part.yaml").write_text(text)
     for value in (text, "part.yaml"):
-        refusal(capfd, "fit", "--data", "Digits", "--model", "LitLinear", "--model.metrics", value)
+        words = ("--data", "Digits", "--model", "LitLinear", "--model.metrics", value)
+        assert "--model.metrics" in refusal(capfd, "fit", *words)
 
 
 @pytest.mark.parametrize("kind", ["loop", "laughs", "brackets", "aliases"])
@@ -59,7 +60,8 @@ def test_inside_a_checkpoint(here: Path, capfd: pytest.CaptureFixture[str], kind
     words = ("--ckpt_path", "hostile.ckpt", "--input", "t.csv")
     assert "hostile.ckpt" in refusal(capfd, "predict", *words)
     (run / "config.yaml").write_text(TEXTS[kind][0])
-    refusal(capfd, "fit", "--run", "a", "--experiment", "e", "--trainer.max_epochs", "2")
+    message = refusal(capfd, "fit", "--run", "a", "--experiment", "e", "--trainer.max_epochs", "2")
+    assert "config.yaml is no configuration of a run" in message
 
 
 @pytest.mark.parametrize("kind", ["loop", "laughs", "brackets"])
@@ -75,7 +77,7 @@ def test_as_a_published_table_and_as_a_space(here: Path, capfd: pytest.CaptureFi
 def test_another_encoding(here: Path, capfd: pytest.CaptureFixture[str], encoding: str) -> None:
     (here / "c.yaml").write_bytes("# é\ndata: Digits\n".encode(encoding))
     assert "c.yaml is not UTF-8 text" in refusal(capfd, "fit", "-c", "c.yaml")
-    refusal(capfd, "fit", "--data", "Digits", "--model", "c.yaml")
+    assert "c.yaml is not UTF-8 text" in refusal(capfd, "fit", "--data", "Digits", "--model", "c.yaml")
 
 
 def test_aliases_of_a_person_are_read() -> None:

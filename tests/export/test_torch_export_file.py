@@ -91,9 +91,10 @@ def test_sizes_are_no_code(whole: Path, tmp_path: Path, size: object) -> None:
     assert '"expr_str"' in text
 
     def put(value: Any) -> None:
-        for dictionary in torch_export_file._dictionaries(value):
-            if "expr_str" in dictionary:
-                dictionary["expr_str"] = size
+        for item in [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []:
+            put(item)
+        if isinstance(value, dict) and "expr_str" in value:
+            value["expr_str"] = size
 
     with pytest.raises(DataError, match="for a size"):
         torch_export_file.load(changed(whole, tmp_path / "a.pt2", "models/model.json", edited(put)))

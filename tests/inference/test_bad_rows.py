@@ -64,7 +64,7 @@ def test_a_row_far_down_is_as_good_as_the_first(
     frame.write_csv(tmp_path / "new.csv")
     whole = predicted(table, tmp_path / "new.csv")
     monkeypatch.setattr("datamodules.tables.csv_file.BLOCK", 300)
-    monkeypatch.setattr("experiments.inference.table_writer.PART", 200)
+    monkeypatch.setattr("experiments.inference.predict_file.PART", 200)
     again = predicted(table, tmp_path / "new.csv")
     assert again.drop("prediction").columns == whole.drop("prediction").columns
     assert numpy.allclose(again["probability_yes"], whole["probability_yes"], atol=1e-6)

@@ -11,7 +11,7 @@ from digit_images import digits, write_folder
 from wave_series import waves
 
 from experiments.__main__ import main
-from experiments.inference import table_writer
+from experiments.inference import predict_file
 
 NAMES = ("a[1]", "a*", "a?", "a[!x]", "{a,b}", "**")
 QUICK = ("--model", "LitLinear", "--trainer.max_epochs", "1")
@@ -48,7 +48,7 @@ def test_tables(fit: Fit, tmp_path: Path, ending: str, monkeypatch: pytest.Monke
         new = write(table(rows), tmp_path / "data" / f"{name}.{ending}")
         assert rows_predicted(run, new, output) == rows
         assert rows_predicted(run, write(table(rows), tmp_path / name / f"new.{ending}"), output) == rows
-    monkeypatch.setattr(table_writer, "PART", 1)  # several parts
+    monkeypatch.setattr(predict_file, "PART", 1)  # several parts
     monkeypatch.setattr("datamodules.tables.table_source.CELLS", 10)
     monkeypatch.setattr("datamodules.tables.csv_file.BLOCK", 100)
     assert rows_predicted(run, new, output) == rows

@@ -69,3 +69,17 @@ def test_a_record_of_a_run_that_is_to_go_on(run: Path, capfd: pytest.CaptureFixt
     file.write_text(whole[: len(whole) // 2] if text == "half" else text)
     words = ("--run", "a", "--experiment", "e", "--trainer.max_epochs", "2")
     assert "record.json is damaged" in refusal(capfd, "fit", *words)
+
+
+@pytest.mark.parametrize("hidden", [[30_000, 30_000], [8] * 5_000, [10**12], "text", [[8]]])
+def test_hyper_parameters_of_another_network(
+    run: Path, capfd: pytest.CaptureFixture[str], hidden: object, tmp_path: Path
+) -> None:
+    """A larger network than the weights are of is not built: it would fill the memory."""
+    checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    checkpoint["hyper_parameters"] |= {"hidden": hidden}
+    config = checkpoint["evenhand_config"].replace("LitLinear", "LitMLP")
+    torch.save({**checkpoint, "evenhand_config": config}, tmp_path / "large.ckpt")
+    message = refusal(capfd, "predict", "--ckpt_path", str(tmp_path / "large.ckpt"), "--input", str(tmp_path / "t.csv"))
+    assert "large.ckpt cannot be predicted with" in message
+    assert "larger network than its weights" in message or hidden in ([10**12], "text", [[8]])
