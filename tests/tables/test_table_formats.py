@@ -148,7 +148,8 @@ def check_every_format(folder: Path, columns: dict[str, list[Any]], trained: int
     (reply,) = Answers(predictor, 100)([request])
     probabilities = [row["probabilities"]["yes"] for row in reply.content["predictions"]]
     assert probabilities == pytest.approx(predictor.predict(frame)["probability_yes"].to_list(), abs=1e-6)
-    check_streamed(folder, paths[0], expected)
+    if not trained:  # a quarter of the tables, for time
+        check_streamed(folder, paths[0], expected)
 
 
 def check_streamed(folder: Path, path: str, expected: dict[str, torch.Tensor]) -> None:
