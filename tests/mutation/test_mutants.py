@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mutants import mutants
 from mutation_run import ROOT, sample
+from single_faults import FAULTS, Fault
 
 SOURCE = '''
 def clamp(x: float, low: float = 0.5) -> float:
@@ -54,6 +55,14 @@ def test_a_sample_depends_on_its_seed_alone() -> None:
     assert first == [str(mutant) for _, mutant in sample(320, 0)]
     assert first != [str(mutant) for _, mutant in sample(320, 1)]
     assert len(set(first)) == len(first) >= 300
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_single_fault_fits_the_source(fault: Fault) -> None:
+    """The slow suite puts each one in; a source that has changed is seen here."""
+    assert (ROOT / fault.path).read_text().count(fault.original) == 1
+    file, _, name = fault.test.partition("::")
+    assert f"def {name.partition('[')[0]}" in (ROOT / file).read_text()
 
 
 @pytest.mark.slow

@@ -134,6 +134,15 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(here: Path, capfd: pytest
     assert read_record(record.parent)["resumed"][0]["checkpoint"].endswith("best.ckpt")
 
 
+def test_the_last_checkpoint_is_the_newest_where_a_copy_kept_whole_seconds(tmp_path: Path) -> None:
+    for name in ("best.ckpt", "last.ckpt", "zebra.ckpt"):
+        torch.save({"epoch": name}, tmp_path / name)
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))  # as tar and rsync --times to some disks leave them
+    assert newest(tmp_path)[0] == tmp_path / "last.ckpt"
+    os.utime(tmp_path / "best.ckpt", (1_700_000_001, 1_700_000_001))
+    assert newest(tmp_path)[0] == tmp_path / "best.ckpt"
+
+
 def test_hyperparameters_are_plain_values(tmp_path: Path) -> None:
     """Plain Lightning pickles whatever object a hyper-parameter is, and needs its class to load it."""
     files = SafeCheckpointIO()
