@@ -3,6 +3,7 @@
 import atexit
 import locale
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -53,6 +54,8 @@ def main(args: Words | None = None) -> int:
         SystemExit: With code 2 for a configuration or data that cannot be used, after one sentence on stderr.
     """
     if args is None:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, lambda signum, frame: sys.exit(128 + signum))  # no traceback while it imports
         _prepare_streams()
     words = find_packaged_configs(sys.argv[1:] if args is None else args)
     if words[:1] in (["--version"], ["-V"]):

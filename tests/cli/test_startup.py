@@ -1,5 +1,6 @@
 """Commands start fast: what needs no torch does not import it, and a wrong flag is told before data are read."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -64,3 +65,23 @@ def test_small_commands_answer_at_once(words: list[str]) -> None:
 @pytest.mark.slow
 def test_the_help_of_a_fit_takes_little_longer_than_lightnings_own_imports() -> None:
     assert fastest("-m", "experiments", "fit", "--help") < 1.2 * fastest("-c", "import lightning.pytorch.cli")
+
+
+@pytest.mark.parametrize("words", [["fit", "--data", "Digits"], ["compare", "runs"], ["inspect", "--data", "Digits"]])
+def test_ctrl_c_while_a_command_imports_is_no_traceback(words: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "experiments", *words],
+        cwd=HERE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    # -X importtime writes a line for each import; those behind this one are of main.
+    imports = (line.split("|")[-1].strip() for line in process.stderr)
+    assert "experiments.cli.arguments" in imports
+    next(imports)
+    process.send_signal(signal.SIGINT)
+    rest = process.stderr.read()
+    assert process.wait() == 130, rest
+    assert "Traceback" not in rest
