@@ -84,7 +84,7 @@ def read_numbers(column: polars.Series, kind: ColumnType, dtype: str) -> polars.
 def _misfits(column: polars.Series, values: polars.Series, kind: ColumnType) -> Reasons:
     reasons: Reasons = {}
     for row in ((values.is_null() & column.is_not_null()) | beyond(values)).arg_true().to_list():
-        fault = "not finite" if values[row] in (inf, -inf) else "too large for float32"
+        fault = "not finite" if values[row] in (inf, -inf) else "not within float32"
         if values[row] is None:
             fault = "not a date" if kind == "date" else "not a number"
         reasons[row] = f"column {column.name} is {str(column[row])[:40]!r}, which is {fault}"

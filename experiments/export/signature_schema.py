@@ -43,7 +43,16 @@ SIGNATURE: dict[str, Any] = {
 
 RAW: dict[str, Any] = {
     "array": {"inputs": {"kind": str, "shape": [SIZE]}},
-    "image": {"inputs": {"kind": str, "channels": {1, 3}, "size": [SIZE, SIZE], "resize": bool, "column": str}},
+    "image": {
+        "inputs": {
+            "kind": str,
+            "channels": {1, 3},
+            "size": [SIZE, SIZE],
+            "resize": bool,
+            "column": str,
+            "folders": NAMES,
+        }
+    },
     "series": {
         "inputs": {
             "kind": str,
@@ -59,9 +68,15 @@ RAW: dict[str, Any] = {
         "inputs": {"kind": str, "columns": {str: [{"numeric", "date", "categorical"}, STORED]}, "missing": NAMES},
         "encoding": {"medians": NAMES, "categories": {str: NAMES}},
     },
-    "text": {"inputs": {"kind": str, "columns": NAMES, "missing": NAMES}, "input_shape": [SIZE]},
+    "text": {
+        "inputs": {"kind": str, "columns": NAMES, "missing": NAMES, "folders": NAMES},
+        "input_shape": [SIZE],
+    },
 }
 """Schema of ``raw`` by kind; the class of another kind, a user's, checks its own."""
+
+OPTIONAL = {"folders"}
+"""Names that older exports lack."""
 
 
 def signature_fault(content: Any) -> str | None:
@@ -78,7 +93,7 @@ def signature_fault(content: Any) -> str | None:
 def fault(value: Any, schema: Any, name: str) -> str | None:
     """Returns which value does not fit a schema, or None."""
     if isinstance(schema, dict) and isinstance(value, dict):
-        if str not in schema and (others := value.keys() ^ schema.keys()):
+        if str not in schema and (others := (value.keys() ^ schema.keys()) - (OPTIONAL & schema.keys())):
             other = min(others)
             return f"{name} has {'no' if other in schema else 'another'} value {other[:40]!r}"
         items = [(f"{name}.{key[:40]}", item, schema.get(key, schema.get(str))) for key, item in value.items()]

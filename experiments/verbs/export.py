@@ -24,7 +24,7 @@ exit codes: 0 written, or unchanged, 2 cannot be exported, or was changed""".rep
 def _parser(required: bool) -> VerbParser:
     made = VerbParser("export", "Export a run as files, or verify such files.", EPILOG)
     add_shared(made, "ckpt_path", required=required)
-    made.add_argument("--format", choices=[*FORMATS], required=required, help="see below")
+    made.add_argument("--format", choices=FORMATS, required=required, help="see below")
     made.add_argument("--output", metavar="DIR", type=Path, required=required, help="a folder that does not exist")
     text = "check hashes, signature, predictions and metrics of an exported folder, with its own files alone"
     made.add_argument("--verify", metavar="DIR", type=Path, help=text)
