@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from inspect import signature
+from math import inf
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -13,15 +14,15 @@ from experiments.run.record.config_diff import flat
 from lit_models import ConfigError
 
 LARGEST = 2**63
-"""Limit of every number; infinity and NaN are beyond it."""
+"""Limit of counts; other numbers are below infinity, which NaN is not."""
 
 Rule = tuple[str, Callable[[Any], bool]]
 """How a number must be, in words and as a test of it."""
 
 ANY: Rule = ("anything", lambda value: True)
-FINITE: Rule = ("finite", lambda value: -LARGEST < value < LARGEST)
-NOT_NEGATIVE: Rule = ("at least 0", lambda value: 0 <= value < LARGEST)
-POSITIVE: Rule = ("above 0", lambda value: 0 < value < LARGEST)
+FINITE: Rule = ("finite", lambda value: -inf < value < inf)
+NOT_NEGATIVE: Rule = ("at least 0 and finite", lambda value: 0 <= value < inf)
+POSITIVE: Rule = ("above 0 and finite", lambda value: 0 < value < inf)
 COUNT: Rule = ("at least 1", lambda value: 1 <= value < LARGEST)
 LENGTH: Rule = ("at least 1, or -1 for no limit", lambda value: value == -1 or 1 <= value < LARGEST)
 BELOW_ONE: Rule = ("at least 0 and below 1", lambda value: 0 <= value < 1)

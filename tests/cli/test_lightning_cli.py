@@ -189,7 +189,7 @@ def test_a_typo_is_told_with_the_nearest_names(refused, words: str, expected: li
         ("--data TinyUnequal", "60 rows of inputs and 50 of targets"),
         ("--data TinyLonelyClass", "class lonely has 1 row"),
         ("--data TinyThreeRows --data.stratify false --data.ratios [0.02,0.49,0.49]", "train part empty"),
-        ("--data Tiny --model.optimizer.lr -1", "--model.optimizer.lr must be at least 0"),
+        ("--data Tiny --model.optimizer.lr -1", "--model.optimizer.lr must be at least 0 and finite"),
         ("--data Tiny --trainer.accelerator gpu", "gpu"),
         ("--data Tiny --experiment ../up", "--experiment"),
     ],

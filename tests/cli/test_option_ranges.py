@@ -103,7 +103,7 @@ def test_numbers_in_their_range() -> None:
     [
         ("--seed_everything -1", "--seed_everything must be from 0 to 4294967295, and it is -1"),
         ("--trainer.max_epochs 0", "--trainer.max_epochs must be at least 1"),
-        ("--model.optimizer.lr .nan", "--model.optimizer.lr must be at least 0, and it is nan"),
+        ("--model.optimizer.lr .nan", "--model.optimizer.lr must be at least 0 and finite, and it is nan"),
         (
             "--trainer.callbacks EarlyStopping --trainer.callbacks.monitor val/loss --trainer.callbacks.patience -1",
             "at l",
