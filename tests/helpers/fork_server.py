@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
 
 from paths import PYTHONPATH
@@ -36,12 +36,12 @@ class Child:
 
     def kill(self) -> None:
         """As the kernel does when memory is short."""
-        os.kill(self.pid, SIGKILL)
-        assert self.wait() == -SIGKILL, self.output.read_text()
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL, self.output.read_text()
 
     def stop(self) -> int:
         """Kill it unless it is done; its exit code."""
-        os.kill(self.pid, SIGKILL)  # a zombie until the server waits for it
+        os.kill(self.pid, signal.SIGKILL)  # a zombie until the server waits for it
         return self.wait()
 
 
@@ -114,6 +114,7 @@ def _run(cli: Any, question: dict[str, Any]) -> None:
     import write_failures
 
     torch.set_num_threads(1)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a suite that nohup started would have it ignored
     os.environ.update(question["env"])
     os.chdir(question["folder"])
     file = os.open(question["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
