@@ -141,7 +141,8 @@ def test_a_class_that_is_typed(refused: Refused, words: str) -> None:
 )
 def test_yaml_that_makes_objects(here: Path, refused: Refused, text: str) -> None:
     (here / "hostile.yaml").write_text(text)
-    assert "hostile.yaml" in refused("fit", "--data", "MNIST1D", "--model", "LitMLP", "-c", "hostile.yaml")
+    message = refused("fit", "--data", "MNIST1D", "--model", "LitMLP", "-c", "hostile.yaml")
+    assert "could not determine a constructor for the tag 'tag:yaml.org,2002:python/" in message
 
 
 def test_a_member_of_an_archive_cannot_leave_its_folder(here: Path, refused: Refused) -> None:

@@ -164,14 +164,18 @@ def _number(node: ast.expr) -> bool:
 
 
 def mutants(path: str, source: str) -> Iterator[Mutant]:
-    """Yields each mutant of a source file that is Python still."""
+    """Yields each mutant of a source file; a few are no Python."""
     finder = _Finder(source)
     finder.visit(ast.parse(source))
     for start, stop, mutated in sorted(set(finder.found)):
-        column = start - source.rfind("\n", 0, start)
-        mutant = Mutant(path, source.count("\n", 0, start) + 1, column, start, stop, source[start:stop], mutated)
-        try:
-            ast.parse(mutant.apply(source))
-        except SyntaxError:
-            continue
-        yield mutant
+        line, column = source.count("\n", 0, start) + 1, start - source.rfind("\n", 0, start)
+        yield Mutant(path, line, column, start, stop, source[start:stop], mutated)
+
+
+def is_python(mutant: Mutant, source: str) -> bool:
+    """Returns True if a mutant can be parsed."""
+    try:
+        ast.parse(mutant.apply(source))
+    except SyntaxError:
+        return False
+    return True

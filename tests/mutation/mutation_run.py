@@ -16,12 +16,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from covering_tests import COVERAGE, ROOT, CoveringTests, run_suite
-from mutants import Mutant, mutants
+from mutants import Mutant, is_python, mutants
 from mutation_targets import TARGETS
 
 FOLDERS = ("datamodules", "experiments", "lit_models", "tests", "docs")
@@ -40,7 +40,9 @@ def sample(count: int, seed: int) -> list[tuple[str, Mutant]]:
     drawn: list[tuple[str, Mutant]] = []
     for topic, found in pool.items():
         number = min(len(found), max(10, round(count * len(found) / total)))
-        drawn += ((topic, mutant) for mutant in random.Random(f"{seed} {topic}").sample(found, number))
+        order = random.Random(f"{seed} {topic}").sample(found, len(found))
+        valid = (mutant for mutant in order if is_python(mutant, (ROOT / mutant.path).read_text()))
+        drawn += ((topic, mutant) for mutant in islice(valid, number))
     return drawn
 
 

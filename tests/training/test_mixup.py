@@ -175,9 +175,9 @@ def test_processes_mix_their_own_rows_and_keep_the_same_weights(forks: Server, t
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ("--data tiny_package.Tiny --model.mixup -1", "mixup is the alpha of a Beta distribution, above 0"),
-        ("--data tiny_package.Tiny --model.mixup .nan", "mixup is the alpha of a Beta distribution, above 0"),
-        ("--data tiny_package.Tiny --model.mixup .inf", "mixup is the alpha of a Beta distribution, above 0"),
+        ("--data tiny_package.Tiny --model.mixup -1", "--model.mixup must be at least 0 and finite"),
+        ("--data tiny_package.Tiny --model.mixup .nan", "--model.mixup must be at least 0 and finite"),
+        ("--data tiny_package.Tiny --model.mixup .inf", "--model.mixup must be at least 0 and finite"),
     ],
 )
 def test_a_share_that_cannot_be_is_refused(refused: Any, words: str, reason: str) -> None:
