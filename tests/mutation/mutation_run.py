@@ -43,6 +43,7 @@ def sample(count: int, seed: int) -> list[tuple[str, Mutant]]:
         order = random.Random(f"{seed} {topic}").sample(found, len(found))
         valid = (mutant for mutant in order if is_python(mutant, (ROOT / mutant.path).read_text()))
         drawn += ((topic, mutant) for mutant in islice(valid, number))
+    random.Random(seed).shuffle(drawn)  # a run that is stopped has some of every topic
     return drawn
 
 
