@@ -189,6 +189,7 @@ class Trial:
         self.forks, self.disk, self.twin, self.draw = forks, disk, of, draw
         self.home, self.name, self.env = disk.path / "home", "one", dict[str, str]()
         self.kinds: list[str] = []
+        self.second = 0
         self.home.mkdir()
         write_inputs(self.home)
 
@@ -213,6 +214,10 @@ class Trial:
 
     def _start(self, **env: str) -> Child:
         words = [*self.twin.words, "--run", self.name]
+        # TensorBoard reads event files in the order of their names: second, host, process.
+        while int(time.time()) == self.second:
+            time.sleep(0.05)
+        self.second = int(time.time())
         return self.forks.start(words, self.home, self.disk.outputs, **self.env, **env)
 
     def _check(self, child: Child, code: int) -> str:
