@@ -26,6 +26,9 @@ from mutation_targets import TARGETS
 
 FOLDERS = ("datamodules", "experiments", "lit_models", "tests", "docs")
 FILES = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "mkdocs.yml")
+Tests = dict[tuple[str, int], list[tuple[str, float]]]
+"""Node ids of tests and their seconds, by file and line."""
+
 QUICK = 60.0
 """Seconds of tests that run in the first process of a mutant; the others follow where these pass."""
 
@@ -131,16 +134,16 @@ def outcome(folder: Path, mutant: Mutant, tests: list[tuple[str, float]], log: P
     return "survived", f"{len(tests)} tests"
 
 
-def work(drawn: list[tuple[str, Mutant]], covering: CoveringTests, results: Path, most: float) -> None:
+def work(drawn: list[tuple[str, Mutant]], tests_of: Tests, results: Path, most: float) -> None:
     """Runs mutants in this process, and writes a line for each."""
     with TemporaryDirectory() as temporary:
         copy, log = copied(Path(temporary)), Path(temporary) / "output.txt"
-        names = {name for _, mutant in drawn for name, _ in covering.of(mutant.path, mutant.line)}
+        names = {name for _, mutant in drawn for name, _ in tests_of[mutant.path, mutant.line]}
         code = run_tests(copy, ["--collect-only", *sorted(names)], log, 600)
         assert code == 0, log.read_text(errors="replace")[-3000:]
         for topic, mutant in drawn:
             started = time.monotonic()
-            state, test = outcome(copy, mutant, covering.of(mutant.path, mutant.line), log, most)
+            state, test = outcome(copy, mutant, tests_of[mutant.path, mutant.line], log, most)
             seconds = round(time.monotonic() - started, 1)
             result = {"topic": topic, "mutant": str(mutant), "state": state, "test": test, "seconds": seconds}
             with results.open("a") as file:
@@ -163,12 +166,13 @@ def main() -> None:
     done = {json.loads(line)["mutant"] for line in results.read_text().splitlines()} if results.exists() else set()
     drawn = [pair for pair in sample(options.count, options.seed) if str(pair[1]) not in done]
     import_libraries()
-    covering = CoveringTests(folder)
+    covering = CoveringTests(folder)  # read before forking: coverage.py erases the file of another process
+    tests_of = {(mutant.path, mutant.line): covering.of(mutant.path, mutant.line) for _, mutant in drawn}
     children = []
     for job in range(options.jobs):
         if (pid := os.fork()) == 0:
             try:
-                work(drawn[job :: options.jobs], covering, results, options.most)
+                work(drawn[job :: options.jobs], tests_of, results, options.most)
             except BaseException as error:
                 print(repr(error), file=sys.stderr, flush=True)
                 os._exit(1)
