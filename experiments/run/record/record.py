@@ -155,7 +155,8 @@ class RunRecord(Callback):
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if self._started and trainer.is_global_zero:
+        is_published = (self.directory.path / "record.json").is_file()  # else a full disk would leave a record alone
+        if self._started and trainer.is_global_zero and is_published:
             interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
             status = "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
             with suppress(OSError):  # on a full disk the error about the checkpoint is enough
