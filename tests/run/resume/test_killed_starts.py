@@ -99,6 +99,17 @@ def test_configuration_and_record_appear_together(forks: Server, tmp_path: Path)
     assert [path.name for path in (before / "runs/e").iterdir()] == ["two"]
 
 
+@pytest.mark.parametrize("number", [1, 3, 5, 7, 9])
+def test_a_start_on_a_full_disk_leaves_no_record_alone(forks: Server, tmp_path: Path, number: int) -> None:
+    words = [*WORDS.split(), "--run", "two"]
+    child = forks.start(words, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="ENOSPC")
+    assert child.wait() == 2, child.output.read_text()
+    files = [(tmp_path / "runs/e/two" / name).is_file() for name in ("config.yaml", "record.json")]
+    assert files[0] == files[1]
+    child = forks.start(words, tmp_path)
+    assert child.wait() == 0, child.output.read_text()
+
+
 @pytest.mark.parametrize("kind", ["StreamedTable", "StreamedArrays"])
 def test_a_streamed_file_that_another_one_of_its_size_and_time_replaced_is_noticed(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
