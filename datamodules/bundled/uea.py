@@ -12,9 +12,17 @@ from datamodules.sequences.sequence_data import SequenceData
 from datamodules.sequences.ts_format import parse
 
 Name = Literal[
-    "ACSF1", "ArrowHead", "BasicMotions", "Covid3Month", "GunPoint", "ItalyPowerDemand", "JapaneseVowels", "OSULeaf",
-    "PLAID", "Tecator",
-]  # fmt: skip
+    "ACSF1",
+    "ArrowHead",
+    "BasicMotions",
+    "Covid3Month",
+    "GunPoint",
+    "ItalyPowerDemand",
+    "JapaneseVowels",
+    "OSULeaf",
+    "PLAID",
+    "Tecator",
+]
 """Data sets in the wheel. Covid3Month and Tecator are regression."""
 
 

@@ -1,6 +1,7 @@
 """The loop that starts runs while there is room, and collects their outcomes."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -17,7 +18,7 @@ POLL_SECONDS = 0.2
 """Between two polls of the runs."""
 
 
-class Launcher:
+class Launcher(ABC):
     """Starts runs, at most ``jobs`` at once, as tasks: processes of this machine, or tasks of a cluster."""
 
     def __init__(self, jobs: int | None) -> None:
@@ -32,29 +33,29 @@ class Launcher:
         """Returns the started runs that ``ended`` has not returned yet."""
         return list(self.tasks.values())
 
+    @abstractmethod
     def start(self, run: Run, folder: Folder) -> None:
         """Starts a run; its output goes to its log."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self) -> list[tuple[Run, int]]:
         """Returns the runs that ended since, with exit code or minus the signal that killed them, without waiting."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self, run: Run) -> None:
         """Sends SIGTERM: the run saves and ends."""
-        raise NotImplementedError
 
 
-class Source:
+class Source(ABC):
     """Chooses the runs."""
 
+    @abstractmethod
     def next(self) -> Run | None:
         """Returns the run to start now; None if there is none, for now or for good."""
-        raise NotImplementedError
 
+    @abstractmethod
     def waiting(self) -> Sequence[Run]:
         """Returns the runs that another process has in progress."""
-        raise NotImplementedError
 
     def take(self, outcome: Outcome) -> Outcome:
         """Takes the outcome of a run, and returns it as it is to be reported."""
