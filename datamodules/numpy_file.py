@@ -27,4 +27,4 @@ def read_numpy(content: bytes, name: str, keys: Collection[str] = ()) -> dict[st
     except Exception as error:  # numpy parses a header as Python, which fails in every way there is
         reason = reason_of(error)
         objects = "it holds Python objects: " * ("allow_pickle" in reason)
-        raise DataError(f"{name} cannot be read as .npz: {objects}{reason}; save numbers and texts anew") from error
+        raise DataError(f"{name} cannot be read as numpy arrays: {objects}{reason}; save it anew") from error

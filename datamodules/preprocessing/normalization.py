@@ -139,8 +139,8 @@ def fit(x: Tensor, method: Method, lengths: Tensor | None = None) -> Statistics:
     A feature that never varies gets scale 1. Raises ``ValueError`` for a method that does not exist.
     """
     columns = _columns(x, lengths)
-    if not len(columns):
-        method = "none"  # a table of categories alone
+    if not len(columns) or method == "none":  # without columns it is a table of categories alone
+        return Statistics(torch.zeros(len(columns)).double(), torch.ones(len(columns)).double())
     low, high = columns.aminmax(dim=1)
     match method:
         case "standard":
@@ -151,11 +151,14 @@ def fit(x: Tensor, method: Method, lengths: Tensor | None = None) -> Statistics:
             # numpy's quantile has no limit on the number of values, torch's has one.
             quarters = torch.from_numpy(numpy.quantile(columns.numpy(), [0.25, 0.5, 0.75], axis=1))
             center, scale = quarters[1], quarters[2] - quarters[0]
-        case "none":
-            return Statistics(torch.zeros(len(columns)).double(), torch.ones(len(columns)).double())
         case _:
             raise ValueError(f"normalize {method!r} is unknown; it is standard, minmax, robust, quantile or none")
     return Statistics(center, positive_scale(scale, low, high))
+
+
+def is_constant(low: Tensor, high: Tensor) -> Tensor:
+    """Returns True for each feature (F,) whose least and greatest value are one value, up to rounding."""
+    return high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
 
 
 def without_constants(normalizer: Normalizer, low: Tensor, high: Tensor) -> Normalizer:
@@ -163,7 +166,7 @@ def without_constants(normalizer: Normalizer, low: Tensor, high: Tensor) -> Norm
 
     No row trains their weights, so that no prediction may depend on a value that they take later.
     """
-    constant = high - low <= ROUNDING * torch.maximum(low.abs(), high.abs())
+    constant = is_constant(low, high)
     if isinstance(normalizer, Quantiles):
         return Quantiles(normalizer.values.where(~constant.unsqueeze(1), low.unsqueeze(1)))
     assert isinstance(normalizer, Statistics)

@@ -19,7 +19,7 @@ from datamodules.regular_file import read_regular
 from datamodules.sequences import ts_format
 from datamodules.sequences.array_file import parse_inputs
 from datamodules.sequences.long_form import numbered_series, placed, sorted_rows
-from datamodules.sequences.padded_series import pad
+from datamodules.sequences.padded_series import cut, last_steps, pad
 from datamodules.tables.casting import as_days, as_tensor, check_cells
 from datamodules.tables.inputs import as_frame
 from datamodules.tables.read_table import parse
@@ -83,6 +83,11 @@ def _arrays(source: Any) -> Raw:
     if not isinstance(source, list | tuple) and numpy.ndim(source) not in (2, 3):
         shape = numpy.shape(source)
         raise DataError(f"the arrays are no series: the shape is {shape}, and series are (N, C, T) or (N, T)")
+    if not isinstance(source, list | tuple) and numpy.size(source):
+        whole = torch.tensor(as_arrays([source])[0])
+        whole = whole.view(len(whole), -1, whole.shape[-1])
+        x, lengths = cut(whole, last_steps(whole))
+        return Raw(x, lengths, numbered(len(x)), {})
     arrays = as_arrays(source)
     if not arrays or any(array.ndim != 2 or len(array) != len(arrays[0]) or not array.size for array in arrays):
         raise DataError("the arrays are no series: they are (C, T), each with the same channels and at least one step")
@@ -96,8 +101,6 @@ def _long(frame: polars.DataFrame, name: str, channels: Sequence[str], id: str |
             f"{name} is a table, and the model was trained on series of another kind of file; save them as .npz"
         )
     wanted = [id, step, *channels]
-    if lacking := [column for column in wanted if column not in frame.columns]:
-        raise DataError(f"{name} lacks the columns {', '.join(lacking)}, which the model was trained with")
     notes = Table(frame, (), name).check(wanted)
     if not len(frame):
         raise DataError(f"{name} has no rows")

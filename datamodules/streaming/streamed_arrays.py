@@ -74,8 +74,10 @@ class StreamedArrays(StreamData):
 
 def _check_finite(path: str, noun: str, split: HashSplit, piece: Tensor, start: int) -> None:
     """Raises ``DataError`` for a value that is not finite in float32, among rows from ``start`` on."""
+    if not piece.is_floating_point():
+        return
     bad = (~piece.float().isfinite()).view(len(piece), -1).any(dim=1)
-    if piece.is_floating_point() and bad.any():
+    if bad.any():
         row = int(bad.nonzero()[0])
         reason = f"{noun} beyond float32" if piece[row].isfinite().all() else f"NaN or infinite {noun}"
         part = PARTS[int(split.indices(start + row, start + row + 1))]
@@ -105,4 +107,4 @@ def _learn_targets(y: DiskArray, path: str, task: TaskName | None) -> TargetEnco
 def _frames(y: DiskArray) -> Iterator[polars.DataFrame]:
     for piece in y.pieces(PIECE_ROWS):
         numbers = (piece.float() if piece.dtype == torch.float16 else piece).view(len(piece), -1).numpy()
-        yield polars.DataFrame(numbers, schema=[str(index) for index in range(numbers.shape[1])])
+        yield polars.DataFrame(numbers, schema=[str(index) for index in range(numbers.shape[1])], orient="row")

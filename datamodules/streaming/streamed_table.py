@@ -13,6 +13,7 @@ from typing_extensions import override
 from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
+from datamodules.preprocessing.normalization import is_constant
 from datamodules.streaming.hash_split import HashSplit
 from datamodules.streaming.parquet_cache import ColumnSelection, convert
 from datamodules.streaming.parquet_columns import TargetEncoding
@@ -108,7 +109,8 @@ class StreamedTable(EncodedTable, StreamData):
         names = [*self.number_names, *self.levels]
         for name, count in zip(names, [*moments.count, *(seen.sum() for seen in learned.seen)], strict=True):
             check_any_value(name, int(count), learned.rows)
-        constant = [name for name, same in zip(self.number_names, moments.low == moments.high, strict=True) if same]
+        one_value = is_constant(moments.low, moments.high)
+        constant = [name for name, same in zip(self.number_names, one_value, strict=True) if same]
         if constant and self.normalize != "none":
             note = f"the same in all train rows, and therefore without effect: {', '.join(constant)}"
             self.notes = (*self.notes, note)
@@ -127,7 +129,7 @@ class StreamedTable(EncodedTable, StreamData):
     @override
     def frame(self, rows: Batch) -> polars.DataFrame:
         columns = self._columns(rows)
-        numbers = polars.DataFrame(columns.numbers[:].numpy(), schema=self.number_names).fill_nan(None)
+        numbers = polars.DataFrame(columns.numbers[:].numpy(), schema=self.number_names, orient="row").fill_nan(None)
         texts = (
             polars.Series(name, [*levels, None], dtype=polars.String)[codes.numpy()]  # the last is that of code -1
             for (name, levels), codes in zip(self.levels.items(), columns.codes.T, strict=True)

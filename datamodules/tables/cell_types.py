@@ -119,5 +119,12 @@ def conformed(column: polars.Series, dtype: DataType, categorical: bool) -> pola
         whole = column.cast(polars.Int64, strict=False)
         return column.cast(polars.Float64, strict=False) if whole.null_count() > column.null_count() else whole
     if column.dtype == polars.String:
-        return parsed(column, stored(dtype))
-    return column.cast(dtype, strict=False) if column.dtype.is_temporal() else column
+        dates = parsed(column, stored(dtype))
+        if dtype == polars.Date and dates.null_count() > column.null_count():  # some have a time of day too
+            dates = dates.cast(polars.Datetime("us")).fill_null(parsed(column, "Datetime").cast(polars.Datetime("us")))
+        return dates
+    is_moment = dtype in (polars.Date, polars.Datetime) and column.dtype in (polars.Date, polars.Datetime)
+    has_zone = getattr(column.dtype, "time_zone", None) or getattr(dtype, "time_zone", None)
+    if not column.dtype.is_temporal() or (is_moment and not has_zone):  # a date with a time of day is a date
+        return column
+    return column.cast(dtype, strict=False)

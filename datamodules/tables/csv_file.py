@@ -19,12 +19,13 @@ from datamodules.tables.casting import normalize_cells
 
 BLOCK = 2**23  # bytes that are read at a time
 HEAD = 2**16  # bytes behind the header that say whether it has a name for each field
+FEWEST = 10  # rows from which on a field more in each of them is the name of the row
 LONGEST = 2**28  # bytes of a row at most; a longer one has a quote that never ends
 SEPARATORS = ",;\t|"
 SURROGATE = re.compile("[\0\ud800-\udfff]")  # a byte that is no UTF-8, as Python decodes it, or no text
 LINE_END = re.compile(rb"\r\n?|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip, as a workbook is", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip, as a workbook is", b"BZh91AY&SY": "bzip2", b"\xfd7zXZ": "xz"}
 
 
 class CsvFile:
@@ -110,6 +111,8 @@ class CsvFile:
             head = file.read(HEAD)
         rows = [row for _, row, _ in self._rows(head.decode(errors="surrogateescape"))]
         rows = rows[:-1] if len(head) == HEAD else rows  # the last is cut
+        if len(rows) < FEWEST or isinstance(self.source, bytes):  # a few rows may have a separator too many
+            return False
         fits = all(len(row) == len(columns) + 1 for row in rows) and len({row[0] for row in rows}) == len(rows)
         return fits and "" not in columns and any(row[-1].strip() for row in rows)
 

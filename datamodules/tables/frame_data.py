@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
-from datamodules.preprocessing.normalization import Normalizer
+from datamodules.preprocessing.normalization import Normalizer, is_constant
 from datamodules.raw_data import Rows, digest, first_equal
 from datamodules.tables.columns import Columns, ColumnType, column_kinds, number_note, read_cells
 from datamodules.tables.encoded_table import EncodedTable
@@ -89,7 +89,7 @@ class FrameData(EncodedTable, InMemoryData):
         notes = [number_note(features[name].gather(train)) for name in texts]
         notes.append(index_note(frame.columns, [*inputs, *self.drop, *target, *self.split_settings.columns]))
         numbers = (features[name].gather(train) for name in self.columns.number_names)
-        constant = [column.name for column in numbers if column.min() == column.max()]
+        constant = [column.name for column in numbers if _has_one_value(column)]
         if constant and self.normalize != "none":
             notes.append(f"the same in all train rows, and therefore without effect: {', '.join(constant)}")
         notes = list(filter(None, notes))
@@ -153,3 +153,10 @@ class FrameData(EncodedTable, InMemoryData):
         names = json.dumps([columns.number_names, columns.category_names, columns.levels])
         tensors = digest(columns.numbers, columns.codes, self._target.y)
         return hashlib.sha256(f"{names}{tensors}".encode()).hexdigest()
+
+
+def _has_one_value(column: polars.Series) -> bool:
+    low: Any = column.min()
+    high: Any = column.max()
+    ends = [low, high] if column.dtype.is_numeric() and low is not None else None
+    return low == high if ends is None else bool(is_constant(*torch.tensor(ends, dtype=torch.float64)))

@@ -45,6 +45,7 @@ class TextInputs(Inputs):
     columns: Sequence[str]  # of the texts
     missing: Sequence[str]  # texts in a file that stand for a missing value
     folders: Sequence[str] = ()  # names of the classes' folders in training
+    txt_table: bool = False  # True if the train rows' file was a table called .txt
     normalizer: Normalizer = field(default_factory=Unchanged, init=False)
 
     @staticmethod
@@ -55,7 +56,7 @@ class TextInputs(Inputs):
     @override
     def state_dict(self) -> dict[str, Any]:
         own = {name: list(getattr(self, name)) for name in ("columns", "missing", "folders")}
-        return {"kind": "text", **own}
+        return {"kind": "text", **own, "txt_table": self.txt_table}
 
     @override
     def unprepared(self) -> "TextInputs":
@@ -122,11 +123,11 @@ class TextInputs(Inputs):
             yield from self._table(Table(as_frame(source), self.missing))
 
     def _is_text(self, path: Path) -> bool:
-        """Returns True for a .txt file, unless it is a table with the columns of the train rows' file."""
+        """Returns True for a .txt file, unless it is a table as the train rows' file was."""
         if not path.name.lower().endswith(ENDING):
             return False
         try:
-            return bool(self.folders) or not {*self.columns} <= {*Table(path, self.missing).columns}
+            return not self.txt_table or not {*self.columns} <= {*Table(path, self.missing).columns}
         except DataError:
             return True
 

@@ -59,6 +59,7 @@ class LabelledTexts(InMemoryData):
         self.tokenizer, self.max_vocab_size, self.max_length = tokenizer, max_vocab_size, max_length
         self.missing: Sequence[str] = MISSING
         self.folders: tuple[str, ...] = ()
+        self.txt_table = False
         self.vocabulary: Vocabulary
         self._text: list[str]
         self._encoded: TokenIds
@@ -115,7 +116,7 @@ class LabelledTexts(InMemoryData):
     @property
     def inputs(self) -> TextInputs:
         """Preprocessing: vocabulary and columns."""
-        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing, self.folders)
+        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing, self.folders, self.txt_table)
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns ids of tokens, and their lengths."""

@@ -10,7 +10,7 @@ from datamodules.errors import DataError
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.read_table import MISSING, read_frame
 from datamodules.texts.labelled_texts import LabelledTexts
-from datamodules.texts.read_texts import TEXT, as_written, read_text_folder
+from datamodules.texts.read_texts import ENDING, TEXT, as_written, read_text_folder
 from datamodules.types import TaskName
 
 
@@ -66,6 +66,7 @@ class TextData(LabelledTexts):
         frame = files.frame
         self.take(frame, _named(text, "text", frame), _named(target, "target", frame), task, files.val, files.test)
         self.folders = self.class_names if folders else ()
+        self.txt_table = not folders and path.lower().endswith(ENDING)
 
 
 def _named(names: list[str] | str | None, option: str, frame: polars.DataFrame) -> list[str]:

@@ -69,13 +69,13 @@ RAW: dict[str, Any] = {
         "encoding": {"medians": NAMES, "categories": {str: NAMES}},
     },
     "text": {
-        "inputs": {"kind": str, "columns": NAMES, "missing": NAMES, "folders": NAMES},
+        "inputs": {"kind": str, "columns": NAMES, "missing": NAMES, "folders": NAMES, "txt_table": bool},
         "input_shape": [SIZE],
     },
 }
 """Schema of ``raw`` by kind; the class of another kind, a user's, checks its own."""
 
-OPTIONAL = {"folders"}
+OPTIONAL = {"folders", "txt_table"}
 """Names that older exports lack."""
 
 

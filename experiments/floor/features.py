@@ -42,10 +42,9 @@ def features(data: DataModule, split: str) -> Features:
 
 def resampled(x: Matrix, lengths: NDArray[numpy.int64]) -> Matrix:
     """Stretches padded series (N, C, T) of lengths (N,) to all T steps by linear interpolation: (N, C, T)."""
-    steps = x.shape[2]
-    return numpy.stack(
-        [
-            [numpy.interp(numpy.linspace(0, length - 1, steps), numpy.arange(length), row[:length]) for row in series]
-            for series, length in zip(x, lengths, strict=True)
-        ]
-    )
+    stretched = numpy.empty_like(x)
+    for series, length, into in zip(x, lengths, stretched, strict=True):
+        before, after = numpy.arange(length), numpy.linspace(0, length - 1, x.shape[2])
+        for channel, row in enumerate(series):
+            into[channel] = numpy.interp(after, before, row[:length])
+    return stretched

@@ -53,7 +53,7 @@ def test_a_constant_channel_becomes_zero_in_other_rows_too(method: Any, shape: t
     assert torch.equal(restored[:, 1], torch.full_like(restored[:, 1], 7.0))
 
 
-@pytest.mark.parametrize("method", ["standard", "minmax", "robust"])
+@SCALED
 def test_a_grey_channel_of_bytes_becomes_zero_in_other_images_too(method: Any) -> None:
     images = torch.randint(0, 255, (20, 2, 6, 6), dtype=torch.uint8)
     images[:, 1] = 100

@@ -205,7 +205,7 @@ def test_bad_arrays_are_one_sentence(save: Save, arrays: dict, words: str, expec
         (GOOD | {"lengths": GOOD["lengths"] * 0}, "my.npz", "", "lengths"),
         (FRAME, "my.csv", "--data.id who --data.step at", "--data.target is missing"),
         ("@timeStamps true\n@data\n(0,1):a\n", "my.ts", "", "has time stamps"),
-        (b"PK\x03\x04", "mine", "", "cannot be read as .npz"),
+        (b"PK\x03\x04", "mine", "", "cannot be read as numpy arrays"),
     ],
 )
 def test_the_command_says_the_same(refused, save: Save, content: Any, name: str, words: str, expected: str) -> None:

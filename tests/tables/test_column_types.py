@@ -85,6 +85,34 @@ def test_one_row_that_is_too_long_is_no_index(refused, table) -> None:
     assert "line 2 has 4 fields" in message
 
 
+def test_a_few_rows_with_a_separator_too_many_are_bad_rows(fit: Fit, table) -> None:
+    """As of 3,5 for 3.5: such a field names no row."""
+    path = table(lines("a,label", NUMBERS))
+    run = load(fit("--data", "TableData", "--data.path", path, "--data.target", "label", *QUICKLY)["path"])
+    for content in ("a\n3,5\n", "a\n3,5\n4,1\n"):
+        with pytest.raises(DataError, match=r"2 fields, and there (is|are) 1 column"):
+            run.predict(table(content, "new.csv"))
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_later_file_may_have_times_of_day(table, ending: str) -> None:
+    """Fit and predict read the same days, with their fractions."""
+    days = [datetime.datetime(2020, 1, 1 + row % 28) for row in range(ROWS)]
+    frame = polars.DataFrame({"d": [day.date() for day in days], "a": NUMBERS, "label": LABELS})
+    later = frame.with_columns(d=polars.Series([day.replace(hour=18) for day in days]))
+    test = table(later, f"test.{ending}")
+    data = TableData(table(frame, f"train.{ending}"), "label", test_path=test)
+    data.setup("fit")
+    (chunk,) = data.inputs.chunks(test)
+    assert torch.equal(data.part("test")["x"], chunk.tensors["x"])
+    assert not torch.equal(data.part("test")["x"], next(data.inputs.chunks(frame)).tensors["x"])
+
+
+def test_a_column_with_one_value_up_to_rounding_is_noted(table) -> None:
+    path = table(lines("a,c,label", NUMBERS, [0.3, 0.1 + 0.2] * (ROWS // 2)))
+    assert any("without effect: c" in note for note in TableData(path, "label").notes)
+
+
 @pytest.mark.parametrize("normalize", ["standard", "minmax", "robust", "quantile"])
 def test_a_constant_column_has_no_effect(fit: Fit, table, normalize: str) -> None:
     path = table(lines("a,c,d,label", NUMBERS, [0.1] * ROWS, ["x"] * ROWS))

@@ -90,7 +90,7 @@ def test_the_line_of_a_cell_is_that_of_the_file(tmp_path: Path, end: str) -> Non
 
 @pytest.mark.parametrize(
     ("head", "packer"),
-    [(b"PK\x03\x04", "zip"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x1f\x8b\x08", "gzip")],
+    [(b"PK\x03\x04", "zip"), (b"BZh91AY&SY", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x1f\x8b\x08", "gzip")],
 )
 def test_a_packed_file_is_named(tmp_path: Path, head: bytes, packer: str) -> None:
     path = tmp_path / "my.csv"

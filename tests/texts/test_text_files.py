@@ -213,3 +213,11 @@ def test_a_table_that_is_called_txt_is_a_table_at_predict_too(
     for name, rows in (("t.TXT", 60), ("one.txt", 1)):
         assert main(["predict", "--ckpt_path", str(run), "--input", f"{tmp_path}/{name}", "--output", "o.csv"]) == 0
         assert len(polars.read_csv("o.csv")) == rows
+
+
+def test_a_document_that_looks_like_a_table_is_one_text(fit: Fit, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *(f"word {row % 7},{row % 2}" for row in range(60))]))
+    words = f"--data TextData --data.path {tmp_path}/t.csv --data.text text --data.target label --model LitLinear"
+    run = fit(*words.split(), "--trainer.max_epochs", "1")["path"]
+    (tmp_path / "letter.txt").write_text("Dear Sir, text, or not\nsecond line, a, b\nthird, c, d\n")
+    assert len(load(run, "cpu").predict(tmp_path / "letter.txt")) == 1
