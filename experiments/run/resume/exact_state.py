@@ -157,7 +157,10 @@ def adapt(state: dict[str, Any], callback: Callback, checkpoint: Path) -> None:
     newer = {str(path) for path in Path(new).glob("*.ckpt") if path.stat().st_mtime_ns > saved}
 
     def file_exists(filepath: str | Path, trainer: Trainer) -> bool:
-        return exists(filepath, trainer) and str(filepath) not in newer
+        if str(filepath) in newer:
+            newer.remove(str(filepath))  # the next save of this name is another one
+            return False
+        return exists(filepath, trainer)
 
     callback.file_exists = file_exists  # type: ignore[method-assign]
 

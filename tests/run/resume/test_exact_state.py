@@ -6,6 +6,7 @@ draws TensorBoard curves that go back in time.
 """
 
 import json
+import os
 import random
 import shutil
 import time
@@ -15,7 +16,11 @@ from typing import Any
 
 import pytest
 from fork_server import Server, server
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from resumed_runs import BATCHES, EPOCHS, LOADERS, MODELS, SCHEDULES, assert_equal, run, state, words_of
+
+from experiments.run.resume.exact_state import adapt
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +180,14 @@ def test_a_kill_at_a_hundred_random_times(forks: Server, tmp_path: Path) -> None
             run(forks, here, words)
         assert_equal(state(here / "runs/e/one"), expected, str(number))
         shutil.rmtree(here)
+
+
+def test_a_name_of_a_killed_session_is_taken_once(tmp_path: Path) -> None:
+    """Every later save of that name gets a version, as in a run that nobody killed."""
+    resumed, newer = tmp_path / "last.ckpt", tmp_path / "m.ckpt"
+    for age, path in ((100, resumed), (50, newer)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    saver, trainer = ModelCheckpoint(tmp_path, filename="m"), Trainer(accelerator="cpu", logger=False)
+    adapt({"dirpath": str(tmp_path), "best_k_models": {}}, saver, resumed)
+    assert [saver.file_exists(str(newer), trainer) for _ in range(3)] == [False, True, True]
