@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-"""Signals after which a run saves and ends.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+"""Signals after which a run saves and ends; Windows has two of them.
 
 Under SLURM Lightning saves and requeues at SIGUSR1 itself, unless the signal has a handler: into a file beside the
 runs, which the next run of any name would start from.
@@ -83,7 +84,7 @@ def install_handler(handler: Handler) -> dict[int, Any]:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
 
-    heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    heard = [number for number in SIGNALS if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN]
     return {number: signal.signal(number, guarded) for number in heard}  # nohup ignores SIGHUP
 
 

@@ -1,6 +1,5 @@
 """Fits the baselines, and records each as a run like any other."""
 
-import json
 import shlex
 import time
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from torch import Tensor
 from datamodules import DataModule
 from experiments.floor.baselines import baselines, probabilities
 from experiments.floor.features import Features, features
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import whole_folder, write_json
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from experiments.run.record.metadata import identity
@@ -63,11 +62,11 @@ def fit_floor(
             "validation": evaluated["val"][1] if "val" in evaluated else None,
             "metrics": {f"test/{name}": value for name, value in evaluated["test"][1].items()},
         }
-        directory.path.mkdir(parents=True)
-        write_data(directory.path, data)
         columns = {"row": test.row, "target": test.target, "prediction": evaluated["test"][0]}
-        write_predictions(directory.path / "predictions.parquet", columns, data.class_names)
-        write_atomically(directory.path / "record.json", (json.dumps(record, indent=2) + "\n").encode())
+        with whole_folder(directory.path) as folder:
+            write_data(folder, data)
+            write_predictions(folder / "predictions.parquet", columns, data.class_names)
+            write_json(folder / "record.json", record)
         say(f"{model}: {directory.path}")
         records.append(record | {"label": model})
     return records

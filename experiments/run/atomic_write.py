@@ -39,8 +39,11 @@ def write_json(path: Path, content: Any) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yields a new folder that is renamed to ``path`` if no error is raised; ``path`` itself if files are in it."""
-    if path.is_dir() and any(path.iterdir()):
+    """Yields a new folder that is renamed to ``path`` if no error is raised.
+
+    It yields ``path`` itself where no folder can take its place: files are in it, or it is a link or a mounted disk.
+    """
+    if path.is_symlink() or path.is_mount() or (path.is_dir() and any(path.iterdir())):
         yield path
         return
     temporary = path.with_name(f".{path.name}.new")

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,10 +87,12 @@ class Divergence(Callback):
             "gradient_norms": {name: str(float(grad.detach().float().norm())) for name, grad in gradients.items()},
         }
         path = self.folder / "divergence.json"
-        if trainer.is_global_zero and self.folder.is_dir():
-            write_json(path, report)
+        with suppress(OSError):  # a full disk is no reason to call it anything else
+            if trainer.is_global_zero and self.folder.is_dir():
+                write_json(path, report)
         reason = "a weight is not finite" if loss is None else f"the loss is {loss}"
+        batch = f"the batch is in {path} and the" if path.is_file() else "the"
         raise Diverged(
-            f"{reason} at step {step} (epoch {trainer.current_epoch + 1}); the batch is in {path} and the checkpoints "
-            "are from before it; lower the learning rate, or set --trainer.gradient_clip_val"
+            f"{reason} at step {step} (epoch {trainer.current_epoch + 1}); {batch} checkpoints are from before it; "
+            "lower the learning rate, or set --trainer.gradient_clip_val"
         )

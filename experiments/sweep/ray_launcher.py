@@ -4,7 +4,6 @@ Ray chooses the machine by the CPUs and GPUs that a run requests, and starts the
 lost. The run then resumes from its last checkpoint, as after any kill.
 """
 
-import json
 import logging
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import write_json
 from experiments.run.record.record_io import read_record
 from experiments.sweep.grid import Run
 from experiments.sweep.local_launcher import start_process
@@ -98,8 +97,7 @@ def await_other_process(path: Path) -> None:
         host = record.get("process", {}).get("host")
         nodes = {node["NodeManagerHostname"]: node["NodeID"] for node in ray.nodes() if node["Alive"]}
         if host not in nodes or not _is_running(path, nodes[host]):
-            content = json.dumps(record | {"status": "interrupted"}, indent=2) + "\n"
-            write_atomically(path / "record.json", content.encode())
+            write_json(path / "record.json", record | {"status": "interrupted"})
             return
         time.sleep(1)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compare.configuration_identity import has_effect
-from experiments.run.atomic_write import write_atomically
+from experiments.run.atomic_write import write_json
 from experiments.run.record.config_diff import Changes, Difference
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of, read_record
 from lit_models.errors import ConfigError
@@ -86,7 +86,7 @@ class Folder:
         except (OSError, ValueError, KeyError, TypeError):
             sweeps = []
         if sweep not in sweeps:
-            write_atomically(path, (json.dumps({"sweeps": [*sweeps, sweep]}, indent=2) + "\n").encode())
+            write_json(path, {"sweeps": [*sweeps, sweep]})
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -155,12 +155,13 @@ class RunRecord(Callback):
 
     @override
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        is_published = (self.directory.path / "record.json").is_file()  # else a full disk would leave a record alone
-        if self._started and trainer.is_global_zero and is_published:
+        if self._started and trainer.is_global_zero:
             interrupted = isinstance(exception, Interrupted | KeyboardInterrupt)
             status = "interrupted" if interrupted else "diverged" if isinstance(exception, Diverged) else "failed"
             with suppress(OSError):  # on a full disk the error about the checkpoint is enough
-                self.finish(trainer, status)
+                # A start that published nothing leaves no record alone, and an earlier one as it is.
+                if "config" in self.content and (self.directory.path / "record.json").is_file():
+                    self.finish(trainer, status)
 
     def _validation(self, pl_module: LightningModule) -> dict[str, float] | None:
         evaluation = cast(LitModel, pl_module).evaluation

@@ -1,5 +1,6 @@
 """A kill at any moment leaves a checkpoint that loads, and no finite checkpoint is overwritten by a broken one."""
 
+import errno
 import json
 import os
 import struct
@@ -14,7 +15,7 @@ import torch
 from fork_server import Server, server
 
 from experiments.__main__ import main
-from experiments.run import callbacks
+from experiments.run import callbacks, divergence
 from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO, newest
 from experiments.run.divergence import Divergence
 from experiments.run.record.record_io import read_record
@@ -184,6 +185,20 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     assert "the loss is nan at step 10" in message
     assert torch.load(path / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 7
     assert torch.load(path / "checkpoints/best.ckpt", weights_only=True)["global_step"] == 7
+
+
+def test_a_run_that_diverges_on_a_full_disk_has_diverged(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(divergence, "write_json", full)
+    with pytest.raises(SystemExit) as stopped:
+        main([*WORDS.split(), *["--trainer.callbacks+", "faults.NaNAt", "--trainer.callbacks.step", "9"]])
+    assert stopped.value.code == 3
+    assert "the loss is nan at step 10 (epoch 2); the checkpoints are from before it" in capfd.readouterr().err
+    assert read_record(Path("runs/e/one"))["status"] == "diverged"
 
 
 def test_a_rate_that_is_too_high_ends_the_run(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,31 @@ def test_a_start_on_a_full_disk_leaves_no_record_alone(forks: Server, tmp_path: 
     assert child.wait() == 0, child.output.read_text()
 
 
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_resume_on_a_full_disk_leaves_the_earlier_record(forks: Server, tmp_path: Path, number: int) -> None:
+    words = [*WORDS.split(), "--run", "two"]
+    assert forks.start(words, tmp_path).wait() == 0
+    before = read_record(tmp_path / "runs/e/two")
+    longer = [*words, "--trainer.max_epochs", "3"]
+    child = forks.start(longer, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="ENOSPC")
+    assert child.wait() == 2, child.output.read_text()
+    after = read_record(tmp_path / "runs/e/two")
+    assert {name: after[name] for name in ("config", "started", "fingerprints")} == {
+        name: before[name] for name in ("config", "started", "fingerprints")
+    } or after["config"] == "config-2.yaml"
+    assert forks.start(longer, tmp_path).wait() == 0
+    assert read_record(tmp_path / "runs/e/two")["epochs"] == 3
+
+
+def test_a_run_whose_folder_is_a_link_to_an_empty_one_is_written_there(forks: Server, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "runs/e").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "runs/e/two").symlink_to(tmp_path / "scratch")
+    child = forks.start([*WORDS.split(), "--run", "two"], tmp_path)
+    assert child.wait() == 0, child.output.read_text()
+    assert (tmp_path / "scratch/record.json").is_file()
+
+
 @pytest.mark.parametrize("kind", ["StreamedTable", "StreamedArrays"])
 def test_a_streamed_file_that_another_one_of_its_size_and_time_replaced_is_noticed(
     kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -154,7 +179,7 @@ def test_another_count_of_threads_is_noted(capfd: pytest.CaptureFixture[str]) ->
     assert any(sentence in note for note in read_record(RUN)["notes"])
 
 
-def test_a_run_that_was_killed_on_another_machine_goes_on() -> None:
+def test_a_record_of_another_machine_without_a_lock_is_not_in_progress() -> None:
     interrupt(status="running", process={"host": "elsewhere", "pid": 1, "began": "then"})
     main(WORDS.split())
     assert read_record(RUN)["status"] == "finished"
