@@ -371,13 +371,13 @@ def test_a_signal_stops_what_runs_and_starts_nothing_more(
 ) -> None:
     started: list[str] = []
 
-    def start(run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    def start(self: object, run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         started.append(run.name)
         if len(started) == 2:
             os.kill(os.getpid(), signum)
         return subprocess.Popen(["sleep", "60"])
 
-    monkeypatch.setattr(local_launcher, "start_process", start)
+    monkeypatch.setattr(local_launcher.Local, "_fork", start)
     folder, runs = Folder(root), [Run(name, "", ("fit",)) for name in "abc"]
     outcomes, stopped_by = work(local_launcher.Local(2), Listed(folder, runs), folder, Display(folder, 3, 0))
     assert stopped_by == signum
