@@ -24,5 +24,3 @@ from .tables.frame_data import FrameData as FrameData
 from .tables.table_data import TableData as TableData
 from .texts.labelled_texts import LabelledTexts as LabelledTexts
 from .texts.text_data import TextData as TextData
-
-__all__: list[str]

@@ -17,6 +17,9 @@ from experiments.sweep.sweep_directory import Folder
 
 Process = subprocess.Popen[bytes] | ForkedRun
 
+RUN = "import evenhand, experiments.sweep.run_process as process; process.main()"
+"""Program of a run's process; ``import evenhand`` finds this package in a folder with another ``experiments`` too."""
+
 
 class Local(Launcher):
     """Launcher of processes, which share the machine's cores and GPUs."""
@@ -71,7 +74,7 @@ def start_process(run: Run, log: Path, environment: dict[str, str]) -> "subproce
     """
     begin_log(run, log)
     with log.open("a") as output:
-        words = [sys.executable, "-m", "experiments.sweep.run_process", str(os.getpid()), *run.words]
+        words = [sys.executable, "-c", RUN, str(os.getpid()), *run.words]
         return subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
         )

@@ -16,6 +16,9 @@ from typing import Any
 
 from experiments.sweep.run_process import tie_to
 
+SERVER = "import evenhand, experiments.sweep.run_server as server; server.main()"
+"""Program of the process; ``import evenhand`` finds this package in a folder with another ``experiments`` too."""
+
 
 class RunServer:
     """The process that forks, from the sweep's side; it ends with this object.
@@ -25,7 +28,7 @@ class RunServer:
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
-        words = [sys.executable, "-m", "experiments.sweep.run_server", str(os.getpid())]
+        words = [sys.executable, "-c", SERVER, str(os.getpid())]
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
@@ -108,10 +111,11 @@ def prepare(request: dict[str, Any], parent: int) -> None:
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
         os.dup2(descriptor, number)
-    sys.argv[:] = ["experiments", *request["words"]]
+    sys.argv[:] = ["evenhand", *request["words"]]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serves the process that is named in ``sys.argv``; in a forked process, runs what was requested."""
     tie_to(int(sys.argv[1]))
     import numpy
 
@@ -121,4 +125,4 @@ if __name__ == "__main__":
     if (request := serve()) is not None:
         prepare(request, server)
         numpy.random.seed()  # as in a new process; Python's own generator does so at a fork
-        runpy.run_module("experiments", run_name="__main__", alter_sys=True)
+        runpy.run_module("evenhand", run_name="__main__", alter_sys=True)
