@@ -7,6 +7,7 @@ from .bundled.reviews import WomensReviews as WomensReviews
 from .bundled.scikit import BreastCancer as BreastCancer
 from .bundled.scikit import Diabetes as Diabetes
 from .bundled.scikit import Digits as Digits
+from .bundled.shapes1d import Shapes1D as Shapes1D
 from .bundled.uea import UEA as UEA
 from .bundled.vowels import JapaneseVowels as JapaneseVowels
 from .errors import DataError as DataError

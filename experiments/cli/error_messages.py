@@ -88,7 +88,7 @@ def explain(message: str, valid: list[str]) -> list[str]:
     if found := re.search(r"the following arguments are required: (.+)", message):
         names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
         missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)
-        return [f"error: {missing} is missing; for example: evenhand fit --data MNIST1D --model LitCNN"]
+        return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model LitCNN"]
     if found := re.search(r"File does not exist: '([^']+)'", message):
         return [f"error: there is no file {found[1]}"]
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
