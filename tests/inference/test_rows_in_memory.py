@@ -71,7 +71,7 @@ def of_pandas(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"income": numpy.float64(row["income"]), "member": numpy.bool_(row["member"])} for row in numbers]
 
 
-@settings(QUICK, max_examples=30)
+@settings(QUICK, max_examples=20)
 @given(st.lists(ROWS, min_size=1, max_size=5))
 def test_rows_and_columns_of_python_are_predicted_as_a_frame(table: Predictor, rows: list[dict[str, Any]]) -> None:
     schema = {"age": polars.Int64, "city": polars.String, "income": polars.Float64}
