@@ -34,6 +34,7 @@ class Chunk:
     counts: Mapping[str, int] = field(default_factory=dict)  # rows by the note that holds for them
     notes: tuple[str, ...] = ()  # on the whole source
     done: float = 1.0  # fraction of the source that has been read
+    owners: polars.DataFrame | None = None  # ids (N,) of the series whose windows the rows are; None for whole rows
 
 
 @dataclass

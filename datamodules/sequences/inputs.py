@@ -18,7 +18,7 @@ from datamodules.sequences.read_series import as_arrays, read_series
 from datamodules.tables.inputs import CSV, parse_csv
 
 PIECE = 4096
-"""Rows that are made at a time."""
+"""Rows that are made at a time, or the windows of one series where they are more."""
 
 
 @dataclass
@@ -109,17 +109,33 @@ class SeriesInputs(Inputs):
         raw = read_series(source, self.channels, self.id, self.step)
         index, ids, bad = partition(raw.ids, raw.reasons)
         x, lengths = fill_gaps(raw.x[index], raw.lengths[index]), raw.lengths[index]
+        series, owners = torch.arange(len(ids)), None
         if self.window is not None:
             series, starts = window_starts(lengths, self.window, self.stride)
+            owners = ids[series.numpy()]
             x = windows(x, series, starts, self.window)
             lengths = (lengths[series] - starts).clamp(max=self.window)
-            named = (ids if "series" in ids.columns else ids.rename({"row": "series"}))["series"]
-            rows = numbered(len(series), start=starts.tolist()).with_columns(series=named[series.numpy()])
+            named = owners["series" if "series" in ids.columns else "row"]
+            rows = numbered(len(series), start=starts.tolist()).with_columns(series=named)
             ids = rows.select("row", "series", "start")
         note = f"steps behind the {self.steps:,} of the longest train row, cut in so many rows"
-        for first in range(0, max(1, len(ids)), PIECE):
-            piece = slice(first, first + PIECE)
+        for piece in _pieces(series):
             counts = Counter({note: int((lengths[piece] > self.steps).sum())})
             tensors = self.tensors(x[piece], lengths[piece])
-            done = min(1.0, (first + PIECE) / max(1, len(ids)))
-            yield Chunk(ids[piece], tensors, bad if not first else bad.clear(), +counts, raw.notes, done)
+            done = piece.stop / len(ids) if len(ids) else 1.0
+            own = None if owners is None else owners[piece]
+            yield Chunk(ids[piece], tensors, bad.clear() if piece.start else bad, +counts, raw.notes, done, own)
+
+
+def _pieces(series: Tensor) -> Iterator[slice]:
+    """Yields consecutive rows, at least one slice; all windows of a series are in one, to be refused together.
+
+    Args:
+        series: Index of the series of each row (N,), ascending.
+    """
+    first = last = 0
+    while last < len(series) or not first:
+        last = min(first + PIECE, len(series))
+        last = int(torch.searchsorted(series, series[last - 1], right=True)) if last else 0
+        yield slice(first, last)
+        first = last or 1

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import datamodules
 import lit_models
 from datamodules import DataError
+from datamodules.errors import is_out_of_memory
 from experiments import import_allowlist
 from experiments.cli.arguments import Words, has_option, read_pipes, take, typed_text
 from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
@@ -52,9 +52,6 @@ USER_ERRORS = (
     OSError,  # of the disk, its folders and the terminal
     ImportError,  # a class that needs a package which is not installed
 )
-
-NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"
-"""The beginning of torch's error on a CPU, a RuntimeError."""
 
 for package in (lit_models, datamodules):  # a short name resolves to imported classes alone
     for name in package.__all__:
@@ -128,7 +125,7 @@ def root_cause(error: BaseException) -> str:
 def user_error(error: BaseException | None) -> BaseException | None:
     """Returns the error that is the user's to correct, which jsonargparse may have wrapped; None for a bug."""
     while error is not None and not isinstance(error, USER_ERRORS):
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or NO_MEMORY in str(error):
+        if is_out_of_memory(error):
             return ConfigError(f"there is not enough memory; set a smaller --data.batch_size or model ({error})")
         error = error.__cause__
     return error

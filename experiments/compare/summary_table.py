@@ -1,5 +1,6 @@
 """Table of runs side by side, for the terminal."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -14,7 +15,8 @@ from lit_models.metrics.task_metrics import MEASURES
 def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
     """Returns a table with a row for each label, the mean over its runs; best first by the ranking metric.
 
-    Of several runs, the ranking metric also has its standard deviation over them (n - 1).
+    A label whose runs lack that metric comes last. Of several runs, the ranking metric also has its
+    standard deviation over them (n - 1).
 
     Args:
         records: Records of finished runs with the same ranking metric, each with the key ``label`` added.
@@ -29,7 +31,12 @@ def side_by_side(records: Sequence[dict[str, Any]], title: str) -> Table:
         table.add_column(name.removeprefix("test/").replace("_", "\n"), justify="right", overflow="fold")
     rank = records[0]["rank_by"]
     lower = MEASURES[records[0]["task"]][rank.removeprefix("test/")].lower_is_better
-    for runs in sorted(groups, key=lambda runs: fmean(run["metrics"][rank] for run in runs), reverse=not lower):
+
+    def position(runs: list[dict[str, Any]]) -> float:
+        mean = fmean(run["metrics"].get(rank, math.nan) for run in runs)
+        return math.inf if math.isnan(mean) else mean if lower else -mean
+
+    for runs in sorted(groups, key=position):
         means = [_mean([run["metrics"].get(name) for run in runs], spread=name == rank) for name in metrics]
         costs = [f"{runs[0]['parameters']:,}", f"{fmean(run['seconds'] for run in runs):.1f}"]
         table.add_row(runs[0]["label"], *([str(len(runs))] if several else []), *means, *costs)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, raise_shortage
 from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.inputs import TIME, Chunk, Inputs
 from datamodules.preprocessing.json_rows import reason_of
@@ -53,6 +53,7 @@ class Exported(Answering):
             prediction = self.graph({**raw, "x": x})
             fits = prediction.shape == (len(x), *self.signature["output"]["sizes"])
         except Exception as error:  # of torch or ONNX Runtime
+            raise_shortage(error)
             raise DataError(f"a row does not fit the artefact ({reason_of(error)}); export the run again") from error
         if not fits:
             raise DataError(f"the graph gives {tuple(prediction.shape)} for {len(x)} rows; export the run again")
@@ -80,6 +81,7 @@ def load_export(path: str | Path, trust: list[str] | None = None) -> Exported:
     except DataError:
         raise
     except Exception as error:  # of any class of inputs
+        raise_shortage(error)
         raise DataError(
             f"{folder / artifact.FILE} describes no artefact of this version, {error!r} is missing or wrong; export "
             "the run again"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, raise_shortage
 from datamodules.preprocessing.json_rows import reason_of
 from experiments.export.formats import ExportFormat, Graph
 from experiments.export.onnx_conv1d_to_conv2d import widen
@@ -71,6 +71,7 @@ class Onnx(ExportFormat):
         try:
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
+            raise_shortage(error)
             raise DataError(f"{path} is no graph that ONNX Runtime takes: {reason_of(error)}") from error
         names = [tensor.name for tensor in session.get_inputs()]
         return lambda raw: torch.from_numpy(session.run(None, {name: raw[name].numpy() for name in names})[0])

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 from typing_extensions import override
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, raise_shortage
 from datamodules.preprocessing.json_rows import reason_of
 from experiments.checked_zip import pieces, rewritten
 from experiments.export.formats import ExportFormat, Graph
@@ -79,6 +79,7 @@ def load(path: Path) -> ExportedProgram:
     except DataError:
         raise
     except Exception as error:  # torch's reader raises errors of every kind
+        raise_shortage(error)
         raise DataError(
             f"{path} cannot be loaded: {reason_of(error)}; export the run again with this version of torch"
         ) from error

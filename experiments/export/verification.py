@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, raise_shortage
 from datamodules.preprocessing.json_rows import reason_of
 from experiments.export.check_rows import CheckRows
 from experiments.export.exported_predictor import Exported, load_export
@@ -77,6 +77,7 @@ def verify(folder: Path, packages: list[str]) -> str:
     except DataError:
         raise
     except Exception as error:  # of the runtime that is given the rows
+        raise_shortage(error)
         raise DataError(
             f"{folder / ROWS} does not fit the artefact ({reason_of(error)}); export the run again"
         ) from error

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from typing_extensions import override
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, raise_shortage
 from datamodules.preprocessing.json_rows import reason_of
 from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments import import_allowlist
@@ -47,6 +47,7 @@ class Safetensors(ExportFormat):
             model = build_model(about["model"]["class_path"], about["model"]["hyper_parameters"], self.read(folder))
             inputs = import_inputs(about["raw"], load_file(folder / STATISTICS), files)
         except Exception as error:  # two libraries' readers and any constructor raise errors of every kind
+            raise_shortage(error)
             raise DataError(f"the model of {folder} cannot be made again: {reason_of(error)}") from error
         predictor = Predictor(model, inputs)
         return lambda raw: eager(predictor, raw)

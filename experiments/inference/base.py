@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.preprocessing.inputs import Chunk, Inputs, partition
+from datamodules.preprocessing.inputs import Chunk, Inputs
 from datamodules.types import TaskName
 
 LARGEST = torch.finfo(torch.float32).max
@@ -100,27 +100,30 @@ class Answering(ABC):
             x = whole.tensors["x"]
             chunk = _without(whole, x.abs() > LARGEST, TOO_LARGE) if x.is_floating_point() else whole
             prediction = self.compute(chunk)
-            if not (finite := prediction.isfinite()).all():
-                chunk = _without(chunk, ~finite, NOT_FINITE)
-                prediction = prediction[~_rows(~finite)]
-            rows = chunk.ids.hstack(answers(self.task, prediction, self.class_names, self.target_names))
+            chunk = _without(replace(chunk, tensors={"prediction": prediction}), ~prediction.isfinite(), NOT_FINITE)
+            columns = answers(self.task, chunk.tensors["prediction"], self.class_names, self.target_names)
+            rows = chunk.ids.hstack(columns)
             yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
 
 
-def _rows(bad: Tensor) -> Tensor:
-    """Returns which rows of (N, ...) have a bad value (N,)."""
-    return bad if bad.dim() == 1 else bad.flatten(1).any(dim=1)
-
-
 def _without(chunk: Chunk, bad: Tensor, reason: str) -> Chunk:
-    """Moves rows with a bad value, of (N, ...), to the bad rows of a chunk."""
+    """Moves rows with a bad value, of (N, ...), to the bad rows of a chunk.
+
+    Of a series in windows all windows are left out, and the series is listed once.
+    """
     if not bad.any():
         return chunk
-    good, ids, refused = partition(chunk.ids, dict.fromkeys(_rows(bad).nonzero().flatten().tolist(), reason))
-    if "series" not in chunk.bad.columns and "series" in ids.columns:
-        refused = refused.with_columns(row="series").unique("row")  # of windows, whose bad rows are whole series
-    refused = polars.concat([chunk.bad, refused.select(chunk.bad.columns)]).sort("row")
-    return replace(chunk, ids=ids, tensors={name: column[good] for name, column in chunk.tensors.items()}, bad=refused)
+    owners = chunk.ids if chunk.owners is None else chunk.owners
+    mask = polars.Series(bad.flatten(1).any(dim=1).numpy() if bad.dim() > 1 else bad.numpy())
+    refused = owners.filter(mask).unique("row").with_columns(reason=polars.lit(reason)).select(chunk.bad.columns)
+    good = ~owners["row"].is_in(refused["row"].implode())
+    return replace(
+        chunk,
+        ids=chunk.ids.filter(good),
+        tensors={name: column[torch.from_numpy(good.to_numpy())] for name, column in chunk.tensors.items()},
+        bad=polars.concat([chunk.bad, refused]).sort("row"),
+        owners=owners.filter(good),
+    )
 
 
 def _ahead(values: Iterator[T]) -> Iterator[T]:

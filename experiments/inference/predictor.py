@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from datamodules import DataError
+from datamodules.errors import raise_shortage
 from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.inputs import Chunk, Inputs
@@ -77,6 +78,7 @@ def load(path: str | Path, device: Device = "auto", trust: list[str] | None = No
     except (ConfigError, DataError):
         raise
     except Exception as error:  # files of other programs raise errors of every kind
+        raise_shortage(error)
         reason = f"it has no {error}" if isinstance(error, KeyError) else reason_of(error)
         raise ConfigError(f"{file} cannot be predicted with, {reason}; name a checkpoint of a run") from error
 

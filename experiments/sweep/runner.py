@@ -115,11 +115,11 @@ def launcher_of(options: SweepOptions, jobs: int | None) -> Launcher:
 
 
 def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
-    """Prints the tables of all finished runs, and this command's failed runs with their reasons; draws mean curves."""
+    """Prints tables of the finished runs, and reasons of those that failed or that no table has; draws mean curves."""
     console = Console(highlight=False, soft_wrap=True)
     labels = {folder.path / run.name: run.label for run in runs}
     paths = [path for path in labels if (path / "record.json").exists()]
-    finished = read_runs(paths)[0] if paths else []
+    finished, left = read_runs(paths) if paths else ([], [])
     alike = grouped(finished, lambda run: (labels[run.path], run.task, run.fingerprints[0], run.rank_by))
     groups = [Group(same, labels[same[0].path]) for same in alike]
     blocks = comparable(groups)
@@ -132,13 +132,17 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
         name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label
         curves[name] = [run.path for run in group.runs]
     aggregate(folder.path, curves)
+    complete = {folder.path / run.name for run in runs if folder.status(run.name) in COMPLETE}
+    for each in left:
+        if each.path in complete:
+            console.print(f"{each.path.name}  is in no table: {each.reason}", markup=False)
     for outcome in outcomes:
         if not outcome.complete:
             console.print(outcome.line(), markup=False)
             console.print(f"  again: evenhand {shlex.join(outcome.run.words)}", markup=False)
             console.print(f"  its output: {folder.log(outcome.run.name)}", markup=False)
-    rest = "" if len(finished) == len(runs) else "; the same command goes on with the others"
-    console.print(f"{len(finished)} of {len(runs)} runs are finished: {folder.path}{rest}")
+    rest = "" if len(complete) == len(runs) else "; the same command goes on with the others"
+    console.print(f"{len(complete)} of {len(runs)} runs are finished: {folder.path}{rest}")
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
 
 

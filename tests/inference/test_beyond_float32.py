@@ -67,3 +67,22 @@ def test_series(tmp_path: Path, window: tuple[str, ...]) -> None:
     whole = predictor.predict([some[index] for index in (0, 1, 3)])
     assert {*good.filter(~polars.col(name).is_in([2]))[name]} == {0, 1, 3}
     assert len(good.filter(polars.col(name) != 2)) == len(whole)
+
+
+@pytest.mark.parametrize("form", ["series", "arrays"])
+def test_values_that_normalization_makes_infinite(tmp_path: Path, form: str) -> None:
+    """They are within float32 themselves, and a network may give a finite number for an infinite input."""
+    x = numpy.random.default_rng(0).normal(size=(60, 2, 9)) * 1e-20
+    x, y = x if form == "series" else x[..., 0], (x[:, 0, 0] > 0).astype(int)
+    numpy.savez(tmp_path / "my.npz", x=x, y=y)
+    numpy.save(tmp_path / "x.npy", x)
+    numpy.save(tmp_path / "y.npy", y)
+    words = f"SeriesData --data.path {tmp_path}/my.npz"
+    if form == "arrays":
+        words = f"StreamedArrays --data.path {tmp_path}/x.npy --data.labels {tmp_path}/y.npy"
+    predictor = load(trained(tmp_path, "--data", *words.split()), "cpu")
+    some = x[:4].copy()
+    some[2].reshape(-1)[1] = 1e30
+    (predicted,) = predictor.chunks(some)
+    assert predicted.rows["row"].to_list() == [0, 1, 3]
+    assert predicted.bad.rows() == [(2, "a value is not within float32, in which the network computes; correct it")]

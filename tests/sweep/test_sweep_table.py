@@ -1,9 +1,11 @@
 """A sweep's table obeys the rules of ``compare``: one configuration once, one test part a table, whole figures."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from in_process_sweep import Calls, calls
+from in_process_sweep import Calls, calls, records
 
 from experiments.__main__ import main
 
@@ -74,3 +76,37 @@ def test_runs_of_data_that_changed_in_between_have_a_table_of_their_own(
     assert len(curves) == 3
     assert main(["compare", str(root / "runs/e"), "--format", "csv"]) == 0
     assert len(capfd.readouterr().out.splitlines()) == 1 + 3
+
+
+def edit_record(folder: Path, **changes: Any) -> None:
+    file = folder / "record.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_finished_runs_without_readable_metrics_are_listed(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--grid", "model=LitLinear,LitMLP", "--seeds", "0")
+    assert sweep(root, *words) == 0
+    first, second = (root / "runs/e" / name for name in records(root, "e"))
+    edit_record(first, metrics=None)
+    edit_record(second, metrics={})
+    capfd.readouterr()
+    assert sweep(root, *words) == 0
+    printed = capfd.readouterr().out
+    assert f"{first.name}  is in no table: its record.json cannot be read" in printed
+    assert "LitMLP" in printed.partition("seconds")[2].partition("─")[2]
+    assert "2 of 2 runs are finished" in printed
+    assert "the same command goes on" not in printed
+
+
+def test_runs_that_lack_the_ranking_metric_are_last_in_the_table(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--grid", "model=LitLinear,LitMLP", "--seeds", "0")
+    assert sweep(root, *words) == 0
+    edit_record(root / "runs/e" / next(iter(records(root, "e"))), metrics={"test/loss": 0.5})
+    capfd.readouterr()
+    assert sweep(root, *words) == 0
+    rows = [line.split() for line in capfd.readouterr().out.splitlines() if line.strip().startswith("Lit")]
+    assert [(row[0], "–" in row) for row in rows] == [("LitMLP", False), ("LitLinear", True)]
