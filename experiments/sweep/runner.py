@@ -11,6 +11,7 @@ from experiments.compare.load_runs import read_runs
 from experiments.compare.published_table_file import read_paper
 from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
+from experiments.compare.table_formats import to_terminal
 from experiments.console import Console
 from experiments.run.record.hyperparameters import flat_settings
 from experiments.run.record.record_io import read_record
@@ -126,7 +127,7 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     for block in blocks:
         records = [read_record(run.path) | {"label": group.label} for group in block.groups for run in group.runs]
         reason = "" if block is blocks[0] else f"; not compared with the first: {unlike(blocks[0], block)}"
-        console.print(side_by_side(records, folder.path.name + reason))
+        to_terminal(side_by_side(records, folder.path.name + reason))
     curves: dict[str, list[Path]] = {}
     for group in groups:
         name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label

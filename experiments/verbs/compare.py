@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from experiments.compare.table_formats import Sheet
 
 EPILOG = """\
-Runs that differ in their seeds alone are a group. The best group is compared with every other one on the same test
-rows: it is "better" if a difference this large would occur in under 5 % of repetitions with new training seeds and
-new test rows if there were none, whatever the number of groups. Runs of other data, other splits or another task have
-a table of their own; unfinished and broken runs are listed.
+Runs that differ in their seeds alone are a group. Every group is compared with the best one on the same test rows: it
+is worse if a difference this large would occur in under 5 % of repetitions with new training seeds and new test rows
+if there were none, whatever the number of groups. Runs of other rows, other splits or another task have a table of
+their own; unfinished and broken runs are listed.
 
   evenhand compare runs/mnist1d
   evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
@@ -37,7 +37,7 @@ add("--metric", metavar="NAME", help="metric to compare by; the task's own if le
 add("--where", action="append", default=[], metavar="NAME=VALUE", help="only runs with this setting")
 add("--sort", choices=SORTS, default="metric", help="order of the groups, best first; metric")
 add("--format", choices=FORMATS, default="table", help="output format; table")
-add("--what-changed", action="store_true", help="show the settings that differ, and no metrics")
+add("--what-changed", action="store_true", help="show the settings that differ, a row for each")
 add("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
 add("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
 

@@ -24,9 +24,10 @@ def demo(words: Words) -> int:
     options = PARSER.parse_args(words)
     from experiments.cli.lightning_cli import run
     from experiments.compare.summary_table import side_by_side
-    from experiments.console import Console
+    from experiments.compare.table_formats import to_terminal
     from experiments.run.record.record_io import read_record
     from experiments.run.record.run_directory import RunDirectory
+    from experiments.terminal import say
 
     experiment = "mnist1d-full" if options.full else "mnist1d-demo"
     epochs = {path.stem: None for path in sorted(RECIPES.glob("*.yaml"))} if options.full else SHORT
@@ -39,7 +40,6 @@ def demo(words: Words) -> int:
             settings += ["--experiment", experiment, "--run", directory.run]
             run(settings + (["--trainer.max_epochs", str(max_epochs)] if max_epochs else []))
             records.append(read_record(directory.path) | {"label": name})
-    console = Console()
-    console.print(side_by_side(records, "MNIST-1D, 1,000 test rows" + ("" if options.full else ", short training")))
-    console.print(f"curves: tensorboard --logdir {options.root / 'runs' / experiment}")
+    to_terminal(side_by_side(records, "MNIST-1D, 1,000 test rows" + ("" if options.full else ", short training")))
+    say(f"curves: tensorboard --logdir {options.root / 'runs' / experiment}")
     return 0

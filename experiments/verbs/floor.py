@@ -40,7 +40,7 @@ def floor(words: Words) -> int:
         from experiments.cli.fit_parser import fit_parser, load_data
         from experiments.compare.published_table_file import read_paper
         from experiments.compare.summary_table import side_by_side
-        from experiments.console import Console
+        from experiments.compare.table_formats import to_terminal
         from experiments.floor.fit_floor import fit_floor
         from experiments.run.cpu_speed import keep_freed_memory
         from experiments.sweep.grid import parse_seeds
@@ -60,6 +60,6 @@ def floor(words: Words) -> int:
             seeds = parse_seeds(options.seeds) if options.seeds else [config.seed_everything]
             fits = [fit_floor(data, config, plain, [*command, "--seeds", str(seed)], seed) for seed in seeds]
             records = [record for seed_records in fits for record in seed_records]
-            Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
+            to_terminal(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)
