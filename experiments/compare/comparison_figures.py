@@ -38,7 +38,7 @@ def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list
         }
         for name, figure in figures.items():
             files += _save(figure, folder / (name if number == 1 else f"{name}-{number}"))
-    if len({block.groups[0].runs[0].fingerprints[0] for block, _ in compared}) == len(compared) > 1:
+    if len({block.groups[0].runs[0].rows_fingerprint for block, _ in compared}) == len(compared) > 1:
         files += _save(_ranks(across(compared), "All data sets"), folder / "ranks-data-sets")
     return files
 

@@ -46,7 +46,7 @@ def score(runs: Iterable[Run], metric: str | None) -> tuple[dict[Run, Score], li
         raise ConfigError(f"--metric {metric} is not known for these runs; these are: {', '.join(sorted(names))}")
     found: dict[Run, Score | LeftOut] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # numpy releases the interpreter's lock
-        for alike in grouped(runs, lambda run: (run.task, *run.fingerprints)):
+        for alike in grouped(runs, lambda run: (run.task, run.rows_fingerprint, run.split)):
             reference = next(filter(None, (_reference(run, metric) for run in alike)), None)
             found |= zip(alike, pool.map(partial(_scored, metric=metric, reference=reference), alike), strict=True)
     scores = {run: found[run] for run in runs}
@@ -74,7 +74,7 @@ def _reference(run: Run, metric: str | None) -> Reference | None:
 
 
 def _scored(run: Run, metric: str | None, reference: Reference | None) -> Score | LeftOut:
-    """Scores a run, or says why not; the reference is the first usable run of the same data and split."""
+    """Scores a run, or says why not; the reference is the first usable run of the same rows and split."""
     try:
         predictions = _read(run, metric)
         assert reference is not None

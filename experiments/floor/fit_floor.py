@@ -55,6 +55,7 @@ def fit_floor(
             "parameters": 0,
             "rows": data.part_rows(),
             "fingerprints": data.fingerprints(),
+            "columns": data.column_fingerprints(),
             "notes": list(data.notes),
             "hyperparameters": options | {"model": model, "seed": seed},
             **identity(torch.device("cpu"), 1, "64-true"),

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compare.configuration_identity import spelled
-from experiments.compare.groups import Group, comparable, grouped, unlike
+from experiments.compare.groups import Group, comparable, distinguish, grouped, unlike
 from experiments.compare.load_runs import read_runs
 from experiments.compare.published_table_file import read_paper
+from experiments.compare.same_rows import with_inputs
 from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
 from experiments.compare.table_formats import to_terminal
@@ -121,10 +122,12 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     labels = {folder.path / run.name: run.label for run in runs}
     paths = [path for path in labels if (path / "record.json").exists()]
     finished, left = read_runs(paths) if paths else ([], [])
+    finished = with_inputs(finished)
     alike = grouped(finished, lambda run: (labels[run.path], run.task, run.fingerprints[0], run.rank_by))
     groups = [Group(same, labels[same[0].path]) for same in alike]
     blocks = comparable(groups)
     for block in blocks:
+        distinguish(block.groups)
         records = [read_record(run.path) | {"label": group.label} for group in block.groups for run in group.runs]
         reason = "" if block is blocks[0] else f"; not compared with the first: {unlike(blocks[0], block)}"
         to_terminal(side_by_side(records, folder.path.name + reason))

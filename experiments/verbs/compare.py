@@ -73,10 +73,12 @@ def _compare(options: argparse.Namespace) -> None:
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
+    from experiments.compare.same_rows import with_inputs
     from experiments.compare.scoring import score
 
     runs, left = read_runs(options.paths)
-    scores, unscored = score(select(with_defaults(runs), options.where), options.metric)
+    selected = with_inputs(select(with_defaults(runs), options.where))
+    scores, unscored = score(selected, options.metric)
     runs, repeated = once_per_seed(scores)
     blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]

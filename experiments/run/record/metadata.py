@@ -101,6 +101,7 @@ def metadata(
         "parameters": parameters,
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
+        "columns": data.column_fingerprints(),
         "notes": list(data.notes),
         "hyperparameters": flat_hyperparameters(config),
         "step": {
