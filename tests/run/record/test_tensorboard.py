@@ -167,7 +167,7 @@ def cells(text: str, names: list[str]) -> dict[str, list[str]]:
 
 
 def test_the_images_tab_has_the_confusion_matrix(opened: Callable[..., str], browser: Any) -> None:
-    opened("images", lambda text: "test_confusion/rows" in text, "&tagFilter=confusion/rows")
+    opened("images", lambda text: "visuals/1_confusion_rows" in text, "&tagFilter=confusion_rows")
     shown: dict[tuple[str, str], int] = {}
     end = time.monotonic() + 60
     while time.monotonic() < end and not any(shown.values()):
@@ -176,7 +176,7 @@ def test_the_images_tab_has_the_confusion_matrix(opened: Callable[..., str], bro
             key = source.partition("blob_key=")[2].partition("&")[0]
             _, run, tag, *_ = json.loads(base64.urlsafe_b64decode(f"{key}=="))
             shown[run, tag] = width
-    assert shown["cnn-seed0", "test_confusion/rows"] > 300
+    assert shown["cnn-seed0", "visuals/1_confusion_rows"] > 300
 
 
 def test_the_curves_have_names_that_a_person_can_read(opened: Callable[..., str]) -> None:
