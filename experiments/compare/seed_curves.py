@@ -1,17 +1,25 @@
-"""Mean curves with their spread for runs that differ only in their seeds, written as separate TensorBoard runs."""
+"""Mean curves with their spread for runs that differ only in their seeds, a TensorBoard run for each group."""
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MarginChartContent
+from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG, PLUGIN_NAME
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-SUFFIXES = (" mean", " mean + sd", " mean - sd")
+SUFFIX = " mean"
+EARLIER_SUFFIXES = (" mean + sd", " mean - sd")
+"""Of folders that an earlier version wrote in place of the margins."""
+MARGINS = ("with sd/{} - sd", "with sd/{} + sd")
+"""Tags of a curve's margins, in a group that TensorBoard sorts behind all others."""
 EVENTS = "events.out.tfevents.*"
 
 Curve = dict[int, tuple[float, float]]
@@ -19,20 +27,25 @@ Curve = dict[int, tuple[float, float]]
 
 
 def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Writes the mean, and the mean plus and minus a standard deviation (n - 1), of each group's curves.
+    """Writes the mean of each group's curves, and those one standard deviation (n - 1) above and below it.
 
-    The folders ``<group> mean`` and so on beside the runs contain events only; older ones are replaced. A curve has the
-    steps that all runs of the group have, and of a test the last value. Returns the folder names of the groups with
-    events of at least two runs, without the suffix.
+    The folders ``<group> mean`` beside the runs contain events only; older ones are replaced. A curve has the steps
+    that all runs of the group have, and of a test the last value. The Custom Scalars tab draws the curves of train loss
+    and validation with their margins. Returns the folder names of the groups with events of at least two runs, without
+    the suffix.
     """
     for folder in [*experiment.iterdir()]:
-        if folder.is_dir() and folder.name.endswith(SUFFIXES) and all(file.match(EVENTS) for file in folder.iterdir()):
+        if (
+            folder.is_dir()
+            and folder.name.endswith((SUFFIX, *EARLIER_SUFFIXES))
+            and all(file.match(EVENTS) for file in folder.iterdir())
+        ):
             shutil.rmtree(folder)
     written: list[str] = []
     for name, runs in groups.items():
         curves = [curves for curves in map(read_curves, runs) if curves]
         if len(curves) > 1:
-            stem = re.sub(r"[^\w .+=,@-]", "_", re.sub(r"[\[\](){}'\"]", "", name))
+            stem = re.sub(r"[^\w .+=,@$-]", "_", re.sub(r"[\[\](){}'\"]", "", name))
             while stem in written:
                 stem += "-2"
             _write(experiment, stem, curves)
@@ -52,8 +65,11 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
 
 def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> None:
-    writers = [EventFileWriter(str(experiment / f"{stem}{suffix}")) for suffix in SUFFIXES]
-    for tag in sorted(set.intersection(*map(set, runs))):
+    writer = EventFileWriter(str(experiment / f"{stem}{SUFFIX}"))
+    tags = sorted(set.intersection(*map(set, runs)))
+    with_margins = [tag for tag in tags if tag.startswith("val/") or tag == "train/loss"]
+    writer.add_event(Event(summary=_layout(with_margins)))
+    for tag in tags:
         curves = [run[tag] for run in runs]
         steps = sorted(set.intersection(*map(set, curves)))
         points = {step: [curve[step] for curve in curves] for step in steps}
@@ -62,8 +78,24 @@ def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> Non
         for step, point in points.items():
             values, times = zip(*point, strict=True)
             mean, spread = float(numpy.mean(values)), float(numpy.std(values, ddof=1))
-            for writer, value in zip(writers, (mean, mean + spread, mean - spread), strict=True):
-                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-                writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
-    for writer in writers:
-        writer.close()
+            scalars = {tag: mean}
+            if tag in with_margins:
+                scalars |= {
+                    name.format(tag): end for name, end in zip(MARGINS, (mean - spread, mean + spread), strict=True)
+                }
+            summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()])
+            writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
+    writer.close()
+
+
+def _layout(tags: Iterable[str]) -> Summary:
+    """Returns a layout with a margin chart of each curve; TensorBoard's own function for it needs TensorFlow."""
+    charts = []
+    for tag in tags:
+        low, high = (name.format(tag) for name in MARGINS)
+        series = MarginChartContent.Series(value=tag, lower=low, upper=high)
+        charts.append(Chart(title=tag, margin=MarginChartContent(series=[series])))
+    layout = Layout(category=[Category(title="mean ± sd over seeds", chart=charts)])
+    content = TensorProto(dtype="DT_STRING", string_val=[layout.SerializeToString()], tensor_shape=TensorShapeProto())
+    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=PLUGIN_NAME))
+    return Summary(value=[Summary.Value(tag=CONFIG_SUMMARY_TAG, tensor=content, metadata=metadata)])

@@ -27,6 +27,9 @@ from experiments.sweep.sweep_directory import Folder
 from experiments.sweep.sweep_options import SweepOptions
 from lit_models.errors import ConfigError
 
+FILTER = "  Time Series: filter tags by ^(train|val)/ and runs by mean$; Custom Scalars: mean ± sd of each group"
+"""What to type into TensorBoard, where a sweep has too many curves to read."""
+
 Configs = Sequence[dict[str, Any]]
 
 
@@ -135,7 +138,7 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     for group in groups:
         name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label
         curves[name] = [run.path for run in group.runs]
-    aggregate(folder.path, curves)
+    means = aggregate(folder.path, curves)
     complete = {folder.path / run.name for run in runs if folder.status(run.name) in COMPLETE}
     for each in left:
         if each.path in complete:
@@ -148,6 +151,8 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     rest = "" if len(complete) == len(runs) else "; the same command goes on with the others"
     console.print(f"{len(complete)} of {len(runs)} runs are finished: {folder.path}{rest}")
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
+    if means:
+        console.print(FILTER)
 
 
 def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:

@@ -1,6 +1,7 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -34,8 +35,10 @@ class RunLogger(TensorBoardLogger):
         # Lightning adds the epoch to all metrics.
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
-    def open_session(self, parameters: dict[str, Any], purge_step: int | None) -> None:
+    def open_session(self, parameters: dict[str, Any], purge_step: int | None, metrics: Iterable[str]) -> None:
         """Announces a row of the HParams tab with its parameters; all scalars of the run are its metrics.
+
+        The Custom Scalars tab has a chart of train and val for the loss and each of the metrics, by their names.
 
         TensorBoard forgets what an interrupted session logged from ``purge_step`` on; it will be logged again. It takes
         the first summary of an experiment's columns that it finds for that of all runs, so that parameters and metrics
@@ -44,6 +47,8 @@ class RunLogger(TensorBoardLogger):
         self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=purge_step)
         _, start, self._session_end = hparams(parameters, {})
         self._writer.file_writer.add_summary(start)
+        tags = {name: [f"{split}/{re.escape(name)}$" for split in ("train", "val")] for name in ("loss", *metrics)}
+        self._writer.add_custom_scalars({"train and val": {name: ["Multiline", each] for name, each in tags.items()}})
 
     def close_session(self) -> None:
         """Marks the row as complete, and closes the file."""
