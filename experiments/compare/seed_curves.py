@@ -2,24 +2,22 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MarginChartContent
-from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG, PLUGIN_NAME
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from experiments.run.record.custom_scalars import layout
 
 SUFFIX = " mean"
 EARLIER_SUFFIXES = (" mean + sd", " mean - sd")
 """Of folders that an earlier version wrote in place of the margins."""
-MARGINS = ("with sd/{} - sd", "with sd/{} + sd")
-"""Tags of a curve's margins, in a group that TensorBoard sorts behind all others."""
+MARGINS = "with sd"
+"""Group of the tags of a curve's margins, which TensorBoard sorts behind all others."""
 EVENTS = "events.out.tfevents.*"
 
 Curve = dict[int, tuple[float, float]]
@@ -67,8 +65,10 @@ def read_curves(run: Path) -> dict[str, Curve]:
 def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> None:
     writer = EventFileWriter(str(experiment / f"{stem}{SUFFIX}"))
     tags = sorted(set.intersection(*map(set, runs)))
-    with_margins = [tag for tag in tags if tag.startswith("val/") or tag == "train/loss"]
-    writer.add_event(Event(summary=_layout(with_margins)))
+    validated = [tag for tag in tags if tag.startswith("val/") and tag != "val/loss"]
+    charted = [tag for tag in ("train/loss", "val/loss", *validated) if tag in tags]
+    margins = {tag: (f"{MARGINS}/{tag} - sd", f"{MARGINS}/{tag} + sd") for tag in charted}
+    writer.add_event(Event(summary=layout([tag.removeprefix("val/") for tag in validated], margins)))
     for tag in tags:
         curves = [run[tag] for run in runs]
         steps = sorted(set.intersection(*map(set, curves)))
@@ -78,24 +78,7 @@ def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> Non
         for step, point in points.items():
             values, times = zip(*point, strict=True)
             mean, spread = float(numpy.mean(values)), float(numpy.std(values, ddof=1))
-            scalars = {tag: mean}
-            if tag in with_margins:
-                scalars |= {
-                    name.format(tag): end for name, end in zip(MARGINS, (mean - spread, mean + spread), strict=True)
-                }
+            scalars = {tag: mean} | dict(zip(margins.get(tag, ()), (mean - spread, mean + spread), strict=False))
             summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()])
             writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
     writer.close()
-
-
-def _layout(tags: Iterable[str]) -> Summary:
-    """Returns a layout with a margin chart of each curve; TensorBoard's own function for it needs TensorFlow."""
-    charts = []
-    for tag in tags:
-        low, high = (name.format(tag) for name in MARGINS)
-        series = MarginChartContent.Series(value=tag, lower=low, upper=high)
-        charts.append(Chart(title=tag, margin=MarginChartContent(series=[series])))
-    layout = Layout(category=[Category(title="mean ± sd over seeds", chart=charts)])
-    content = TensorProto(dtype="DT_STRING", string_val=[layout.SerializeToString()], tensor_shape=TensorShapeProto())
-    metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=PLUGIN_NAME))
-    return Summary(value=[Summary.Value(tag=CONFIG_SUMMARY_TAG, tensor=content, metadata=metadata)])

@@ -27,8 +27,10 @@ from experiments.sweep.sweep_directory import Folder
 from experiments.sweep.sweep_options import SweepOptions
 from lit_models.errors import ConfigError
 
-FILTER = "  Time Series: filter tags by ^(train|val)/ and runs by mean$; Custom Scalars: mean ± sd of each group"
-"""What to type into TensorBoard, where a sweep has too many curves to read."""
+FILTER = """\
+  means of the groups: http://localhost:6006/?tagFilter=%5E(train%7Cval)%2F&runFilter=mean%24#timeseries
+  (runs mean$, tags ^(train|val)/); with their sd: http://localhost:6006/#custom_scalars"""
+"""Addresses of TensorBoard that show few enough of a sweep's curves to be read."""
 
 Configs = Sequence[dict[str, Any]]
 

@@ -1,7 +1,7 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
-import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -9,7 +9,18 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 from typing_extensions import override
 
+from experiments.run.record.custom_scalars import layout
 from experiments.run.record.run_directory import RunDirectory
+
+
+def write_session(folder: Path, parameters: dict[str, Any], metrics: Mapping[str, float]) -> None:
+    """Writes an event file of a run without curves: its row of the HParams tab, with its final metrics."""
+    _, start, end = hparams(parameters, {})
+    with SummaryWriter(log_dir=str(folder)) as writer:
+        writer.file_writer.add_summary(start)
+        for name, value in metrics.items():
+            writer.add_scalar(name, value, 0)
+        writer.file_writer.add_summary(end)
 
 
 class RunLogger(TensorBoardLogger):
@@ -47,8 +58,7 @@ class RunLogger(TensorBoardLogger):
         self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=purge_step)
         _, start, self._session_end = hparams(parameters, {})
         self._writer.file_writer.add_summary(start)
-        tags = {name: [f"{split}/{re.escape(name)}$" for split in ("train", "val")] for name in ("loss", *metrics)}
-        self._writer.add_custom_scalars({"train and val": {name: ["Multiline", each] for name, each in tags.items()}})
+        self._writer.file_writer.add_summary(layout(metrics))
 
     def close_session(self) -> None:
         """Marks the row as complete, and closes the file."""
