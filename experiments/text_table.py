@@ -10,7 +10,7 @@ from rich.text import Text
 
 from experiments.terminal import escaped
 
-NUMBER = r"\(p [<=] \.\d+\)|[-+]?\.?\d[\d.,]*(?:[eE][-+]?\d+)?"
+NUMBER = r"\(p [<=] [\d.]+\)|[-+]?\.?\d[\d.,]*(?:[eE][-+]?\d+)?"
 """A number, or a p value with what it is."""
 TOKEN = re.compile(rf"{NUMBER}|\s+|.")
 BREAKS = "=,;:/_-+|()[]{}"

@@ -17,6 +17,8 @@ from experiments.compare.statistics.permutation import permutation
 
 LEVEL = 0.05
 Array = NDArray[numpy.float64]
+ENOUGH_SEEDS = 4
+"""Seeds of two groups with which permutations of their runs can reach p < 0.05."""
 MIN_ROWS = 6
 """With fewer test rows, no sign flips of the rows' differences can reach p < 0.05."""
 
@@ -75,6 +77,10 @@ def compare(block: Block, scores: Mapping[Run, Score]) -> list[Standing]:
         for group in block.groups
     ]
     estimates = [estimate(sample, ratio) for sample in samples]
+    repeats = max(ENOUGH_SEEDS, *(len(split) for sample in samples for split in sample))
+    for group, sample in zip(block.groups, samples, strict=True):
+        if all(run.is_deterministic for run in group.runs):  # with further seeds it would have the same values
+            sample[:] = [split[:1].repeat(repeats, axis=0) for split in sample]
     order = sorted(range(len(samples)), key=lambda index: _last_if_nan(-block.sign * estimates[index].mean))
     pairs = pairwise(samples, rows, ratio)
     best = order[0]

@@ -34,7 +34,8 @@ def sheet(compared: Compared, position: int, reason: str) -> Sheet:
     something of several runs or several groups alone are there where there are such.
     """
     block, standings = compared
-    every = [_cells(standing, block.metric) for standing in standings]
+    repeated = any(len(standing.scores) > 1 for standing in standings)
+    every = [_cells(standing, block.metric, repeated) for standing in standings]
     columns = [name for name in every[0] if any(cells[name] for cells in every)]
     index = dict(zip(columns, range(len(columns)), strict=True))
     rows = [[cells[name] or ("" if name in TEXTS else "–") for name in columns] for cells in every]
@@ -130,22 +131,26 @@ def flat(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _cells(standing: Standing, metric: str) -> dict[str, str]:
-    """Returns a row of the table by columns; empty where there is nothing to say that another cell does not."""
+def _cells(standing: Standing, metric: str, repeated: bool) -> dict[str, str]:
+    """Returns a row of the table by columns; empty where there is nothing to say that another cell does not.
+
+    ``repeated`` is True if any group has several runs.
+    """
     mean, sd, low, high = standing.estimate
-    is_repeated = len(standing.scores) > 1
+    several = len(standing.scores) > 1
+    run = standing.best.run.path.name
     best, median = (f"{number(score.value)} {score.run.path.name}" for score in (standing.best, standing.median))
     is_tested = standing.verdict != "best" and not math.isnan(standing.margin)
     ends = (standing.difference - standing.margin, standing.difference + standing.margin)
     return {
         "group": standing.group.label,
-        "n": str(len(standing.scores)) if is_repeated else "",
+        "n": str(len(standing.scores)) if repeated else "",
         metric: number(mean),
-        "sd": number(sd) if is_repeated else "",
+        "sd": number(sd) if several else "",
         "95 % interval": "" if math.isnan(low) else f"{number(low)} to {number(high)}",
-        "run": "" if is_repeated else standing.best.run.path.name,
-        "best run": best if is_repeated else "",
-        "median run": median if is_repeated else "",
+        "run": "" if repeated else run,
+        "best run": best if several else run if repeated else "",
+        "median run": median if several else "",
         "parameters": f"{standing.parameters:,}",
         "seconds": f"{standing.seconds:.1f}",
         "interval of the difference": " to ".join(map(_signed, ends)) if is_tested else "",
@@ -155,7 +160,7 @@ def _cells(standing: Standing, metric: str) -> dict[str, str]:
 
 def _verdict(standing: Standing) -> str:
     """Returns a verdict for people, such as ``worse by .066 (p = .008)``."""
-    p = "p < .001" if standing.p < 0.001 else f"p = {_without_zero(round(standing.p, 3))}"
+    p = "p < .001" if standing.p < 0.001 else f"p = {_without_zero(f'{standing.p:.3f}')}"
     match standing.verdict:
         case "nothing to compare with":
             return ""

@@ -67,6 +67,7 @@ class Run:
     metrics: dict[str, float]  # as recorded of the test rows, without test/; NaN where undefined
     identity: dict[str, str]  # commit, device and precision, as text
     started: str  # in ISO 8601
+    is_deterministic: bool = False  # a baseline with the same result for any seed
     columns: Columns | None = None
     same_rows: str = ""  # fingerprint of data with the same rows and targets, of the first of such runs
 
@@ -164,6 +165,7 @@ def read_run(folder: Path) -> Run:
             "precisions": str(content.get("precision")),
         },
         started=str(content["started"]),
+        is_deterministic=content.get("deterministic") is True,
         columns=Columns.of(content),
     )
 
