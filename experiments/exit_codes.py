@@ -5,6 +5,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,7 +68,19 @@ def handled(handler: Handler) -> Iterator[None]:
 
 
 def interrupt(signum: int, frame: FrameType | None) -> None:
-    """Handler that ends the process at once, for when there is nothing to save."""
+    """Handler that ends the process at once, for when there is nothing to save.
+
+    Python ignores an exception inside of a finalizer, as in ``__del__``; the signal is then sent once more.
+    """
+    report = sys.unraisablehook
+
+    def send_again(ignored: Any) -> None:
+        if isinstance(ignored.exc_value, Interrupted):
+            threading.Timer(0.01, os.kill, (os.getpid(), signum)).start()
+        else:
+            report(ignored)
+
+    sys.unraisablehook = send_again
     raise Interrupted(signum)
 
 

@@ -3,12 +3,13 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from experiments.cli.arguments import setting_name
 from experiments.compare.configuration_identity import spelled
 from experiments.compare.load_runs import Run, Unusable, read_config
-from experiments.run.record.hyperparameters import Setting, nullable_settings
+from experiments.run.record.hyperparameters import OUR_PACKAGES, Setting, nullable_settings
 from lit_models.errors import ConfigError
 
 RECORDED = {"trainer.max_epochs": "max_epochs", "seed_everything": "seed"}
@@ -37,7 +38,7 @@ def select(runs: Sequence[Run], conditions: Iterable[str]) -> list[Run]:
             near = difflib.get_close_matches(name, names, n=4, cutoff=0.5) or names[:10]
             raise ConfigError(f"--where {condition}: no run has a setting {name}; nearest: {', '.join(near)}")
         values = {run: settings[run][name] for run in kept if name in settings[run]}
-        kept = [run for run, setting in values.items() if _equal(setting, value)]
+        kept = [run for run, setting in values.items() if _equal(name, setting, value) or _is_class(name, run, value)]
         if runs and not kept:
             found = ", ".join(sorted({str(setting) for setting in values.values()})[:10])
             raise ConfigError(f"--where {condition} leaves no run; {name} is {found or 'not set'}")
@@ -53,8 +54,29 @@ def _written(run: Run) -> dict[str, Any]:
     return nullable_settings(config) | {key: value for key, value in config.items() if not isinstance(value, dict)}
 
 
-def _equal(setting: Setting | None, value: str) -> bool:
+def _equal(name: str, setting: Setting | None, value: str) -> bool:
+    """Returns True if a typed value is that of an option, in any spelling that a configuration may have of it."""
     if isinstance(setting, bool) or setting is None:
         return value.lower() == ("null" if setting is None else str(setting).lower())
-    first, second = (spelled("", re.sub(r"[\s'\"]", "", str(text))) for text in (setting, value))
-    return first == second or second.endswith(f".{first}")  # a class is recorded without its module
+    if isinstance(setting, int | float):
+        return any(spelled(name, number) == spelled(name, setting) for number in _numbers(value))
+    first, second = str(setting), value
+    if first.startswith(("[", "(", "{")):
+        first, second = (re.sub(r"[\s'\"]", "", text) for text in (first, second))
+    return spelled(name, first) == spelled(name, second)
+
+
+def _numbers(value: str) -> list[int | float]:
+    """Returns a typed number; empty for another word."""
+    for convert in (int, float):
+        with suppress(ValueError):
+            return [convert(value)]
+    return []
+
+
+def _is_class(name: str, run: Run, path: str) -> bool:
+    """Returns True if a typed class path is an option's: a record has the class's name, and the path if not ours."""
+    recorded = run.settings.get(f"{name}.class_path")
+    return (
+        path == recorded if recorded else path.startswith(OUR_PACKAGES) and path.endswith(f".{run.settings.get(name)}")
+    )

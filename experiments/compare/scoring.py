@@ -17,7 +17,7 @@ from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
 Array = NDArray[numpy.float64]
-Reference = tuple[str, Predictions, Resamples]
+Reference = tuple[Run, Predictions, Resamples]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,14 @@ def score(runs: Iterable[Run], metric: str | None) -> tuple[dict[Run, Score], li
     found: dict[Run, Score | LeftOut] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # numpy releases the interpreter's lock
         for alike in grouped(runs, lambda run: (run.task, run.rows_fingerprint, run.split)):
-            reference = next(filter(None, (_reference(run, metric) for run in alike)), None)
-            found |= zip(alike, pool.map(partial(_scored, metric=metric, reference=reference), alike), strict=True)
+            for index, run in enumerate(alike):
+                reference = _reference(run, metric)
+                if isinstance(reference, LeftOut):
+                    found[run] = reference
+                    continue
+                rest = alike[index:]
+                found |= zip(rest, pool.map(partial(_scored, metric=metric, reference=reference), rest), strict=True)
+                break
     scores = {run: found[run] for run in runs}
     left = [score for score in scores.values() if isinstance(score, LeftOut)]
     return {run: score for run, score in scores.items() if isinstance(score, Score)}, left
@@ -64,25 +70,24 @@ def _read(run: Run, metric: str | None) -> Predictions:
     return predictions
 
 
-def _reference(run: Run, metric: str | None) -> Reference | None:
-    """Returns a run's name, predictions and resamples; None if its predictions are unusable."""
+def _reference(run: Run, metric: str | None) -> Reference | LeftOut:
+    """Returns a run with its predictions and resamples, or why its predictions are unusable."""
     try:
         predictions = _read(run, metric)
-    except Unusable:
-        return None
-    return run.name, predictions, Resamples(predictions.row)
+    except Unusable as unusable:
+        return LeftOut(run.path, str(unusable))
+    return run, predictions, Resamples(predictions.row)
 
 
-def _scored(run: Run, metric: str | None, reference: Reference | None) -> Score | LeftOut:
+def _scored(run: Run, metric: str | None, reference: Reference) -> Score | LeftOut:
     """Scores a run, or says why not; the reference is the first usable run of the same rows and split."""
+    first, expected, resamples = reference
     try:
-        predictions = _read(run, metric)
-        assert reference is not None
-        first, expected, resamples = reference
+        predictions = expected if run is first else _read(run, metric)
         same = numpy.array_equal(predictions.row, expected.row)
         same = same and numpy.array_equal(predictions.target, expected.target)
         if not same or predictions.prediction.shape != expected.prediction.shape:
-            raise Unusable(f"has other test rows or targets in its predictions than {first}")
+            raise Unusable(f"has other test rows or targets in its predictions than {first.name}")
         measures, rows = MEASURES[run.task], (predictions.target, predictions.prediction)
         metrics = {name: float(measure(*rows)[0]) for name, measure in measures.items()}
         for name in metrics.keys() & run.metrics.keys():

@@ -35,10 +35,12 @@ class Onnx(ExportFormat):
             import onnxscript  # noqa: F401, torch.onnx needs it and fails late without it
         except ImportError as error:
             raise DataError(EXTRA) from error
+        logger = logging.getLogger("torch.onnx")
+        level = logger.level
         try:
+            logger.setLevel(logging.ERROR)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of operators that the graph does not use
-                logging.getLogger("torch.onnx").setLevel(logging.ERROR)
                 made = torch.onnx.export(
                     traced.program, (), kwargs=traced.example, dynamo=True, verbose=False, output_names=["prediction"]
                 )
@@ -46,6 +48,8 @@ class Onnx(ExportFormat):
             raise DataError(
                 f"the graph has no counterpart in ONNX: {reason_of(error)}; take --format torch-export"
             ) from error
+        finally:
+            logger.setLevel(level)
         assert made is not None
         model = made.model_proto
         for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):

@@ -59,9 +59,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flushes the rename to the disk."""
+    """Flushes a rename to the disk where that is possible; a power cut leaves the old file or the new one, whole."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with suppress(OSError):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -166,15 +166,17 @@ class Guard:
                     self.metrics.count(message["status"], time.monotonic() - began)
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(scope)
         await (refusal or self.app)(scope, receive, counted)
 
-    def _refusal(self, headers: Headers) -> Response | None:
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
         host, origin = headers.get("host", ""), headers.get("origin")
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         status, sentence = 403, None
-        if sum(len(name) + len(value) for name, value in headers.raw) > HEADER_BYTES:
-            status, sentence = 431, f"the headers have more than {HEADER_BYTES >> 10} KiB; send fewer"
+        if line + sum(len(name) + len(value) for name, value in headers.raw) > HEADER_BYTES:
+            status, sentence = 431, f"the request line and headers have more than {HEADER_BYTES >> 10} KiB; send less"
         elif self.loopback and name not in LOOPBACK:
             sentence = f"the header Host is {host!r:.60}, and this server answers to {', '.join(LOOPBACK)}"
         elif origin is not None and origin.partition("://")[2] != host:

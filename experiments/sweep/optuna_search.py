@@ -60,8 +60,12 @@ class Trials(Source):
     def __init__(
         self, study: optuna.Study, space: Space, folder: Folder, options: SweepOptions, checked: Checked, seed: int
     ) -> None:
-        self.study, self.space, self.folder, self.options = study, space, folder, options
-        self.metric, self.seed = checked.metric, seed
+        self.study = study
+        self.space = space
+        self.folder = folder
+        self.options = options
+        self.metric = checked.metric
+        self.seed = seed
         self.resources = resources(checked.configs()[0])
         self.unfinished: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
         self.trials: dict[str, Trial] = {}
@@ -87,7 +91,8 @@ class Trials(Source):
     def take(self, outcome: Outcome) -> Outcome:
         """Reports the best epoch to the study, whose weights are those of the best checkpoint."""
         name = outcome.run.name
-        values, trial = self._report(name), self.trials.pop(name)
+        values = self._report(name)
+        trial = self.trials.pop(name)
         if name in self.pruned and not outcome.complete:
             self.study.tell(trial, state=TrialState.PRUNED)
             return replace(outcome, early=True, result="ended early, worse than the median")
@@ -121,11 +126,9 @@ class Trials(Source):
 
     def _run(self, trial: Trial) -> Run:
         name = _name(trial.number)
-        self.trials[name], self.curves[name], self.reported[name] = (
-            trial,
-            Curve(self.folder.path / name, self.metric),
-            0,
-        )
+        self.trials[name] = trial
+        self.curves[name] = Curve(self.folder.path / name, self.metric)
+        self.reported[name] = 0
         own = ("--test_at_end=false", f"--seed_everything={self.seed}")
         place = (f"--experiment={self.folder.path.name}", f"--run={name}")
         words = ("fit", *self.options.words, *settings_words(settings_of(trial.params)), *own, *place)
@@ -160,7 +163,8 @@ def search(options: SweepOptions) -> int:
             for outcome in outcomes:
                 if not outcome.complete:
                     display.say(outcome.line())
-            complete, pruned = _count(study, TrialState.COMPLETE), _count(study, TrialState.PRUNED)
+            complete = _count(study, TrialState.COMPLETE)
+            pruned = _count(study, TrialState.PRUNED)
             display.say(f"{complete} trials complete, {pruned} ended early: {folder.path}")
             if signal is not None:
                 return exit_code(outcomes, signal)
@@ -189,7 +193,6 @@ def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked
     study = optuna.create_study(
         storage=f"sqlite:///{path}", study_name="search", direction=checked.direction, load_if_exists=True
     )
-    study.pruner = optuna.pruners.MedianPruner()
     for name, value in {"space": as_text(space), "metric": checked.metric, "seed": seed}.items():
         if study.user_attrs.get(name, value) != value:
             raise ConfigError(f"{path.parent} is a search with another {name}; choose another --experiment")

@@ -18,7 +18,10 @@ class Display:
     """Context manager that shows a sweep of so many runs, some of which were complete before."""
 
     def __init__(self, folder: Folder, total: int, complete: int) -> None:
-        self.folder, self.total, self.count, self.failed = folder, total, complete, 0
+        self.folder = folder
+        self.total = total
+        self.count = complete
+        self.failed = 0
         self.console = Console(highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
         # Without a thread of its own: a run ends with the thread that started it.
@@ -59,6 +62,6 @@ class Display:
         for run in running:
             if match := EPOCH.match(last_line(self.folder, run.name)):
                 text = f"{run.name}  {match[3][: max(0, self.console.width - len(run.name) - 45)]}"
-                task, done, total = self._runs[run.name], int(match[1]), int(match[2])
-                self._bar.update(task, description=text, completed=done, total=total)
+                task = self._runs[run.name]
+                self._bar.update(task, description=text, completed=int(match[1]), total=int(match[2]))
         self._bar.refresh()

@@ -139,6 +139,8 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     curves: dict[str, list[Path]] = {}
     for group in groups:
         name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label
+        while name in curves:  # the same label and data with another task or ranking metric
+            name += "-2"
         curves[name] = [run.path for run in group.runs]
     means = aggregate(folder.path, curves)
     complete = {folder.path / run.name for run in runs if folder.status(run.name) in COMPLETE}

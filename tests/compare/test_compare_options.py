@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import resource
 import subprocess
 import sys
@@ -45,6 +46,37 @@ def test_where_takes_the_runs_that_are_set_so(tmp_path: Path, compare_json: Any,
     assert "model.dropout is 0.1, 0.5" in refused(tmp_path, "--where", "model.dropout=0.3")
     assert "nearest: model.dropout" in refused(tmp_path, "--where", "model.dropuot=0.1")
     assert "NAME=VALUE" in refused(tmp_path, "--where", "model.dropout")
+
+
+@pytest.mark.parametrize(
+    ("condition", "seeds"),
+    [
+        ("trainer.limit_train_batches=1", [0]),  # one batch
+        ("trainer.limit_train_batches=1.0", [1]),  # all batches
+        ("data.target=1", [0]),
+        ("data.target=1.0", [1]),
+        ("data.drop=b", [0]),
+        ("data.drop=a.b", [1]),
+        ("data.text=a b", [0]),
+        ("data.text=ab", [1]),
+        ("model.loss=torch.nn.MSELoss", [0]),
+        ("model.loss=mine.MSELoss", [1]),
+        ("model.loss.class_path=mine.MSELoss", [1]),
+        ("model.loss=MSELoss", [0, 1]),
+    ],
+)
+def test_where_takes_no_similar_value(tmp_path: Path, compare_json: Any, condition: str, seeds: list[int]) -> None:
+    options: tuple[dict[str, Any], ...] = (
+        {"trainer.limit_train_batches": 1, "data.target": "1", "data.drop": "b", "data.text": "a b"},
+        {"trainer.limit_train_batches": 1.0, "data.target": "1.0", "data.drop": "a.b", "data.text": "ab"},
+    )
+    options[1]["model.loss.class_path"] = "mine.MSELoss"
+    for seed, settings in enumerate(options):
+        (run,) = group(tmp_path, 1.0, 1, name=f"run{seed}", settings={"model.loss": "MSELoss"} | settings)
+        record = json.loads((run / "record.json").read_text())
+        (run / "record.json").write_text(json.dumps(record | {"seed": seed}))
+    found = compare_json(tmp_path, "--where", condition)["blocks"][0]["groups"]
+    assert sorted(run["run"][-3] for each in found for run in each["runs"]) == [str(seed) for seed in seeds]
 
 
 def test_what_changed_shows_only_settings_that_differ(tmp_path: Path, compare_output: Output) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tiny_data import QUICK
 
 from experiments.__main__ import main
+from experiments.compare import scoring
 
 STATES = {
     "running": "still running",
@@ -107,3 +108,14 @@ def test_no_predictions_file_stops_the_others(one_run: Path, at: int, byte: int)
     content[at % len(content)] = byte
     path.write_bytes(content[: len(content) - (at % 7)])
     assert main(["compare", str(one_run), str(folder), "--format", "json"]) == 0
+
+
+def test_predictions_are_read_once(tmp_path: Path, compare_json: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    group(tmp_path / "a", 1.0, 3)
+    (tmp_path / "a/LitMLP-0/predictions.parquet").write_bytes(b"")
+    read: list[str] = []
+    whole = scoring.read_predictions
+    monkeypatch.setattr(scoring, "read_predictions", lambda path, task: read.append(path.name) or whole(path, task))
+    (only,) = compare_json(tmp_path)["blocks"][0]["groups"]
+    assert only["n"] == 2
+    assert sorted(read) == ["LitMLP-0", "LitMLP-1", "LitMLP-2"]

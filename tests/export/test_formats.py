@@ -1,6 +1,7 @@
 """A new export format is a file with a class, and a line in ``FORMATS``."""
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import polars
 import pytest
 import torch
 from exported_runs import finished
+from paths import REPOSITORY
 from torch import Tensor
 
 from experiments.__main__ import main
@@ -61,3 +63,36 @@ def test_help_imports_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "evenhand export --ckpt_path runs/tabledata/a --format onnx --output" in done.stdout
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("no such operator")])
+def test_onnx_leaves_the_level_of_the_logger_of_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    levels = []
+    whole, logger = torch.onnx.export, logging.getLogger("torch.onnx")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+
+    def export(*arguments: Any, **options: Any) -> Any:
+        levels.append(logger.level)
+        if failure is not None:
+            raise failure
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    words = [
+        "export",
+        "--ckpt_path",
+        str(REPOSITORY / "tests/stored/run_folders/finished"),
+        "--format",
+        "onnx",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    if failure is None:
+        assert main(words) == 0
+    else:
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+    assert levels == [logging.ERROR]
+    assert logger.level == logging.INFO

@@ -124,11 +124,14 @@ class Disk:
         free = os.statvfs(self.path)
         (self.path / "filler").write_bytes(bytes(max(0, free.f_bavail * free.f_bsize - room)))
 
-    def empty(self) -> None:
-        (self.path / "filler").unlink()
-
     def remount(self, option: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{option}", str(self.path)], check=True)
+
+    def restore(self) -> None:
+        """Makes it writable, with room."""
+        if self.is_own:
+            self.remount("rw")
+        (self.path / "filler").unlink(missing_ok=True)
 
     @classmethod
     def mount(cls, folder: Path) -> "Disk":
@@ -189,7 +192,7 @@ class Trial:
         self.forks, self.disk, self.twin, self.draw = forks, disk, of, draw
         self.home, self.name, self.env = disk.path / "home", "one", dict[str, str]()
         self.kinds: list[str] = []
-        self.second = 0
+        self.last_second = 0
         self.home.mkdir()
         write_inputs(self.home)
 
@@ -200,7 +203,7 @@ class Trial:
             if self.draw.random() < 0.5:
                 self._move()
         child = self._start()
-        code = child.wait()
+        code = self._wait(child)
         message = self._check(child, code)
         run = self.home / "runs/e" / self.name
         if code and not ("finished" in message and (run / "record.json").is_file()):
@@ -209,16 +212,25 @@ class Trial:
             state = final_state(run)
             assert_equal(state, self.twin.state, f"{self.kinds} {self.twin.words}")
             outcome = "equal"
-        self._remove()
+        self.end()
         return outcome
+
+    def end(self) -> None:
+        """Leaves the disk as it was."""
+        self.disk.restore()
+        shutil.rmtree(self.home)
 
     def _start(self, **env: str) -> Child:
         words = [*self.twin.words, "--run", self.name]
         # TensorBoard reads event files in the order of their names: second, host, process.
-        while int(time.time()) == self.second:
+        while int(time.time()) == self.last_second:
             time.sleep(0.05)
-        self.second = int(time.time())
         return self.forks.start(words, self.home, self.disk.outputs, **self.env, **env)
+
+    def _wait(self, child: Child) -> int:
+        code = child.wait()
+        self.last_second = int(time.time())
+        return code
 
     def _check(self, child: Child, code: int) -> str:
         """Asserts that a process ended well, by its signal or with a sentence; returns the sentence."""
@@ -249,11 +261,8 @@ class Trial:
             # Ahead of the command's own handlers, SIGINT ends Python with a traceback.
             time.sleep(self.draw.uniform(0.3 if kind == "signal" else 0, 1) * self.twin.seconds)
             os.kill(child.pid, signal.SIGKILL if kind == "kill at a time" else self.draw.choice(SIGNALS))
-        code = child.wait()
-        if kind == "full disk":
-            self.disk.empty()
-        if kind == "read-only disk":
-            self.disk.remount("rw")
+        code = self._wait(child)
+        self.disk.restore()
         self._check(child, code)
 
     def _move(self) -> None:
@@ -270,14 +279,11 @@ class Trial:
             self.name = other
         elif kind == "copied":
             shutil.copytree(self.home, self.home.with_name(other), symlinks=True)
-            self._remove()
+            shutil.rmtree(self.home)
             self.home = self.home.with_name(other)
         elif kind == "linked" and runs.is_dir() and not runs.is_symlink():
             runs.rename(self.home / other)
             runs.symlink_to(other)
-
-    def _remove(self) -> None:
-        shutil.rmtree(self.home)
 
 
 def final_state(run: Path) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from forked_process import exit_with
 from paths import PYTHONPATH
 
 
@@ -88,11 +90,10 @@ def _serve() -> None:
     import failing_writes  # noqa: F401
     import faults  # noqa: F401
     import in_process_sweep  # noqa: F401
-    import torch
+    import torch  # noqa: F401
 
-    from experiments.cli import lightning_cli as cli
+    from experiments.cli import lightning_cli  # noqa: F401
 
-    del torch
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -100,14 +101,14 @@ def _serve() -> None:
         if "wait" in question:
             answer = {"status": os.waitpid(question["wait"], 0)[1]}
         elif (pid := os.fork()) == 0:
-            _run(cli, question)
+            exit_with(partial(_run, question))
         else:
             answer = {"pid": pid}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
-def _run(cli: Any, question: dict[str, Any]) -> None:
+def _run(question: dict[str, Any]) -> int:
     import disturbed_runs
     import in_process_sweep
     import torch
@@ -121,7 +122,7 @@ def _run(cli: Any, question: dict[str, Any]) -> None:
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.close(0)
-    code, writes = 1, None
+    writes = None
     try:
         if "HOST" in os.environ:
             disturbed_runs.rename_host(os.environ["HOST"])
@@ -137,19 +138,10 @@ def _run(cli: Any, question: dict[str, Any]) -> None:
             failing_writes.install(int(os.environ["FAIL_AT"]), os.environ["FAIL_WITH"])
         from experiments.__main__ import main
 
-        code = main(question["words"])
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
+        return main(question["words"])
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
         if writes is not None and "WRITES" in os.environ:
             write_failures.report(writes, Path(os.environ["WRITES"]))
-        os._exit(code)
 
 
 if __name__ == "__main__":

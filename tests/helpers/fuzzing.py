@@ -21,10 +21,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from forked_process import exit_with
 from paths import PYTHONPATH
 
 SECONDS = 5
@@ -222,30 +224,20 @@ def _serve(modules: list[str]) -> None:
         door, folder, output, writes = json.loads(line)
         started = time.monotonic()
         if (pid := os.fork()) == 0:
-            _read(door, folder, output, writes)
+            exit_with(partial(_read, door, folder, output, writes))
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         answers.write(json.dumps([code, time.monotonic() - started]) + "\n")
         answers.flush()
 
 
-def _read(door: Door, folder: str, output: str, writes: bool) -> NoReturn:
-    code = 1
-    try:
-        for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, output, os.O_WRONLY | os.O_CREAT)):
-            os.dup2(os.open(path, flags), number)
-        os.dup2(1, 2)
-        os.chdir(folder)
-        _limit()
-        sys.addaudithook(_hook(os.path.realpath(folder) if writes else None))
-        code = _open(door)
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def _read(door: Door, folder: str, output: str, writes: bool) -> int:
+    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, output, os.O_WRONLY | os.O_CREAT)):
+        os.dup2(os.open(path, flags), number)
+    os.dup2(1, 2)
+    os.chdir(folder)
+    _limit()
+    sys.addaudithook(_hook(os.path.realpath(folder) if writes else None))
+    return _open(door)
 
 
 def _open(door: Door) -> int:

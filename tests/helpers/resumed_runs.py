@@ -74,7 +74,7 @@ def assert_equal(one: Any, other: Any, where: str = "") -> None:
         for key in one:
             assert_equal(one[key], other[key], f"{where}/{key}")
     elif isinstance(one, list | tuple):
-        assert len(one) == len(other), where
+        assert len(one) == len(other), f"{where}: {one} and {other}"
         for index, pair in enumerate(zip(one, other, strict=True)):
             assert_equal(*pair, f"{where}/{index}")
     elif isinstance(one, torch.Tensor):

@@ -8,6 +8,7 @@ import polars
 import pytest
 from conftest import Fit
 from digit_images import digits, write_folder
+from high_low_table import table, write
 from wave_series import waves
 
 from experiments.__main__ import main
@@ -15,18 +16,6 @@ from experiments.inference import predict_file
 
 NAMES = ("a[1]", "a*", "a?", "a[!x]", "{a,b}", "**")
 QUICK = ("--model", "LitLinear", "--trainer.max_epochs", "1")
-
-
-def table(rows: int, seed: int = 0) -> polars.DataFrame:
-    draw = numpy.random.default_rng(seed)
-    x = draw.normal(size=rows)
-    return polars.DataFrame({"x": x, "z": draw.normal(size=rows), "label": numpy.where(x > 0, "high", "low")})
-
-
-def write(frame: polars.DataFrame, path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(path) if path.suffix == ".parquet" else frame.write_csv(path)
-    return str(path)
 
 
 def rows_predicted(run: Path, source: str, output: Path) -> int:

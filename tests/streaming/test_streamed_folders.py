@@ -10,22 +10,11 @@ import numpy
 import polars
 import pytest
 from conftest import Fit
+from high_low_table import table, write
 
 from experiments.__main__ import main
 
 QUICK = ("--model", "LitLinear", "--trainer.max_epochs", "1", "--seed_everything", "0")
-
-
-def table(rows: int, seed: int = 0) -> polars.DataFrame:
-    draw = numpy.random.default_rng(seed)
-    x = draw.normal(size=rows)
-    return polars.DataFrame({"x": x, "z": draw.normal(size=rows), "label": numpy.where(x > 0, "high", "low")})
-
-
-def write(frame: polars.DataFrame, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(path)
-    return path
 
 
 @pytest.fixture

@@ -110,3 +110,13 @@ def test_runs_that_lack_the_ranking_metric_are_last_in_the_table(
     assert sweep(root, *words) == 0
     rows = [line.split() for line in capfd.readouterr().out.splitlines() if line.strip().startswith("Lit")]
     assert [(row[0], "–" in row) for row in rows] == [("LitMLP", False), ("LitLinear", True)]
+
+
+def test_every_group_has_mean_curves_of_its_own(root: Path, calls: Calls) -> None:
+    words = ("--grid", "model=LitLinear", "--seeds", "0..5")
+    assert sweep(root, *words) == 0
+    for index, (name, record) in enumerate(records(root, "e").items()):
+        ranks = [metric for metric in record["metrics"] if metric != "test/loss"]
+        edit_record(root / "runs/e" / name, rank_by=ranks[index // 2])
+    assert sweep(root, *words) == 0
+    assert len([*(root / "runs/e").glob("* mean")]) == 3

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,14 +165,6 @@ def check_streamed(folder: Path, path: str, expected: dict[str, torch.Tensor]) -
     torch.testing.assert_close(streamed["x"], expected["x"], rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(TABLES, st.integers(0, 3))
-def test_a_table_gives_the_same_tensors_from_every_format(
-    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
-) -> None:
-    check_every_format(tmp_path_factory.getbasetemp(), columns, trained)
-
-
 def check_a_run(folder: Path, columns: dict[str, list[Any]], trained: int) -> None:
     """Checks the predictions that ``fit`` stores in its run with those of ``predict`` and of every other form."""
     frame, paths = written(folder, columns)
@@ -194,32 +187,34 @@ def check_a_run(folder: Path, columns: dict[str, list[Any]], trained: int) -> No
     assert polars.read_parquet(output).equals(expected)
 
 
-@settings(max_examples=3, deadline=None, derandomize=True)
-@given(TABLES, st.integers(0, 4))
-def test_a_run_predicts_what_its_fit_predicted(
-    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
+ALWAYS = settings(deadline=None, derandomize=True)
+SLOW = settings(deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("check", "fits", "limits"),
+    [
+        (check_every_format, 4, settings(ALWAYS, max_examples=100)),
+        (check_a_run, 5, settings(ALWAYS, max_examples=3)),
+        pytest.param(
+            *(check_every_format, 4, settings(SLOW, max_examples=2000)),
+            marks=[pytest.mark.slow, pytest.mark.timeout(3600)],
+        ),
+        pytest.param(
+            *(check_a_run, 5, settings(SLOW, max_examples=100)), marks=[pytest.mark.slow, pytest.mark.timeout(1200)]
+        ),
+    ],
+    ids=["tensors", "run", "2000-tensors", "100-runs"],
+)
+def test_any_table_is_the_same_in_every_format(
+    tmp_path_factory: pytest.TempPathFactory, check: Callable[..., None], fits: int, limits: settings
 ) -> None:
-    check_a_run(tmp_path_factory.getbasetemp(), columns, trained)
+    @limits
+    @given(TABLES, st.integers(0, fits - 1))
+    def check_drawn(columns: dict[str, list[Any]], trained: int) -> None:
+        check(tmp_path_factory.getbasetemp(), columns, trained)
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@settings(max_examples=2000, deadline=None)
-@given(TABLES, st.integers(0, 3))
-def test_2000_tables_give_the_same_tensors_from_every_format(
-    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
-) -> None:
-    check_every_format(tmp_path_factory.getbasetemp(), columns, trained)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@settings(max_examples=100, deadline=None)
-@given(TABLES, st.integers(0, 4))
-def test_100_runs_predict_what_their_fits_predicted(
-    tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Any]], trained: int
-) -> None:
-    check_a_run(tmp_path_factory.getbasetemp(), columns, trained)
+    check_drawn()
 
 
 GOOD = [f"{row},{'ab'[row % 2]},{LABELS[row]}" for row in range(ROWS)]

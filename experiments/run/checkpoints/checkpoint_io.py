@@ -85,22 +85,29 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def newest(
-    folder: Path, refuse: Callable[[dict[str, Any]], str | None] = lambda _: None
+    folder: Path,
+    refuse: Callable[[dict[str, Any]], str | None] = lambda _: None,
+    avoid: Callable[[dict[str, Any]], bool] = lambda _: False,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Returns the newest usable checkpoint and its content, or None and nothing; prints why newer ones are not.
 
-    ``refuse`` returns why a readable checkpoint is not usable, or None if it is.
+    ``refuse`` returns why a readable checkpoint is not usable, or None if it is; one to ``avoid`` is usable if there is
+    no other.
     """
+    avoided: tuple[Path | None, dict[str, Any]] = None, {}
     for path in sorted(folder.glob("*.ckpt"), key=_age, reverse=True):
         try:
             content = read(path)
-            if (refusal := refuse(content)) is None:
-                return path, content
-            reason = f"{path} {refusal}"
+            reason = (refusal := refuse(content)) and f"{path} {refusal}"
         except ConfigError as error:
             reason = str(error)
-        say(f"{reason}; looking for an older one", sys.stderr)
-    return None, {}
+        if reason is not None:
+            say(f"{reason}; looking for an older one", sys.stderr)
+        elif not avoid(content):
+            return path, content
+        elif avoided[0] is None:
+            avoided = path, content
+    return avoided
 
 
 def _age(path: Path) -> tuple[int, bool, int]:

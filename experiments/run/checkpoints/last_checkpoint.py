@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
-from experiments.exit_codes import Diverged, Interrupted, SaveError, install_handler, restore_handlers
+from experiments.exit_codes import Diverged, Interrupted, SaveError, install_handler, interrupt, restore_handlers
 from experiments.run.checkpoints.loop_state import batch_counts, epoch_counts, is_boundary
 
 AGREE_EVERY = 10
@@ -71,7 +71,7 @@ class LastCheckpoint(Checkpoint):
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         if self.signal is not None:  # the second signal does not wait for a boundary
-            raise Interrupted(signum)
+            interrupt(signum, frame)
         self.signal = signum
 
     def signal_of_any_rank(self, trainer: Trainer) -> int | None:

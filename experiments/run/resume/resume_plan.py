@@ -41,7 +41,7 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
     elif record is None:
         return Start()
     else:
-        checkpoint, state = newest(directory.checkpoints, lambda state: _incomplete(state) or inexact(state))
+        checkpoint, state = _own_checkpoint(directory.checkpoints)
     before = config_in(str(checkpoint), for_fit=True, content=state) if checkpoint else config_of(directory.path)
     changes = Changes.between(before, text, allowed)
     reason = _nothing_left(state, config, changes)
@@ -53,6 +53,25 @@ def resume_plan(directory: RunDirectory, config: Namespace, text: str, allowed: 
     return Start(checkpoint, changes, record is not None)
 
 
+def _own_checkpoint(folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """Returns the checkpoint that a run goes on with from its folder, and its content.
+
+    Of those from the end of an epoch, ahead of its last curves, it takes one only where ``last.ckpt`` is lost: a kill
+    between the two repeats the epoch.
+    """
+    checkpoint, state = newest(folder, lambda state: _incomplete(state) or inexact(state), _is_epoch_end)
+    killed_in_first = _is_epoch_end(state) and _epochs(state) == 1 and not (folder / "last.ckpt").exists()
+    return (None, {}) if killed_in_first else (checkpoint, state)
+
+
+def _is_epoch_end(checkpoint: dict[str, Any]) -> bool:
+    return bool(checkpoint.get(KEY, {}).get("place") == "epoch end")
+
+
+def _epochs(checkpoint: dict[str, Any]) -> int:
+    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
 def _incomplete(checkpoint: dict[str, Any]) -> str | None:
     missing = [name for name in NEEDED if name not in checkpoint]
     return f"has no {' and no '.join(missing)}, and cannot be gone on with" if missing else None
@@ -62,7 +81,7 @@ def _nothing_left(checkpoint: dict[str, Any], config: Namespace, changes: Change
     """Returns why a training from a checkpoint would make no step and what to change, or None if it makes steps."""
     if not checkpoint:
         return "without a checkpoint; train it anew"
-    epochs, steps = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], checkpoint["global_step"]
+    epochs, steps = _epochs(checkpoint), checkpoint["global_step"]
     limit, most_steps = config.trainer.max_epochs, config.trainer.max_steps
     if limit is not None and 0 <= limit <= epochs:
         return f"after {epochs} epochs; extend it with a larger --trainer.max_epochs"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from fork_server import Server, server
+from resumed_runs import curves
 
 from experiments.__main__ import main
 from experiments.run import callbacks, divergence
@@ -24,6 +25,8 @@ WORDS = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8
 WORDS += "--experiment e --run one --trainer.max_epochs 3 --seed_everything 1 --figures false"
 OPERATIONS = 6 * 6
 """open, two halves of a write, fsync, rename, fsync of the folder; best and last in each of three epochs."""
+FOLDER = 12
+"""The fsync of a folder: the file is whole already."""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,8 @@ def test_a_kill_inside_of_a_save_leaves_a_checkpoint_that_loads(
 
 
 @pytest.mark.parametrize(
-    ("operation", "how"), [*((operation, "ENOSPC") for operation in range(7, 14)), (7, "EROFS"), (13, "EROFS")]
+    ("operation", "how"),
+    [*((operation, "ENOSPC") for operation in range(7, 14) if operation != FOLDER), (7, "EROFS"), (13, "EROFS")],
 )
 def test_a_full_disk_or_a_read_only_folder_is_one_sentence(
     forks: Server, tmp_path: Path, operation: int, how: str
@@ -113,6 +117,23 @@ def test_a_full_disk_or_a_read_only_folder_is_one_sentence(
     check_files(tmp_path / str(operation), operation)
     assert not list(tmp_path.glob("*/runs/e/one/checkpoints/.*"))
     assert read_record(tmp_path / str(operation) / "runs/e/one")["status"] == "failed"
+
+
+@pytest.mark.parametrize("operation", [6, 18])
+def test_a_kill_between_best_and_last_loses_no_point_of_a_curve(forks: Server, tmp_path: Path, operation: int) -> None:
+    """The train loss of an epoch is logged after best.ckpt is saved."""
+    assert broken_at(forks, tmp_path, 1000, "kill", {})[0] == 0
+    assert broken_at(forks, tmp_path, operation, "kill", {})[0] == -9
+    names = {path.name for path in tmp_path.glob(f"{operation}/runs/e/one/checkpoints/*.ckpt")}
+    assert names == ({"best.ckpt"} if operation == 6 else {"best.ckpt", "last.ckpt"})
+    assert forks.start(WORDS.split(), tmp_path / str(operation)).wait() == 0
+    resumed, whole = (curves(tmp_path / str(number) / "runs/e/one") for number in (operation, 1000))
+    assert resumed == whole
+
+
+def test_a_folder_that_cannot_be_flushed_ends_no_run(forks: Server, tmp_path: Path) -> None:
+    code, message = broken_at(forks, tmp_path, FOLDER, "EROFS", {})
+    assert code == 0, message
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -28,17 +28,23 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
 
 def try_all(forks: Server, disk: Disk, runs: int, trials: int) -> Counter[tuple[str, str]]:
     """Returns how many of a number of trials of each of a number of runs ended how."""
-    draw, outcomes = random.Random(SEED), Counter[tuple[str, str]]()
+    draw, outcomes, faults = random.Random(SEED), Counter[tuple[str, str]](), list[str]()
     for _ in range(runs):
         of = random_twin(forks, disk, draw)
         print(" ".join(of.words))
         for _ in range(trials):
             trial = Trial(forks, disk, of, draw)
-            outcome = trial.run()
+            try:
+                outcome = trial.run()
+            except AssertionError as fault:
+                faults.append(str(fault))
+                outcome = "fault"
+                trial.end()
             outcomes.update((kind, outcome) for kind in {*trial.kinds})
             outcomes["trials", outcome] += 1
             print(f"{outcome}: {', '.join(trial.kinds)}", flush=True)
     print(table(outcomes))
+    assert not faults, "\n\n".join(faults)
     return outcomes
 
 
