@@ -14,6 +14,7 @@ from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
 from experiments.compare.table_formats import to_terminal
 from experiments.console import Console
+from experiments.run.record.custom_scalars import MEANS
 from experiments.run.record.hyperparameters import flat_settings
 from experiments.run.record.record_io import read_record
 from experiments.sweep.config_check import check
@@ -26,11 +27,6 @@ from experiments.sweep.scheduler import Launcher, Listed, work
 from experiments.sweep.sweep_directory import Folder
 from experiments.sweep.sweep_options import SweepOptions
 from lit_models.errors import ConfigError
-
-FILTER = """\
-  means of the groups: http://localhost:6006/?tagFilter=%5E(train%7Cval)%2F&runFilter=mean%24#timeseries
-  (runs mean$, tags ^(train|val)/); with their sd: http://localhost:6006/#custom_scalars"""
-"""Addresses of TensorBoard that show few enough of a sweep's curves to be read."""
 
 Configs = Sequence[dict[str, Any]]
 
@@ -156,7 +152,8 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     console.print(f"{len(complete)} of {len(runs)} runs are finished: {folder.path}{rest}")
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
     if means:
-        console.print(FILTER)
+        console.print(f"  means of the groups (runs mean$, tags ^(train|val)/): {MEANS}")
+        console.print("  means with their sd: http://localhost:6006/#custom_scalars")
 
 
 def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:

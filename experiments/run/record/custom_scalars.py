@@ -1,4 +1,4 @@
-"""Layout of TensorBoard's Custom Scalars tab. TensorBoard's own function for it needs TensorFlow; needs no torch."""
+"""Layout of the Custom Scalars tab of TensorBoard, and addresses of its curves. Needs no torch."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,17 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import (
 )
 from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG, PLUGIN_NAME
 
+CURVES = "http://localhost:6006/?tagFilter=%5E(train%7Cval)%2F#timeseries"
+"""Address of the curves of train and val; without a filter, TensorBoard begins with the points of the test."""
+MEANS = CURVES.replace("#", "&runFilter=mean%24#")
+"""Address of the mean curves of groups of seeds."""
+
 
 def layout(metrics: Iterable[str], margins: Mapping[str, tuple[str, str]] | None = None) -> Summary:
     """Returns a layout with a chart of train and val for the loss and each metric, and charts of curves with margins.
 
-    TensorBoard merges the layouts of all runs by the titles of their categories.
+    TensorBoard merges the layouts of all runs by the titles of their categories. Its own function for a layout needs
+    TensorFlow.
 
     Args:
         metrics: Names without ``train/`` and ``val/``.

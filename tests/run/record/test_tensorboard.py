@@ -18,6 +18,7 @@ from browser import SCREENSHOTS
 
 from experiments.__main__ import main
 from experiments.compare.seed_curves import aggregate
+from experiments.run.record.custom_scalars import MEANS
 from experiments.run.record.hyperparameters import curated
 
 SWEEP = "EVENHAND_SWEEP"
@@ -183,6 +184,19 @@ def test_the_curves_have_names_that_a_person_can_read(opened: Callable[..., str]
     text = opened("timeseries", lambda text: "cnn mean" in text)
     for name in ("cnn-seed0", "cnn mean", "transformer mean"):
         assert name in text.splitlines()
+
+
+def test_the_address_that_a_sweep_prints_shows_the_means_of_train_and_val(browser: Any, address: str) -> None:
+    browser.get("about:blank")
+    browser.get(MEANS.replace("http://localhost:6006", address))
+    lines, end = set[str](), time.monotonic() + 60
+    while time.monotonic() < end and "train/loss" not in lines:
+        time.sleep(2)
+        lines = {*browser.execute_script(TEXT).splitlines()}
+    if SCREENSHOTS in os.environ:
+        browser.save_screenshot(str(Path(os.environ[SCREENSHOTS]) / "means.png"))
+    assert {"train/loss", "cnn mean", "Tags matching filter"} <= lines
+    assert not {"test/accuracy", "cnn-seed0"} & lines
 
 
 def test_custom_scalars_has_a_chart_of_each_metric_and_one_with_margins(opened: Callable[..., str]) -> None:
