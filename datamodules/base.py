@@ -98,6 +98,14 @@ class DataModule(LightningDataModule):
     def fingerprints(self) -> dict[str, str]:
         """Returns SHA-256 of the ``data`` and of the ``split``: runs are comparable where both are equal."""
 
+    def column_fingerprints(self) -> dict[str, Any]:
+        """Returns the names of ``target`` and ``inputs``, and SHA-256 of the ``cells`` of each column by its name.
+
+        Runs with other inputs are comparable where the cells of all common columns are equal, in the same order of
+        rows. Empty where rows have no columns.
+        """
+        return {}
+
     @abstractmethod
     def inspection_sample(self) -> InspectionSample:
         """Returns the rows that an inspection of the data is based on."""

@@ -81,6 +81,19 @@ def digest(*tensors: Tensor | Numbers) -> str:
     return sha.hexdigest()
 
 
+def digest_of_cells(column: polars.Series) -> str:
+    """Returns 32 digits of SHA-256 of a column as it was read; whole numbers count as floats."""
+    sha = hashlib.sha256(column.is_null().to_numpy().data)
+    if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == polars.Boolean:
+        numbers = column.drop_nulls().to_physical().cast(polars.Float64)
+    else:
+        texts = column.drop_nulls().cast(polars.String, strict=False).fill_null("")
+        sha.update(texts.str.join("").item().encode())
+        numbers = texts.str.len_bytes()
+    sha.update(numbers.to_numpy().data)
+    return sha.hexdigest()[:32]
+
+
 def valid(lengths: Tensor, steps: int) -> Tensor:
     """Returns a mask of the steps of each row that are no padding, (N, steps) bool."""
     return torch.arange(steps) < lengths.unsqueeze(1)

@@ -14,7 +14,7 @@ from experiments.terminal import CONTROL, discard, escaped
 class Console(rich.console.Console):
     """Console that escapes control characters of rendered texts, but not Rich's own.
 
-    Output that is not a terminal is as wide as its tables, since a number that is cut off is wrong.
+    Output that is not a terminal is as wide as its tables, and no line is cut off: a number that is cut off is wrong.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -25,7 +25,7 @@ class Console(rich.console.Console):
     @override
     def print(self, *objects: Any, **options: Any) -> None:
         try:
-            super().print(*objects, **options)
+            super().print(*objects, **{"crop": False} | options)
         except OSError:  # a full disk
             discard(self.file)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import Normalizer, is_constant
-from datamodules.raw_data import Rows, digest, first_equal
+from datamodules.raw_data import Rows, digest, digest_of_cells, first_equal
 from datamodules.tables.columns import Columns, ColumnType, column_kinds, number_note, read_cells
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import learn, learn_numbers
@@ -117,6 +117,11 @@ class FrameData(EncodedTable, InMemoryData):
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns numbers, NaN where missing, and category indices of rows, by their ids."""
         return self.inputs.unprepared().tensors(self.columns, index)
+
+    def column_fingerprints(self) -> dict[str, Any]:
+        """Returns the names of target and inputs, and a digest of the cells of each column, dropped ones too."""
+        cells = {column.name: digest_of_cells(column) for column in self._frame}
+        return {"target": list(self.target_names), "inputs": list(self._inputs_named), "cells": cells}
 
     def _tensors(self, index: Tensor) -> dict[str, Tensor]:
         tensors = self.inputs.tensors(self.columns, index)

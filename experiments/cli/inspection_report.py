@@ -1,12 +1,13 @@
 """Inspection of data as tables for a terminal."""
 
-from rich.box import SIMPLE_HEAD
+from collections.abc import Sequence
+
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from datamodules.inspection.inspection import Column, Inspection, Numbers
 from datamodules.splitting.splits import PARTS
+from experiments.text_table import TextTable
 
 MAX_ROWS = 40
 """Of the tables of classes and columns."""
@@ -22,6 +23,7 @@ def report(inspection: Inspection) -> Group:
         *([_classes(inspection)] if inspection.classes else []),
         *(_values(f"target {name}" if several else "target", values) for name, values in inspection.targets.items()),
         _columns(inspection.columns),
+        Text(""),
         *([Text("no row is an exact copy of an earlier one")] if inspection.duplicates == 0 else []),
         *(Text(f"note: {note}") for note in inspection.notes),
         *(Text(f"look: {suspicion}", style="bold yellow") for suspicion in inspection.suspicions),
@@ -29,33 +31,23 @@ def report(inspection: Inspection) -> Group:
     )
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1))
-    for index, name in enumerate(names):
-        table.add_column(name, justify="right" if index else "left", no_wrap=True)
-    return table
-
-
-def _classes(inspection: Inspection) -> Table:
+def _classes(inspection: Inspection) -> TextTable:
     title = "class" if inspection.task != "multilabel" else "label"
-    table = _table(title, *(f"{split} rows" for split in PARTS), "of train")
-    for name, counts in list(inspection.classes.items())[:MAX_ROWS]:
+    rows = []
+    for name, counts in inspection.classes.items():
         fraction = counts["train"] / max(1, inspection.rows["train"])
-        table.add_row(Text(name), *(f"{counts[split]:,}" for split in PARTS), f"{fraction:.1%}")
-    return _with_ellipsis(table, len(inspection.classes))
+        rows.append((name, *(f"{counts[split]:,}" for split in PARTS), f"{fraction:.1%}"))
+    return _shortened((title, *(f"{split} rows" for split in PARTS), "of train"), rows)
 
 
-def _values(title: str, values: dict[str, Numbers]) -> Table:
-    table = _table(title, "mean", "sd", "min", "max")
-    for split, numbers in values.items():
-        table.add_row(split, *map(_number, numbers.values()))
-    return table
+def _values(title: str, values: dict[str, Numbers]) -> TextTable:
+    rows = [(split, *map(_number, numbers.values())) for split, numbers in values.items()]
+    return TextTable((title, "mean", "sd", "min", "max"), rows)
 
 
-def _columns(columns: list[Column]) -> Table:
-    table = _table("column", "type", "missing", "different")
-    table.add_column("train rows")
-    for column in columns[:MAX_ROWS]:
+def _columns(columns: list[Column]) -> TextTable:
+    rows: list[tuple[str, ...]] = []
+    for column in columns:
         train = ""
         if column.period is not None:
             train = " to ".join(column.period)
@@ -65,16 +57,15 @@ def _columns(columns: list[Column]) -> Table:
         elif column.numbers:
             mean, sd, low, high = map(_number, column.numbers.values())
             train = f"{mean} (sd {sd}), {low} to {high}"
-        counts = (f"{column.missing:,}", f"{column.different:,}")
-        table.add_row(Text(column.name), column.type, *counts, Text(train))
-    return _with_ellipsis(table, len(columns))
+        rows.append((column.name, column.type, f"{column.missing:,}", f"{column.different:,}", train))
+    return _shortened(("column", "type", "missing", "different", "train rows"), rows, texts=(0, 4))
+
+
+def _shortened(names: Sequence[str], rows: list[tuple[str, ...]], texts: Sequence[int] = (0,)) -> TextTable:
+    """Returns a table of the first rows, and a last one with the number of the others."""
+    rest = (f"... {len(rows) - MAX_ROWS:,} more", *[""] * (len(names) - 1))
+    return TextTable(names, [*rows[:MAX_ROWS], *([rest] if len(rows) > MAX_ROWS else [])], frozenset(texts))
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-
-
-def _with_ellipsis(table: Table, count: int) -> Table:
-    if count > MAX_ROWS:
-        table.add_row(f"... {count - MAX_ROWS:,} more")
-    return table

@@ -9,7 +9,7 @@ from experiments.compare.comparison import Standing
 from experiments.compare.critical_difference import Units, across, average_ranks, critical_difference, within
 from experiments.compare.groups import Block
 from experiments.compare.seed_curves import read_curves
-from experiments.figures.drawing import GROUP_COLORS, sheet
+from experiments.figures.drawing import GROUP_COLORS, plain, sheet
 from lit_models.errors import ConfigError
 
 try:
@@ -38,7 +38,7 @@ def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list
         }
         for name, figure in figures.items():
             files += _save(figure, folder / (name if number == 1 else f"{name}-{number}"))
-    if len({block.groups[0].runs[0].fingerprints[0] for block, _ in compared}) == len(compared) > 1:
+    if len({block.groups[0].runs[0].rows_fingerprint for block, _ in compared}) == len(compared) > 1:
         files += _save(_ranks(across(compared), "All data sets"), folder / "ranks-data-sets")
     return files
 
@@ -76,7 +76,7 @@ def _curves(block: Block, standings: Sequence[Standing]) -> Figure | None:
         mean = values.mean(axis=0)
         for run in runs if len(runs) > 1 else ():
             axes.plot(list(run), [value for value, _ in run.values()], color=color, alpha=0.2, linewidth=0.8)
-        axes.plot(steps, mean, color=color, label=f"{standing.group.label} (n = {len(runs)})")
+        axes.plot(steps, mean, color=color, label=f"{plain(standing.group.label)} (n = {len(runs)})")
         if len(runs) > 1:
             sd = values.std(axis=0, ddof=1)
             axes.fill_between(steps, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
@@ -100,7 +100,7 @@ def _costs(block: Block, standings: Sequence[Standing]) -> Figure:
         for standing, cost, color in zip(shown, values, GROUP_COLORS, strict=False):
             mean, _, low, high = standing.estimate
             half = 0.0 if numpy.isnan(low) else high - mean
-            axes.errorbar(cost, mean, half, fmt="o", color=color, capsize=3, label=standing.group.label)
+            axes.errorbar(cost, mean, half, fmt="o", color=color, capsize=3, label=plain(standing.group.label))
         _scale(axes, values)
         axes.set(xlabel=name, ylabel=f"test/{block.metric}")
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""
@@ -150,7 +150,7 @@ def _ranks(units: Units, title: str) -> Figure | None:
         low = -(top + 0.8 * (position if is_left else count - 1 - position))
         side, align = (1, "right") if is_left else (count, "left")
         axes.plot([ranks[group], ranks[group], side], [0, low, low], color="black", linewidth=0.8)
-        text = f" {labels[group]}  {ranks[group]:.2f} "
+        text = f" {plain(labels[group])}  {ranks[group]:.2f} "
         axes.text(side, low, text, ha=align, va="center", fontsize=8)
     for level, (first, last) in enumerate(bars):
         axes.plot([first - 0.03, last + 0.03], [-0.35 * (level + 1)] * 2, color="black", linewidth=3)

@@ -4,11 +4,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from experiments.compare.comparison import LEVEL, Standing
+from experiments.compare.comparison import LEVEL, MIN_ROWS, Standing
 from experiments.compare.groups import Block, count_splits, differing
-from experiments.compare.table_formats import Sheet, defined
+from experiments.compare.table_formats import Sheet, defined, number
 
 Compared = tuple[Block, list[Standing]]
+
+TEXTS = ("group", "run", "best run", "median run", "against the best")
+OF_RUNS = ("run", "best run", "median run", "parameters", "seconds")
+OF_GROUPS = ("n", "sd", "95 % interval", "interval of the difference", "against the best")
+SPARE = ("seconds", "parameters", "interval of the difference", "median run", "sd")
+"""Columns that a narrow terminal does without, the first of them first."""
 
 SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
     "metric": lambda standing: 0,  # they come best first
@@ -21,34 +27,53 @@ SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
 """Sort keys by the values of ``--sort``."""
 
 
-def sheet(compared: Compared, number: int, reason: str) -> Sheet:
-    """Returns a block as a table, with its number unless that is 0, and why it is not compared with the first."""
+def sheet(compared: Compared, position: int, reason: str) -> Sheet:
+    """Returns a block as a table, with its position unless that is 0, and why it is not compared with the first.
+
+    A narrow terminal gets a table of how good each group is, and one of its runs and their cost. Columns that say
+    something of several runs or several groups alone are there where there are such.
+    """
     block, standings = compared
-    columns = ["group", "n", block.metric, "sd", "95 % interval", "best", "median", "parameters", "seconds"]
-    columns += ["to the best", "the best is"]
-    title = heading(block, number) + (f"; not compared with the first: {reason}" if reason else "")
-    parts = ((0, 1, 2, 3, 4, 7, 8), (0, 9, 10), (0, 5, 6))
-    return Sheet(title, columns, [*map(_row, standings)], notes(compared), parts=parts)
+    repeated = any(len(standing.scores) > 1 for standing in standings)
+    every = [_cells(standing, block.metric, repeated) for standing in standings]
+    columns = [name for name in every[0] if any(cells[name] for cells in every)]
+    index = dict(zip(columns, range(len(columns)), strict=True))
+    rows = [[cells[name] or ("" if name in TEXTS else "–") for name in columns] for cells in every]
+    others = (OF_RUNS, (block.metric, *OF_GROUPS))
+    parts = [[index[name] for name in columns if name not in left_out] for left_out in others]
+    title = heading(block, position) + (f"; not compared with the first: {reason}" if reason else "")
+    spare = [index[name] for name in SPARE if name in index]
+    texts = [index[name] for name in TEXTS if name in index]
+    return Sheet(title, columns, rows, notes(compared), texts, parts, spare)
 
 
-def heading(block: Block, number: int) -> str:
+def heading(block: Block, position: int) -> str:
     """Returns a line with the block's data, metric and test rows."""
     rows = f"{block.groups[0].runs[0].rows['test']:,} test rows of {count_splits(block)}"
     direction = "higher" if block.sign > 0 else "lower"
-    return (f"{number}. " if number else "") + f"{block.data}: {block.metric}, {direction} is better, on {rows}"
+    return (f"{position}. " if position else "") + f"{block.data}: {block.metric}, {direction} is better, on {rows}"
 
 
 def notes(compared: Compared) -> list[str]:
     """Returns sentences on the meaning of the numbers, and on other differences between the runs."""
     block, standings = compared
-    several = len(block.splits) > 1
-    over = "t over splits, corrected for shared train rows" if several else "t over seeds, about these test rows"
-    sentences = [f"95 % interval: {over}."]
-    if len(standings) > 1:
+    verdicts = {standing.verdict for standing in standings}
+    sentences = []
+    if any(not math.isnan(standing.estimate.low) for standing in standings):
+        over = "splits, corrected for shared train rows" if len(block.splits) > 1 else "seeds, about these test rows"
+        sentences.append(f"95 % interval: t over {over}.")
+    if verdicts & {"worse", "no difference shown"}:
         sentences.append(
-            "To the best: difference of the means ± half its 95 % interval over seeds and test rows. "
-            f"Better: p < {LEVEL} over both, Holm-corrected over all pairs of groups."
+            f"Worse: p < {_without_zero(LEVEL)} over new seeds and over new test rows, Holm-corrected over all pairs "
+            "of groups, as the interval of the difference is."
         )
+    if "too few seeds to tell" in verdicts:
+        sentences.append(
+            "Too few seeds to tell a difference from chance: four a group, or one on each of six splits, can reach "
+            f"p < {_without_zero(LEVEL)}."
+        )
+    if "too few test rows to tell" in verdicts:
+        sentences.append(f"Too few test rows to tell a difference from chance: it takes {MIN_ROWS}.")
     for name in ("commits", "devices", "precisions"):
         values = {score.run.identity[name] for standing in standings for score in standing.scores}
         if len(values) > 1:
@@ -56,16 +81,15 @@ def notes(compared: Compared) -> list[str]:
     return sentences
 
 
-def changes(compared: Compared, number: int) -> Sheet:
-    """Returns a table of the options in which a block's groups differ, with each group's seeds."""
+def changes(compared: Compared, position: int) -> Sheet:
+    """Returns a table with a row for each setting in which a block's groups differ, and one for their seeds."""
     block, standings = compared
-    names = differing([standing.group for standing in standings])
-    rows = []
-    for standing in standings:
-        seeds = {str(score.run.settings.get("seed", "–")) for score in standing.scores}
-        values = [str(standing.group.settings.get(name, "–")) for name in names]
-        rows.append([standing.group.label, *values, ", ".join(sorted(seeds, key=lambda seed: (len(seed), seed)))])
-    return Sheet(heading(block, number), ["group", *names, "seed"], rows, texts=len(names) + 2)
+    groups = [standing.group for standing in standings]
+    rows = [[name, *(str(group.settings.get(name, "–")) for group in groups)] for name in differing(groups)]
+    seeds = [{str(score.run.settings.get("seed", "–")) for score in standing.scores} for standing in standings]
+    rows.append(["seed", *(", ".join(sorted(each, key=lambda seed: (len(seed), seed))) for each in seeds)])
+    columns = ["setting", *(group.label for group in groups)]
+    return Sheet(heading(block, position), columns, rows, texts=range(len(columns)), is_divisible=True)
 
 
 def plain(compared: Compared, reason: str) -> dict[str, Any]:
@@ -107,24 +131,57 @@ def flat(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _row(standing: Standing) -> list[str]:
+def _cells(standing: Standing, metric: str, repeated: bool) -> dict[str, str]:
+    """Returns a row of the table by columns; empty where there is nothing to say that another cell does not.
+
+    ``repeated`` is True if any group has several runs.
+    """
     mean, sd, low, high = standing.estimate
-    difference = f"{standing.difference:+.4f} ± {standing.margin:.4f}".replace(" ± nan", "").replace("nan", "–")
-    p = "p < 0.001" if standing.p < 0.001 else f"p = {standing.p:.3f}"
-    return [
-        standing.group.label,
-        str(len(standing.scores)),
-        _number(mean),
-        _number(sd),
-        "–" if math.isnan(low) else f"{_number(low)} to {_number(high)}",
-        f"{_number(standing.best.value)} {standing.best.run.path.name}",
-        f"{_number(standing.median.value)} {standing.median.run.path.name}",
-        f"{standing.parameters:,}",
-        f"{standing.seconds:.1f}",
-        "" if standing.verdict in ("best", "nothing to compare with") else difference,
-        standing.verdict if math.isnan(standing.p) else f"{standing.verdict} ({p})",
-    ]
+    several = len(standing.scores) > 1
+    run = standing.best.run.path.name
+    best, median = (f"{number(score.value)} {score.run.path.name}" for score in (standing.best, standing.median))
+    is_tested = standing.verdict != "best" and not math.isnan(standing.margin)
+    ends = (standing.difference - standing.margin, standing.difference + standing.margin)
+    return {
+        "group": standing.group.label,
+        "n": str(len(standing.scores)) if repeated else "",
+        metric: number(mean),
+        "sd": number(sd) if several else "",
+        "95 % interval": "" if math.isnan(low) else f"{number(low)} to {number(high)}",
+        "run": "" if repeated else run,
+        "best run": best if several else run if repeated else "",
+        "median run": median if several else "",
+        "parameters": f"{standing.parameters:,}",
+        "seconds": f"{standing.seconds:.1f}",
+        "interval of the difference": " to ".join(map(_signed, ends)) if is_tested else "",
+        "against the best": _verdict(standing),
+    }
 
 
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:,.1f}" if abs(value) >= 1e4 else f"{value:.4f}"
+def _verdict(standing: Standing) -> str:
+    """Returns a verdict for people, such as ``worse by .066 (p = .008)``."""
+    p = "p < .001" if standing.p < 0.001 else f"p = {_without_zero(f'{standing.p:.3f}')}"
+    match standing.verdict:
+        case "nothing to compare with":
+            return ""
+        case "worse":
+            return f"worse by {_amount(standing.difference)} ({p})"
+        case "no difference shown":
+            return f"no difference shown ({p})"
+        case "best" | "undefined":
+            return standing.verdict
+    return f"worse by {_amount(standing.difference)}" if standing.difference else "the same"
+
+
+def _amount(difference: float) -> str:
+    """Writes the size of a difference with three digits, with two below .1."""
+    size = abs(difference)
+    return number(size) if size >= 100 else _without_zero(f"{size:#.{3 if size >= 0.1 else 2}g}")
+
+
+def _without_zero(number: float | str) -> str:
+    return str(number).removeprefix("0")
+
+
+def _signed(value: float) -> str:
+    return f"{'+' * (value >= 0)}{number(value)}"

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from experiments.compare.configuration_identity import spelled
 from experiments.compare.load_runs import Run
+from experiments.compare.same_rows import INPUTS, differing_cells
 from experiments.run.record.hyperparameters import Setting
 from lit_models.metrics.task_metrics import MEASURES
 
@@ -34,7 +35,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Block:
-    """Comparable groups: the same data, splits, task and metric."""
+    """Comparable groups: the same rows, splits, task and metric."""
 
     data: str
     task: str
@@ -61,12 +62,12 @@ def blocks_of(runs: Iterable[Run], metric: str | None) -> list[Block]:
 
 
 def comparable(groups: Iterable[Group], metric: str | None = None) -> list[Block]:
-    """Sorts groups into blocks by their data, splits, task and metric, the largest block first."""
+    """Sorts groups into blocks by their rows, splits, task and metric, the largest block first."""
     blocks: dict[tuple[object, ...], Block] = {}
     for group in groups:
         run = group.runs[0]
         block = Block(run.data, run.task, metric or run.rank_by, tuple(group.splits), [])
-        key = run.fingerprints[0], block.task, block.metric, block.splits
+        key = run.rows_fingerprint, block.task, block.metric, block.splits
         blocks.setdefault(key, block).groups.append(group)
     return sorted(blocks.values(), key=lambda block: -len(block.groups))
 
@@ -76,13 +77,17 @@ def unlike(first: Block, other: Block) -> str:
     ours, theirs = (block.groups[0].runs[0] for block in (first, other))
     if ours.task != theirs.task:
         return f"the task is {theirs.task}, and {ours.task} in the first"
-    if ours.fingerprints[0] != theirs.fingerprints[0]:
+    if ours.rows_fingerprint != theirs.rows_fingerprint:
         data = f"the rows of {theirs.data} are not the rows of {ours.data} in the first"
-        return f"{data} (fingerprints of the data differ)"
+        column = differing_cells(ours, theirs)
+        return f"{data} ({f'column {column} has other values' if column else 'fingerprints of the data differ'})"
     if first.metric != other.metric:
         return f"ranked by {other.metric}, and by {first.metric} in the first"
     shared = len({*first.splits} & {*other.splits})
-    return f"{shared} of the first's {count_splits(first)} among its {count_splits(other)}"
+    reason = f"{shared} of the first's {count_splits(first)} among its {count_splits(other)}"
+    if ours.fingerprints[0] != theirs.fingerprints[0]:
+        reason += "; with other columns other rows are copies, and --data.duplicates ignore gives all runs one split"
+    return reason
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
@@ -105,10 +110,9 @@ def name_groups(groups: Sequence[Group]) -> None:
         for name, value in options.items():
             values[(name, _owners(name, options))].add(spelled(name, value))
     shown = [
-        [name for name in options if name != "model" and len(values[(name, _owners(name, options))]) > 1]
-        for options in settings
+        [name for name in _named(options) if len(values[(name, _owners(name, options))]) > 1] for options in settings
     ]
-    for name in dict.fromkeys(name for options in settings for name in options):
+    for name in dict.fromkeys(name for options in settings for name in _named(options)):
         by_label = defaultdict(list)
         for index, pair in enumerate(zip(settings, shown, strict=True)):
             by_label[_label(*pair)].append(index)
@@ -122,11 +126,24 @@ def name_groups(groups: Sequence[Group]) -> None:
         group.label = _label(options, names)
 
 
+def distinguish(groups: Iterable[Group]) -> None:
+    """Adds the input columns to labels that several groups have, whose rows are the same and whose inputs differ."""
+    for same in grouped(groups, lambda group: group.label):
+        for group in same if len(same) > 1 else ():
+            run = group.runs[0]
+            group.label += f" inputs={run.settings.get(INPUTS, run.fingerprints[0][:6])}"
+
+
 def differing(groups: Sequence[Group]) -> list[str]:
     """Returns the options in which any groups differ, seeds excluded."""
     settings = [group.settings for group in groups]
-    names = dict.fromkeys(name for options in settings for name in options)
+    names = dict.fromkeys(name for options in settings for name in ("model", *_named(options)))
     return [name for name in names if len({spelled(name, options.get(name)) for options in settings}) > 1]
+
+
+def _named(options: dict[str, Setting]) -> list[str]:
+    """Returns the options that may distinguish groups of a model; dropped columns are those that are no inputs."""
+    return [name for name in options if name != "model" and (name != "data.drop" or INPUTS not in options)]
 
 
 def _owners(name: str, options: dict[str, Setting]) -> tuple[str, ...]:

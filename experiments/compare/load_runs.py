@@ -33,6 +33,24 @@ AS_RUN = ("trainer.accelerator", "trainer.devices", "trainer.precision")
 """Options whose values are those that ``auto`` became."""
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a table that a run was trained on."""
+
+    target: tuple[str, ...]
+    inputs: tuple[str, ...]
+    cells: dict[str, str]  # fingerprint of the cells of each column of the file, dropped ones too
+
+    @staticmethod
+    def of(content: dict[str, Any]) -> "Columns | None":
+        """Returns the columns of a record; None in one of an earlier version, or of rows without columns."""
+        columns = content.get("columns")
+        if not columns:
+            return None
+        target, inputs = (tuple(map(str, columns[name])) for name in ("target", "inputs"))
+        return Columns(target, inputs, {str(name): str(cells) for name, cells in columns["cells"].items()})
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """Record of a finished run, as far as a comparison needs it."""
@@ -49,6 +67,9 @@ class Run:
     metrics: dict[str, float]  # as recorded of the test rows, without test/; NaN where undefined
     identity: dict[str, str]  # commit, device and precision, as text
     started: str  # in ISO 8601
+    is_deterministic: bool = False  # a baseline with the same result for any seed
+    columns: Columns | None = None
+    same_rows: str = ""  # fingerprint of data with the same rows and targets, of the first of such runs
 
     @property
     def name(self) -> str:
@@ -59,6 +80,11 @@ class Run:
     def configuration(self) -> dict[str, str]:
         """Options that identify the run among others, see ``effective``."""
         return effective(self.settings)
+
+    @property
+    def rows_fingerprint(self) -> str:
+        """Equal for runs of the same rows and targets, whatever their input columns are."""
+        return self.same_rows or self.fingerprints[0]
 
     @property
     def split(self) -> str:
@@ -139,6 +165,8 @@ def read_run(folder: Path) -> Run:
             "precisions": str(content.get("precision")),
         },
         started=str(content["started"]),
+        is_deterministic=content.get("deterministic") is True,
+        columns=Columns.of(content),
     )
 
 

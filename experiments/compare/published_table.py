@@ -13,7 +13,7 @@ from experiments.compare.groups import grouped
 from experiments.compare.load_runs import AS_RUN, LeftOut, Run, once_per_seed
 from experiments.compare.published_table_file import Paper, Row
 from experiments.compare.scoring import score
-from experiments.compare.table_formats import Sheet, defined
+from experiments.compare.table_formats import Sheet, defined, number
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import MEASURES
 
@@ -100,7 +100,7 @@ def sheet(paper: Paper, found: Sequence[Outcome]) -> Sheet:
         "The same: within two standard errors of our mean, over seeds. Floor: the best classical baseline.",
         f"A row again: evenhand sweep --paper {paper.path} --rows ROW --seeds 0..4",
     ]
-    return Sheet(title, columns, [_cells(outcome) for outcome in found], notes, ragged=False)
+    return Sheet(title, columns, [_cells(outcome) for outcome in found], notes, texts=(0, 4), spare=(6, 7, 5))
 
 
 def plain(found: Iterable[Outcome]) -> list[dict[str, Any]]:
@@ -117,10 +117,10 @@ def plain(found: Iterable[Outcome]) -> list[dict[str, Any]]:
 def _cells(outcome: Outcome) -> list[str]:
     row = outcome.row
     published = "–" if row.published is None else str(row.published)
-    floor = f"{outcome.floor[0]:.4f} {outcome.floor[1]}" if outcome.floor else "–"
+    floor = f"{number(outcome.floor[0])} {outcome.floor[1]}" if outcome.floor else "–"
     if not outcome.values:
         return [row.name, "0", "–", published, "not run", floor, "–", "–"]
-    ours = f"{outcome.mean:.4f}" + ("" if math.isnan(outcome.sd) else f" ± {outcome.sd:.4f}")
+    ours = number(outcome.mean) + ("" if math.isnan(outcome.sd) else f" ± {number(outcome.sd)}")
     numbers = [f"{outcome.parameters:,}", f"{outcome.seconds:.1f}"]
     return [row.name, str(len(outcome.values)), ours, published, outcome.verdict or "–", floor, *numbers]
 

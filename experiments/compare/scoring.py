@@ -46,7 +46,7 @@ def score(runs: Iterable[Run], metric: str | None) -> tuple[dict[Run, Score], li
         raise ConfigError(f"--metric {metric} is not known for these runs; these are: {', '.join(sorted(names))}")
     found: dict[Run, Score | LeftOut] = {}
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # numpy releases the interpreter's lock
-        for alike in grouped(runs, lambda run: (run.task, *run.fingerprints)):
+        for alike in grouped(runs, lambda run: (run.task, run.rows_fingerprint, run.split)):
             for index, run in enumerate(alike):
                 reference = _reference(run, metric)
                 if isinstance(reference, LeftOut):
@@ -80,7 +80,7 @@ def _reference(run: Run, metric: str | None) -> Reference | LeftOut:
 
 
 def _scored(run: Run, metric: str | None, reference: Reference) -> Score | LeftOut:
-    """Scores a run, or says why not; the reference is the first usable run of the same data and split."""
+    """Scores a run, or says why not; the reference is the first usable run of the same rows and split."""
     first, expected, resamples = reference
     try:
         predictions = expected if run is first else _read(run, metric)

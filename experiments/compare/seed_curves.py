@@ -1,4 +1,4 @@
-"""Mean curves with their spread for runs that differ only in their seeds, written as separate TensorBoard runs."""
+"""Mean curves with their spread for runs that differ only in their seeds, a TensorBoard run for each group."""
 
 import re
 import shutil
@@ -11,7 +11,13 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-SUFFIXES = (" mean", " mean + sd", " mean - sd")
+from experiments.run.record.custom_scalars import layout
+
+SUFFIX = " mean"
+EARLIER_SUFFIXES = (" mean + sd", " mean - sd")
+"""Of folders that an earlier version wrote in place of the margins."""
+MARGINS = "with sd"
+"""Group of the tags of a curve's margins, which TensorBoard sorts behind all others."""
 EVENTS = "events.out.tfevents.*"
 
 Curve = dict[int, tuple[float, float]]
@@ -19,20 +25,25 @@ Curve = dict[int, tuple[float, float]]
 
 
 def aggregate(experiment: Path, groups: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Writes the mean, and the mean plus and minus a standard deviation (n - 1), of each group's curves.
+    """Writes the mean of each group's curves, and those one standard deviation (n - 1) above and below it.
 
-    The folders ``<group> mean`` and so on beside the runs contain events only; older ones are replaced. A curve has the
-    steps that all runs of the group have, and of a test the last value. Returns the folder names of the groups with
-    events of at least two runs, without the suffix.
+    The folders ``<group> mean`` beside the runs contain events only; older ones are replaced. A curve has the steps
+    that all runs of the group have, and of a test the last value. The Custom Scalars tab draws the curves of train loss
+    and validation with their margins. Returns the folder names of the groups with events of at least two runs, without
+    the suffix.
     """
     for folder in [*experiment.iterdir()]:
-        if folder.is_dir() and folder.name.endswith(SUFFIXES) and all(file.match(EVENTS) for file in folder.iterdir()):
+        if (
+            folder.is_dir()
+            and folder.name.endswith((SUFFIX, *EARLIER_SUFFIXES))
+            and all(file.match(EVENTS) for file in folder.iterdir())
+        ):
             shutil.rmtree(folder)
     written: list[str] = []
     for name, runs in groups.items():
         curves = [curves for curves in map(read_curves, runs) if curves]
         if len(curves) > 1:
-            stem = re.sub(r"[^\w .+=,@-]", "_", re.sub(r"[\[\](){}'\"]", "", name))
+            stem = re.sub(r"[^\w .+=,@$-]", "_", re.sub(r"[\[\](){}'\"]", "", name))
             while stem in written:
                 stem += "-2"
             _write(experiment, stem, curves)
@@ -52,8 +63,13 @@ def read_curves(run: Path) -> dict[str, Curve]:
 
 
 def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> None:
-    writers = [EventFileWriter(str(experiment / f"{stem}{suffix}")) for suffix in SUFFIXES]
-    for tag in sorted(set.intersection(*map(set, runs))):
+    writer = EventFileWriter(str(experiment / f"{stem}{SUFFIX}"))
+    tags = sorted(set.intersection(*map(set, runs)))
+    validated = [tag for tag in tags if tag.startswith("val/") and tag != "val/loss"]
+    charted = [tag for tag in ("train/loss", "val/loss", *validated) if tag in tags]
+    margins = {tag: (f"{MARGINS}/{tag} - sd", f"{MARGINS}/{tag} + sd") for tag in charted}
+    writer.add_event(Event(summary=layout([tag.removeprefix("val/") for tag in validated], margins)))
+    for tag in tags:
         curves = [run[tag] for run in runs]
         steps = sorted(set.intersection(*map(set, curves)))
         points = {step: [curve[step] for curve in curves] for step in steps}
@@ -62,8 +78,7 @@ def _write(experiment: Path, stem: str, runs: Sequence[dict[str, Curve]]) -> Non
         for step, point in points.items():
             values, times = zip(*point, strict=True)
             mean, spread = float(numpy.mean(values)), float(numpy.std(values, ddof=1))
-            for writer, value in zip(writers, (mean, mean + spread, mean - spread), strict=True):
-                summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-                writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
-    for writer in writers:
-        writer.close()
+            scalars = {tag: mean} | dict(zip(margins.get(tag, ()), (mean - spread, mean + spread), strict=False))
+            summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()])
+            writer.add_event(Event(step=step, wall_time=float(numpy.mean(times)), summary=summary))
+    writer.close()

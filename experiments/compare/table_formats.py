@@ -1,19 +1,16 @@
 """Tables as text: for a terminal, Markdown, LaTeX and CSV."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars
-from rich.box import SIMPLE_HEAD
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from experiments.console import Console
-from experiments.terminal import say
+from experiments.terminal import decimal
+from experiments.text_table import TextTable, fold
 
 
 @dataclass(frozen=True)
@@ -24,44 +21,58 @@ class Sheet:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()  # sentences below the table
-    texts: int = 1  # number of leading columns that are text; the others are numbers
-    ragged: bool = True  # the last column is text too
+    texts: Sequence[int] = (0,)  # columns of text, aligned left; the others are numbers
     parts: Sequence[Sequence[int]] = ()  # columns of each table into which it is divided on a narrow terminal
+    spare: Sequence[int] = ()  # columns that a narrow terminal does without, the first of them first
+    is_divisible: bool = False  # a narrow terminal gets several tables, each with the first column
 
-    def is_text(self, index: int) -> bool:
-        """Returns True if a column is aligned left."""
-        return index < self.texts or (self.ragged and index == len(self.columns) - 1)
+    def part(self, columns: Sequence[int]) -> TextTable:
+        """Returns some of the columns as a table for a terminal."""
+        return TextTable(
+            [self.columns[index] for index in columns],
+            [[row[index] for index in columns] for row in self.rows],
+            frozenset(position for position, index in enumerate(columns) if index in self.texts),
+            [columns.index(index) for index in self.spare if index in columns],
+        )
 
 
 def to_terminal(sheet: Sheet) -> None:
-    """Prints a table, in parts on a narrow terminal; at full width where the output is no terminal."""
-    screen, text = Console(highlight=False), io.StringIO()
-    console = screen if screen.is_terminal else Console(file=text, highlight=False)
-    console.print(Text(sheet.title, style="bold"))
-    whole = _table(sheet, range(len(sheet.columns)))
-    too_wide = Measurement.get(console, console.options.update(max_width=10_000), whole).maximum > console.width
-    for table in [_table(sheet, part) for part in sheet.parts] if too_wide and sheet.parts else [whole]:
-        console.print(table)
+    """Prints a table, on a narrow terminal in parts; at full width where the output is no terminal."""
+    console = Console(highlight=False)
+    for line in fold(" ".join(sheet.title.split()), console.width):
+        console.print(Text(line, style="bold"))
+    for columns in _parts(sheet, console.width):
+        console.print(sheet.part(columns))
+    console.print()
     for note in sheet.notes:
-        console.print(Text(note))
-    if not screen.is_terminal:
-        say("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+        for line in fold(" ".join(note.split()), console.width):
+            console.print(Text(line))
 
 
-def _table(sheet: Sheet, columns: Sequence[int]) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for index in columns:
-        justify: Literal["left", "right"] = "left" if sheet.is_text(index) else "right"
-        table.add_column(Text(sheet.columns[index]), justify=justify, overflow="fold")
-    for row in sheet.rows:
-        table.add_row(*(Text(row[index]) for index in columns))
-    return table
+def _parts(sheet: Sheet, width: int) -> Sequence[Sequence[int]]:
+    """Returns the columns of each table for a terminal of a width."""
+    every = range(len(sheet.columns))
+    if sheet.part(every).fits(width) or not (sheet.parts or sheet.is_divisible):
+        return [every]
+    if sheet.parts:
+        return sheet.parts
+    parts = [[0]]
+    for index in every[1:]:
+        if len(parts[-1]) > 1 and not sheet.part([*parts[-1], index]).fits(width, is_folded=True):
+            parts.append([0])
+        parts[-1].append(index)
+    return parts
+
+
+def number(value: float) -> str:
+    """Writes a metric for people: four decimals where they say enough, and – where it is undefined."""
+    return "–" if math.isnan(value) else f"{value:,.1f}" if 1e4 <= abs(value) < 1e9 else decimal(value)
 
 
 def to_markdown(sheet: Sheet) -> str:
     """Formats a table as GitHub's Markdown."""
     lines = [[_flat(cell).replace("|", "\\|") for cell in row] for row in (sheet.columns, *sheet.rows)]
-    rule = ["---" if sheet.is_text(index) else "---:" for index in range(len(sheet.columns))]
+    rule = ["---" if index in sheet.texts else "---:" for index in range(len(sheet.columns))]
     text = "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
     return "\n\n".join([f"**{_flat(sheet.title)}**", text, *sheet.notes]) + "\n"
 
@@ -69,7 +80,7 @@ def to_markdown(sheet: Sheet) -> str:
 def to_latex(sheet: Sheet) -> str:
     """Formats a table as a LaTeX ``table`` environment, which needs the package booktabs."""
     lines = [" & ".join(map(_latex, row)) + r" \\" for row in (sheet.columns, *sheet.rows)]
-    kinds = "".join("l" if sheet.is_text(index) else "r" for index in range(len(sheet.columns)))
+    kinds = "".join("l" if index in sheet.texts else "r" for index in range(len(sheet.columns)))
     begin = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(' '.join((sheet.title + '.', *sheet.notes)))}}}"]
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
     return "\n".join([*begin, *body, r"\end{tabular}", r"\end{table}"]) + "\n"

@@ -1,10 +1,11 @@
 """Calibration: of the rows whose class is predicted with 80 %, are 80 % right (Guo et al. 2017)?"""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy
 
-from experiments.figures.drawing import COLORS, GREY, sheet
+from experiments.figures.drawing import COLORS, GREY, display_names, plain, sheet, titled
 from lit_models.metrics.classification_metrics import BINS, calibration_bin, class_confidence, ece
 from lit_models.metrics.row_weights import Array, grouped_sum
 from lit_models.tasks.prediction_types import Classes
@@ -30,8 +31,9 @@ def calibration(outcome: Classes) -> Calibration:
         return Calibration(rows, sure / rows, right / rows, float(ece(target, probabilities)[0]))
 
 
-def draw_reliability(outcome: Classes) -> Any:
-    """Draws accuracy over confidence, with the number of rows of each bin below it."""
+def draw_reliability(outcome: Classes, names: Sequence[str], target: Sequence[str]) -> Any:
+    """Draws accuracy over confidence, with the number of rows of each bin below it; names of classes and target."""
+    second = plain(display_names(names, 2)[1])
     rows, confidence, accuracy, error = calibration(outcome)
     figure, (upper, lower) = sheet(2, 1, 5.2, 6.2, sharex=True, height_ratios=(3, 1))
     center, width, full = (numpy.arange(BINS) + 0.5) / BINS, 1 / BINS, rows > 0
@@ -40,14 +42,13 @@ def draw_reliability(outcome: Classes) -> Any:
     dots = {"color": COLORS[0], "marker": "o", "markersize": 4, "linestyle": "none", "clip_on": False}
     upper.plot(confidence[full], accuracy[full], **dots, label="at its mean probability")
     upper.set(
-        ylabel="fraction of rows of class 1" if outcome.binary else "fraction of rows that are right",
+        ylabel=f"fraction of rows of class {second}" if outcome.binary else "fraction of rows that are right",
         xlim=(0, 1),
         ylim=(0, 1),
     )
     upper.legend(fontsize=8, frameon=False, loc="upper left")
-    upper.set_title(
-        f"expected calibration error {error:.3f} ({BINS} bins, {len(outcome.target):,} test rows)", fontsize=10
-    )
+    title = f"expected calibration error {error:.3f} ({BINS} bins, {len(outcome.target):,} test rows)"
+    upper.set_title(titled(target, title), fontsize=10, wrap=True)
     lower.bar(center, rows, width, color=GREY, edgecolor="white")
-    lower.set(xlabel=f"probability of {'class 1' if outcome.binary else 'the predicted class'}", ylabel="rows")
+    lower.set(xlabel=f"probability of {f'class {second}' if outcome.binary else 'the predicted class'}", ylabel="rows")
     return figure

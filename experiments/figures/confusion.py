@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy
 
-from experiments.figures.drawing import display_names, plain, sheet
+from experiments.figures.drawing import display_names, plain, sheet, titled
 from lit_models.metrics.classification_metrics import confusion_matrix
 from lit_models.metrics.row_weights import Array
 from lit_models.tasks.prediction_types import Classes
@@ -20,8 +20,8 @@ def confusion(outcome: Classes) -> Array:
     return confusion_matrix(outcome.target.numpy(), predicted, outcome.probabilities.shape[1])
 
 
-def draw_confusion(outcome: Classes, names: Sequence[str], by_row: bool) -> Any:
-    """Draws counts, or with ``by_row`` fractions of each true class."""
+def draw_confusion(outcome: Classes, names: Sequence[str], target: Sequence[str], by_row: bool) -> Any:
+    """Draws counts, or with ``by_row`` fractions of each true class; ``names`` of classes and of the ``target``."""
     full = confusion(outcome)
     counts, shown = merge_classes(full, [plain(name) for name in display_names(names, len(full))])
     totals = counts.sum(axis=1, keepdims=True)
@@ -45,7 +45,9 @@ def draw_confusion(outcome: Classes, names: Sequence[str], by_row: bool) -> Any:
         text, color = _fraction(value) if by_row else f"{int(value):,}", "white" if value > 0.55 * top else "black"
         axes.text(predicted, true, text, ha="center", va="center", color=color, fontsize=8 if number < 13 else 6)
     figure.colorbar(picture, ax=axes, shrink=0.8, label="fraction of the true class" if by_row else "rows")
-    axes.set_title(f"{int(counts.trace()):,} of {int(counts.sum()):,} test rows are right", fontsize=10)
+    # Of the full matrix: a row of one merged class that is predicted as another of them is wrong.
+    right = f"{int(full.trace()):,} of {int(full.sum()):,} test rows are right"
+    axes.set_title(titled(target, right), fontsize=10)
     return figure
 
 

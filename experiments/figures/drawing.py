@@ -54,6 +54,11 @@ def display_names(names: Sequence[str], count: int) -> list[str]:
     return [label if len(label) <= 18 else f"{label[:17]}…" for label in labels]
 
 
+def titled(names: Sequence[str], text: str) -> str:
+    """Returns a title that begins with the name of the target, or of several targets, as far as they have names."""
+    return f"{plain(', '.join(display_names(names, len(names))))}: {text}" if 0 < len(names) <= 3 else text
+
+
 def plain(label: str) -> str:
     """Returns a label that matplotlib draws as it is: ``$`` begins a formula, and a legend hides a first ``_``."""
     return f"{' ' * label.startswith('_')}{label}".replace("$", r"\$")

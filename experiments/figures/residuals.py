@@ -1,11 +1,12 @@
 """Figures of a regression: predicted over true values, and residuals."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
-from experiments.figures.drawing import COLORS, GREY, panels, sheet
+from experiments.figures.drawing import COLORS, GREY, panels, sheet, titled
 from lit_models.tasks.prediction_types import Values
 
 MAX_TARGETS = 6
@@ -16,8 +17,8 @@ MAX_POINTS = 3000
 Column = NDArray[numpy.float64]
 
 
-def draw_predicted(outcome: Values) -> Any:
-    """Draws predicted over true values, a panel for each target, with equal axes."""
+def draw_predicted(outcome: Values, names: Sequence[str]) -> Any:
+    """Draws predicted over true values, a panel for each target by its name, with equal axes."""
     count = min(outcome.target.shape[1], MAX_TARGETS)
     figure, axes = panels(count, 3, 5.0, 4.6)
     for index, panel in enumerate(axes):
@@ -28,18 +29,18 @@ def draw_predicted(outcome: Values) -> Any:
         _points(panel, true, predicted, (*limits, *limits))
         panel.plot(limits, limits, color=GREY, linestyle=":", linewidth=1)
         panel.set(xlabel="true value", ylabel="predicted value", xlim=limits, ylim=limits, aspect="equal")
-        panel.set_title(_title(outcome, index), fontsize=10)
+        panel.set_title(_title(outcome, names, index), fontsize=10)
     return figure
 
 
-def draw_residuals(outcome: Values) -> Any:
-    """Draws residuals (true - predicted) over predicted values, with their histogram beside them."""
+def draw_residuals(outcome: Values, names: Sequence[str]) -> Any:
+    """Draws residuals (true - predicted) over predicted values by target, with their histogram beside them."""
     count = min(outcome.target.shape[1], MAX_TARGETS)
     figure, axes = sheet(count, 2, 8.0, 3.6 * count, sharey="row", width_ratios=(3, 1))
     for index, (left, right) in enumerate(zip(axes[::2], axes[1::2], strict=True)):
         predicted = outcome.prediction[:, index].numpy()
         residual = outcome.target[:, index].numpy() - predicted
-        title = f"{_title(outcome, index)}: residuals {residual.mean():.3g} ± {residual.std():.3g}"
+        title = f"{_title(outcome, names, index)}: residuals {residual.mean():.3g} ± {residual.std():.3g}"
         _points(left, predicted, residual)
         for panel in (left, right):
             panel.axhline(0, color=GREY, linestyle=":", linewidth=1)
@@ -58,6 +59,7 @@ def _points(axes: Any, x: Column, y: Column, extent: tuple[float, ...] | None = 
         axes.scatter(x, y, s=12, color=COLORS[0], alpha=0.5, edgecolors="none")
 
 
-def _title(outcome: Values, index: int) -> str:
+def _title(outcome: Values, names: Sequence[str], index: int) -> str:
     rows, targets = outcome.target.shape
-    return f"{rows:,} test rows" + (f", target {index}" if targets > 1 else "")
+    numbered = [f"target {index}"] if targets > 1 else []
+    return titled([names[index]] if len(names) == targets else numbered, f"{rows:,} test rows")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_precision_recall_curve, binary_roc
 
-from experiments.figures.drawing import GREY, LINES, display_names, plain, sheet
+from experiments.figures.drawing import GREY, LINES, display_names, plain, sheet, titled
 from lit_models.metrics.classification_metrics import roc_area
 from lit_models.tasks.prediction_types import Classes, Labels
 
@@ -39,24 +39,38 @@ def precision_recall(scores: Tensor, positive: Tensor) -> Curve:
     return Curve(recall, precision, float(-(recall.diff() * precision[:-1]).sum()))
 
 
-def draw_roc(outcome: Classes | Labels, names: Sequence[str]) -> Any:
-    """Draws the ROC curves."""
+def draw_roc(outcome: Classes | Labels, names: Sequence[str], target: Sequence[str] = ()) -> Any:
+    """Draws the ROC curves; names of classes or labels, and of the target."""
     figure, (axes,) = sheet(width=7.2)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":", label="chance")
     axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
-    _draw(axes, outcome, names, roc, "AUROC", "default")
+    _draw(axes, outcome, names, target, roc, "AUROC", "default")
     return figure
 
 
-def draw_precision_recall(outcome: Classes | Labels, names: Sequence[str]) -> Any:
-    """Draws the precision-recall curves, as steps, since precision is a step function of recall."""
+def draw_precision_recall(outcome: Classes | Labels, names: Sequence[str], target: Sequence[str] = ()) -> Any:
+    """Draws the precision-recall curves, as steps, since precision is a step function of recall.
+
+    Dotted lines are the precision of a prediction without skill: the fraction of rows of the class.
+    """
     figure, (axes,) = sheet(width=7.2)
     axes.set(xlabel="recall", ylabel="precision")
-    _draw(axes, outcome, names, precision_recall, "average precision", "steps-post")
+    columns = outcome.one_against_rest()
+    for index, color in _draw(axes, outcome, names, target, precision_recall, "average precision", "steps-post"):
+        axes.axhline(float(columns[index][1].double().mean()), color=color, linewidth=0.8, linestyle=":")
     return figure
 
 
-def _draw(axes: Any, outcome: Classes | Labels, names: Sequence[str], curve_of: CurveOf, area: str, style: str) -> None:
+def _draw(
+    axes: Any,
+    outcome: Classes | Labels,
+    names: Sequence[str],
+    target: Sequence[str],
+    curve_of: CurveOf,
+    area: str,
+    style: str,
+) -> list[tuple[int, str]]:
+    """Draws the curves, and returns the index and the color of each one in the legend."""
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     columns = outcome.one_against_rest()
     labels = [plain(name) for name in display_names(names, outcome.probabilities.shape[1])]
@@ -77,10 +91,14 @@ def _draw(axes: Any, outcome: Classes | Labels, names: Sequence[str], curve_of: 
         axes.plot([], [], color=GREY, alpha=0.4, label=f"{len(others)} higher ones")
     undefined = len(columns) - len(curves)
     title = f"{len(outcome.target):,} test rows" + (f"; {undefined} undefined, without rows" if undefined else "")
-    axes.set_title(title, fontsize=10)
+    title = f"{labels[1]} against {labels[0]}, {title}" if len(labels) == 2 and 0 not in columns else title
+    axes.set_title(titled(target, title), fontsize=10)
     if curves:
+        if area != "AUROC":
+            axes.plot([], [], color=GREY, linewidth=0.8, linestyle=":", label="no skill")
         title = f"{'class' if isinstance(outcome, Classes) else 'label'}: {area}"
         axes.legend(title=title, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    return [(index, color) for index, (color, _) in zip(lowest, LINES, strict=False)]
 
 
 def _thinned(curve: Curve) -> tuple[Any, Any]:

@@ -18,9 +18,10 @@ from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import Task
 from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
 
-WORST = "test_worst/rows"
+GROUP = "visuals"
+"""TensorBoard sorts groups of tags by name: behind test, train and val, so that curves come before figures."""
 
-Write = Callable[[], None]
+Draw = Callable[[], Any]
 
 
 def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluation: Evaluation, step: int) -> list[str]:
@@ -37,26 +38,16 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
         notes.append("no figures: they need matplotlib; pip install '.[figures]' in the checkout")
     outcome = task.outcome(prediction, target)
 
-    def image(tag: str, draw: Callable[[], Any]) -> tuple[str, Write]:
-        return tag, lambda: writer.add_image(tag, pixels(draw()), step, dataformats="HWC") if has_matplotlib else None
+    def image(tag: str, draw: Draw) -> Callable[[], None]:
+        return lambda: writer.add_image(tag, pixels(draw()), step, dataformats="HWC") if has_matplotlib else None
 
-    def figures() -> Iterator[tuple[str, Write]]:
-        names = data.class_names
-        match outcome:
-            case Classes():
-                yield "test/ece", lambda: writer.add_scalar("test/ece", calibration(outcome).error, step)
-                yield image("test_confusion/rows", lambda: draw_confusion(outcome, names, by_row=False))
-                yield image("test_confusion/shares", lambda: draw_confusion(outcome, names, by_row=True))
-                yield image("test_calibration/reliability", lambda: draw_reliability(outcome))
-            case Values():
-                yield image("test_regression/predicted", lambda: draw_predicted(outcome))
-                yield image("test_regression/residuals", lambda: draw_residuals(outcome))
-        if isinstance(outcome, Classes | Labels):
-            yield image("test_curves/roc", lambda: draw_roc(outcome, names))
-            yield image("test_curves/precision_recall", lambda: draw_precision_recall(outcome, names))
-        yield WORST, lambda: _write_worst(writer, outcome, data, row, step, has_matplotlib)
-
-    for tag, write in figures():
+    figures = {f"{GROUP}/{n}_{name}": draw for n, (name, draw) in enumerate(_figures(outcome, data), start=1)}
+    writes = {tag: image(tag, draw) for tag, draw in figures.items()}
+    worst = f"{GROUP}/{len(figures) + 1}_worst_rows"
+    writes[worst] = lambda: _write_worst(writer, worst, outcome, data, row, step, has_matplotlib)
+    if isinstance(outcome, Classes):
+        writes["test/ece"] = lambda: writer.add_scalar("test/ece", calibration(outcome).error, step)
+    for tag, write in writes.items():
         try:
             write()
         except Exception as error:
@@ -65,15 +56,33 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
     return notes
 
 
+def _figures(outcome: Outcome, data: DataModule) -> Iterator[tuple[str, Draw]]:
+    """Yields the names of the figures, the most telling one first, each with a function that draws it."""
+    names = data.class_names
+    target = data.target_names if len(data.target_names) == 1 else ()  # several targets are the labels themselves
+    match outcome:
+        case Classes():
+            yield "confusion_rows", lambda: draw_confusion(outcome, names, target, by_row=False)
+            yield "confusion_fractions", lambda: draw_confusion(outcome, names, target, by_row=True)
+        case Values():
+            yield "predicted", lambda: draw_predicted(outcome, data.target_names)
+            yield "residuals", lambda: draw_residuals(outcome, data.target_names)
+    if isinstance(outcome, Classes | Labels):
+        yield "roc", lambda: draw_roc(outcome, names, target)
+        yield "precision_recall", lambda: draw_precision_recall(outcome, names, target)
+    if isinstance(outcome, Classes):
+        yield "reliability", lambda: draw_reliability(outcome, names, target)
+
+
 def _write_worst(
-    writer: SummaryWriter, outcome: Outcome, data: DataModule, row: Any, step: int, has_matplotlib: bool
+    writer: SummaryWriter, tag: str, outcome: Outcome, data: DataModule, row: Any, step: int, has_matplotlib: bool
 ) -> None:
     worst = outcome.losses().argsort(descending=True, stable=True)[:MAX_ROWS]
     captions = [truth_and_prediction(outcome, index, data.class_names) for index in worst.tolist()]
     ids, raw = row[worst].tolist(), data.raw(row[worst])
     if isinstance(raw, polars.DataFrame):
-        writer.add_text(WORST, table_of_worst(raw, ids, captions), step)
+        writer.add_text(tag, table_of_worst(raw, ids, captions), step)
     elif isinstance(raw, polars.Series):
-        writer.add_text(WORST, texts_of_worst(raw.to_list(), ids, captions), step)
+        writer.add_text(tag, texts_of_worst(raw.to_list(), ids, captions), step)
     elif has_matplotlib:
-        writer.add_image(WORST, pixels(draw_worst(raw, ids, captions)), step, dataformats="HWC")
+        writer.add_image(tag, pixels(draw_worst(raw, ids, captions)), step, dataformats="HWC")

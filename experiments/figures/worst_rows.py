@@ -12,6 +12,7 @@ from experiments.figures.drawing import COLORS, display_names, panels, plain
 from lit_models.tasks.prediction_types import Classes, Outcome, Values
 
 MAX_ROWS = 12
+MAX_CHANNELS = 6
 MAX_COLUMNS = 30
 MAX_CHARACTERS = 600
 """Characters of a text that are shown."""
@@ -37,22 +38,35 @@ def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tu
 
 
 def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -> Any:
-    """Draws images (C, H, W) or series (C, T), each with its row id, its truth and its prediction."""
-    figure, axes = panels(len(rows), 4, 2.6, 2.5)
+    """Draws images (C, H, W) or series (C, T), each with its row id, its truth and its prediction.
+
+    The first ``MAX_CHANNELS`` channels of a series have an axis each, one below the other: they may differ in units.
+    """
+    channels = 1 if rows[0].dim() == 3 else min(len(rows[0]), MAX_CHANNELS)
+    figure, axes = panels(len(rows), 4, 2.6, 2.0 + 0.5 * channels)
     figure.set_layout_engine(None)  # the constrained layout takes most of the drawing time of so many axes
     width, height = figure.get_size_inches()
-    sides = {"left": 0.35 / width, "right": 1 - 0.1 / width, "bottom": 0.25 / height, "top": 1 - 0.55 / height}
-    figure.subplots_adjust(**sides, wspace=0.22, hspace=0.45)
+    is_series = rows[0].dim() == 2
+    sides = {
+        "left": (0.6 if is_series else 0.35) / width,
+        "right": 1 - 0.1 / width,
+        "bottom": 0.25 / height,
+        "top": 1 - 0.55 / height,
+    }
+    figure.subplots_adjust(**sides, wspace=0.4 if is_series else 0.22, hspace=0.45)
     for row, row_id, (true, predicted), panel in zip(rows, ids, captions, axes, strict=True):
-        title = f"row {row_id}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}"
+        left_out = f" ({channels} of {len(row)} channels)" if row.dim() == 2 and len(row) > channels else ""
+        title = f"row {row_id}{left_out}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}"
         panel.set_title(title, fontsize=8)
+        panel.set_axis_off()
         if row.dim() == 3:
             panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
-            panel.set_axis_off()
-        else:
-            for index, channel in enumerate(row.numpy()):
-                panel.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1, alpha=1 if len(row) < 4 else 0.6)
-            panel.tick_params(labelsize=7)
+            continue
+        for index, channel in enumerate(row[:channels].numpy()):
+            axis = panel.inset_axes((0, 1 - (index + 1) / channels, 1, 0.9 / channels))
+            axis.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.tick_params(labelsize=6, labelbottom=index == channels - 1)
     return figure
 
 

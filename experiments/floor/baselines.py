@@ -22,6 +22,8 @@ from experiments.floor.features import Features, Matrix
 
 MAX_CATEGORIES = 255
 """Gradient boosting treats a column with more categories as a number."""
+MAX_ROWS_WITHOUT_STOPPING = 10_000
+"""With more train rows, gradient boosting stops early, by default, on rows that it draws."""
 
 
 def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[tuple[str, Any]]:
@@ -52,6 +54,11 @@ def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[t
     boosting = kind(categorical_features=few, random_state=seed)
     multiple = MultiOutputRegressor if values else MultiOutputClassifier
     yield "gradient boosting", multiple(boosting) if several else boosting
+
+
+def depends_on_seed(name: str, rows: int) -> bool:
+    """Returns True if the fit of a baseline to so many train rows draws random numbers."""
+    return name == "random forest" or (name == "gradient boosting" and rows > MAX_ROWS_WITHOUT_STOPPING)
 
 
 def probabilities(estimator: Any, inputs: Any, task: str) -> Matrix:

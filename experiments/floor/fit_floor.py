@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,21 +11,28 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from datamodules import DataModule
-from experiments.floor.baselines import baselines, probabilities
+from experiments.floor.baselines import baselines, depends_on_seed, probabilities
 from experiments.floor.features import Features, features
 from experiments.run.atomic_write import whole_folder, write_json
 from experiments.run.record.artifacts import write_data, write_predictions
-from experiments.run.record.hyperparameters import flat_hyperparameters
+from experiments.run.record.hyperparameters import curated, flat_hyperparameters
 from experiments.run.record.metadata import identity
 from experiments.run.record.run_directory import RunDirectory, root_of
+from experiments.run.record.tensorboard import write_session
 from experiments.terminal import say
 from lit_models.tasks import TASKS, Task
 
+FIXED_SEED = 0
+"""Recorded for baselines that have the same result with any seed."""
+
 
 def fit_floor(
-    data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str], seed: int
+    data: DataModule, config: Namespace, plain_config: dict[str, Any], command: list[str], seeds: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Fits, evaluates and records every baseline; returns the records, each with the key ``label`` added."""
+    """Fits, evaluates and records every baseline; returns the records, each with the key ``label`` added.
+
+    A baseline that draws random numbers has a run for each seed, any other one run with ``FIXED_SEED``.
+    """
     data.setup("fit")
     experiment = config.experiment or type(data).__name__.lower()
     threads = torch.get_num_threads()
@@ -33,16 +41,22 @@ def fit_floor(
     task, target = TASKS[data.task](data.num_outputs), train.target.numpy()
     options = flat_hyperparameters(plain_config)
     options = {name: value for name, value in options.items() if name == "seed" or name.partition(".")[0] == "data"}
+    columns_of_data, fingerprints = data.column_fingerprints(), data.fingerprints()
+    fits = [(seed, name, estimator) for seed in seeds for name, estimator in baselines(train, data.task, seed, threads)]
     records = []
-    for model, estimator in baselines(train, data.task, seed, threads):
+    for seed, model, estimator in fits:
+        is_random = depends_on_seed(model, len(train.row))
+        if not is_random and seed != seeds[0]:
+            continue
+        seed = seed if is_random else FIXED_SEED
         started = time.monotonic()
         # The train rows have every class, so scikit-learn's sorted classes are our class indices.
         estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)
         evaluated = {split: _evaluate(task, estimator, rows) for split, rows in splits.items()}
         stem = f"{model.replace(' ', '-')}-seed{seed}"
         directory = RunDirectory.free(root_of(config.trainer.default_root_dir), experiment, stem)
-        record = {
-            "command": shlex.join(command),
+        record: dict[str, Any] = {
+            "command": shlex.join([*command, "--seeds", str(seed)]),
             "experiment": experiment,
             "run": directory.run,
             "status": "finished",
@@ -51,10 +65,12 @@ def fit_floor(
             "data": type(data).__name__,
             "task": data.task,
             "seed": seed,
+            "deterministic": not is_random,
             "rank_by": f"test/{task.rank_by}",
             "parameters": 0,
             "rows": data.part_rows(),
-            "fingerprints": data.fingerprints(),
+            "fingerprints": fingerprints,
+            "columns": columns_of_data,
             "notes": list(data.notes),
             "hyperparameters": options | {"model": model, "seed": seed},
             **identity(torch.device("cpu"), 1, "64-true"),
@@ -66,6 +82,7 @@ def fit_floor(
         with whole_folder(directory.path) as folder:
             write_data(folder, data)
             write_predictions(folder / "predictions.parquet", columns, data.class_names)
+            write_session(folder, curated(record["hyperparameters"]), record["metrics"])
             write_json(folder / "record.json", record)
         say(f"{model}: {directory.path}")
         records.append(record | {"label": model})

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from experiments.compare.configuration_identity import spelled
-from experiments.compare.groups import Group, comparable, grouped, unlike
+from experiments.compare.groups import Group, comparable, distinguish, grouped, unlike
 from experiments.compare.load_runs import read_runs
 from experiments.compare.published_table_file import read_paper
+from experiments.compare.same_rows import with_inputs
 from experiments.compare.seed_curves import aggregate
 from experiments.compare.summary_table import side_by_side
+from experiments.compare.table_formats import to_terminal
 from experiments.console import Console
+from experiments.run.record.custom_scalars import MEANS
 from experiments.run.record.hyperparameters import flat_settings
 from experiments.run.record.record_io import read_record
 from experiments.sweep.config_check import check
@@ -120,20 +123,22 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     labels = {folder.path / run.name: run.label for run in runs}
     paths = [path for path in labels if (path / "record.json").exists()]
     finished, left = read_runs(paths) if paths else ([], [])
+    finished = with_inputs(finished)
     alike = grouped(finished, lambda run: (labels[run.path], run.task, run.fingerprints[0], run.rank_by))
     groups = [Group(same, labels[same[0].path]) for same in alike]
     blocks = comparable(groups)
     for block in blocks:
+        distinguish(block.groups)
         records = [read_record(run.path) | {"label": group.label} for group in block.groups for run in group.runs]
         reason = "" if block is blocks[0] else f"; not compared with the first: {unlike(blocks[0], block)}"
-        console.print(side_by_side(records, folder.path.name + reason))
+        to_terminal(side_by_side(records, folder.path.name + reason))
     curves: dict[str, list[Path]] = {}
     for group in groups:
         name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label
         while name in curves:  # the same label and data with another task or ranking metric
             name += "-2"
         curves[name] = [run.path for run in group.runs]
-    aggregate(folder.path, curves)
+    means = aggregate(folder.path, curves)
     complete = {folder.path / run.name for run in runs if folder.status(run.name) in COMPLETE}
     for each in left:
         if each.path in complete:
@@ -146,6 +151,9 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     rest = "" if len(complete) == len(runs) else "; the same command goes on with the others"
     console.print(f"{len(complete)} of {len(runs)} runs are finished: {folder.path}{rest}")
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
+    if means:
+        console.print(f"  means of the groups (runs mean$, tags ^(train|val)/): {MEANS}")
+        console.print("  means with their sd: http://localhost:6006/#custom_scalars")
 
 
 def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:

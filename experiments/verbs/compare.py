@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from experiments.compare.table_formats import Sheet
 
 EPILOG = """\
-Runs that differ in their seeds alone are a group. The best group is compared with every other one on the same test
-rows: it is "better" if a difference this large would occur in under 5 % of repetitions with new training seeds and
-new test rows if there were none, whatever the number of groups. Runs of other data, other splits or another task have
-a table of their own; unfinished and broken runs are listed.
+Runs that differ in their seeds alone are a group. Every group is compared with the best one on the same test rows: it
+is worse if a difference this large would occur in under 5 % of repetitions with new training seeds and new test rows
+if there were none, whatever the number of groups. Runs of other rows, other splits or another task have a table of
+their own; unfinished and broken runs are listed.
 
   evenhand compare runs/mnist1d
   evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
@@ -37,7 +37,7 @@ add("--metric", metavar="NAME", help="metric to compare by; the task's own if le
 add("--where", action="append", default=[], metavar="NAME=VALUE", help="only runs with this setting")
 add("--sort", choices=SORTS, default="metric", help="order of the groups, best first; metric")
 add("--format", choices=FORMATS, default="table", help="output format; table")
-add("--what-changed", action="store_true", help="show the settings that differ, and no metrics")
+add("--what-changed", action="store_true", help="show the settings that differ, a row for each")
 add("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
 add("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
 
@@ -73,10 +73,12 @@ def _compare(options: argparse.Namespace) -> None:
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
+    from experiments.compare.same_rows import with_inputs
     from experiments.compare.scoring import score
 
     runs, left = read_runs(options.paths)
-    scores, unscored = score(select(with_defaults(runs), options.where), options.metric)
+    selected = with_inputs(select(with_defaults(runs), options.where))
+    scores, unscored = score(selected, options.metric)
     runs, repeated = once_per_seed(scores)
     blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]

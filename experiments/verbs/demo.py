@@ -24,9 +24,10 @@ def demo(words: Words) -> int:
     options = PARSER.parse_args(words)
     from experiments.cli.lightning_cli import run
     from experiments.compare.summary_table import side_by_side
-    from experiments.console import Console
+    from experiments.compare.table_formats import to_terminal
     from experiments.run.record.record_io import read_record
     from experiments.run.record.run_directory import RunDirectory
+    from experiments.terminal import say
 
     experiment = "mnist1d-full" if options.full else "demo"
     epochs = {path.stem: None for path in sorted(RECIPES.glob("*.yaml"))} if options.full else SHORT
@@ -37,13 +38,9 @@ def demo(words: Words) -> int:
             settings = ["fit", "-c", str(RECIPES / f"{name}.yaml"), "--seed_everything", str(seed)]
             settings += ["--trainer.default_root_dir", str(options.root)]
             settings += ["--experiment", experiment, "--run", directory.run]
-            run(
-                settings
-                + (["--data", "Shapes1D", "--trainer.max_epochs", str(max_epochs)] if max_epochs else [])
-            )
+            run([*settings, *(["--data", "Shapes1D", "--trainer.max_epochs", str(max_epochs)] if max_epochs else [])])
             records.append(read_record(directory.path) | {"label": name})
-    console = Console()
     title = "MNIST-1D, 1,000 test rows" if options.full else "Shapes1D, 450 test rows, short training"
-    console.print(side_by_side(records, title))
-    console.print(f"curves: tensorboard --logdir {options.root / 'runs' / experiment}")
+    to_terminal(side_by_side(records, title))
+    say(f"curves: tensorboard --logdir {options.root / 'runs' / experiment}")
     return 0

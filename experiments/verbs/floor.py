@@ -22,7 +22,12 @@ PARSER = VerbParser(
     "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
 )
 add = PARSER.add_argument
-add("--seeds", nargs="+", metavar="SEED", help="seeds of every baseline: 0..4, or 0,1,2, or 0 1 2")
+add(
+    "--seeds",
+    nargs="+",
+    metavar="SEED",
+    help="seeds of the baselines that draw random numbers: 0..4, or 0,1,2, or 0 1 2",
+)
 text = "a published table: its data sets, each once, into the folder of its runs"
 add("--paper", type=Path, metavar="FILE", help=text)
 
@@ -40,7 +45,7 @@ def floor(words: Words) -> int:
         from experiments.cli.fit_parser import fit_parser, load_data
         from experiments.compare.published_table_file import read_paper
         from experiments.compare.summary_table import side_by_side
-        from experiments.console import Console
+        from experiments.compare.table_formats import to_terminal
         from experiments.floor.fit_floor import fit_floor
         from experiments.run.cpu_speed import keep_freed_memory
         from experiments.sweep.grid import parse_seeds
@@ -58,8 +63,7 @@ def floor(words: Words) -> int:
             fitted.append(data.fingerprints())
             plain = safe_yaml.load(fit_parser().dump(config, skip_none=False))
             seeds = parse_seeds(options.seeds) if options.seeds else [config.seed_everything]
-            fits = [fit_floor(data, config, plain, [*command, "--seeds", str(seed)], seed) for seed in seeds]
-            records = [record for seed_records in fits for record in seed_records]
-            Console().print(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
+            records = fit_floor(data, config, plain, command, seeds)
+            to_terminal(side_by_side(records, f"{records[0]['data']}, {records[0]['rows']['test']:,} test rows"))
 
     return answer(["floor", *words], fit)

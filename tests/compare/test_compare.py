@@ -1,6 +1,7 @@
 """``evenhand compare``: groups, verdicts, labels and blocks, and that it is quick."""
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ def test_groups_differ_in_more_than_the_seed_and_the_best_comes_first(tmp_path: 
     assert (first["n"], second["n"]) == (5, 5)
     assert {run["run"] for run in second["runs"]} == set(map(str, weak))
     assert {run["run"] for run in first["runs"]} == set(map(str, strong))
-    assert (first["verdict"], second["verdict"]) == ("best", "better")
+    assert (first["verdict"], second["verdict"]) == ("best", "worse")
     assert second["difference"] == pytest.approx(second["mean"] - first["mean"])
     values = [run["metrics"]["accuracy"] for run in first["runs"]]
     assert first["mean"] == pytest.approx(numpy.mean(values))
@@ -37,15 +38,35 @@ def test_groups_differ_in_more_than_the_seed_and_the_best_comes_first(tmp_path: 
 @pytest.mark.parametrize(
     ("seeds", "verdict"),
     [
-        (1, "too few seeds to tell (n = 1 cannot reach p < 0.05)"),
-        (3, "too few seeds to tell (n = 3 cannot reach p < 0.05)"),
-        (4, "better (p = 0.029)"),
+        (1, r"worse by \.\d+$"),
+        (3, r"worse by \.\d+$"),
+        (4, r"worse by \.\d+ \(p = \.029\)$"),
     ],
 )
 def test_a_claim_needs_seeds(tmp_path: Path, compare_output: Output, seeds: int, verdict: str) -> None:
     group(tmp_path / "a", 0.0, seeds, "LitMLP")
     group(tmp_path / "a", 5.0, seeds, "LitCNN")
-    assert verdict in compare_output(tmp_path)
+    output = compare_output(tmp_path)
+    assert re.search(verdict, output, re.MULTILINE)
+    assert ("Too few seeds to tell" in output) == (seeds < 4)
+    assert ("95 % interval" in output) == (seeds > 2)
+
+
+def test_nothing_stands_twice_where_each_group_has_one_run(tmp_path: Path, compare_output: Output) -> None:
+    group(tmp_path / "a", 0.0, 1, "LitMLP")
+    group(tmp_path / "a", 5.0, 1, "LitCNN")
+    output = compare_output(tmp_path)
+    heading = next(line for line in output.splitlines() if line.startswith(" group"))
+    assert re.split(r"\s{2,}", heading.strip()) == [
+        "group",
+        "accuracy",
+        "run",
+        "parameters",
+        "seconds",
+        "against the best",
+    ]
+    for name in ("LitMLP-0", "LitCNN-0"):
+        assert output.count(name) == 1
 
 
 def test_equal_groups_show_no_difference(tmp_path: Path, compare_json: Any) -> None:
@@ -74,7 +95,7 @@ def test_lower_is_better_for_an_error(tmp_path: Path, compare_json: Any) -> None
             prediction = target + generator.normal(0, noise, 100)
             record_run(tmp_path / f"{model}{seed}", target, prediction, "regression", model, seed)
     first, second = compare_json(tmp_path)["blocks"][0]["groups"]
-    assert (first["group"], second["verdict"]) == ("LitMLP", "better")
+    assert (first["group"], second["verdict"]) == ("LitMLP", "worse")
     values = [run["metrics"]["rmse"] for run in first["runs"]]
     assert values == sorted(values)
 
@@ -127,7 +148,8 @@ def test_unlike_runs_are_not_compared(
     output = compare_output(tmp_path)
     assert f"2. Blobs: {changes.get('rank_by', 'accuracy').removeprefix('test/')}" in output
     assert f"not compared with the first: {why}" in " ".join(output.split()) or why in output
-    assert "nothing to compare with" in output.partition("2. Blobs")[2]
+    assert "best" in output.partition("2. Blobs")[0]
+    assert "against the best" not in output.partition("2. Blobs")[2]
 
 
 def test_another_task_is_not_compared(tmp_path: Path, compare_output: Output) -> None:
@@ -149,7 +171,7 @@ def test_repeated_splits_are_compared_split_by_split(tmp_path: Path, compare_jso
     (block,) = compare_json(tmp_path)["blocks"]
     assert len(block["splits"]) == 8
     assert [group["n"] for group in block["groups"]] == [8, 8]
-    assert block["groups"][1]["verdict"] == "better"
+    assert block["groups"][1]["verdict"] == "worse"
     assert "over splits" in block["notes"][0]
 
 

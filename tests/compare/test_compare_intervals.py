@@ -57,7 +57,34 @@ def test_over_seeds_they_are_students_and_welchs(
         assert (group["mean"], group["low"], group["high"]) == pytest.approx((numpy.mean(errors), low, high), rel=1e-4)
     test = stats.ttest_ind(*values, equal_var=False)
     interval = test.confidence_interval(0.95)
-    assert other["margin"] == pytest.approx((interval.high - interval.low) / 2, rel=1e-3)
+    welch = (interval.high - interval.low) / 2
+    assert other["margin"] == pytest.approx(wide(other, welch), rel=1e-3)
+
+
+def wide(group: Any, margin: float) -> float:
+    """A margin that reaches no difference, where permutations of the runs show none."""
+    return margin if group["verdict"] == "worse" else max(margin, abs(group["difference"]))
+
+
+@FEW
+@given(groups=st.lists(ERRORS, min_size=3, max_size=5))
+def test_an_interval_excludes_no_difference_where_the_verdict_does(
+    tmp_path: Path, compare_json: Any, groups: list[list[float]]
+) -> None:
+    folder = tmp_path / str(next(folders))
+    for index, errors in enumerate(groups):
+        runs(folder, f"Lit{index}", errors)
+    (block,) = compare_json(folder)["blocks"]
+    tested = [group for group in block["groups"] if group["verdict"] in ("worse", "no difference shown")]
+    assert tested
+    for group in tested:
+        assert (abs(group["difference"]) > group["margin"] * (1 + 1e-6)) == (group["verdict"] == "worse")
+        assert (group["p"] < 0.05) == (group["verdict"] == "worse")
+
+
+def test_two_runs_have_no_interval(tmp_path: Path, compare_json: Any) -> None:
+    best, other = compared(tmp_path, compare_json, [0.1, 0.2], [1.0, 1.1])
+    assert best["low"] is best["high"] is other["low"] is other["margin"] is None
 
 
 @FEW
@@ -75,4 +102,5 @@ def test_over_splits_they_are_nadeau_and_bengios(
         middle = numpy.mean(errors)
         assert (group["low"], group["high"]) == pytest.approx((middle - half, middle + half), rel=1e-4, abs=1e-6)
     differences = numpy.subtract(*by_mean)
-    assert other["margin"] == pytest.approx(factor * numpy.std(differences, ddof=1), rel=1e-3, abs=1e-6)
+    margin = factor * numpy.std(differences, ddof=1)
+    assert other["margin"] == pytest.approx(wide(other, margin), rel=1e-3, abs=1e-6)

@@ -12,17 +12,20 @@ import torch
 from conftest import Fit
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.text import Text
 from sklearn import metrics as sklearn
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_data import QUICK, small_data
 
 from datamodules import TableData, TextData
 from experiments.figures import tensorboard_figures
-from experiments.figures.calibration import calibration
-from experiments.figures.confusion import MAX_CLASSES, confusion, merge_classes
-from experiments.figures.roc_curves import draw_roc, precision_recall, roc
+from experiments.figures.calibration import calibration, draw_reliability
+from experiments.figures.confusion import MAX_CLASSES, confusion, draw_confusion, merge_classes
+from experiments.figures.drawing import pixels
+from experiments.figures.residuals import draw_predicted, draw_residuals
+from experiments.figures.roc_curves import draw_precision_recall, draw_roc, precision_recall, roc
 from experiments.figures.tensorboard_figures import write_figures
-from experiments.figures.worst_rows import table_of_worst
+from experiments.figures.worst_rows import draw_worst, table_of_worst
 from lit_models.metrics.classification_metrics import BINS
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import TASKS
@@ -131,11 +134,11 @@ def test_many_classes_are_put_together_and_none_is_lost() -> None:
 
 
 CLASSES = {
-    "test_confusion/rows",
-    "test_confusion/shares",
-    "test_calibration/reliability",
-    "test_curves/roc",
-    "test_curves/precision_recall",
+    "visuals/1_confusion_rows",
+    "visuals/2_confusion_fractions",
+    "visuals/3_roc",
+    "visuals/4_precision_recall",
+    "visuals/5_reliability",
 }
 
 
@@ -145,7 +148,7 @@ def test_images_and_series_are_drawn() -> None:
     for shape in ((1, 8, 8), (3, 8, 8), (2, 20)):
         kept, notes = written("multiclass", 3, small_data(torch.rand(60, *shape), y), chances)
         assert not notes
-        assert set(kept.images) == CLASSES | {"test_worst/rows"}
+        assert set(kept.images) == CLASSES | {"visuals/6_worst_rows"}
         assert all(image.std() > 10 for image in kept.images.values())
         assert set(kept.scalars) == {"test/ece"}
 
@@ -163,7 +166,7 @@ def test_the_worst_texts_and_table_rows_come_first_and_as_they_are_in_the_file(t
         kept, notes = written("binary", 1, data, prediction)
         assert not notes
         assert set(kept.images) == CLASSES
-        heading, _, first, *_ = kept.texts["test_worst/rows"].splitlines()
+        heading, _, first, *_ = kept.texts["visuals/6_worst_rows"].splitlines()
         true, taken = "ab" if worst % 2 == 0 else "ba"
         assert first.startswith(f"| {worst} | {true} (0.10) | {taken} (0.90) | ")
         is_text = data.modality == "text"
@@ -186,12 +189,12 @@ def test_regression_and_labels_have_figures_of_their_own() -> None:
         data = small_data(x[: len(y)], y, "regression", ratios=(0.1, 0.05, 0.85))
         kept, notes = written("regression", y.shape[1], data, y.double() + 1)
         assert not notes
-        assert set(kept.images) == {"test_regression/predicted", "test_regression/residuals"}
-        assert "column 0" in kept.texts["test_worst/rows"]
+        assert set(kept.images) == {"visuals/1_predicted", "visuals/2_residuals"}
+        assert "column 0" in kept.texts["visuals/3_worst_rows"]
     labels = (x > 0).long()
     kept, notes = written("multilabel", 2, small_data(x, labels, "multilabel"), x.sigmoid().double())
     assert not notes
-    assert set(kept.images) == {"test_curves/roc", "test_curves/precision_recall"}
+    assert set(kept.images) == {"visuals/1_roc", "visuals/2_precision_recall"}
 
 
 def test_one_class_alone_draws_what_is_defined() -> None:
@@ -213,7 +216,7 @@ def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit) -> No
     for tag in CLASSES:
         (image,) = events.Images(tag)
         assert image.step == 2  # one of each epoch
-    assert len(events.Tensors("test_worst/rows/text_summary")) == 1
+    assert len(events.Tensors("visuals/6_worst_rows/text_summary")) == 1
     assert "test/ece" not in record["metrics"]
     rows = polars.read_parquet(record["path"] / "predictions.parquet")
     chances = torch.tensor(rows.select([f"prediction_{name}" for name in ("low", "middle", "high")]).to_numpy())
@@ -241,10 +244,10 @@ def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
     failed = bare("--run", "failed")
     assert failed["metrics"] == wanted["metrics"]
     assert failed["status"] == "finished"
-    note = "test_curves/roc could not be drawn (ValueError: no ink left)"
+    note = "visuals/3_roc could not be drawn (ValueError: no ink left)"
     assert failed["notes"] == [note]
     assert note in capsys.readouterr().out
-    assert set(events_of(failed["path"]).Tags()["images"]) == CLASSES - {"test_curves/roc"}
+    assert set(events_of(failed["path"]).Tags()["images"]) == CLASSES - {"visuals/3_roc"}
 
     monkeypatch.setattr(tensorboard_figures, "find_spec", lambda name: None)
     without = bare("--run", "without")
@@ -256,15 +259,61 @@ def test_neither_a_failing_figure_nor_a_missing_package_loses_anything(
     assert json.loads((without["path"] / "record.json").read_text())["notes"] == without["notes"]
 
 
-def test_class_names_are_drawn_as_they_are(tmp_path: Path) -> None:
-    names = ["$5^{", "_x$", "a_b", "$\\frac$"]
-    frame = polars.DataFrame({"x": [float(index) for index in range(80)], "label": names * 20})
+NAMES = ["$5^{", "_x$", "a_b", "$\\frac$"]
+
+
+def texts_of(figure: Any) -> str:
+    """Returns what a person reads in a figure: ``\\$`` is how matplotlib is asked for a dollar sign."""
+    return " | ".join(text.get_text() for text in figure.findobj(match=Text)).replace("\\$", "$")
+
+
+def test_names_of_classes_and_target_are_drawn_as_they_are(tmp_path: Path) -> None:
+    frame = polars.DataFrame({"x": [float(index) for index in range(80)], "_cost_in_$": NAMES * 20})
     frame.write_csv(tmp_path / "my.csv")
-    data = TableData(str(tmp_path / "my.csv"), "label")
+    data = TableData(str(tmp_path / "my.csv"), "_cost_in_$")
     prediction = torch.softmax(torch.randn(80, 4, generator=torch.Generator().manual_seed(0)).double(), dim=1)
     _, notes = written("multiclass", 4, data, prediction)
     assert not notes
     outcome = TASKS["multiclass"](4).outcome(prediction, torch.arange(80) % 4)
-    legend = draw_roc(outcome, names).axes[0].get_legend()
-    shown = " ".join(text.get_text().replace("\\$", "$") for text in legend.get_texts())
-    assert all(name in shown for name in names)
+    pixels(figure := draw_roc(outcome, NAMES, data.target_names))
+    shown = texts_of(figure)
+    assert all(name in shown for name in (*NAMES, "_cost_in_$: 80 test rows"))
+
+
+def test_titles_name_the_target_and_the_classes() -> None:
+    outcome = Classes(torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), torch.tensor([0, 1, 1]), binary=True)
+    names, target = ("stays", "leaves"), ("churn",)
+    for figure in (draw_roc(outcome, names, target), draw_precision_recall(outcome, names, target)):
+        assert "churn: leaves against stays, 3 test rows" in texts_of(figure)
+    assert "churn: 2 of 3 test rows are right" in texts_of(draw_confusion(outcome, names, target, by_row=True))
+    shown = texts_of(draw_reliability(outcome, names, target))
+    assert "churn: expected calibration error" in shown
+    assert "probability of class leaves" in shown
+    values = Values(torch.rand(5, 2), torch.rand(5, 2))
+    for figure in (draw_predicted(values, ("height", "weight")), draw_residuals(values, ("height", "weight"))):
+        assert "height: 5 test rows" in texts_of(figure)
+        assert "weight: 5 test rows" in texts_of(figure)
+
+
+def test_precision_without_skill_is_the_fraction_of_the_class() -> None:
+    outcome = drawn(0, 50, 3, ties=False)
+    (axes,) = draw_precision_recall(outcome, ("a", "b", "c")).axes
+    dotted = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":" and len(line.get_ydata())]
+    assert dotted == pytest.approx([float((outcome.target == k).double().mean()) for k in range(3)])
+    assert "no skill" in texts_of(axes.figure)
+
+
+def test_each_channel_of_a_series_has_an_axis_of_its_own() -> None:
+    series = [torch.stack([torch.rand(20), 1000 + torch.rand(20)]), torch.rand(2, 20)]
+    figure = draw_worst(series, (3, 4), [("a", "b"), ("b", "a")])
+    limits = [axis.get_ylim() for panel in figure.axes for axis in panel.child_axes]
+    assert len(limits) == 4
+    assert limits[0][1] < 2
+    assert limits[1][0] > 999
+    assert "row 3 (6 of 9 channels)" in texts_of(draw_worst([torch.rand(9, 5)], (3,), [("a", "b")]))
+
+
+def test_right_rows_are_counted_before_classes_are_merged() -> None:
+    outcome = drawn(0, 300, 60, ties=False)
+    right = int((outcome.probabilities.argmax(dim=1) == outcome.target).sum())
+    assert f"{right} of 300 test rows are right" in texts_of(draw_confusion(outcome, (), (), by_row=False))

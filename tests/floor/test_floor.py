@@ -10,6 +10,14 @@ import pytest
 import torch
 from conftest import Fit
 from sklearn.ensemble import RandomForestClassifier
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.metadata import SESSION_START_INFO_TAG
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tiny_data import small_data
 
 from datamodules import InMemoryData, TableData
@@ -57,16 +65,46 @@ def test_baselines_are_runs_on_the_split_of_the_networks(root: Path, fit: Fit) -
     assert found["majority"]["metrics"]["test/accuracy"] == pytest.approx(float(share))
 
 
-def test_seeds_make_a_run_each_which_compare_groups(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--data", "TableData", "--data.path", str(write_table(root)), "--data.target", "y", "--seeds", "0..1"]
-    floor(root, *words)
+def test_seeds_make_a_run_each_of_what_draws_random_numbers(
+    root: Path, capsys: pytest.CaptureFixture[str], fit: Fit
+) -> None:
+    words = ["--data", "TableData", "--data.path", str(write_table(root)), "--data.target", "y"]
+    floor(root, *words, "--seeds", "3..4")
     records = [json.loads(path.read_text()) for path in root.glob("runs/*/*/record.json")]
-    assert sorted(record["seed"] for record in records) == [0] * 4 + [1] * 4
+    seeds = [(record["model"], record["seed"]) for record in records]
+    fixed = ("majority", "logistic", "gradient boosting")
+    assert sorted(seeds) == sorted([*((model, 0) for model in fixed), ("random forest", 3), ("random forest", 4)])
     assert all(record["command"].endswith(f"--seeds {record['seed']}") for record in records)
+    for seed in range(4):
+        fit(*words, "--model", "LitLinear", "--trainer.max_epochs", "1", "--seed_everything", str(seed))
     capsys.readouterr()
-    assert main(["compare", str(root / "runs"), "--format", "csv"]) == 0
-    table = polars.read_csv(capsys.readouterr().out.encode())
-    assert dict(table.select("group", "n").iter_rows()) == {record["model"]: 2 for record in records}
+    assert main(["compare", str(root / "runs"), "--format", "json"]) == 0
+    (block,) = json.loads(capsys.readouterr().out)["blocks"]
+    groups = {group["group"]: group for group in block["groups"]}
+    assert {name: group["n"] for name, group in groups.items()} == {
+        "LitLinear": 4,
+        "random forest": 2,
+        **dict.fromkeys(fixed, 1),
+    }
+    # The same value for any seed is compared as such, and not refused for want of seeds.
+    verdicts = {groups[name]["verdict"] for name in ("LitLinear", *fixed)}
+    assert verdicts <= {"best", "worse", "no difference shown"}
+
+
+def test_baselines_stand_in_the_hparams_tab_with_their_metrics(root: Path) -> None:
+    words = ["--data", "TableData", "--data.path", str(write_table(root)), "--data.target", "y"]
+    found = floor(root, *words)
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(root / "runs"))
+    multiplexer.Reload()
+    tab = Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(root))))
+    runs = tab.hparams_metadata(RequestContext(), "")
+    assert len(runs) == len(found) == 4
+    for record in found.values():
+        run = str(record["path"].relative_to(root / "runs"))
+        session = HParamsPluginData.FromString(runs[run][SESSION_START_INFO_TAG]).session_start_info
+        assert session.hparams["model"].string_value == record["model"]
+        (accuracy,) = EventAccumulator(str(record["path"])).Reload().Scalars("test/accuracy")
+        assert accuracy.value == pytest.approx(record["metrics"]["test/accuracy"])
 
 
 def test_a_baseline_is_scikit_learns_own_fit_of_the_train_rows() -> None:

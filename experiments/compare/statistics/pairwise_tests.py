@@ -24,6 +24,9 @@ from experiments.compare.statistics import student_t
 
 Array = NDArray[numpy.float64]
 
+MIN_UNITS = 3
+"""Runs, or splits, of an interval: of two, Student's t with one degree of freedom reaches 13 standard errors far."""
+
 Sample = Sequence[Array]
 """Values of a group: for each split (n runs, 1 + RESAMPLES), first the metric itself, then on resampled rows."""
 
@@ -50,13 +53,13 @@ def estimate(sample: Sample, test_to_train: float) -> Estimate:
     """Estimates the mean of a group over training seeds, on these test rows.
 
     The interval is Student's t over the runs of a single split, or over the means of several splits, with the variance
-    corrected for shared train rows.
+    corrected for shared train rows; NaN for fewer than ``MIN_UNITS`` of them.
     """
     means, runs = numpy.array([split[:, 0].mean() for split in sample]), numpy.concatenate([s[:, 0] for s in sample])
     units, factor = (runs, 1 / len(runs)) if len(sample) == 1 else (means, 1 / len(means) + test_to_train)
     sd = runs.std(ddof=1) if len(runs) > 1 else numpy.nan
     half = numpy.nan
-    if len(units) > 1:
+    if len(units) >= MIN_UNITS:
         half = student_t.t95(len(units) - 1) * numpy.sqrt(factor) * units.std(ddof=1)
     return Estimate(float(means.mean()), float(sd), float(means.mean() - half), float(means.mean() + half))
 

@@ -29,13 +29,13 @@ def two_sided(t: ArrayLike, df: ArrayLike) -> Array:
     return capped
 
 
-def quantile(df: ArrayLike) -> Array:
-    """Computes, by bisection, the t that |T| stays below with probability 0.95."""
-    df = numpy.asarray(df, dtype=float)
-    low, high = numpy.zeros_like(df), numpy.full_like(df, 1e3)
-    for _ in range(60):
+def quantile(df: ArrayLike, level: ArrayLike = 0.05) -> Array:
+    """Computes, by bisection, the t that |T| exceeds with the probability ``level``; arrays broadcast."""
+    df, level = numpy.broadcast_arrays(numpy.asarray(df, dtype=float), numpy.asarray(level, dtype=float))
+    low, high = numpy.zeros_like(df), numpy.full_like(df, 1e6)
+    for _ in range(70):
         middle = (low + high) / 2
-        beyond = two_sided(middle, df) > 1 - 0.95
+        beyond = two_sided(middle, df) > level
         low, high = numpy.where(beyond, middle, low), numpy.where(beyond, high, middle)
     found: Array = (low + high) / 2
     return found

@@ -7,12 +7,11 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from experiments import safe_yaml
 from experiments.console import Console
 from experiments.internals.jsonargparse_private import import_object, public_paths
+from experiments.text_table import TextTable
 from lit_models import ConfigError
 
 
@@ -98,12 +97,9 @@ class Changes:
         """Prints the differences as a table, if there are any."""
         if not self.values:
             return
-        table = Table(title="changed since the checkpoint", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
-        for heading in ("setting", "then", "now"):
-            table.add_column(heading, overflow="fold")
-        for name, (before, now) in self.values.items():
-            table.add_row(name, _short(before), _short(now))
-        Console(stderr=True, highlight=False).print(table)
+        rows = [(name, str(before), str(now)) for name, (before, now) in self.values.items()]
+        table = TextTable(("setting", "then", "now"), rows, frozenset(range(3)))
+        Console(stderr=True, highlight=False).print("changed since the checkpoint", table)
 
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:

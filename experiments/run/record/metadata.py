@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Trainer
 
 from datamodules import DataModule
+from experiments.run.record.custom_scalars import CURVES
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from experiments.run.record.record_io import process
 from experiments.run.record.run_directory import RunDirectory
@@ -78,7 +79,8 @@ def summary(content: dict[str, Any], directory: RunDirectory) -> str:
     metrics = "  ".join(f"{name} {decimal(value)}" for name, value in measured.items())
     return (
         f"{directory.run}: {content['parameters']:,} parameters, {content['seconds']:.1f} s\n{metrics}\n"
-        f"run: {directory.path}\ncurves: tensorboard --logdir {directory.root / directory.experiment}"
+        f"run: {directory.path}\ncurves: tensorboard --logdir {directory.root / directory.experiment}\n"
+        f"  train and val first: {CURVES}"
     )
 
 
@@ -101,6 +103,7 @@ def metadata(
         "parameters": parameters,
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
+        "columns": data.column_fingerprints(),
         "notes": list(data.notes),
         "hyperparameters": flat_hyperparameters(config),
         "step": {

@@ -97,9 +97,8 @@ class RunRecord(Callback):
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 logged = self._loaded["logged_steps"] if self._loaded else 0
-                trainer.logger.open_session(
-                    curated(self.content["hyperparameters"]), logged if self.start.again else None
-                )
+                parameters = curated(self.content["hyperparameters"])
+                trainer.logger.open_session(parameters, logged if self.start.again else None, model.metrics)
 
     @override
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

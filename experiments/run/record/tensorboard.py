@@ -1,6 +1,7 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -8,7 +9,18 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 from typing_extensions import override
 
+from experiments.run.record.custom_scalars import layout
 from experiments.run.record.run_directory import RunDirectory
+
+
+def write_session(folder: Path, parameters: dict[str, Any], metrics: Mapping[str, float]) -> None:
+    """Writes an event file of a run without curves: its row of the HParams tab, with its final metrics."""
+    _, start, end = hparams(parameters, {})
+    with SummaryWriter(log_dir=str(folder)) as writer:
+        writer.file_writer.add_summary(start)
+        for name, value in metrics.items():
+            writer.add_scalar(name, value, 0)
+        writer.file_writer.add_summary(end)
 
 
 class RunLogger(TensorBoardLogger):
@@ -34,8 +46,10 @@ class RunLogger(TensorBoardLogger):
         # Lightning adds the epoch to all metrics.
         super().log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step)
 
-    def open_session(self, parameters: dict[str, Any], purge_step: int | None) -> None:
+    def open_session(self, parameters: dict[str, Any], purge_step: int | None, metrics: Iterable[str]) -> None:
         """Announces a row of the HParams tab with its parameters; all scalars of the run are its metrics.
+
+        The Custom Scalars tab has a chart of train and val for the loss and each of the metrics, by their names.
 
         TensorBoard forgets what an interrupted session logged from ``purge_step`` on; it will be logged again. It takes
         the first summary of an experiment's columns that it finds for that of all runs, so that parameters and metrics
@@ -44,6 +58,7 @@ class RunLogger(TensorBoardLogger):
         self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=purge_step)
         _, start, self._session_end = hparams(parameters, {})
         self._writer.file_writer.add_summary(start)
+        self._writer.file_writer.add_summary(layout(metrics))
 
     def close_session(self) -> None:
         """Marks the row as complete, and closes the file."""

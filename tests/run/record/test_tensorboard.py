@@ -18,6 +18,7 @@ from browser import SCREENSHOTS
 
 from experiments.__main__ import main
 from experiments.compare.seed_curves import aggregate
+from experiments.run.record.custom_scalars import MEANS
 from experiments.run.record.hyperparameters import curated
 
 SWEEP = "EVENHAND_SWEEP"
@@ -167,7 +168,7 @@ def cells(text: str, names: list[str]) -> dict[str, list[str]]:
 
 
 def test_the_images_tab_has_the_confusion_matrix(opened: Callable[..., str], browser: Any) -> None:
-    opened("images", lambda text: "test_confusion/rows" in text, "&tagFilter=confusion/rows")
+    opened("images", lambda text: "visuals/1_confusion_rows" in text, "&tagFilter=confusion_rows")
     shown: dict[tuple[str, str], int] = {}
     end = time.monotonic() + 60
     while time.monotonic() < end and not any(shown.values()):
@@ -176,10 +177,31 @@ def test_the_images_tab_has_the_confusion_matrix(opened: Callable[..., str], bro
             key = source.partition("blob_key=")[2].partition("&")[0]
             _, run, tag, *_ = json.loads(base64.urlsafe_b64decode(f"{key}=="))
             shown[run, tag] = width
-    assert shown["cnn-seed0", "test_confusion/rows"] > 300
+    assert shown["cnn-seed0", "visuals/1_confusion_rows"] > 300
 
 
 def test_the_curves_have_names_that_a_person_can_read(opened: Callable[..., str]) -> None:
-    text = opened("timeseries", lambda text: "cnn mean + sd" in text)
-    for name in ("cnn-seed0", "cnn mean", "cnn mean + sd", "cnn mean - sd", "transformer mean"):
+    text = opened("timeseries", lambda text: "cnn mean" in text)
+    for name in ("cnn-seed0", "cnn mean", "transformer mean"):
         assert name in text.splitlines()
+
+
+def test_the_address_that_a_sweep_prints_shows_the_means_of_train_and_val(browser: Any, address: str) -> None:
+    browser.get("about:blank")
+    browser.get(MEANS.replace("http://localhost:6006", address))
+    text, end = "", time.monotonic() + 60
+    while time.monotonic() < end and "train\n/loss" not in text:
+        time.sleep(2)
+        text = browser.execute_script(TEXT)
+    if SCREENSHOTS in os.environ:
+        browser.save_screenshot(str(Path(os.environ[SCREENSHOTS]) / "means.png"))
+    filtered = text.partition("Tags matching filter")[2].partition("Pinned")[0]
+    assert "train\n/loss" in filtered
+    assert "test\n/" not in filtered
+    assert {"cnn mean", "transformer mean"} <= {*text.splitlines()}
+    assert "cnn-seed0" not in text.splitlines()
+
+
+def test_custom_scalars_has_a_chart_of_each_metric_and_one_with_margins(opened: Callable[..., str]) -> None:
+    text = opened("custom_scalars", lambda text: "mean ± sd over seeds" in text)
+    assert {"train and val", "loss", "accuracy", "mean ± sd over seeds"} <= {*text.splitlines()}
