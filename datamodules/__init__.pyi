@@ -7,6 +7,7 @@ from .bundled.reviews import WomensReviews as WomensReviews
 from .bundled.scikit import BreastCancer as BreastCancer
 from .bundled.scikit import Diabetes as Diabetes
 from .bundled.scikit import Digits as Digits
+from .bundled.shapes1d import Shapes1D as Shapes1D
 from .bundled.uea import UEA as UEA
 from .bundled.vowels import JapaneseVowels as JapaneseVowels
 from .errors import DataError as DataError
@@ -24,5 +25,3 @@ from .tables.frame_data import FrameData as FrameData
 from .tables.table_data import TableData as TableData
 from .texts.labelled_texts import LabelledTexts as LabelledTexts
 from .texts.text_data import TextData as TextData
-
-__all__: list[str]

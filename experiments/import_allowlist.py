@@ -111,4 +111,5 @@ def _import(package: str) -> None:
             with suppress(ImportError):
                 if hasattr(import_module(owner), name):
                     return
-        raise TrustError(f"--trust {package}: {error}; install it, or run from the folder that holds it") from error
+        hint = "; install it, or run from the folder that holds it" if isinstance(error, ModuleNotFoundError) else ""
+        raise TrustError(f"--trust {package}: {error}{hint}") from error

@@ -10,5 +10,3 @@ from .res_mlp import LitResMLP as LitResMLP
 from .rnn import LitRNN as LitRNN
 from .schedules import Schedule as Schedule
 from .transformer import LitTransformer as LitTransformer
-
-__all__: list[str]

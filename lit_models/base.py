@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.plugins import DoublePrecision
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from typing_extensions import override
 
 from lit_models.cpu.hook_name import quick_hook_name
+from lit_models.data_facts import facts_of
 from lit_models.errors import ConfigError, NoDirectionError
 from lit_models.internals.torch_parts import CompiledNetwork
 from lit_models.metrics.evaluation import Evaluation, Outputs, check_metrics, direction, evaluate, gather_outputs
@@ -19,10 +20,11 @@ from lit_models.networks.norms import explain_one_row
 from lit_models.schedules.schedule import Schedule, copyable
 from lit_models.stems.stem import Modality
 from lit_models.tasks import TaskName, make_task
+from lit_models.training.batch import Batch, BatchFormat, row_ids
 from lit_models.training.class_weights import ClassWeights
 from lit_models.training.epoch_monitor import EpochMonitor
 from lit_models.training.loss_precision import at_least_float32, keep_precision, loss_of
-from lit_models.training.mixup import Batch, Mixup
+from lit_models.training.mixup import Mixup
 from lit_models.training.multi_step import MultiStep
 from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, total_steps, trainer_optimizer
 from lit_models.training.safe_hparams import save_plain_hyperparameters
@@ -90,10 +92,21 @@ class LitModel(LightningModule):
         self.mixup = Mixup(mixup, self.cardinalities, self.vocab_size) if mixup else None
         self.optimizer_factory, self.schedule, self.scale_lr = copyable(optimizer), schedule, scale_lr
         self.compiles = compile
+        self.batch_format = BatchFormat(
+            task, self.input_shape, self.num_outputs, len(self.cardinalities), self.vocab_size > 0
+        )
         # In a plain dict: their state belongs in no checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **check_metrics(metrics or {}, self.task)}
         self.epoch_monitor, self.multi_step = EpochMonitor(), MultiStep(steps_per_execution, base=LitModel)
         self._evaluated: list[Outputs] = []
+
+    @classmethod
+    def for_data(cls, data: LightningDataModule, **options: Any) -> Self:
+        """Builds a model for the rows of a data module, with ``options`` as further arguments.
+
+        Raises ``ConfigError`` for a data module without the attributes that describe its rows.
+        """
+        return cls(**facts_of(data, options, cls.__name__))
 
     def direction(self, name: str, others: bool = False) -> Literal["min", "max"]:
         """Returns whether a logged metric is best at its minimum or maximum; callbacks may log ``others`` too."""
@@ -123,8 +136,8 @@ class LitModel(LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         if (statistics := getattr(data, "target_statistics", None)) is not None:
             self.task.set_target_statistics(statistics.center, statistics.scale)
-        if self.class_weights is not None and data is not None and stage == "fit":
-            self.class_weights.fit(data.class_counts())
+        if self.class_weights is not None and stage == "fit":
+            self.class_weights.fit(data)
         self._axes = dims(self)
         if stage == "fit" and self.epoch_monitor not in self.trainer.callbacks:  # type: ignore[attr-defined]
             name = f"{type(self).__name__}.configure_callbacks"
@@ -155,8 +168,8 @@ class LitModel(LightningModule):
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 
     @override
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        mix = self.mixup
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        batch, mix = self._read(batch), self.mixup
         try:
             loss = mix.loss(batch, self._outputs, self._loss) if mix else self._loss(self._outputs(batch), batch)
         except ValueError as error:
@@ -166,7 +179,11 @@ class LitModel(LightningModule):
         return loss * batch["share"] if "share" in batch else loss
 
     @override
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        batch = self._read(batch)
+        if "row" not in batch:
+            evaluated = [y for _, y, _ in self._evaluated]
+            batch["row"] = row_ids(batch["y"], evaluated, self.trainer.world_size)
         # With fewer rows than processes, one of them gets a batch without a row.
         empty = at_least_float32(next(self.parameters()).new_zeros(0, self.num_outputs, device=batch["y"].device))
         outputs = self._outputs(batch) if len(batch["y"]) else empty
@@ -183,8 +200,15 @@ class LitModel(LightningModule):
     on_test_epoch_end = on_validation_epoch_end
 
     @override
-    def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
-        return {"row": batch["row"], "prediction": self.task.predict(self._outputs(batch))}
+    def predict_step(self, batch: Any, batch_idx: int) -> Batch:
+        batch = self._read(batch, has_targets=False)
+        rows = {"row": batch["row"]} if "row" in batch else {}
+        return {**rows, "prediction": self.task.predict(self._outputs(batch))}
+
+    def _read(self, batch: Any, has_targets: bool = True) -> Batch:
+        if isinstance(batch, dict) and "row" in batch:  # of a loader of ``datamodules``, which keeps the format
+            return batch
+        return self.batch_format.read(batch, next(self.parameters()).dtype, has_targets)
 
     def _outputs(self, batch: Batch) -> Tensor:
         return at_least_float32(self(batch["x"], batch.get("categories"), batch.get("lengths")))

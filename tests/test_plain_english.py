@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 from paths import REPOSITORY
 
-FOLDERS = ("datamodules", "experiments", "lit_models", "tests", "docs")
+FOLDERS = ("datamodules", "evenhand", "experiments", "lit_models", "tests", "docs")
 PRIVATE = {"told", "said", "asked", "known"}
 VAGUE = ("What ", "Those ", "The same", "Likewise", "Whether somebody")
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

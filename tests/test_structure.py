@@ -9,7 +9,7 @@ import pytest
 from paths import REPOSITORY
 from private_names import private_names
 
-PACKAGES = ("datamodules", "experiments", "lit_models")
+PACKAGES = ("datamodules", "evenhand", "experiments", "lit_models")
 FILES = {
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
     for package in PACKAGES
@@ -69,6 +69,10 @@ def test_the_lower_packages_know_nobody_else(package: str) -> None:
     assert {name.split(".")[0] for name in others} <= {package}
 
 
+def test_nobody_imports_the_public_face() -> None:
+    assert [m for m, others in GRAPH.items() if m.split(".")[0] != "evenhand" and "evenhand" in {*others}] == []
+
+
 def test_no_two_folders_of_experiments_import_each_other() -> None:
     graph: dict[str, set[str]] = defaultdict(set)
     for module, others in GRAPH.items():
@@ -89,7 +93,7 @@ def test_no_file_is_longer_than_250_lines() -> None:
 
 
 def test_no_two_files_share_a_name() -> None:
-    shared = {"__init__.py", "base.py", "errors.py", "inputs.py"}
+    shared = {"__init__.py", "__main__.py", "base.py", "errors.py", "inputs.py"}
     architectures = {path.name for path in (REPOSITORY / "lit_models").glob("*.py")}
     counts = Counter(path.name for path in FILES.values())
     twice = {name for name, count in counts.items() if count > 1 and name not in shared}

@@ -16,7 +16,7 @@ from paths import REPOSITORY
 from shell_session import Shell
 from user_files import write_all
 
-PACKAGES = ("datamodules", "experiments", "lit_models")
+PACKAGES = ("datamodules", "evenhand", "experiments", "lit_models")
 
 
 def python(*words: str, cwd: Path, path: Path | None = None) -> str:

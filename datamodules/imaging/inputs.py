@@ -22,7 +22,7 @@ from datamodules.imaging.read_images import Images, range_note, read_each
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
 from datamodules.preprocessing.normalization import Normalizer, restore
-from datamodules.tables.inputs import as_frame
+from datamodules.tables.frame_conversion import as_frame
 from datamodules.tables.read_table import MISSING
 from datamodules.tables.table_source import Table
 
@@ -107,8 +107,8 @@ class ImageInputs(Inputs):
                 yield from self._array(images, str(path))
             else:
                 yield from self._pieces([path], numbered(1, file=[readable(path.name)]))
-        elif isinstance(frame := as_frame(source), polars.DataFrame):
-            yield from self._index(Table(frame, MISSING), Path())
+        elif isinstance(source := as_frame(source, [self.column]), polars.DataFrame):
+            yield from self._index(Table(source, MISSING), Path())
         elif isinstance(source, list | tuple) and all(isinstance(item, str | Path) for item in source):
             ids = numbered(len(source), file=[readable(str(item)) for item in source])
             yield from self._pieces([Path(item) for item in source], ids)

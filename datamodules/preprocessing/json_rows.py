@@ -80,7 +80,7 @@ def as_source(value: Any) -> Any:
     """Converts objects to a frame, and returns other values unchanged; raises ``DataError`` for a cell of several."""
     if not (isinstance(value, list) and isinstance(value[0], dict)):
         return value
-    return polars.DataFrame([_column(name, [row[name] for row in value]) for name in value[0]])
+    return polars.DataFrame([cell_column(name, [row[name] for row in value]) for name in value[0]])
 
 
 def concatenated(values: list[Any]) -> Any:
@@ -97,7 +97,8 @@ def reason_of(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")[:200] or type(error).__name__
 
 
-def _column(name: str, values: list[Any]) -> polars.Series:
+def cell_column(name: str, values: list[Any]) -> polars.Series:
+    """Converts the cells of a column to one type; raises ``DataError`` for a cell of several values."""
     for index, value in enumerate(values):
         if isinstance(value, list | dict):
             kind = "an array" if isinstance(value, list) else "an object"

@@ -21,7 +21,7 @@ from datamodules.sequences.array_file import parse_inputs
 from datamodules.sequences.long_form import numbered_series, placed, sorted_rows
 from datamodules.sequences.padded_series import cut, last_steps, pad
 from datamodules.tables.casting import as_days, as_tensor, check_cells
-from datamodules.tables.inputs import as_frame
+from datamodules.tables.frame_conversion import as_frame
 from datamodules.tables.read_table import parse
 from datamodules.tables.table_source import Table
 
@@ -55,9 +55,9 @@ def read_series(source: Any, channels: Sequence[str], id: str | None, step: str 
 
 def _read(source: Any, channels: Sequence[str], id: str | None, step: str | None) -> tuple[Raw, str]:
     if not isinstance(source, str | Path):
-        frame = as_frame(source)
-        if isinstance(frame, polars.DataFrame):
-            return _long(frame, "the frame", channels, id, step), "the frame"
+        source = as_frame(source, channels)
+        if isinstance(source, polars.DataFrame):
+            return _long(source, "the frame", channels, id, step), "the frame"
         return _arrays(source), "the array"
     name = str(source)
     content = read_regular(source, "name a .npz, .ts, CSV or Parquet file")

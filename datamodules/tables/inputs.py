@@ -18,6 +18,7 @@ from datamodules.preprocessing.normalization import Normalizer, Unchanged, resto
 from datamodules.tables.cell_types import inferred
 from datamodules.tables.columns import Columns, Kinds, read_cells
 from datamodules.tables.encoding import Encoding
+from datamodules.tables.frame_conversion import as_frame, check_table
 from datamodules.tables.lazy_numbers import in_pieces
 from datamodules.tables.read_table import MISSING, parse
 from datamodules.tables.table_source import Table
@@ -120,7 +121,7 @@ class TableInputs(Inputs):
 
         A row is bad if a number or a date is none, or is infinite. Categories that no train row has are counted.
         """
-        table = Table(as_frame(source), self.missing)
+        table = Table(check_table(as_frame(source)), self.missing)
         notes = table.check(list(self.kinds))
         numbers = [name for name, (kind, dtype) in self.kinds.items() if kind == "numeric" and dtype != "Boolean"]
         for piece in table.pieces(list(self.kinds), numbers):
@@ -150,10 +151,3 @@ class TableInputs(Inputs):
 def parse_csv(content: bytes, missing: Sequence[str] = MISSING) -> polars.DataFrame:
     """Reads the table in a request's body; raises ``DataError`` for a body that is no CSV."""
     return parse(content, "the body", missing)
-
-
-def as_frame(source: Any) -> Any:
-    """Converts columns and frames of other libraries to a polars frame, and returns other sources unchanged."""
-    if hasattr(source, "columns") or isinstance(source, dict):
-        return source if isinstance(source, polars.DataFrame) else polars.DataFrame(source)
-    return source

@@ -16,7 +16,8 @@ from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
-from datamodules.tables.inputs import CSV, as_frame, parse_csv
+from datamodules.tables.frame_conversion import as_frame, check_table
+from datamodules.tables.inputs import CSV, parse_csv
 from datamodules.tables.table_source import Table
 from datamodules.texts.read_texts import ENDING, as_written, joined, read_text
 from datamodules.texts.vocabulary import TokenIds, Vocabulary
@@ -117,10 +118,10 @@ class TextInputs(Inputs):
         """
         if isinstance(source, str | Path) and (Path(source).is_dir() or self._is_text(Path(source))):
             yield from self._files(Path(source))
-        elif isinstance(source, list | tuple):
-            yield from self._each(source, _as_text)
+        elif isinstance(rows := as_frame(source, self.columns), list | tuple):
+            yield from self._each(rows, _as_text)
         else:
-            yield from self._table(Table(as_frame(source), self.missing))
+            yield from self._table(Table(check_table(rows), self.missing))
 
     def _is_text(self, path: Path) -> bool:
         """Returns True for a .txt file, unless it is a table as the train rows' file was."""

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -58,10 +59,12 @@ for package in (lit_models, datamodules):  # a short name resolves to imported c
         getattr(package, name)
 install_patches()
 observe_processes(observe)
+report_thread = threading.excepthook
 
 
 def quieten() -> None:
-    """Hides warnings that hold in every run, and Lightning's messages below warnings."""
+    """Hides warnings that hold in every run, Lightning's messages below warnings, and errors reported twice."""
+    threading.excepthook = _thread_error
     for pattern in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
     escape_warnings()
@@ -69,6 +72,12 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("profilers.profiler", "callbacks.early_stopping"):  # reports that were ordered by an option
         logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.INFO)
+
+
+def _thread_error(error: threading.ExceptHookArgs) -> None:
+    """Reports what ended a thread; TensorBoard raises its writer's OSError in the main thread again."""
+    if not (isinstance(error.exc_value, OSError) and type(error.thread).__module__.startswith("tensorboard.")):
+        report_thread(error)
 
 
 def answer(words: Words, function: Callable[[Words, list[str], list[str]], object]) -> int:

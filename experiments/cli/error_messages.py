@@ -21,9 +21,7 @@ from datamodules import DataModule
 from experiments.internals.jsonargparse_private import import_object, option_names, subclass_paths
 from experiments.terminal import say
 from lit_models import LitModel
-
-FACTS = ("task", "modality", "input_shape", "num_outputs", "cardinalities", "vocab_size")
-"""Properties of a data module that become arguments of the model."""
+from lit_models.data_facts import FACTS
 
 CHOICES: dict[str, type] = {
     "model": LitModel,
@@ -77,6 +75,14 @@ def explain(message: str, valid: list[str]) -> list[str]:
             f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named",
             "to allow a package of your own: --trust PACKAGE",
         ]
+    no_data_module = (
+        r"does not correspond to a subclass of DataModule(?:.|\n)*Given value: (?:{'class_path': ')?([\w.]+)"
+    )
+    if found := re.search(no_data_module, message):
+        return [
+            f"error: --{key} {found[1]}: it is no data module of Evenhand; derive it from InMemoryData and return its "
+            "rows from load(), or train it in Python with LitMLP.for_data"
+        ]
     if names := [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]:
         return [f"error: --{key} {_value(message)}: not one of {', '.join(dict.fromkeys(names))}"]
     if types := [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]:
@@ -88,7 +94,7 @@ def explain(message: str, valid: list[str]) -> list[str]:
     if found := re.search(r"the following arguments are required: (.+)", message):
         names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
         missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)
-        return [f"error: {missing} is missing; for example: evenhand fit --data MNIST1D --model LitCNN"]
+        return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model LitCNN"]
     if found := re.search(r"File does not exist: '([^']+)'", message):
         return [f"error: there is no file {found[1]}"]
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]

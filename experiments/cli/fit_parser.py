@@ -13,7 +13,7 @@ from experiments.cli import default_model
 from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, typed_text, without
 from experiments.cli.devices import device_defaults
 from experiments.cli.entry_point import root_cause, user_error
-from experiments.cli.error_messages import FACTS, Parser
+from experiments.cli.error_messages import Parser
 from experiments.cli.option_ranges import check_ranges
 from experiments.run.checkpoints.best_checkpoint import config_in
 from experiments.run.cpu_speed import return_freed_memory
@@ -21,6 +21,7 @@ from experiments.run.precision import AnyPrecisionTrainer
 from experiments.run.record.record_io import config_of
 from experiments.run.record.run_directory import LAST, RunDirectory, drawn_seed, find_run, root_of
 from lit_models import ConfigError, LitModel
+from lit_models.data_facts import FACTS
 
 TRAINER_DEFAULTS = {"max_epochs": 40, "num_sanity_val_steps": 0, "enable_model_summary": False}
 """Lightning's own are 1000 epochs, two validation batches ahead of the first epoch, and a table of modules."""

@@ -1,3 +1,1 @@
 from .predictor import load as load
-
-__all__: list[str]

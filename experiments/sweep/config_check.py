@@ -41,7 +41,7 @@ def check(lines: Sequence[Sequence[str]], facts: bool = False) -> Checked:
 
 def run_check(request: str, result: str) -> int:
     """Runs the process with a request in JSON and the path of its result; returns its exit code."""
-    words = ["-c", "from experiments.sweep.config_check import main; main()", "fit", result]
+    words = ["-c", "import evenhand, experiments.sweep.config_check as check; check.main()", "fit", result]
     return subprocess.run([sys.executable, *words], input=request, text=True).returncode
 
 

@@ -11,8 +11,14 @@ from pathlib import Path
 from typing_extensions import override
 
 from experiments.sweep.grid import Run
+from experiments.sweep.run_server import ForkedRun, RunServer
 from experiments.sweep.scheduler import Launcher
 from experiments.sweep.sweep_directory import Folder
+
+Process = subprocess.Popen[bytes] | ForkedRun
+
+RUN = "import evenhand, experiments.sweep.run_process as process; process.main()"
+"""Program of a run's process; ``import evenhand`` finds this package in a folder with another ``experiments`` too."""
 
 
 class Local(Launcher):
@@ -20,14 +26,32 @@ class Local(Launcher):
 
     def __init__(self, jobs: int = 1) -> None:
         super().__init__(jobs)
-        self._jobs: dict[subprocess.Popen[bytes], int] = {}
+        self._jobs: dict[Process, int] = {}
+        self._server: RunServer | None = None
 
     @override
     def start(self, run: Run, folder: Folder) -> None:
         job = next(job for job in count() if job not in self._jobs.values())
         environment = {**os.environ, **job_environment(job, self.jobs or 1)}
-        process = start_process(run, folder.log(run.name), environment)
+        start = self._fork if sys.platform == "linux" else start_process  # torch is not safe to fork elsewhere
+        process = start(run, folder.log(run.name), environment)
         self.tasks[process], self._jobs[process] = run, job
+
+    def _fork(self, run: Run, log: Path, environment: dict[str, str]) -> "Process":
+        if self._server is None:
+            self._server = RunServer(environment)
+        begin_log(run, log)
+        try:
+            return self._server.fork(list(run.words), log, environment)
+        except BrokenPipeError:  # somebody killed it
+            self._server = None
+            return start_process(run, log, environment)
+
+    @override
+    def close(self) -> None:
+        super().close()
+        if self._server is not None:
+            self._server.close()
 
     @override
     def ended(self) -> list[tuple[Run, int]]:
@@ -48,14 +72,19 @@ def start_process(run: Run, log: Path, environment: dict[str, str]) -> "subproce
 
     It is a session of its own: Ctrl-C on the terminal reaches the sweep alone, which stops its runs.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    begin_log(run, log)
     with log.open("a") as output:
-        output.write(f"$ evenhand {shlex.join(run.words)}\n")
-        output.flush()
-        words = [sys.executable, "-m", "experiments.sweep.run_process", str(os.getpid()), *run.words]
+        words = [sys.executable, "-c", RUN, str(os.getpid()), *run.words]
         return subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True
         )
+
+
+def begin_log(run: Run, log: Path) -> None:
+    """Appends the command of a run to its log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as output:
+        output.write(f"$ evenhand {shlex.join(run.words)}\n")
 
 
 def job_environment(job: int, jobs: int) -> dict[str, str]:

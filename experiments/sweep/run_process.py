@@ -1,4 +1,4 @@
-"""The process of one run, ``python -m experiments.sweep.run_process PARENT fit ...``, which ends with its parent.
+"""The process of one run, with the words ``PARENT fit ...``, which ends with its parent.
 
 A killed sweep cannot stop its runs, and they must not continue next to those of the next sweep. On Linux the kernel
 sends SIGTERM to a process when its parent is gone; the run saves and ends.
@@ -22,8 +22,8 @@ def tie_to(parent: int) -> None:
         sys.exit(128 + signal.SIGTERM)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Runs as ``python -m evenhand fit ...``, which Lightning repeats for each further device."""
     tie_to(int(sys.argv[1]))
-    # From here on as `python -m experiments fit ...`, which Lightning repeats for each further device.
-    sys.argv[:] = ["experiments", *sys.argv[2:]]
-    runpy.run_module("experiments", run_name="__main__", alter_sys=True)
+    sys.argv[:] = ["evenhand", *sys.argv[2:]]
+    runpy.run_module("evenhand", run_name="__main__", alter_sys=True)

@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import closing
 from types import FrameType
 from typing import Any
 
@@ -14,7 +15,7 @@ from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import COMPLETE, Outcome
 from experiments.sweep.sweep_directory import Folder
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 """Between two polls of the runs."""
 
 
@@ -44,6 +45,10 @@ class Launcher(ABC):
     @abstractmethod
     def stop(self, run: Run) -> None:
         """Sends SIGTERM: the run saves and ends."""
+
+    def close(self) -> None:
+        """Frees what the launcher holds; its runs have ended."""
+        self.tasks.clear()
 
 
 class Source(ABC):
@@ -100,7 +105,7 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
     def on_signal(signum: int, frame: FrameType | None) -> None:
         signals.append(signum)
 
-    with handled(on_signal):
+    with closing(launcher), handled(on_signal):
         forwarded = 0
         while True:
             more = True

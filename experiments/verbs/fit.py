@@ -29,12 +29,12 @@ PARSER = VerbParser(
     "--data CLASS [--model CLASS] [-c FILE ...] [--SETTING VALUE ...]",
 )
 # Classes that read the user's files come before bundled data sets.
-names = sorted({*datamodules.__all__} - NO_DATA_SETS, key=lambda name: (not name.endswith(READERS), name.lower()))
+names = sorted({*dir(datamodules)} - NO_DATA_SETS, key=lambda name: (not name.endswith(READERS), name.lower()))
 data = PARSER.add_argument_group("data")
 data.add_argument("--data", metavar="CLASS", help=", ".join(names))
 data.add_argument("--data.SETTING", metavar="VALUE", help="path, target, batch_size, group, folds ...")
 data.add_argument("--data.help", metavar="CLASS", help="all settings of a class")
-models = ", ".join(name for name in lit_models.__all__ if name.startswith("Lit") and name != "LitModel")
+models = ", ".join(name for name in dir(lit_models) if name.startswith("Lit") and name != "LitModel")
 model = PARSER.add_argument_group("model")
 model.add_argument("--model", metavar="CLASS", help=f"{models}; chosen by the data if left out")
 model.add_argument("--model.SETTING", metavar="VALUE", help="dropout, loss, class_weights ...")

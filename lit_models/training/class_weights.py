@@ -1,5 +1,7 @@
 """Class weights of a loss, computed from the number of train rows of each class."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -26,8 +28,19 @@ class ClassWeights:
             raise ConfigError(f"the loss has its own {self.name}; leave that or class_weights out")
         setattr(loss, self.name, torch.ones(num_outputs))  # filled by fit, once the data are loaded
 
-    def fit(self, counts: Tensor) -> None:
-        """Sets the weights from the train rows of each class (K,), or those without and with each label (L, 2)."""
+    def fit(self, data: Any) -> None:
+        """Sets the weights from the ``class_counts()`` of a data module.
+
+        They are the train rows of each class (K,), or those without and with each label (L, 2). Raises ``ConfigError``
+        for data without them.
+        """
+        if not hasattr(data, "class_counts"):
+            noun = "data loaders alone have" if data is None else f"{type(data).__name__} has"
+            raise ConfigError(
+                f"class_weights need the train rows of each class, and {noun} no class_counts(); leave them out, or "
+                f"give the loss its {self.name}"
+            )
+        counts: Tensor = data.class_counts()
         if self.name == "pos_weight":
             without, having = counts.double().view(-1, 2).T
             weights = without / having

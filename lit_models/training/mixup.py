@@ -9,10 +9,7 @@ from torch.distributions import Beta
 
 from lit_models.errors import ConfigError
 from lit_models.networks.padding import is_padding
-
-Batch = dict[str, Tensor]
-"""``x``: inputs, ``y``: targets, ``row``: row ids; ``categories`` and ``lengths`` if the data have them; ``share``:
-factor of the loss in a last training batch that does not divide evenly over devices."""
+from lit_models.training.batch import Batch
 
 
 class Mixup:

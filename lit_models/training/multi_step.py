@@ -66,7 +66,13 @@ class MultiStep(Callback):
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        steps = 1 if self._single else self.size.next(len(self.ahead) + 1)
+        single = self._single or not isinstance(batch, dict)
+        if single and self.steps not in (1, "auto"):
+            raise ConfigError(
+                f"steps_per_execution {self.steps} needs batches that are dictionaries, and the data loader yields "
+                f"{type(batch).__name__}; leave steps_per_execution out"
+            )
+        steps = 1 if single else self.size.next(len(self.ahead) + 1)
         self.ahead = take_ahead(trainer, pl_module, batch, steps) if steps > 1 else []
 
     def _choose(self, trainer: Trainer, model: LightningModule) -> None:

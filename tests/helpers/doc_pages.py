@@ -28,7 +28,7 @@ ELSEWHERE = {
     "--trainer.accelerator cpu": "tests/run/distributed/test_slurm.py",
     "evenhand fit -c experiment.yaml --trainer.accelerator gpu --trainer.devices 4": "needs four GPUs",
     "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint first-machine:29500 --rdzv-id my-run "
-    "-m -- experiments fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",
+    "-m -- evenhand fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",
 }
 """Commands that no test runs as they are shown, and the reason."""
 

@@ -48,6 +48,8 @@ class Calls:
         over, self.over = self.over, []
         return over
 
+    def close(self) -> None: ...
+
     def stop(self, run: Run) -> None:
         self.over = [(one, -signal.SIGTERM if one == run else code) for one, code in self.over]
 

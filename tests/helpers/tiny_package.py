@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningDataModule
 from torch import nn
 
 from datamodules import InMemoryData, Rows
@@ -22,6 +22,10 @@ class Tiny(InMemoryData):
     def load(self) -> Rows:
         x = torch.linspace(-1, 1, 60).unsqueeze(1) * torch.tensor([[1.0, 2.0, -1.0, 0.5]])
         return Rows(x, torch.arange(60) // 20)
+
+
+class TinyPlain(LightningDataModule):
+    """Data module of Lightning."""
 
 
 class TinyRegression(InMemoryData):

@@ -141,7 +141,7 @@ def test_the_test_series_in_long_form(fit: Fit, tmp_path: Path, predicted: Any, 
     bad = polars.read_parquet(tmp_path / "out.bad.parquet")
     assert bad.select("series", "reason").rows() == [(f"s{moved.rows[0]}", "a u is no number")]
     shuffled.drop("v").write_csv(tmp_path / "new.csv")
-    assert "lacks the columns v" in fails("--ckpt_path", str(moved.path), "--input", str(tmp_path / "new.csv"))
+    assert "lacks the column v" in fails("--ckpt_path", str(moved.path), "--input", str(tmp_path / "new.csv"))
 
 
 def test_the_help_is_there_without_torch(capfd: pytest.CaptureFixture[str]) -> None:

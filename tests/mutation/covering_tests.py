@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,6 +35,11 @@ class CoveringTests:
     def of(self, path: str, line: int) -> list[tuple[str, float]]:
         """Returns node ids with their seconds; tests that passed through the line, or else through the file."""
         lines = self._data.contexts_by_lineno(str(ROOT / path))
-        contexts = lines.get(line) or [context for found in lines.values() for context in found]
-        names = {context.rpartition("|")[0] for context in contexts} & self._seconds.keys()
+        names = self._names(lines.get(line, [])) or self._names(
+            context for found in lines.values() for context in found
+        )
         return sorted(((name, self._seconds[name]) for name in names), key=lambda pair: (pair[1], pair[0]))
+
+    def _names(self, contexts: Iterable[str]) -> set[str]:
+        """Returns the tests of contexts; a line that runs at import has none."""
+        return {context.rpartition("|")[0] for context in contexts} & self._seconds.keys()

@@ -371,13 +371,13 @@ def test_a_signal_stops_what_runs_and_starts_nothing_more(
 ) -> None:
     started: list[str] = []
 
-    def start(run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    def start(self: object, run: Run, log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         started.append(run.name)
         if len(started) == 2:
             os.kill(os.getpid(), signum)
         return subprocess.Popen(["sleep", "60"])
 
-    monkeypatch.setattr(local_launcher, "start_process", start)
+    monkeypatch.setattr(local_launcher.Local, "_fork", start)
     folder, runs = Folder(root), [Run(name, "", ("fit",)) for name in "abc"]
     outcomes, stopped_by = work(local_launcher.Local(2), Listed(folder, runs), folder, Display(folder, 3, 0))
     assert stopped_by == signum
@@ -425,7 +425,7 @@ def test_a_failed_run_is_told_in_one_sentence(root: Path, code: int, printed: st
 def test_a_run_ends_with_the_sweep_that_started_it(root: Path) -> None:
     """The parent is killed while the run imports torch: nothing is left, and nothing was written."""
     code = "import subprocess, sys, os\n"
-    code += "words = ['-m', 'experiments.sweep.run_process', str(os.getpid()), 'fit', *sys.argv[1:]]\n"
+    code += f"words = ['-c', {local_launcher.RUN!r}, str(os.getpid()), 'fit', *sys.argv[1:]]\n"
     code += "print(subprocess.Popen([sys.executable, *words]).pid, flush=True); input()"
     line = [sys.executable, "-c", code, *TINY, "--model", "LitMLP", "--trainer.default_root_dir", str(root)]
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
