@@ -11,9 +11,10 @@ from lightning.pytorch.cli import LightningArgumentParser
 from datamodules import DataModule
 from experiments.cli import default_model
 from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, typed_text, without
+from experiments.cli.class_settings import FACTS
 from experiments.cli.devices import device_defaults
 from experiments.cli.entry_point import root_cause, user_error
-from experiments.cli.error_messages import FACTS, Parser
+from experiments.cli.error_messages import Parser
 from experiments.cli.option_ranges import check_ranges
 from experiments.run.checkpoints.best_checkpoint import config_in
 from experiments.run.cpu_speed import return_freed_memory
