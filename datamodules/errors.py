@@ -31,3 +31,11 @@ def raise_shortage(error: Exception) -> None:
 
 class DataError(ValueError):
     """Error in data or an option; the message says what is wrong, where and what to do, in one sentence."""
+
+
+class IdColumnError(DataError):
+    """Error for an input column whose texts nearly all differ, such as an id or free text."""
+
+    def __init__(self, column: str, message: str) -> None:
+        super().__init__(message)
+        self.column = column

@@ -1,6 +1,7 @@
 """``evenhand`` and ``python -m experiments``: dispatches to the verbs; help is printed before torch is imported."""
 
 import atexit
+import difflib
 import locale
 import os
 import signal
@@ -66,11 +67,16 @@ def main(args: Words | None = None) -> int:
     if words[:1] in ([], ["--help"], ["-h"]):
         say(overview())
         return 0
-    verb = import_module(f"experiments.verbs.{words[0]}") if words[0] in VERBS else None
-    if verb and {"-h", "--help"} & {*words}:
+    if words[0] not in VERBS:
+        near = difflib.get_close_matches(words[0], VERBS, n=1)
+        advice = f"did you mean {near[0]}?" if near else "evenhand --help lists the verbs"
+        say(f"error: there is no verb {words[0]!r}; {advice}", sys.stderr)
+        raise SystemExit(2)
+    verb = import_module(f"experiments.verbs.{words[0]}")
+    if {"-h", "--help"} & {*words}:
         say(verb.PARSER.format_help(), end="")
         return 0
-    if verb and hasattr(verb, words[0]):
+    if hasattr(verb, words[0]):
         return int(getattr(verb, words[0])(words[1:]))
     from experiments.cli.lightning_cli import run
 

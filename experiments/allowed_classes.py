@@ -87,8 +87,10 @@ def import_class(path: str) -> Any:
     except ImportDenied as error:
         if ", since " in str(error):  # of an allowed package, but not allowed itself
             raise ConfigError(f"the class {path} may not be named: {error}") from error
+        package = path.rpartition(".")[0]
         raise ConfigError(
-            f"the class {path} is of no trusted package; name its package with --trust, or trust= in Python"
+            f"the class {path} is of no trusted package; if {package} is yours, add --trust {package}, in Python "
+            f"trust=[{package!r}]"
         ) from error
 
 

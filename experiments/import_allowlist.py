@@ -82,6 +82,9 @@ def allow(packages: list[str], project: Path | None = None) -> None:
     options = dict.fromkeys(found, "[tool.evenhand] trust in pyproject.toml") | dict.fromkeys(packages, "--trust")
     for package, option in options.items():
         words = package.split(".")
+        if words[-1] == "py" and "." in package:
+            module = ".".join(Path(package).with_suffix("").parts).lstrip("./")
+            raise TrustError(f"{option} {package} is a file; name its module as Python imports it, {module}")
         if not all(word.isidentifier() for word in words) or words[0] == "jsonargparse":
             raise TrustError(f"{option} {package!r}: this is no package's name; write one as Python imports it, a.b")
     if found and os.environ.get("LOCAL_RANK", "0") == "0":  # once, not per device

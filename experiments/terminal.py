@@ -38,6 +38,14 @@ def decimal(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.4e}"
 
 
+def duration(seconds: float) -> str:
+    """Writes a time in seconds, minutes or hours, whichever is easiest to read."""
+    for unit, length in (("s", 1), ("min", 60)):
+        if seconds / length < 59.5:
+            return f"{max(1, round(seconds / length))} {unit}"
+    return f"{seconds / 3600:.1f} h"
+
+
 def discard(stream: IO[str]) -> None:
     """Discards the buffer of a stream, and everything that is written to it from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -159,7 +159,7 @@ def test_a_name_cannot_leave_the_folder_of_runs(refused: Refused, name: str) -> 
 
 def test_the_project_says_whom_it_trusts(here: Path, refused: Refused) -> None:
     words = [word for word in FIT.split() if word not in ("--trust", "faults")]
-    assert "--trust PACKAGE" in refused(*words)
+    assert "add --trust faults" in refused(*words)
     (here / "pyproject.toml").write_text("[tool.evenhand]\ntrust = ['faults']\n")
     assert main(words) == 0
     (here / "pyproject.toml").write_text("[tool.evenhand]\ntrust = 'faults'\n")

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from datamodules.base import DataModule
-from datamodules.inspection.leakage import suspicions
+from datamodules.inspection.leakage import single_columns, suspicions
 from datamodules.splitting.splits import PARTS
 
 Numbers = dict[str, float]
+
+STRONGEST = 3
+"""Columns that are shown with what each explains alone."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Inspection:
     columns: list[Column]  # of a table, or summary columns of other rows
     notes: list[str]
     suspicions: list[str]  # sentences on possible leaks
+    strongest: dict[str, float]  # fraction of the target's variation on validation rows that one column explains
 
     def plain(self) -> dict[str, Any]:
         """Returns dictionaries, lists, texts and numbers."""
@@ -53,6 +57,7 @@ def inspect(data: DataModule) -> Inspection:
     sample = data.inspection_sample()
     features, train = sample.features, sample.split.train.numpy()
     targets = {split: sample.targets[index] for split, index in sample.split._asdict().items()}
+    scores = single_columns(sample, data.num_classes)
     return Inspection(
         data=type(data).__name__,
         task=data.task,
@@ -64,7 +69,8 @@ def inspect(data: DataModule) -> Inspection:
         targets=_values(targets) if data.task == "regression" else {},
         columns=[_column(features[name], features[name].gather(train)) for name in features.columns],
         notes=list(data.notes),
-        suspicions=suspicions(sample, data.num_classes, data.split_settings.columns),
+        suspicions=suspicions(sample, scores, data.split_settings.columns),
+        strongest={name: scores[name] for name in sorted(scores, key=lambda name: -scores[name])[:STRONGEST]},
     )
 
 

@@ -4,7 +4,7 @@ They are rules of thumb for a person to judge, and change nothing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy
 import polars
@@ -27,13 +27,13 @@ PERSONAL = re.compile(r"(^|_|\W)(id|uuid|key|patient|person|subject|user|custome
 """Names of columns of whole numbers that identify a person or device."""
 
 
-def suspicions(sample: InspectionSample, classes: int | None, split_columns: Sequence[str]) -> list[str]:
-    """Returns sentences on columns that look like a leak, but for those that the split depends on.
+def single_columns(sample: InspectionSample, classes: int | None) -> dict[str, float]:
+    """Returns the fraction of the target's variation on validation rows that each column alone explains, by its name.
 
     ``classes`` is None if a row has no class or several labels.
     """
-    split, features, sentences = sample.split, sample.features, []
-    for column in features.iter_columns():
+    split, scores = sample.split, {}
+    for column in sample.features.iter_columns():
         number = column.dtype.is_numeric() or column.dtype.is_temporal()
         train, val = (
             rows[:: max(1, -(-len(rows) // MOST))] if number else rows  # evenly spaced
@@ -41,12 +41,22 @@ def suspicions(sample: InspectionSample, classes: int | None, split_columns: Seq
         )
         values = column.gather(torch.cat([train, val]).numpy())
         codes = _quantiles(values, len(train)) if number else _categories(values)
-        explained = 0.0 if codes is None else _explained(sample.targets, classes, codes, train, val)
-        if explained >= ALMOST_ALL:
-            sentences.append(
-                f"{column.name} alone explains {explained:.1%} of the target on validation rows; "
-                "leave it out unless it is known before the answer is"
-            )
+        scores[column.name] = 0.0 if codes is None else _explained(sample.targets, classes, codes, train, val)
+    return scores
+
+
+def suspicions(sample: InspectionSample, scores: Mapping[str, float], split_columns: Sequence[str]) -> list[str]:
+    """Returns sentences on columns that look like a leak, but for those that the split depends on.
+
+    ``scores`` are those of ``single_columns``.
+    """
+    split, features = sample.split, sample.features
+    sentences = [
+        f"{name} alone explains {score:.1%} of the target on validation rows; "
+        "leave it out unless it is known before the answer is"
+        for name, score in scores.items()
+        if score >= ALMOST_ALL
+    ]
     others = (sample.about[name] for name in sample.about.columns if name not in features.columns)
     for column in [*features.iter_columns(), *others]:
         if column.name not in split_columns:

@@ -9,7 +9,7 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import IdColumnError
 from datamodules.preprocessing.inputs import Reasons
 from datamodules.tables.casting import as_days, as_numbers, beyond, check_cells, check_dtype, checked, encode
 from datamodules.tables.cell_types import as_text, inferred, parsed, stored
@@ -106,14 +106,15 @@ def column_kinds(frame: polars.DataFrame, types: Mapping[str, ColumnType], train
 
 
 def infer_type(column: polars.Series) -> ColumnType:
-    """Returns the type of a column by its values; raises ``DataError`` for texts that nearly all differ."""
+    """Returns the type of a column by its values; raises ``IdColumnError`` for texts that nearly all differ."""
     if column.dtype == polars.String:
         different, rows = column.drop_nulls().n_unique(), column.count()
         if different > max(FEW, rows / 2):
-            raise DataError(
+            raise IdColumnError(
+                column.name,
                 number_note(column)
                 or f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
-                f"drop it with --data.drop, or say --data.types.{column.name} categorical"
+                f"drop it with --data.drop, or say --data.types.{column.name} categorical",
             )
     return type_of(column.name, column.dtype)
 

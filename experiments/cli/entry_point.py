@@ -8,7 +8,9 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import rich
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import datamodules
@@ -68,6 +70,8 @@ def quieten() -> None:
     for pattern in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
     escape_warnings()
+    console: Any = rich.get_console()  # on which Lightning prints the metrics of test and validate
+    console.on_broken_pipe = lambda: discard(sys.stdout)  # by default it exits with 1 behind ``| head``
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("profilers.profiler", "callbacks.early_stopping"):  # reports that were ordered by an option

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import Logger
@@ -18,21 +17,25 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules import DataModule
-from experiments.internals.jsonargparse_private import import_object, option_names, subclass_paths
+from experiments.cli.arguments import Words
+from experiments.cli.class_settings import check_classes, likely_names, settings_of
+from experiments.internals.jsonargparse_private import option_names, subclass_paths
 from experiments.terminal import say
 from lit_models import LitModel
-from lit_models.data_facts import FACTS
 
-CHOICES: dict[str, type] = {
-    "model": LitModel,
-    "data": DataModule,
-    "optimizer": Optimizer,
-    "scheduler": LRScheduler,
-    "loss": nn.Module,
-    "callbacks": Callback,
-    "logger": Logger,
+CHOICES: dict[str, tuple[type, str]] = {
+    "model": (LitModel, "LitMLP"),
+    "data": (DataModule, "TableData"),
+    "optimizer": (Optimizer, "SGD"),
+    "scheduler": (LRScheduler, "CosineAnnealingLR"),
+    "loss": (nn.Module, "CrossEntropyLoss"),
+    "callbacks": (Callback, "EarlyStopping"),
+    "logger": (Logger, "CSVLogger"),
 }
-"""Base class of the classes that a setting takes, under the last part of its key."""
+"""Base class of the classes that a setting takes, and an example, under the last part of its key."""
+
+
+HELP = "evenhand fit --help-all"
 
 
 class Parser(LightningArgumentParser):
@@ -40,26 +43,41 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.words: Words = []
+
+    def parse_args(self, args: Any = None, *others: Any, **options: Any) -> Any:
+        """Parses words, once they have been checked for mistakes that jsonargparse would report as others.
+
+        Raises:
+            ConfigError: If a path is typed in place of a class.
+        """
+        self.words = [*args] if isinstance(args, list) else []
+        check_classes(self.words)
+        return super().parse_args(args, *others, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints the explanation and exits with code 2."""
         if not self.exit_on_error:  # a nested parser of a class; the outer one explains
             super().error(message, ex)
         valid = option_names(getattr(ex, "subcommand_parser", None) or self, next(iter(sys.argv[1:]), ""))
-        say("\n".join(line[:300] for line in explain(message, valid)[:5]), sys.stderr)
+        say("\n".join(line[:300] for line in explain(message, valid, self.words)[:5]), sys.stderr)
         self.exit(2)
 
 
-def explain(message: str, valid: list[str]) -> list[str]:
-    """Returns a line about the wrong setting in jsonargparse's message, and one with the nearest ``valid`` keys."""
+def explain(message: str, valid: list[str], words: Words) -> list[str]:
+    """Returns a line about the wrong setting in jsonargparse's message about words, and one with the nearest names.
+
+    ``valid`` are the settings without those of the classes that the words name.
+    """
     key = ".".join(re.findall(r'Parser key "([^"]+)"', message))
     if found := re.search(r"(?i)does not accept option '([^']+)'|unrecognized arguments: --([^\s=]+)", message):
         name = found[1] or found[2]
-        return [f"error: there is no setting {name}", *_nearest(name, valid)]
+        likely = " or ".join(f"--{option}" for option in likely_names(name, words, valid))
+        return [f"error: there is no setting {name}; " + (f"did you mean {likely}?" if likely else f"{HELP} lists all")]
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         owner, here = _owner(message, found.start(), found.end()), f"{key}.{found[1]}"
         problem = f"{owner.rpartition('.')[2]} has no setting {found[1]!r}"
-        names = [f"{key}.{name}" for name in _settings_of(owner)]
+        names = [f"{key}.{name}" for name in settings_of(owner)]
         return [f"error: --{f'{here} {_value(message)}'.rstrip()}: {problem}", *_nearest(here, names)]
     # For callbacks jsonargparse also tries the base class, by a path that is not allowed.
     found = re.search(
@@ -71,24 +89,25 @@ def explain(message: str, valid: list[str]) -> list[str]:
             f"to allow it all the same: --trust {found[1]}",
         ]
     if found:
+        package = found[1].rpartition(".")[0]
         return [
-            f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named",
-            "to allow a package of your own: --trust PACKAGE",
+            f"error: --{key} {found[1]}: only classes of torch, Lightning, torchmetrics and Evenhand may be named; "
+            f"if {package} is a package of your own, add --trust {package}"
         ]
-    no_data_module = (
-        r"does not correspond to a subclass of DataModule(?:.|\n)*Given value: (?:{'class_path': ')?([\w.]+)"
-    )
-    if found := re.search(no_data_module, message):
+    if found := re.search(r"subclass of (?:<class ')?(\w+)", message):
+        typed = re.search(r"Given value: {'class_path': '([\w.]+)", message)
+        example = CHOICES[key.rpartition(".")[2]][1] if key.rpartition(".")[2] in CHOICES else ""
+        own = "; derive your own from InMemoryData, or train on it in Python with LitMLP.for_data" * (key == "data")
         return [
-            f"error: --{key} {found[1]}: it is no data module of Evenhand; derive it from InMemoryData and return its "
-            "rows from load(), or train it in Python with LitMLP.for_data"
+            f"error: --{key} {typed[1] if typed else _value(message)}: it is no {found[1]}, and --{key} takes a class "
+            f"that is derived from it{f', such as {example}' if example else ''}{own}"
         ]
     if names := [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]:
         return [f"error: --{key} {_value(message)}: not one of {', '.join(dict.fromkeys(names))}"]
     if types := [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]:
         return [f"error: --{key} {_value(message)}: expected {' or '.join(dict.fromkeys(types))}"]
     if found := re.search(r"Expected a dot import path string: (\S+)", message):
-        base = CHOICES.get(key.rpartition(".")[2])
+        base, _ = CHOICES.get(key.rpartition(".")[2], (None, ""))
         names = [path.rpartition(".")[2] for path in subclass_paths(base)] if base else []
         return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
     if found := re.search(r"the following arguments are required: (.+)", message):
@@ -113,14 +132,6 @@ def _owner(message: str, start: int, end: int) -> str:
     behind = re.match(r"\. Got value: Namespace\(class_path='([^']+)'", message[end:])
     ahead = re.findall(r"given class_path '([^']+)'", message[:start])
     return behind[1] if behind else ahead[-1] if ahead else ""
-
-
-def _settings_of(class_path: str) -> list[str]:
-    if not class_path:
-        return []
-    parser = ArgumentParser()
-    parser.add_class_arguments(import_object(class_path), fail_untyped=False, sub_configs=True)
-    return [name for name in option_names(parser) if name not in {"help", "params", *FACTS} and name[-5:] != ".help"]
 
 
 def _value(message: str) -> str:

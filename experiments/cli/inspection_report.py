@@ -25,10 +25,16 @@ def report(inspection: Inspection) -> Group:
         _columns(inspection.columns),
         Text(""),
         *([Text("no row is an exact copy of an earlier one")] if inspection.duplicates == 0 else []),
+        *([Text(_strongest(inspection.strongest))] if inspection.rows["val"] and inspection.strongest else []),
         *(Text(f"note: {note}") for note in inspection.notes),
         *(Text(f"look: {suspicion}", style="bold yellow") for suspicion in inspection.suspicions),
         *([] if inspection.suspicions else [Text("nothing looks like a leak")]),
     )
+
+
+def _strongest(scores: dict[str, float]) -> str:
+    each = ", ".join(f"{name} {max(0.0, score):.1%}" for name, score in scores.items())
+    return f"of the target on validation rows, one column alone explains: {each}"
 
 
 def _classes(inspection: Inspection) -> TextTable:

@@ -30,6 +30,7 @@ from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
 from experiments.run.record.run_lock import acquire
 from experiments.run.record.tensorboard import RunLogger
+from experiments.run.record.training_end import chosen
 from experiments.run.resume.checkpoint_filter import filter_checkpoint
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.run.resume.resume_plan import resume_plan
@@ -126,6 +127,8 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
         weights_only = True if path else None
         trainer.test(model, datamodule=data, ckpt_path=path, weights_only=weights_only, verbose=False)
     elif record is not None and trainer.is_global_zero:
+        if path:
+            record.content["chosen"] = chosen(trainer, read(Path(path)))
         record.finish(trainer, "untested")
         if test_at_end:
             say("the test rows were not evaluated: fsdp leaves whole weights in checkpoints alone")

@@ -11,7 +11,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from typing_extensions import override
 
 from experiments.internals.lightning_private import TitledProgressBar
-from experiments.terminal import decimal, say
+from experiments.run.time_left import TimeLeft, may_stop, of_epochs
+from experiments.terminal import decimal, duration, say
 from lit_models import LitModel
 
 REFRESH_SECONDS = 0.2
@@ -26,9 +27,18 @@ def progress_bar(trainer_arguments: Namespace, callbacks: list[Callback]) -> Ite
 
 
 class EpochMetrics(ProgressBar):
-    """Progress that shows only values of the epoch that it names."""
+    """Progress that shows only values of the epoch that it names, and the time left."""
 
     validated_epoch = -1
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.time_left = TimeLeft()
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self.time_left.start(trainer)
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -64,7 +74,10 @@ class Bar(EpochMetrics, TitledProgressBar):
 
     @override
     def epoch_title(self, current_epoch: int) -> str:
-        return f"epoch {current_epoch + 1}{_of_epochs(self.trainer)}"
+        seconds, limit = self.time_left.seconds(self.trainer, current_epoch), self.trainer.max_epochs
+        most = "≤" if may_stop(self.trainer) else ""  # in words it would leave the metrics too little of 80 columns
+        of = "" if limit in (None, -1) else f"/{most}{limit}"
+        return f"epoch {current_epoch + 1}{of}" + (f", {most}{duration(seconds)} left" if seconds > 0 else "")
 
 
 class EpochLines(EpochMetrics):
@@ -73,7 +86,7 @@ class EpochLines(EpochMetrics):
     def __init__(self) -> None:
         super().__init__()
         self._started = 0.0
-        self._finished_epoch: tuple[str, float, bool] | None = None
+        self._finished_epoch: tuple[str, str, bool] | None = None
 
     @override
     def disable(self) -> None:
@@ -85,33 +98,34 @@ class EpochLines(EpochMetrics):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
         self._started = time.perf_counter()  # an epoch that is resumed inside does not start again
 
     @override
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.on_train_end(trainer, pl_module)  # metrics of the last epoch are complete only now
+        self._print(trainer, pl_module)  # metrics of the last epoch are complete only now
         self._started = time.perf_counter()
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = f"{trainer.current_epoch + 1}{_of_epochs(trainer)}"  # a callback may change max_epochs at the end
+        epoch = f"{trainer.current_epoch + 1}{of_epochs(trainer)}"  # a callback may change max_epochs at the end
         validated = self.validated_epoch == trainer.current_epoch
-        self._finished_epoch = (epoch, time.perf_counter() - self._started, validated)
+        self._finished_epoch = (epoch, f"{time.perf_counter() - self._started:.1f} s", validated)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._print(trainer, pl_module, ended=True)
+
+    def _print(self, trainer: Trainer, pl_module: LightningModule, ended: bool = False) -> None:
         if self._finished_epoch is None or not trainer.is_global_zero:
             return
         (epoch, seconds, validated), self._finished_epoch = self._finished_epoch, None
         values = [f"{name} {decimal(value)}" for name, value in _epoch_metrics(trainer, pl_module, validated).items()]
-        say(f"epoch {epoch}  {'  '.join(values)}  {seconds:.1f} s")
+        left = "" if ended else self.time_left.sentence(trainer, trainer.current_epoch)
+        say(f"epoch {epoch}  {'  '.join(values)}  {', '.join(filter(None, (seconds, left)))}")
 
 
 def _epoch_metrics(trainer: Trainer, pl_module: LightningModule, validated: bool) -> dict[str, float]:
     logged = trainer.callback_metrics
     names = ("train/loss", "val/loss", f"val/{cast(LitModel, pl_module).task.rank_by}")
     return {name: float(logged[name]) for name in names[: 3 if validated else 1] if name in logged}
-
-
-def _of_epochs(trainer: Trainer) -> str:
-    return "" if trainer.max_epochs in (None, -1) else f"/{trainer.max_epochs}"

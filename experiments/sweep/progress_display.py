@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import time
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -9,8 +10,9 @@ from experiments.console import Console
 from experiments.sweep.grid import Run
 from experiments.sweep.run_result import Outcome, last_line
 from experiments.sweep.sweep_directory import Folder
+from experiments.terminal import duration
 
-EPOCH = re.compile(r"epoch (\d+)/(\d+) +(.*)")
+EPOCH = re.compile(r"epoch (\d+)(?:/| of at most )(\d+) +(.*)")
 """A run's line about an epoch, see ``EpochLines``."""
 
 
@@ -22,6 +24,7 @@ class Display:
         self.total = total
         self.count = complete
         self.failed = 0
+        self._complete, self._began = complete, time.monotonic()
         self.console = Console(highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn())
         # Without a thread of its own: a run ends with the thread that started it.
@@ -50,7 +53,9 @@ class Display:
         """Prints the outcome of a run."""
         self.count += 1
         self.failed += not outcome.complete
-        self.say(f"[{self.count}/{self.total}] {outcome.line()}")
+        seconds = (time.monotonic() - self._began) / (self.count - self._complete) * (self.total - self.count)
+        left = f", about {duration(seconds)} left" if seconds > 0 else ""
+        self.say(f"[{self.count}/{self.total}] {outcome.line()}{left}")
         self._bar.remove_task(self._runs.pop(outcome.run.name))
         description = f"runs, {self.failed} not complete" if self.failed else "runs"
         self._bar.update(self._sweep, completed=self.count, description=description)

@@ -23,13 +23,25 @@ add_shared(PARSER, "trust", "debug")
 
 def inspect(words: Words) -> int:
     """Prints an inspection of the data; ``words`` are those behind ``inspect``."""
+    from datamodules.errors import IdColumnError
     from datamodules.inspection import inspection
-    from experiments.cli.entry_point import answer
+    from experiments.cli.entry_point import answer, user_error
     from experiments.cli.fit_parser import load_data
     from experiments.cli.inspection_report import report
     from experiments.console import Console
 
     def show(words: Words, command: list[str], allowed: list[str]) -> None:
-        Console().print(report(inspection.inspect(load_data(words)[1])))
+        left_out: list[str] = []
+        while True:
+            try:
+                data = load_data(words)[1]
+                break
+            except ValueError as error:  # jsonargparse's, from ours
+                column_error = user_error(error)
+                if not isinstance(column_error, IdColumnError):
+                    raise
+                left_out.append(f"left out: {column_error}")  # which fit refuses
+                words = [*words, "--data.drop+", column_error.column]
+        Console().print(report(inspection.inspect(data)), *left_out, sep="\n", markup=False)
 
     return answer(["inspect", *words], show)

@@ -112,6 +112,8 @@ def test_a_closed_pipe_ends_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["inspect", "--data", "Digits"]) == 0
         assert main(["--help"]) == 0
+        assert main(WORDS.split()) == 0
+        assert main(["validate", "--trust", "faults", "--ckpt_path", "runs/e/one"]) == 0  # prints Lightning's table
     with open("/dev/full", "w") as stream, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", stream)
         assert main(["inspect", "--data", "Digits"]) == 0

@@ -58,7 +58,7 @@ def test_verbs_that_open_a_run_need_trust(project: Path, capfd: pytest.CaptureFi
     }
     for words in opening.values():
         forget()
-        assert "--trust" in refusal(capfd, *words)  # which also looks that nothing ran
+        assert "add --trust own_part" in refusal(capfd, *words)  # which also looks that nothing ran
         assert main([*words, "--trust", "own_part"]) == 0
     forget()
     with pytest.raises(ConfigError, match="trust="):
@@ -97,3 +97,11 @@ def test_an_odd_word_behind_trust(project: Path, capfd: pytest.CaptureFixture[st
     assert "--trust" in refusal(capfd, "fit", "--trust", word, "--data", "Digits", "--model", "LitLinear")
     with pytest.raises(TrustError):
         load("nowhere", trust=[word])
+
+
+@pytest.mark.parametrize(("file", "module"), [("own_part.py", "own_part"), ("./models/own_part.py", "models.own_part")])
+def test_a_file_in_place_of_a_package(project: Path, capfd: pytest.CaptureFixture[str], file: str, module: str) -> None:
+    words = ["fit", "--data", "TableData", "--data.path", "t.csv", "--data.target", "label"]
+    message = refusal(capfd, *words, "--trust", file)
+    assert f"--trust {file} is a file; name its module as Python imports it, {module}" in message
+    assert len(message.strip().splitlines()) == 1

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from paths import REPOSITORY
 
+from experiments.__main__ import main
+
 HERE = REPOSITORY
 
 
@@ -44,6 +46,19 @@ def test_a_wrong_flag_is_told_before_data_are_read(refused: Callable[..., str], 
     )
     assert expected in output
     assert "nowhere" not in output
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [("fitt", "did you mean fit?"), ("swep", "did you mean sweep?"), ("--data", "--help"), ("\n", "")],
+)
+def test_a_verb_that_does_not_exist(capfd: pytest.CaptureFixture[str], word: str, advice: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([word, "--data", "Digits"])
+    message = capfd.readouterr().err
+    assert message.startswith(f"error: there is no verb {word!r}; ")
+    assert advice in message
+    assert len(message.splitlines()) == 1
 
 
 def fastest(*words: str) -> float:

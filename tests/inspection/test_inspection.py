@@ -152,3 +152,32 @@ def test_a_recipe_is_looked_at_as_it_stands_and_data_that_cannot_be_read_are_tol
         main(["inspect", "--data", "TableData", "--data.path", "nowhere.csv", "--data.target", "y"])
     assert stopped.value.code == 2
     assert "nowhere.csv cannot be read" in capfd.readouterr().err
+
+
+def test_columns_of_ids_are_left_out_and_the_rest_is_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ids.csv"
+    texts = {name: [f"{name} {row} x" for row in range(ROWS)] for name in ("customer", "comment")}
+    polars.DataFrame({**texts, **table()}).write_csv(path)
+    words = ["--data", "TableData", "--data.path", str(path), "--data.target", "y", "--data.drop", "age"]
+    assert main(["inspect", *words]) == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert [line.split()[3] for line in printed if line.startswith("left out: column ")] == ["customer", "comment"]
+    columns = {line.split()[0] for line in printed if line.startswith("  ") and line.strip()}
+    assert {"height", "colour"} <= columns
+    assert not {"age", "customer", "comment"} & columns
+    with pytest.raises(SystemExit, match="2"):
+        main(["inspect", *words, "--data.target", "nothing"])  # another error is one still
+
+
+def test_the_strongest_single_columns_are_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    columns = table()
+    leaks = {"leak": columns["y"] * 3, "half": columns["y"] > 0}
+    seen = look(tmp_path, {**columns, **leaks})
+    assert list(seen.strongest)[:2] == ["leak", "half"]
+    assert len(seen.strongest) == 3
+    assert seen.strongest["leak"] == 1
+    assert 0.3 < seen.strongest["half"] < 0.7
+    words = ["--data", "TableData", "--data.path", str(tmp_path / "table.csv"), "--data.target", "y"]
+    assert main(["inspect", *words]) == 0
+    line = f"one column alone explains: leak 100.0%, half {seen.strongest['half']:.1%}, "
+    assert line in capfd.readouterr().out

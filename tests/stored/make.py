@@ -86,7 +86,7 @@ def interrupt(words: list[str], run: Path) -> None:
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                if line.startswith("epoch 3/"):
+                if line.startswith("epoch 3 "):
                     process.send_signal(signal.SIGINT)
                     break
             process.stdout.read()

@@ -167,6 +167,9 @@ def test_every_combination_is_an_ordinary_run(
         assert f"{name}  test/accuracy {made[name]['metrics']['test/accuracy']:.4f}" in printed
     assert len({one["fingerprints"]["split"] for one in made.values()}) == 1
     assert "another process" not in printed
+    ends = [line.rpartition(", ")[2] for line in printed.splitlines() if line.startswith("[")]
+    assert all(re.fullmatch(r"about \d+ s left", end) for end in ends[:-1])
+    assert "left" not in ends[-1]
     table = printed.split(" ─")[1]
     rows = [line.split() for line in table.splitlines() if "LitMLP" in line]
     assert [row[:2] for row in sorted(rows)] == [["LitMLP-lr=1e-1", "2"], ["LitMLP-lr=1e-2", "2"]]

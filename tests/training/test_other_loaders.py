@@ -165,8 +165,8 @@ def test_the_command_says_what_its_data_derive_from(
     monkeypatch.chdir(root)
     Path("plain.yaml").write_text("data: {class_path: tiny_package.TinyPlain, init_args: {batch_size: 3}}")
     assert refused(*form.split(), "--model", "LitMLP") == (
-        "error: --data tiny_package.TinyPlain: it is no data module of Evenhand; derive it from InMemoryData and "
-        "return its rows from load(), or train it in Python with LitMLP.for_data"
+        "error: --data tiny_package.TinyPlain: it is no DataModule, and --data takes a class that is derived from it, "
+        "such as TableData; derive your own from InMemoryData, or train on it in Python with LitMLP.for_data"
     )
 
 

@@ -18,8 +18,10 @@ from experiments.run.atomic_write import write_atomically, write_json
 from experiments.terminal import say
 
 
-def write_data(folder: Path, data: DataModule) -> None:
+def write_data(folder: Path, data: DataModule) -> list[str]:
     """Writes ``inspection.json`` and ``split.parquet``, which has a row id and its split in each row.
+
+    Returns the suspicions of the inspection.
 
     Streamed rows have no such file; their split follows from the settings, and its fingerprint is in the record.
     """
@@ -29,7 +31,9 @@ def write_data(folder: Path, data: DataModule) -> None:
             for name, rows in data.split._asdict().items()
         ]
         _write_parquet(folder / "split.parquet", polars.concat(splits))
-    write_json(folder / "inspection.json", inspect(data).plain())
+    inspection = inspect(data)
+    write_json(folder / "inspection.json", inspection.plain())
+    return inspection.suspicions
 
 
 def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Sequence[str] = ()) -> None:

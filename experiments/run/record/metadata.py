@@ -17,6 +17,7 @@ from experiments.run.record.custom_scalars import CURVES
 from experiments.run.record.hyperparameters import flat_hyperparameters
 from experiments.run.record.record_io import process
 from experiments.run.record.run_directory import RunDirectory
+from experiments.run.record.training_end import end_sentence
 from experiments.terminal import decimal
 from lit_models import LitModel
 
@@ -78,7 +79,8 @@ def summary(content: dict[str, Any], directory: RunDirectory) -> str:
     measured = content.get("metrics") or content["validation"] or {}
     metrics = "  ".join(f"{name} {decimal(value)}" for name, value in measured.items())
     return (
-        f"{directory.run}: {content['parameters']:,} parameters, {content['seconds']:.1f} s\n{metrics}\n"
+        f"{directory.run}: {content['parameters']:,} parameters, {content['seconds']:.1f} s\n"
+        f"{end_sentence(content)}\n{metrics}\n"
         f"run: {directory.path}\ncurves: tensorboard --logdir {directory.root / directory.experiment}\n"
         f"  train and val first: {CURVES}"
     )

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from experiments.run.record.metadata import heading, metadata, step_sentence
 from experiments.run.record.record_io import read_record
 from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_config
 from experiments.run.record.tensorboard import RunLogger
+from experiments.run.record.training_end import chosen, interruption, stop_reason
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.terminal import say
 from lit_models import LitModel
@@ -75,6 +77,7 @@ class RunRecord(Callback):
             self._seconds, self.content["validation"] = self._loaded["seconds"], self._loaded["validation"]
             resumption = {
                 "checkpoint": str(self.start.checkpoint),
+                "epoch": self._loaded["epoch"],
                 "step": self._loaded["step"],
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "changed": {name: list(values) for name, values in self.start.changes.values.items()},
@@ -88,12 +91,16 @@ class RunRecord(Callback):
                 )
         if trainer.is_global_zero:
             with whole_folder(self.directory.path) as folder:
-                write_data(folder, _data(trainer))
+                suspicions = write_data(folder, _data(trainer))
                 self.content["config"] = keep_config(folder, self.config)
                 self._write(folder)
             notes = slow_precision_notes(str(trainer.precision), trainer.strategy.root_device)
             lines = (heading(self.content, self.directory), step_sentence(self.content["step"]))
-            say("\n".join((*lines, *self.content["notes"], *notes)))
+            looks = [f"look: {suspicion}" for suspicion in suspicions]
+            say("\n".join((*lines, *self.content["notes"], *looks, *notes)))
+            if self._loaded is not None:
+                position = f"epoch {self._loaded['epoch']}, after step {self._loaded['step']}"
+                say(f"resumes from {self.start.checkpoint}: {position}")
             self.start.changes.show()
             if isinstance(trainer.logger, RunLogger):
                 logged = self._loaded["logged_steps"] if self._loaded else 0
@@ -114,15 +121,18 @@ class RunRecord(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             entry = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
-            steps = {"step": checkpoint["global_step"], "epoch": checkpoint["epoch"]}
+            epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+            steps = {"step": checkpoint["global_step"], "epoch": epochs + 1}  # the epoch that it goes on in
             self._loaded = {**entry, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
         elif KEY in checkpoint:
             self.content["validation"] = checkpoint[KEY]["validation"]
+            if "epochs" in self.content:
+                self.content["chosen"] = chosen(trainer, checkpoint)
 
     @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         seconds = self._seconds + time.monotonic() - self._started
-        self.content |= {"seconds": seconds, "epochs": trainer.current_epoch}
+        self.content |= {"seconds": seconds, "epochs": trainer.current_epoch, "stopped": stop_reason(trainer)}
         if (compiled := cast(LitModel, pl_module).compiled) is not None:
             self.content["compiled_graphs"] = compiled.graphs
         self.content["validation"] = self._validation(pl_module)
@@ -161,6 +171,8 @@ class RunRecord(Callback):
                 # A start that published nothing leaves no record alone, and an earlier one as it is.
                 if "config" in self.content and (self.directory.path / "record.json").is_file():
                     self.finish(trainer, status)
+                    if interrupted:
+                        say(interruption(trainer, self.directory, self.content["command"]), sys.stderr)
 
     def _validation(self, pl_module: LightningModule) -> dict[str, float] | None:
         evaluation = cast(LitModel, pl_module).evaluation

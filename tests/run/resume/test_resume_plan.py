@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -106,6 +107,21 @@ def test_a_signal_saves_at_the_next_step_and_the_resumed_run_equals(
     assert saved["global_step"] == (6 if moment == "start 5" else 18)
     path = run(forks, tmp_path, words)
     assert_equal(state(path), expected)
+
+
+def test_ctrl_c_names_the_command_that_goes_on(forks: Server, tmp_path: Path) -> None:
+    child = forks.start(words_of("mlp", "0"), tmp_path, PAUSE_AT="start 5", GO_ON="1")
+    child.wait_for(tmp_path / "reached")
+    os.kill(child.pid, signal.SIGINT)
+    assert child.wait() == 130
+    checkpoint, command = "runs/e/one/checkpoints/last.ckpt", "evenhand fit --trust faults --experiment e --run one"
+    sentence = f"interrupted in epoch 1, after step 6; saved {checkpoint}; to go on: {command}\n"
+    assert child.output.read_text().endswith(sentence)
+    again = forks.start(shlex.split(command)[1:], tmp_path)
+    assert again.wait() == 0, again.output.read_text()
+    assert f"resumes from {checkpoint}: epoch 1, after step 6\n" in again.output.read_text()
+    (resumed,) = read_record(tmp_path / "runs/e/one")["resumed"]
+    assert (resumed["epoch"], resumed["step"]) == (1, 6)
 
 
 def test_ctrl_c_ends_no_worker_before_the_run_has_saved(forks: Server, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Settings of the classes that a command line names, and of the classes that it could name."""
+
+import difflib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from datamodules import DataModule
+from experiments.cli.arguments import Words, setting_name, typed
+from experiments.internals.jsonargparse_private import ImportDenied, import_object, option_names, subclass_paths
+from lit_models import ConfigError, LitModel
+from lit_models.data_facts import FACTS
+
+OWNERS: dict[str, tuple[type, str]] = {
+    "model": (LitModel, ""),
+    "data": (DataModule, ""),
+    "model.optimizer": (Optimizer, "torch.optim.AdamW"),
+    "model.schedule": (object, "lit_models.Schedule"),
+    "model.schedule.scheduler": (LRScheduler, ""),
+}
+"""Base class and default of the settings that are classes with settings of their own."""
+
+READERS = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".parquet"), "TableData"),
+    **dict.fromkeys((".npy", ".npz", ".zip", ".gz", ".jpg", ".png"), "ImageData"),
+    ".ts": "SeriesData",
+}
+"""Class that reads a file, by its ending."""
+
+
+def check_classes(words: Words) -> None:
+    """Refuses a file or folder typed in place of a class; jsonargparse would read it as a configuration.
+
+    Raises:
+        ConfigError: For the first one.
+    """
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        setting, (_, equals, value) = setting_name(word), word.partition("=")
+        value = value if equals else following
+        ending = Path(value).suffix.lower()
+        if setting not in ("data", "model") or not word.startswith("--") or "\n" in value:
+            continue
+        if ending in (".yaml", ".yml", ".json") or not (ending in {".py", *READERS} or "/" in value):
+            continue
+        if ending == ".py":
+            module = module_name(value)
+            advice = f"write --trust {module} --{setting} {module}.CLASS"
+        elif setting == "model":
+            advice = "write one such as --model LitMLP"
+        else:
+            advice = f"write --data {READERS.get(ending, 'ImageData')} --data.path {value}"
+            advice += "" if ending in READERS else ", or SeriesData, TextData or TableData"
+        raise ConfigError(f"--{setting} {value} is a path, and --{setting} takes a class; {advice}")
+
+
+def module_name(file: str) -> str:
+    """Returns the module of a Python file as an import statement names it, ``a.b`` for ``a/b.py``."""
+    return ".".join(part for part in Path(file).with_suffix("").parts if part.isidentifier())
+
+
+def settings_of(class_path: str) -> list[str]:
+    """Returns the names of a class's settings; empty without a class."""
+    if not class_path:
+        return []
+    parser = ArgumentParser()
+    parser.add_class_arguments(import_object(class_path), fail_untyped=False, sub_configs=True)
+    return [name for name in option_names(parser) if name not in {"help", "params", *FACTS} and name[-5:] != ".help"]
+
+
+def likely_names(name: str, words: Words, valid: Iterable[str]) -> list[str]:
+    """Returns the settings that an unknown one may stand for: ``model.optimizer.lr`` for ``lr``, or the nearest ones.
+
+    ``valid`` are the settings without those of the classes that the words name. Every model counts, since the words of
+    a command without one get any (see ``load_data``).
+    """
+    names = [option for option in valid if not option.endswith(".help")]
+    for owner, (base, default) in OWNERS.items():
+        is_model = owner == "model"
+        paths = subclass_paths(base) if is_model else _class_paths(base, typed(words, *owner.split(".")), default)
+        for path in paths:
+            with suppress(ImportError, AttributeError, ImportDenied):  # classes of a package that is not trusted
+                names += [f"{owner}.{setting}" for setting in settings_of(path)]
+    names = list(dict.fromkeys(names))
+    if same := [option for option in names if option.rpartition(".")[2] == name]:
+        return same[:4]
+    by_word = {word: option for option in reversed(names) for word in (option, option.rpartition(".")[2])}
+    near = difflib.get_close_matches(name, by_word, n=4, cutoff=0.7)
+    return list(dict.fromkeys(by_word[word] for word in near))
+
+
+def _class_paths(base: type, value: object, default: str) -> list[str]:
+    """Returns the import path of a typed class, by its short name too, or the default one; empty for neither."""
+    name = value.get("class_path") if isinstance(value, dict) else value
+    if not isinstance(name, str):
+        return [default] if default else []
+    return [path for path in subclass_paths(base) if name in (path, path.rpartition(".")[2])][:1]
