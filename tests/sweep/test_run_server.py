@@ -50,9 +50,10 @@ def test_a_run_has_its_own_log_environment_and_session(server: RunServer, tmp_pa
     reached(tmp_path)
     assert os.getsid(run.pid) == run.pid
     assert (tmp_path / "log").read_text().startswith("$ evenhand\nLitLinear (")
-    run.send_signal(signal.SIGTERM)
-    run.send_signal(signal.SIGTERM)  # the second does not wait for the step
-    assert code_of(run) == 143
+    while run.poll() is None:  # the second signal does not wait for the step
+        run.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+    assert run.returncode == 143
     done = server.fork(["--version"], tmp_path / "other.log", ENVIRONMENT)
     assert code_of(done) == 0
     assert (tmp_path / "other.log").read_text().startswith("evenhand ")
