@@ -33,11 +33,18 @@ class CoveringTests:
             self._seconds[f"{case.get('file')}::{case.get('name')}"] = float(case.get("time", 0))
 
     def of(self, path: str, line: int) -> list[tuple[str, float]]:
-        """Returns node ids with their seconds; tests that passed through the line, or else through the file."""
+        """Returns node ids with their seconds; tests that passed through the line, or else through the file.
+
+        Those of the file's own folder are last, since they may run it in a process of their own.
+        """
         lines = self._data.contexts_by_lineno(str(ROOT / path))
-        names = self._names(lines.get(line, [])) or self._names(
-            context for found in lines.values() for context in found
-        )
+        of_file = (context for found in lines.values() for context in found)
+        names = self._names(lines.get(line, [])) or self._names(of_file)
+        folder = f"tests/{Path(path).parent.as_posix().partition('/')[2]}/"
+        others = {name for name in self._seconds if name.startswith(folder)} - names
+        return [*self._quickest_first(names), *self._quickest_first(others)]
+
+    def _quickest_first(self, names: set[str]) -> list[tuple[str, float]]:
         return sorted(((name, self._seconds[name]) for name in names), key=lambda pair: (pair[1], pair[0]))
 
     def _names(self, contexts: Iterable[str]) -> set[str]:
