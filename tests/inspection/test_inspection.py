@@ -162,7 +162,7 @@ def test_columns_of_ids_are_left_out_and_the_rest_is_shown(tmp_path: Path, capfd
     assert main(["inspect", *words]) == 0
     printed = capfd.readouterr().out.splitlines()
     assert [line.split()[3] for line in printed if line.startswith("left out: column ")] == ["customer", "comment"]
-    columns = {line.split()[0] for line in printed if line.startswith("  ") and line.strip()}
+    columns = {line.split()[0] for line in printed if line.startswith(" ") and line.strip()}
     assert {"height", "colour"} <= columns
     assert not {"age", "customer", "comment"} & columns
     with pytest.raises(SystemExit, match="2"):
