@@ -2,6 +2,7 @@
 
 import os
 import random
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,25 +20,30 @@ from torch.utils.data import DataLoader
 from experiments.run.record.config_diff import Changes
 from experiments.run.resume.exact_state import KEY, Resume, adapt, inexact, part_ways, rng_state, set_rng_state
 from lit_models import LitMLP
+from lit_models.schedules import Schedule
+from lit_models.schedules.schedulers import ReduceLROnPlateau
 
-EPOCHS, BATCHES = 3, 4
+EPOCHS, BATCHES = 4, 4
 
 
 class Save(Callback):
-    """Saves at one moment, and keeps the content of a checkpoint at every moment."""
+    """Saves at every moment into a folder, and keeps the entries of resume."""
 
-    def __init__(self, moment: str, path: Path) -> None:
-        self.moment, self.path = moment, path
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.entries: dict[str, dict[str, Any]] = {}
 
     def _at(self, name: str, trainer: Trainer) -> None:
-        checkpoint = trainer._checkpoint_connector.dump_checkpoint()
-        self.entries[f"{name} {trainer.global_step}"] = checkpoint[KEY] | {"loops": checkpoint["loops"]["fit_loop"]}
-        if self.moment == f"{name} {trainer.global_step}":
-            trainer.save_checkpoint(self.path)
+        if self.folder is not None:
+            path = self.folder / f"{name} {trainer.global_step}.ckpt"
+            trainer.save_checkpoint(path)
+            self.entries[path.stem] = torch.load(path, weights_only=False)[KEY]
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self._at("step", trainer)
+
+    def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
+        self._at("validating", trainer)
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
         self._at("validation", trainer)
@@ -49,58 +55,91 @@ class Save(Callback):
         self._at("start", trainer)
 
 
-def fit(save: Save, start: Path | None = None, plain: bool = False, **options: Any) -> dict[str, Any]:
-    """Trains from the start or a checkpoint; returns the weights and the next numbers of the generators."""
-    generator = torch.Generator().manual_seed(0)
-    data = small_data(torch.randn(40, 3, generator=generator), torch.arange(40) % 2, batch_size=7)
+def fit(save: Save, start: Path | None = None, plain: bool = False) -> dict[str, Any]:
+    """Trains from the start or a checkpoint; returns the weights, the rate and the next numbers of the generators."""
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    data = small_data(x, torch.arange(40) % 2, batch_size=7)
     torch.manual_seed(1)
     random.seed(1)
     if start is not None:  # a resumed run has drawn other numbers until its generators are restored
         numbers()
     if plain:
-        order = torch.Generator().manual_seed(1 if start is None else 2)
         data.setup("fit")
-        rows = data.part("train")
-        rows = [{name: column[index] for name, column in rows.items()} for index in range(28)]
-        data.train_dataloader = lambda: DataLoader(rows, 7, shuffle=True, generator=order)  # type: ignore[assignment,method-assign]
-    model = model_for(data, LitMLP, hidden=[4], dropout=0.3)
-    if start is not None:
-        torch.nn.init.ones_(next(model.parameters()))
-    trainer = quiet_trainer(max_epochs=EPOCHS, callbacks=[Resume(Changes()), save], **options)
+        columns = data.part("train")
+        rows = [{name: column[index] for name, column in columns.items()} for index in range(28)]
+        order = torch.Generator().manual_seed(0 if start is None else 5)
+        data.train_dataloader = lambda: DataLoader(rows, 7, shuffle=True, generator=order)  # type: ignore
+    plateau = partial(ReduceLROnPlateau, patience=0, threshold=0.5, mode="min")
+    model = model_for(data, LitMLP, hidden=[4], dropout=0.3, schedule=Schedule(plateau, frequency=2))
+    trainer = quiet_trainer(max_epochs=EPOCHS, callbacks=[Resume(Changes()), save], val_check_interval=2)
     trainer.fit(model, data, ckpt_path=start and str(start), weights_only=False)
     assert trainer.global_step == EPOCHS * BATCHES
-    return {**model.state_dict(), "torch": torch.rand(1), "python": torch.tensor(random.random())}
+    rate = torch.tensor(trainer.optimizers[0].param_groups[0]["lr"])
+    return {**model.state_dict(), "rate": rate, "torch": torch.rand(1), "python": torch.tensor(random.random())}
 
 
-MOMENTS = ["step 2", "step 5", "validation 2", "validation 6", "start 4", "start 8", "epoch 4", "epoch 8"]
+Whole = tuple[dict[str, Any], Save]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Returns the results and the saved entries of uninterrupted runs, and their checkpoints by moment."""
-    folder, found = tmp_path_factory.mktemp("whole"), {}
-    for moment in MOMENTS:
-        save = Save(moment, folder / f"{moment}.ckpt")
-        found[moment] = (fit(save, val_check_interval=2), save)
-    return found
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Returns the results of an uninterrupted run, and its checkpoints."""
+    save = Save(tmp_path_factory.mktemp("whole"))
+    return fit(save), save
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_resumed_run_ends_as_the_uninterrupted_one(whole: Any, moment: str) -> None:
-    expected, save = whole[moment]
-    found = fit(Save("", save.path), save.path, val_check_interval=2)
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The same with a DataLoader of torch."""
+    save = Save(tmp_path_factory.mktemp("plain"))
+    return fit(save, plain=True), save
+
+
+def check(run: Whole, moment: str, plain: bool = False) -> None:
+    expected, save = run
+    assert save.folder is not None
+    found = fit(Save(), save.folder / f"{moment}.ckpt", plain)
     for name, value in expected.items():
         assert torch.equal(found[name], value), name
 
 
-def test_a_checkpoint_has_its_position_and_its_steps(whole: Any) -> None:
-    entries = whole["step 2"][1].entries
+@pytest.mark.parametrize(
+    "moment", ["step 1", "step 7", "validation 2", "validation 6", "start 4", "start 12", "epoch 4", "epoch 8"]
+)
+def test_a_resumed_run_ends_as_the_uninterrupted_one(whole: Whole, moment: str) -> None:
+    check(whole, moment)
+
+
+@pytest.mark.parametrize("moment", ["start 4", "epoch 8"])
+def test_a_loader_of_torch_goes_on_with_its_order(plain: Whole, moment: str) -> None:
+    check(plain, moment, plain=True)
+    assert {len(entry["generators"]) for entry in plain[1].entries.values()} == {1}
+
+
+def test_a_checkpoint_has_its_position_and_its_steps(whole: Whole) -> None:
+    entries = whole[1].entries
     assert {name: entry["logged_steps"] for name, entry in entries.items()} == {
         name: int(name.split()[1]) for name in entries
     }
-    places = {"step": "within an epoch", "validation": "within an epoch", "epoch": "epoch end"}
+    places = {
+        "step": "within an epoch",
+        "validating": "within an epoch",
+        "validation": "within an epoch",
+        "epoch": "epoch end",
+    }
     for name, entry in entries.items():
         assert entry["place"] == places.get(name.split()[0], "between epochs"), name
+
+
+def test_a_checkpoint_says_whether_a_run_can_go_on_exactly(whole: Whole) -> None:
+    """Neither ahead of a validation nor inside of one, nor at the last batch of an epoch, the fourth."""
+    resumable = {name for name, entry in whole[1].entries.items() if entry["can_go_on"]}
+    steps = {"step": range(1, 16, 2), "validation": range(2, 16, 4), "start": range(0, 16, 4), "epoch": range(4, 17, 4)}
+    assert resumable == {f"{name} {step}" for name, numbers in steps.items() for step in numbers}
+
+
+def test_blocks_of_steps_run_beside_it() -> None:
+    assert Resume(Changes()).block_by_block
 
 
 def numbers() -> tuple[float, ...]:
@@ -267,6 +306,14 @@ def test_the_typed_patience_wins() -> None:
     state = {"patience": 3}
     adapt(state, EarlyStopping("val/loss", patience=7), Path("x.ckpt"))
     assert state == {"patience": 7}
+
+
+def test_callbacks_that_a_checkpoint_knows_are_adapted() -> None:
+    known, new = EarlyStopping("val/loss", patience=7), EarlyStopping("train/loss", patience=8)
+    state = {"patience": 3}
+    checkpoint = {"callbacks": {known.state_key: state, "Other": {"patience": 4}}}
+    Resume(Changes()).on_load_checkpoint(stub(callbacks=[Callback(), new, known]), None, checkpoint)  # type: ignore
+    assert checkpoint["callbacks"] == {known.state_key: {"patience": 7}, "Other": {"patience": 4}}
 
 
 def saved_state(folder: Path, **more: str) -> dict[str, Any]:
