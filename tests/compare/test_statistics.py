@@ -214,6 +214,13 @@ def test_weights_are_logarithms_of_split_mix() -> None:
     assert (weights == -numpy.log(uniform)).all()
 
 
+def test_weights_are_stored_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, stored in ((3 * RESAMPLES, True), (3 * RESAMPLES - 1, False)):
+        monkeypatch.setattr(bayesian_bootstrap, "MAX_STORED", limit)
+        resamples = Resamples(numpy.arange(3))
+        assert (next(iter(resamples)) is next(iter(resamples))) == stored
+
+
 def test_a_row_has_the_same_weights_in_every_split(monkeypatch: pytest.MonkeyPatch) -> None:
     (one,), (two,) = Resamples(numpy.array([3, 8, 21])), Resamples(numpy.array([8, 9, 21, 40]))
     assert (one[:, 1:] == two[:, [0, 2]]).all()

@@ -77,6 +77,23 @@ def test_several_targets_have_an_estimator_each(task: str, targets: int) -> None
     assert hasattr(found["gradient boosting"], "estimator") == (targets > 1)
     assert hasattr(found.get("logistic", [None, None])[1], "estimator") == (task == "multilabel")
     assert found["random forest"].n_estimators == 300
+    if task == "multilabel":
+        assert found["logistic"][-1].estimator.max_iter == 1000
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_texts_are_words_and_pairs_of_words(task: str) -> None:
+    texts = ["new shirt", "new shoes", "old shirt", "old shoes", "new shirt"]
+    train = Features(texts, 0, torch.arange(5) % 2, torch.arange(5))
+    found = dict(baselines(train, task, 0, 1))
+    linear = "ridge" if task == "regression" else "logistic"
+    assert [*found] == ["majority", f"tfidf+{linear}"]
+    words = found[f"tfidf+{linear}"].steps[0][1]
+    # In two texts at least; a pair of words counts too.
+    assert words.fit(["one new shirt", *texts]).get_feature_names_out().tolist() == [
+        "new", "new shirt", "old", "shirt", "shoes"
+    ]  # fmt: skip
+    assert words.sublinear_tf
 
 
 class Constant:

@@ -22,9 +22,7 @@ WEIGHTS = numpy.array([[1.0] * 6, [0.1, 0.4, 0.2, 0.3, 0.2, 0.1]])
 """The second row sums up to less than 1 for each class."""
 
 
-@pytest.mark.parametrize(
-    ("task", "name"), [(task, name) for task, measures in MEASURES.items() for name in measures], ids="-".join
-)
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task, measures in MEASURES.items() for name in measures])
 def test_errors_are_better_when_lower(task: str, name: str) -> None:
     assert MEASURES[task][name].lower_is_better == (name in LOWER_IS_BETTER)
 
