@@ -47,7 +47,7 @@ class Plain(Metric):
 
 def test_rows_of_all_batches_are_in_the_order_of_their_ids() -> None:
     batches = [tuple(column[rows] for column in ROWS) for rows in ([3, 1], [0], [2])]
-    gathered = gather_outputs(batches)  # type: ignore[arg-type]
+    gathered = gather_outputs(batches)
     assert batches == []
     for found, expected in zip(gathered, ROWS, strict=True):
         assert torch.equal(found, expected)

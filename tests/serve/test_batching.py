@@ -50,7 +50,7 @@ class Doubling(Answering):
 
 
 def replies(*requests: list[Any], max_rows: int = 10) -> list[Reply]:
-    answers = Answers(Doubling("regression", Numbers()), max_rows)  # type: ignore[arg-type]
+    answers = Answers(Doubling("regression", Numbers()), max_rows)
     rows = [[{"x": value} if isinstance(value, int | float) else value for value in request] for request in requests]
     return answers([Body("application/json", json.dumps({"rows": some}).encode()) for some in rows])
 
@@ -128,6 +128,6 @@ def test_classes_and_labels_are_named(requests: list[list[int]]) -> None:
         Body("application/json", json.dumps({"rows": [{"x": value} for value in some]}).encode()) for some in requests
     ]
     for task, prediction in (("multilabel", {"a": 0, "b": 1}), ("multiclass", "b")):
-        for reply in Answers(Labels(task, Numbers(), ("a", "b")), 10)(bodies):  # type: ignore[arg-type]
+        for reply in Answers(Labels(task, Numbers(), ("a", "b")), 10)(bodies):
             row = {"row": 0, "prediction": prediction, "probabilities": {"a": 0.25, "b": 0.75}}
             assert reply.content["predictions"] == [row]

@@ -159,8 +159,13 @@ def test_a_configuration_that_nothing_was_trained_with_is_none(directory: RunDir
     (directory.path / "config.yaml").write_text(text_of(hidden=9))
     with pytest.raises(ConfigError, match=r"--model.hidden is 8, and the checkpoint was trained with 9"):
         plan(directory)
-    save(directory.checkpoints / "last.ckpt")
+    path = save(directory.checkpoints / "last.ckpt")
     assert plan(directory).changes.values == {}
+    content = torch.load(path, weights_only=True)
+    text = text_of(callbacks=["EarlyStopping"])
+    torch.save(content | {CONFIG: text}, path)
+    assert plan(directory, text=text).changes.values == {}
+    assert [*plan(directory).changes.values] == ["trainer.callbacks"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def fit(save: Save, start: Path | None = None, plain: bool = False) -> dict[str,
         columns = data.part("train")
         rows = [{name: column[index] for name, column in columns.items()} for index in range(28)]
         order = torch.Generator().manual_seed(0 if start is None else 5)
-        data.train_dataloader = lambda: DataLoader(rows, 7, shuffle=True, generator=order)  # type: ignore
+        data.train_dataloader = lambda: DataLoader(rows, 7, shuffle=True, generator=order)
     plateau = partial(ReduceLROnPlateau, patience=0, threshold=0.5, mode="min")
     model = model_for(data, LitMLP, hidden=[4], dropout=0.3, schedule=Schedule(plateau, frequency=2))
     trainer = quiet_trainer(max_epochs=EPOCHS, callbacks=[Resume(Changes()), save], val_check_interval=2)
@@ -90,7 +90,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """The same with a DataLoader of torch."""
+    """Returns those of a run with a DataLoader of torch."""
     save = Save(tmp_path_factory.mktemp("plain"))
     return fit(save, plain=True), save
 
@@ -200,10 +200,10 @@ def test_a_further_rank_goes_on_from_the_first_ones_generators(rank: int, seed: 
     states = [torch.Generator().manual_seed(seed).get_state() for seed in (20, 21)]
     resume.loaded = {"rng": [rng_state() | {"torch": state} for state in states]}
     trainer = SimpleNamespace(global_rank=rank)
-    resume.on_train_epoch_start(trainer, None)  # type: ignore[arg-type]
+    resume.on_train_epoch_start(trainer, None)
     assert float(torch.rand(())) == next_number(seed, after)
     torch.manual_seed(5)
-    resume.on_train_epoch_start(trainer, None)  # type: ignore[arg-type]  # restored once
+    resume.on_train_epoch_start(trainer, None)  # restored once
     assert float(torch.rand(())) == next_number(5, 0)
 
 
@@ -234,7 +234,7 @@ def test_a_checkpoint_has_the_generators_of_all_ranks(monkeypatch: pytest.Monkey
     entries = []
     for size in (1, 2):
         checkpoint: dict[str, Any] = {"loops": counters()}
-        Resume(Changes()).on_save_checkpoint(stub(world_size=size), None, checkpoint)  # type: ignore[arg-type]
+        Resume(Changes()).on_save_checkpoint(stub(world_size=size), None, checkpoint)
         entries.append(checkpoint[KEY]["rng"])
         assert checkpoint[KEY]["logged_steps"] == 9
         assert checkpoint[KEY]["metrics"] == {"val/loss": 0.5}
@@ -260,7 +260,7 @@ def test_batches_are_counted_by_the_new_number_of_a_step(
         callbacks = [GradientAccumulationScheduler({0: 1})] if scheduled else []
         trainer = stub(accumulate_grad_batches=now, callbacks=callbacks)
         resume = Resume(Changes())
-        resume.on_load_checkpoint(trainer, None, {"callbacks": {}, KEY: entry, "loops": loops})  # type: ignore[arg-type]
+        resume.on_load_checkpoint(trainer, None, {"callbacks": {}, KEY: entry, "loops": loops})
         expected = processed if scheduled else steps
         assert count == {"ready": expected, "started": expected, "processed": expected, "completed": expected - 1}
         assert resume.loaded == entry
@@ -269,7 +269,7 @@ def test_batches_are_counted_by_the_new_number_of_a_step(
 def test_a_test_restores_no_generators() -> None:
     resume = Resume(Changes())
     for fn in (TrainerFn.TESTING, TrainerFn.VALIDATING):
-        resume.on_load_checkpoint(stub(state=SimpleNamespace(fn=fn)), None, {KEY: {"rng": []}})  # type: ignore[arg-type]
+        resume.on_load_checkpoint(stub(state=SimpleNamespace(fn=fn)), None, {KEY: {"rng": []}})
         assert resume.loaded is None
 
 
@@ -277,7 +277,7 @@ def test_a_test_restores_no_generators() -> None:
 def test_an_inexact_checkpoint_is_named_by_the_first_rank(capsys: pytest.CaptureFixture[str], rank: int) -> None:
     for entry in ({"can_go_on": False}, {"can_go_on": True}, {}):
         trainer = stub(is_global_zero=rank == 0)
-        Resume(Changes()).on_load_checkpoint(trainer, None, {"callbacks": {}, KEY: entry})  # type: ignore[arg-type]
+        Resume(Changes()).on_load_checkpoint(trainer, None, {"callbacks": {}, KEY: entry})
         is_named = rank == 0 and entry.get("can_go_on") is False
         assert ("x.ckpt was saved where no run can go on exactly" in capsys.readouterr().err) == is_named
         assert (inexact({KEY: entry}) is None) == (entry.get("can_go_on") is not False)
@@ -290,7 +290,7 @@ def test_a_stop_is_restored_unless_its_options_changed(stopped: bool, changed: t
     resume = Resume(Changes(dict.fromkeys(changed, (1, 2))))
     resume.loaded = {"metrics": {"val/loss": 0.25}, "should_stop": stopped, "place": "within an epoch"}
     trainer = stub(callback_metrics={})
-    resume.on_train_start(trainer, None)  # type: ignore[arg-type]
+    resume.on_train_start(trainer, None)
     assert trainer.should_stop == (stopped and (not changed or changed == ("data.workers",)))
     assert trainer.callback_metrics == {"val/loss": torch.tensor(0.25)}
 
@@ -298,7 +298,7 @@ def test_a_stop_is_restored_unless_its_options_changed(stopped: bool, changed: t
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_new_run_draws_by_rank(rank: int) -> None:
     torch.manual_seed(8)
-    Resume(Changes()).on_train_start(stub(global_rank=rank), None)  # type: ignore[arg-type]
+    Resume(Changes()).on_train_start(stub(global_rank=rank), None)
     assert float(torch.rand(())) == next_number(8, rank * 1009)
 
 
@@ -308,12 +308,12 @@ def test_the_typed_patience_wins() -> None:
     assert state == {"patience": 7}
 
 
-def test_callbacks_that_a_checkpoint_knows_are_adapted() -> None:
-    known, new = EarlyStopping("val/loss", patience=7), EarlyStopping("train/loss", patience=8)
+def test_callbacks_of_the_checkpoint_are_adapted() -> None:
+    stopping, new = EarlyStopping("val/loss", patience=7), EarlyStopping("train/loss", patience=8)
     state = {"patience": 3}
-    checkpoint = {"callbacks": {known.state_key: state, "Other": {"patience": 4}}}
-    Resume(Changes()).on_load_checkpoint(stub(callbacks=[Callback(), new, known]), None, checkpoint)  # type: ignore
-    assert checkpoint["callbacks"] == {known.state_key: {"patience": 7}, "Other": {"patience": 4}}
+    checkpoint = {"callbacks": {stopping.state_key: state, "Other": {"patience": 4}}}
+    Resume(Changes()).on_load_checkpoint(stub(callbacks=[Callback(), new, stopping]), None, checkpoint)
+    assert checkpoint["callbacks"] == {stopping.state_key: {"patience": 7}, "Other": {"patience": 4}}
 
 
 def saved_state(folder: Path, **more: str) -> dict[str, Any]:
