@@ -89,10 +89,10 @@ def test_a_note_counts_the_rows_of_its_request() -> None:
 def test_a_bad_row_is_an_error_of_its_request() -> None:
     first, second, third = replies([1, -2, -3], [4, 5], [-6])
     rows = [{"row": 1, "reason": "-2.0 is negative"}, {"row": 2, "reason": "-3.0 is negative"}]
-    assert first == Reply(422, {"error": "row 1 cannot be predicted: -2.0 is negative", "bad": rows}, batch=3)
-    assert second == Reply(200, {"predictions": predictions(4, 5), "notes": ["of the source"]}, rows=2)
+    assert first == Reply(422, {"error": "row 1 cannot be predicted: -2.0 is negative", "bad": rows}, 0, batch=3)
+    assert second == Reply(200, {"predictions": predictions(4, 5), "notes": ["of the source"]}, 2, batch=0)
     rows = [{"row": 0, "reason": "-6.0 is negative"}]
-    assert third == Reply(422, {"error": "row 0 cannot be predicted: -6.0 is negative", "bad": rows})
+    assert third == Reply(422, {"error": "row 0 cannot be predicted: -6.0 is negative", "bad": rows}, 0, batch=0)
 
 
 def test_a_request_that_does_not_fit_is_refused_alone() -> None:

@@ -96,6 +96,7 @@ def rate(done: int, length: int) -> float:
     return 0.1 * (1 + math.cos(math.pi * done / length)) / 2
 
 
+@pytest.mark.filterwarnings("error")  # torch's, of an optimizer that was not stepped
 @pytest.mark.parametrize(
     ("interval", "frequency", "done"),
     [("step", 1, STEP), ("epoch", 1, EPOCH), ("step", 4, STEP // 4), ("epoch", 2, EPOCH // 2)],
