@@ -33,7 +33,7 @@ def baselines(train: Features, task: str, seed: int, threads: int) -> Iterator[t
     the majority class (or mean), logistic or ridge regression, a random forest and histogram gradient boosting. All
     have scikit-learn's defaults but for 300 trees and enough iterations.
     """
-    values, several = task == "regression", train.target[0].numel() > 1
+    values, several = task == "regression", train.target.numel() > len(train.target)
     linear = Ridge() if values else LogisticRegression(max_iter=1000)
     linear = linear if values or not several else MultiOutputClassifier(linear)
     yield "majority", DummyRegressor() if values else DummyClassifier(strategy="prior")

@@ -51,7 +51,7 @@ def fit_floor(
         seed = seed if is_random else FIXED_SEED
         started = time.monotonic()
         # The train rows have every class, so scikit-learn's sorted classes are our class indices.
-        estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)
+        estimator.fit(train.inputs, target if target.size > len(target) else target.ravel())
         evaluated = {split: _evaluate(task, estimator, rows) for split, rows in splits.items()}
         stem = f"{model.replace(' ', '-')}-seed{seed}"
         directory = RunDirectory.free(root_of(config.trainer.default_root_dir), experiment, stem)

@@ -60,14 +60,16 @@ class Answers:
             if len(group) == 1:
                 return {group[0][0]: _refusal(error)}
             return {index: reply for request in group for index, reply in self._answer([request]).items()}
+        if len(group) == 1:
+            return {group[0][0]: replace(_reply(result), batch=len(result.rows))}
         replies, first = {}, 0
-        plain = [] if len(group) == 1 or len(result.bad) or result.counts else _plain(result.rows)
+        plain = [] if len(result.bad) or result.counts else _plain(result.rows)
         for index, source in group:
             if plain:
                 own = [{**row, "row": number} for number, row in enumerate(plain[first : first + source.rows])]
                 replies[index] = Reply(200, {"predictions": own, "notes": [*result.notes]}, len(own))
             else:
-                replies[index] = _reply(result if len(group) == 1 else self._slice(result, source, first))
+                replies[index] = _reply(self._slice(result, source, first))
             first += source.rows
         replies[group[0][0]].batch = len(result.rows)
         return replies
@@ -76,12 +78,12 @@ class Answers:
         pieces = list(self.predictor.chunks(as_source(value)))
         if not pieces:
             raise Refused(UNFIT, "there is no row to predict")
-        return Predicted(
-            polars.concat([piece.rows for piece in pieces]),
-            polars.concat([piece.bad for piece in pieces]),
-            sum((piece.counts for piece in pieces), Counter[str]()),
-            pieces[0].notes,
-            done=1.0,
+        return replace(
+            pieces[-1],
+            rows=polars.concat([piece.rows for piece in pieces]),
+            bad=polars.concat([piece.bad for piece in pieces]),
+            counts=sum((piece.counts for piece in pieces), Counter[str]()),
+            notes=pieces[0].notes,
         )
 
     def _slice(self, whole: Predicted, source: Source, first: int) -> Predicted:

@@ -43,12 +43,107 @@ def test_student_is_scipys(df: float) -> None:
     assert float(student_t.quantile(df)) == pytest.approx(stats.t.ppf(0.975, df), rel=1e-8)
 
 
-def test_the_interval_is_students() -> None:
-    values = [0.71, 0.74, 0.69, 0.75, 0.73]
+def test_no_probability_is_above_1() -> None:
+    """Near t = 0 the quadrature rounds to 1 or a little more."""
+    assert student_t.two_sided(1e-12 * numpy.arange(20), numpy.arange(1, 300)[:, None]).max() == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [[0.71, 0.74, 0.69, 0.75, 0.73], [0.71, 0.74]])
+def test_the_interval_is_students(values: list[float]) -> None:
     interval = estimate(without_rows(values), test_to_train=0.2)
-    low, high = stats.t.interval(0.95, 4, loc=numpy.mean(values), scale=stats.sem(values))
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=numpy.mean(values), scale=stats.sem(values))
     assert interval == pytest.approx((numpy.mean(values), numpy.std(values, ddof=1), low, high))
-    assert numpy.isnan(estimate(without_rows([0.7]), 0.2).low)
+    alone = estimate(without_rows([0.7]), 0.2)
+    assert alone == pytest.approx((0.7, numpy.nan, numpy.nan, numpy.nan), nan_ok=True)
+
+
+def test_the_interval_over_several_splits_is_that_of_their_means() -> None:
+    runs = [[0.71, 0.74], [0.69, 0.75, 0.73], [0.66, 0.7]]
+    sample = [numpy.column_stack([values, numpy.zeros((len(values), RESAMPLES))]) for values in runs]
+    means = [numpy.mean(values) for values in runs]
+    half = stats.t.ppf(0.975, 2) * numpy.sqrt(1 / 3 + 15 / 70) * numpy.std(means, ddof=1)
+    mean, sd = numpy.mean(means), numpy.std(numpy.concatenate(runs), ddof=1)
+    assert estimate(sample, test_to_train=15 / 70) == pytest.approx((mean, sd, mean - half, mean + half))
+
+
+def variance_of(values: Array, axis: int | None = None) -> Array:
+    """Computes the unbiased variance."""
+    return numpy.var(values, axis=axis, ddof=1)
+
+
+def check_pair(samples: list[Array], rows: int, variances: tuple[float, float, float], df_term: float) -> None:
+    """Compares a test with the formula of the module for one pair: variances of rows, of seeds, and explained."""
+    of_rows, of_seeds, explained = variances
+    finite = (rows + 1) / (rows - 1)
+    variance = finite * of_rows + max(of_seeds - finite * explained, 0)
+    df = max(variance**2 / (df_term + (finite * of_rows) ** 2 / min(rows - 1, RESAMPLES - 1)), 1)
+    ours, theirs = (numpy.mean([split[:, 0].mean() for split in sample]) for sample in samples)
+    p = 2 * stats.t.sf(abs(ours - theirs) / numpy.sqrt(variance), df)
+    pairs = pairwise(samples, rows, 15 / 70)
+    found = pairs.difference[0, 1], pairs.error[0, 1] ** 2, pairs.df[0, 1], pairs.p[0, 1]
+    assert found == pytest.approx((ours - theirs, variance, df, p), rel=1e-5)
+    assert pairs.difference[1, 0] == theirs - ours
+    assert pairs.p[0, 0] == pytest.approx(1)
+
+
+SPREADS = pytest.mark.parametrize("seeds", [0.1, 1.0, 3.0])  # less, as much and more than rows explain
+
+
+@SPREADS
+@pytest.mark.parametrize("rows", [2, 20, 1000])
+def test_a_pair_over_seeds_and_rows_has_the_variance_of_both(seeds: float, rows: int) -> None:
+    generator = numpy.random.default_rng(5)
+    samples = [[generator.normal(1.5, seeds, (n, 1)) + generator.normal(0, 1, (n, 1 + RESAMPLES))] for n in (2, 5)]
+    means = [sample[0].mean(axis=0) for sample in samples]
+    of_rows = variance_of(means[0][1:] - means[1][1:])
+    own = [variance_of(sample[0][:, 0]) / len(sample[0]) for sample in samples]
+    explained = [
+        sum(variance_of(run) for run in (sample[0] - mean)[:, 1:]) / (len(sample[0]) - 1) / len(sample[0])
+        for sample, mean in zip(samples, means, strict=True)
+    ]
+    check_pair(samples, rows, (of_rows, sum(own), sum(explained)), own[0] ** 2 / 1 + own[1] ** 2 / 4)
+
+
+@SPREADS
+@pytest.mark.parametrize("rows", [2, 20, 1000])
+def test_a_pair_over_splits_and_rows_has_the_variance_of_both(seeds: float, rows: int) -> None:
+    generator = numpy.random.default_rng(6)
+    samples = [
+        [generator.normal(1.5, seeds, (2, 1)) + generator.normal(0, 1, (2, 1 + RESAMPLES)) for _ in range(4)]
+        for _ in range(2)
+    ]
+    ours, theirs = (numpy.array([split.mean(axis=0) for split in sample]) for sample in samples)
+    d = ours - theirs
+    of_seeds = (1 / 4 + 15 / 70) * variance_of(d[:, 0])
+    explained = variance_of((d - d.mean(axis=0))[:, 1:], axis=1).sum() / 3 / 4
+    check_pair(samples, rows, (variance_of(d[:, 1:].mean(axis=0)), of_seeds, explained), of_seeds**2 / 3)
+
+
+def test_few_degrees_of_freedom_are_at_least_1() -> None:
+    """Rows explain all of the variance over the seeds, of which the degrees of freedom are still few."""
+    deviation = numpy.concatenate([[0.1], numpy.tile([1.0, -1.0], RESAMPLES // 2)])
+    common = numpy.concatenate([[0.0], numpy.repeat([0.01, -0.01], RESAMPLES // 2)])
+    pairs = pairwise([[0.8 + common + numpy.outer([1, -1], deviation)], without_rows([0.8, 0.8])], 1000, 0.2)
+    assert pairs.error[0, 1] == pytest.approx(0.01, rel=0.01)
+    assert pairs.df[0, 1] == 1
+
+
+def test_without_any_variance_groups_are_the_same_or_apart() -> None:
+    pairs = pairwise([without_rows(2 * [value]) for value in (0.8, 0.8, 0.7)], 100, 0.2)
+    assert pairs.p[0] == pytest.approx([1, 1, 2 * stats.t.sf(1e6, 1)])
+    assert (pairs.df == 1).all()
+
+
+def test_a_single_run_has_no_test() -> None:
+    pairs = pairwise([without_rows([0.8]), without_rows([0.7, 0.72]), without_rows([0.6, 0.62])], 100, 0.2)
+    assert numpy.isnan(pairs.p).tolist() == [[True, True, True], [True, False, False], [True, False, False]]
+
+
+def test_a_single_test_row_or_group_is_taken() -> None:
+    pairs = pairwise([without_rows([0.7, 0.72]), without_rows([0.6, 0.62])], 1, 0.2)
+    assert pairs.difference[0, 1] == pytest.approx(0.1)
+    assert pairwise([without_rows([0.7, 0.72])], 100, 0.2).p.shape == (1, 1)
 
 
 def test_over_several_splits_the_variance_is_nadeau_and_bengios() -> None:
@@ -76,6 +171,7 @@ def test_without_variance_over_seeds_the_test_is_the_paired_one_over_rows() -> N
     pairs = pairwise(samples, rows, 0.2)
     assert pairs.error[0, 1] == pytest.approx(stats.sem(ours - theirs), rel=0.12)  # 200 resamples: 5 %
     assert pairs.p[0, 1] == pytest.approx(stats.ttest_rel(ours, theirs).pvalue, abs=0.02)
+    assert pairs.df[0, 1] == pytest.approx(RESAMPLES - 1)
 
 
 def test_what_rows_explain_of_the_spread_over_seeds_counts_once() -> None:
@@ -93,6 +189,37 @@ def test_resamples_spread_as_rows_drawn_with_replacement_do() -> None:
     drawn = [resample(values, random_state=seed).mean() for seed in range(2000)]
     resampled = on_rows(values[None], weights_of(300))[0, 1:]
     assert resampled.std() == pytest.approx(numpy.std(drawn), rel=0.15)
+
+
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def split_mix(state: int) -> int:
+    """Computes the first number of SplitMix64 with this seed."""
+    z = (state + GOLDEN) & MASK
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & MASK
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & MASK
+    return z ^ z >> 31
+
+
+def test_weights_are_logarithms_of_split_mix() -> None:
+    """A comparison of another day has the same weights."""
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]  # the numbers of seed 1234567
+    assert [split_mix((1234567 + index * GOLDEN) & MASK) for index in range(3)] == published
+    rows = [0, 1, 40, 10**12]
+    (weights,) = Resamples(numpy.array(rows))
+    hashes = [[split_mix(split_mix(number << 40) + (row - 1) * GOLDEN & MASK) for row in rows] for number in range(200)]
+    uniform = (numpy.array([[number >> 11 for number in line] for line in hashes]) + 0.5) / 2**53
+    assert weights.shape == (200, 4)
+    assert (weights == -numpy.log(uniform)).all()
+
+
+def test_weights_are_stored_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, stored in ((3 * RESAMPLES, True), (3 * RESAMPLES - 1, False)):
+        monkeypatch.setattr(bayesian_bootstrap, "MAX_STORED", limit)
+        resamples = Resamples(numpy.arange(3))
+        assert (next(iter(resamples)) is next(iter(resamples))) == stored
 
 
 def test_a_row_has_the_same_weights_in_every_split(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +241,30 @@ def test_the_permutation_is_scipys() -> None:
         (one, two), lambda a, b: abs(a.mean() - b.mean()), alternative="greater", n_resamples=numpy.inf
     )
     assert permutation([one], [two]).p == pytest.approx(reference.pvalue)
+
+
+def test_groups_of_unequal_sizes_can_reach_half_the_p() -> None:
+    """An exchange of all runs counts as another one only in groups of the same size."""
+    one, two = numpy.array([5.0, 6.0]), numpy.array([1.0, 2.0, 3.0])
+    assert permutation([one], [two]).smallest == 1 / 10
+    assert permutation([one, one], [two, two[:2]]).smallest == 1 / 60
+    assert permutation([one, one], [two[:2], two[:2]]).smallest == 2 / 36
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_identical_groups_have_p_1(size: int) -> None:
+    values = numpy.full(size, 0.7)
+    assert permutation([values], [values]).p == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "smallest"),
+    [([(3, 3), (1, 9), (1, 9), (1, 9)], 1 / 20_000), ([(1, 2), (1, 58), (1, 112)], 1 / 10_001)],
+    ids=["20,000", "20,001"],
+)
+def test_above_20_000_permutations_are_drawn(sizes: list[tuple[int, int]], smallest: float) -> None:
+    first, second = ([numpy.arange(pair[group]) * 1.0 for pair in sizes] for group in range(2))
+    assert permutation(first, second).smallest == smallest
 
 
 def test_with_one_run_a_split_the_permutation_flips_signs() -> None:
@@ -144,6 +295,8 @@ def test_holm() -> None:
     assert holm(numpy.array([0.01, 0.04, numpy.nan, 0.03, 0.005])) == pytest.approx(
         [0.03, 0.06, numpy.nan, 0.06, 0.02], nan_ok=True
     )
+    assert holm(numpy.array([0.9, 0.6])).tolist() == [1, 1]
+    assert numpy.isnan(holm(numpy.array([numpy.nan]))).all()
 
 
 def test_ranks_and_the_critical_difference_are_demsars() -> None:

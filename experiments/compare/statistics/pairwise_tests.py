@@ -96,9 +96,8 @@ def holm(p: Array) -> Array:
 def _seeds(samples: Sequence[Sample], test_to_train: float) -> tuple[Array, Array, Array]:
     """Computes, over the runs of a single split: variance of the difference, variance explained by rows, df term."""
     n = numpy.array([len(sample[0]) for sample in samples])
-    lone = numpy.where(n > 1, 1.0, numpy.nan)  # a single run has no variance
-    below = numpy.maximum(n - 1, 1)
-    own = numpy.array([sample[0][:, 0].var() for sample in samples]) / below * lone
+    below = numpy.where(n == 1, numpy.nan, n - 1)  # a single run has no variance
+    own = numpy.array([sample[0][:, 0].var() for sample in samples]) / below
     deviations = [sample[0][:, 1:] - sample[0][:, 1:].mean(axis=0) for sample in samples]
     explained = numpy.array([deviation.var(axis=1, ddof=1).sum() for deviation in deviations]) / below / n
     variance, explained, in_df = (numpy.add.outer(term, term) for term in (own, explained, own**2 / below))

@@ -1,0 +1,118 @@
+"""A baseline's record and estimator, without a command: what it keeps of the configuration, and which columns split."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from jsonargparse import Namespace
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from tiny_data import small_data
+
+from experiments.floor import fit_floor
+from experiments.floor.baselines import baselines, probabilities
+from experiments.floor.features import Features
+
+
+def fitted(folder: Path, monkeypatch: pytest.MonkeyPatch, task: str, y: torch.Tensor) -> dict[str, Any]:
+    """Returns the record of a dummy baseline."""
+    dummy = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
+
+    def only(*_: Any) -> Iterator[tuple[str, Any]]:
+        yield "gradient boosting", dummy
+
+    monkeypatch.setattr(fit_floor, "baselines", only)
+    data = small_data(torch.arange(40.0).view(20, 2), y, task, torch.arange(16, 20))
+    config = Namespace(experiment=None, trainer=Namespace(default_root_dir=str(folder)))
+    plain = {"seed_everything": 3, "data": {"class_path": "D", "init_args": {"fold": 0}}, "model": "LitMLP"}
+    (record,) = fit_floor.fit_floor(data, config, plain | {"trainer": {"max_epochs": 9}}, ["evenhand", "a b"], seed=7)
+    return record
+
+
+def test_a_record_keeps_the_options_of_the_data_and_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = fitted(tmp_path, monkeypatch, "binary", torch.arange(20) % 2)
+    assert record["hyperparameters"] == {"seed": 7, "data": "D", "data.fold": 0, "model": "gradient boosting"}
+    assert (record["experiment"], record["run"]) == ("smalldata", "gradient-boosting-seed7")
+    assert (record["parameters"], record["command"]) == (0, "evenhand 'a b'")
+    assert record["metrics"]["test/accuracy"] == 0.5
+    assert {f"test/{name}" for name in record["validation"]} == set(record["metrics"])
+    assert record["seconds"] < 60
+    written = json.loads((tmp_path / "runs/smalldata" / record["run"] / "record.json").read_text())
+    assert written | {"label": "gradient boosting"} == record
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_single_target_is_fitted_as_a_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: int) -> None:
+    """scikit-learn's ensembles warn of a column."""
+    shapes, fit = [], DummyRegressor.fit
+
+    def observed(self: DummyRegressor, x: Any, y: Any) -> Any:
+        shapes.append(y.shape)
+        return fit(self, x, y)
+
+    monkeypatch.setattr(DummyRegressor, "fit", observed)
+    y = torch.arange(20.0 * targets).view(20, targets)
+    train = fitted(tmp_path, monkeypatch, "regression", y)["rows"]["train"]
+    assert shapes == [(train,) if targets == 1 else (train, 2)]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_columns_of_at_most_255_categories_are_split_by_category(task: str) -> None:
+    """Gradient boosting has 255 bins: an index of 255 would end its fit."""
+    columns = numpy.stack([numpy.linspace(0, 1, 256), numpy.arange(256) - 1.0, numpy.arange(256)], axis=1)
+    train = Features(columns, 2, torch.arange(256) % 2, torch.arange(256))
+    boosting = dict(baselines(train, task, 5, 1))["gradient boosting"]
+    assert boosting.categorical_features == [1]
+    assert boosting.random_state == 5
+
+
+@pytest.mark.parametrize(("task", "targets"), [("multilabel", 2), ("regression", 2), ("regression", 1)])
+def test_several_targets_have_an_estimator_each(task: str, targets: int) -> None:
+    target = torch.arange(16 * targets).view(16, targets) % 2
+    found = dict(baselines(Features(numpy.random.default_rng(0).normal(size=(16, 3)), 0, target, target), task, 0, 1))
+    assert ("ridge" in found) == (task == "regression")
+    assert hasattr(found["gradient boosting"], "estimator") == (targets > 1)
+    assert hasattr(found.get("logistic", [None, None])[1], "estimator") == (task == "multilabel")
+    assert found["random forest"].n_estimators == 300
+    if task == "multilabel":
+        assert found["logistic"][-1].estimator.max_iter == 1000
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_texts_are_words_and_pairs_of_words(task: str) -> None:
+    texts = ["new shirt", "new shoes", "old shirt", "old shoes", "new shirt"]
+    train = Features(texts, 0, torch.arange(5) % 2, torch.arange(5))
+    found = dict(baselines(train, task, 0, 1))
+    linear = "ridge" if task == "regression" else "logistic"
+    assert [*found] == ["majority", f"tfidf+{linear}"]
+    words = found[f"tfidf+{linear}"].steps[0][1]
+    # In two texts at least; a pair of words counts too.
+    assert words.fit(["one new shirt", *texts]).get_feature_names_out().tolist() == [
+        "new", "new shirt", "old", "shirt", "shoes"
+    ]  # fmt: skip
+    assert words.sublinear_tf
+
+
+class Constant:
+    """An estimator that predicts these probabilities or values."""
+
+    def __init__(self, prediction: Any) -> None:
+        self.prediction = prediction
+
+    def predict_proba(self, _: Any) -> Any:
+        return self.prediction
+
+    predict = predict_proba
+
+
+def test_probabilities_have_the_shape_of_a_networks() -> None:
+    two = numpy.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
+    assert probabilities(Constant(two), None, "binary").tolist() == [0.1, 0.6, 0.7]
+    assert probabilities(Constant(two), None, "multiclass").tolist() == two.tolist()
+    labels = [two, two[::-1]]
+    assert probabilities(Constant(labels), None, "multilabel").tolist() == [[0.1, 0.7], [0.6, 0.6], [0.7, 0.1]]
+    assert probabilities(Constant(numpy.float32([1, 2])), None, "regression").tolist() == [[1], [2]]
+    assert probabilities(Constant(two), None, "regression").tolist() == two.tolist()
