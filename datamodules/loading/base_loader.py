@@ -47,11 +47,11 @@ class Loader(ABC):
     transform: Transform | None = None  # of each batch
     accumulate: int = 1  # pieces of a train batch, whose gradients the Trainer accumulates
     num_rows: int = field(init=False)  # of all batches; a subclass sets it
-    device: torch.device = field(default=torch.device("cpu"), init=False)  # batches are pinned to be copied to it
-    epoch: int = field(default=0, init=False)
-    _consumed: int = field(default=0, init=False)
-    _resume_at: int = field(default=0, init=False)
 
+    device = torch.device("cpu")  # batches are pinned to be copied to it
+    epoch = 0
+    _consumed = 0
+    _resume_at = 0
     batch_sampler = None  # Lightning reads it from every loader with a ``sampler``
 
     def __post_init__(self) -> None:

@@ -60,13 +60,16 @@ class _Buffers:
         _, sizes = number.unique_consecutive(return_counts=True)
         self.blocks = list(there.split(sizes.tolist()))
         self.ends: Tensor = ends[sizes.cumsum(0) - 1]
-        self._number, self._first, self._rows, self._order = -1, 0, Batch(), torch.empty(0, dtype=torch.int64)
+        self._number: int | None = None  # of the buffer in memory; it has these rows, in this order
+        self._rows: Batch
+        self._first: int
+        self._order: Tensor
 
     def take(self, positions: slice) -> Batch:
         """Returns the rows at positions of the order."""
         wanted = torch.arange(positions.start, max(positions.start, positions.stop), positions.step)
         if not len(wanted):
-            self._load(max(0, self._number))
+            self._load(self._number or 0)
             return self.loader.blocks.finish({name: column[:0] for name, column in self._rows.items()})
         pieces = []
         number_of = torch.searchsorted(self.ends, wanted, right=True)

@@ -30,6 +30,6 @@ def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
         rounds = range(start // len(rows), (end - 1) // len(rows) + 1)
         shuffled = [rows[torch.randperm(len(rows), generator=generator(seed, label, number))] for number in rounds]
         first = rounds.start * len(rows)
-        drawn.append(torch.cat(shuffled)[start - first : end - first] if end > start else rows[:0])
+        drawn.append(torch.cat(shuffled)[start - first : end - first])
     order = torch.cat(drawn)
     return order[torch.randperm(len(order), generator=generator(seed, epoch))]

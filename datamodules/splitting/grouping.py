@@ -58,9 +58,9 @@ def deal_units(unit: Tensor, labels: Tensor | None = None) -> Deal:
         empty = list(range(len(fractions)))
         order = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed)).tolist()
         order.sort(key=lambda index: -math.frexp(max(rows_of[index].values()))[1])
-        for left, index in zip(range(len(units), 0, -1), order, strict=True):
+        for position, index in enumerate(order):
             # The last units are for splits without a unit.
-            choice = empty if left == len(empty) else range(len(fractions))
+            choice = empty if len(order) - position == len(empty) else range(len(fractions))
             own = rows_of[index]
             need = {
                 part: sum(totals[key] * deficit[part][key] * share for key, share in own.items()) for part in choice

@@ -62,8 +62,7 @@ class Labels(NamedTuple):
     class_names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Splittable:
+class Splittable(NamedTuple):
     """N rows to be split."""
 
     first: Tensor  # (N,), id of the first row that is equal to each row, which may be the row itself
@@ -154,12 +153,12 @@ def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
 def _about(split: Split, first: Tensor, copies: int, duplicates: Duplicates) -> list[str]:
     if not copies:
         return []
-    part = torch.full((len(first),), -1)
-    for number, rows in enumerate(split):
-        part[rows] = number
-    apart = int(((part != part[first]) & (part >= 0)).sum())
     done = {"keep-together": "kept in one part", "drop": "left out", "ignore": "split like any other row"}[duplicates]
     note = f"exact copies of an earlier row: {copies:,} of {len(first):,} rows, {done}"
-    if apart and duplicates == "keep-together":
-        note += f" but for {apart:,}, whose part is given"
+    if duplicates == "keep-together":
+        part = torch.empty_like(first)
+        for number, rows in enumerate(split):
+            part[rows] = number
+        if apart := int((part != part[first]).sum()):
+            note += f" but for {apart:,}, whose part is given"
     return [note]

@@ -23,7 +23,7 @@ class Split(NamedTuple):
 def check_ratios(ratios: Sequence[float]) -> None:
     """Raises ``DataError`` unless ratios are three fractions that sum to 1, above 0 except val, which may be 0."""
     above = len(ratios) == 3 and ratios[0] > 0 and ratios[1] >= 0 and ratios[2] > 0
-    if not above or not math.isclose(sum(ratios), 1, abs_tol=1e-9):
+    if not above or not math.isclose(sum(ratios), 1):
         raise DataError(
             "ratios are the fractions of train, val and test, each above 0 but for val, which may be 0, and sum to 1; "
             f"{list(ratios)} sum to {sum(ratios):g}"

@@ -89,7 +89,7 @@ def learn_numbers(columns: Columns, encoding: Encoding, train: Tensor, method: M
     # Never one column of several alone: torch sums a contiguous column in another order.
     count = columns.numbers.shape[1]
     ends = torch.arange(count).tensor_split(max(1, count // AT_ONCE))
-    groups = [slice(int(end[0]), int(end[-1]) + 1) if count else slice(0) for end in ends]
+    groups = [slice(int(end[0]), int(end[-1]) + 1) if count else slice(None) for end in ends]
     parts = [normalization.learn(encoding.numbers(columns, train, group), method) for group in groups]
     states = [part.state_dict() for part in parts]
     return normalization.restore({name: torch.cat([state[name] for state in states]) for name in states[0]})

@@ -80,3 +80,52 @@ def test_positions_of_a_channel_are_merged() -> None:
     x = x.astype(numpy.float32)
     found = in_pieces(x.reshape(500, 21), 100).over(3)
     check(x.transpose(0, 2, 1).reshape(-1, 3), found)
+
+
+def test_moments_of_no_value_change_nothing() -> None:
+    found = in_pieces(numpy.array([[1.0, 1.0], [3.0, 3.0]]))
+    nothing, far = torch.zeros(2, dtype=torch.float64), torch.full((2,), 99.0, dtype=torch.float64)
+    found.merge(nothing, far, far, -far, far)
+    found.merge(nothing, far * torch.nan, far * torch.nan, far * torch.nan, far * torch.nan)
+    check(numpy.array([[1.0, 1.0], [3.0, 3.0]]), found)
+    found.merge(torch.tensor([1.0, 0.0]).double(), far, nothing, far, far)
+    assert found.count.tolist() == [3.0, 2.0]
+    assert found.mean.tolist() == pytest.approx([103 / 3, 2.0])
+    assert found.std.tolist() == pytest.approx([numpy.std([1, 3, 99]), 1.0])
+    assert (found.low.tolist(), found.high.tolist()) == ([1.0, 1.0], [99.0, 3.0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_value_more_is_one_value_more() -> None:
+    found = Moments(1)
+    for count, value in enumerate((5.0, -3.0, 4.0), start=1):
+        found.update(torch.tensor([[value]]))
+        assert found.count.tolist() == [count]
+    check(numpy.array([[5.0], [-3.0], [4.0]]), found)
+    found.update(torch.empty(0, 1))
+    assert found.count.tolist() == [3.0]
+
+
+def test_rows_without_a_column_have_no_moments() -> None:
+    found = Moments(0)
+    found.update(torch.empty(3, 0))
+    assert found.mean.shape == (0,)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 999, 1000, 1500])
+def test_rows_that_begin_with_missing_values_cost_no_digits(missing: int) -> None:
+    x = (numpy.random.default_rng(0).normal(size=(2000, 1)) + 1e5).astype(numpy.float32)
+    x[:missing] = numpy.nan
+    check(x, in_pieces(x))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [1, 9, 10])
+def test_rows_may_change_their_precision_and_number(rows: int) -> None:
+    x = numpy.random.default_rng(0).normal(size=(60, 2)) + 3
+    x[:10] = 3.0  # so that float32 loses no digit of them
+    found = Moments(2)
+    found.update(torch.from_numpy(x[:rows]).float())
+    found.update(torch.from_numpy(x[rows:20]))
+    found.update(torch.from_numpy(x[20:]))
+    check(x, found, tolerance=1e-13)
