@@ -47,7 +47,8 @@ def _classes(inspection: Inspection) -> TextTable:
 
 
 def _values(title: str, values: dict[str, Numbers]) -> TextTable:
-    rows = [(split, *map(_number, numbers.values())) for split, numbers in values.items()]
+    # A part without rows has no numbers.
+    rows = [(split, *(map(_number, numbers.values()) if numbers else [""] * 4)) for split, numbers in values.items()]
     return TextTable((title, "mean", "sd", "min", "max"), rows)
 
 

@@ -22,26 +22,26 @@ def fitted(folder: Path, monkeypatch: pytest.MonkeyPatch, task: str, y: torch.Te
     dummy = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
 
     def only(*_: Any) -> Iterator[tuple[str, Any]]:
-        yield "gradient boosting", dummy
+        yield "random forest", dummy
 
     monkeypatch.setattr(fit_floor, "baselines", only)
     data = small_data(torch.arange(40.0).view(20, 2), y, task, torch.arange(16, 20))
     config = Namespace(experiment=None, trainer=Namespace(default_root_dir=str(folder)))
     plain = {"seed_everything": 3, "data": {"class_path": "D", "init_args": {"fold": 0}}, "model": "LitMLP"}
-    (record,) = fit_floor.fit_floor(data, config, plain | {"trainer": {"max_epochs": 9}}, ["evenhand", "a b"], seed=7)
+    (record,) = fit_floor.fit_floor(data, config, plain | {"trainer": {"max_epochs": 9}}, ["evenhand", "a b"], [7])
     return record
 
 
 def test_a_record_keeps_the_options_of_the_data_and_the_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = fitted(tmp_path, monkeypatch, "binary", torch.arange(20) % 2)
-    assert record["hyperparameters"] == {"seed": 7, "data": "D", "data.fold": 0, "model": "gradient boosting"}
-    assert (record["experiment"], record["run"]) == ("smalldata", "gradient-boosting-seed7")
-    assert (record["parameters"], record["command"]) == (0, "evenhand 'a b'")
+    assert record["hyperparameters"] == {"seed": 7, "data": "D", "data.fold": 0, "model": "random forest"}
+    assert (record["experiment"], record["run"]) == ("smalldata", "random-forest-seed7")
+    assert (record["parameters"], record["command"]) == (0, "evenhand 'a b' --seeds 7")
     assert record["metrics"]["test/accuracy"] == 0.5
     assert {f"test/{name}" for name in record["validation"]} == set(record["metrics"])
     assert record["seconds"] < 60
     written = json.loads((tmp_path / "runs/smalldata" / record["run"] / "record.json").read_text())
-    assert written | {"label": "gradient boosting"} == record
+    assert written | {"label": "random forest"} == record
 
 
 @pytest.mark.parametrize("targets", [1, 2])
