@@ -99,6 +99,10 @@ class _Finder(ast.NodeVisitor):
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         """Leaves messages alone."""
 
+    def visit_keyword(self, node: ast.keyword) -> None:
+        if node.arg != "strict":  # of zip: the lengths are equal where the product is right
+            self.generic_visit(node)
+
     def visit_Subscript(self, node: ast.Subscript) -> None:
         # Types such as dict[str, int] are written outside annotations too.
         if not (isinstance(node.value, ast.Name) and node.value.id in {"dict", "list", "tuple", "set", "Callable"}):
@@ -145,7 +149,8 @@ class _Finder(ast.NodeVisitor):
         if isinstance(node.value, bool):
             self.add(node, str(not node.value))
         elif _number(node):
-            self.add(node, f"({node.value!r} + 1)" if isinstance(node.value, int) else f"({node.value!r} * 2)")
+            twice = isinstance(node.value, float) and node.value != 0
+            self.add(node, f"({node.value!r} * 2)" if twice else f"({node.value!r} + 1)")
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -143,7 +143,7 @@ FAULTS = [
     Fault(
         "the margin of a difference has a normal quantile",
         "experiments/compare/comparison.py",
-        "student_t.quantile(pairs.df[best][defined])",
+        "student_t.quantile(pairs.df[best][defined], LEVEL * shares[defined])",
         "1.959964",
         "tests/compare/test_compare_intervals.py::test_over_seeds_they_are_students_and_welchs",
     ),
@@ -199,11 +199,11 @@ FAULTS = [
     Fault(
         "the floor fits on train and validation rows",
         "experiments/floor/fit_floor.py",
-        "        estimator.fit(train.inputs, target.ravel() if target[0].size == 1 else target)\n",
+        "        estimator.fit(train.inputs, target if target.size > len(target) else target.ravel())\n",
         '        fitted = [train, splits["val"]]\n'
         "        target = torch.cat([rows.target for rows in fitted]).numpy()\n"
         "        inputs = torch.cat([torch.as_tensor(rows.inputs) for rows in fitted]).numpy()\n"
-        "        estimator.fit(inputs, target.ravel() if target[0].size == 1 else target)\n",
+        "        estimator.fit(inputs, target if target.size > len(target) else target.ravel())\n",
         "tests/floor/test_floor_fitting.py",
     ),
     Fault(
