@@ -34,7 +34,7 @@ def median_absolute_error(target: Array, prediction: Array, weights: Weights = N
         ordered, cumulated = error[order], weights[:, order].cumsum(axis=1)
         half = cumulated[:, -1:] / 2
         low, high = (cumulated < half).sum(axis=1), (cumulated <= half).sum(axis=1)
-        medians.append((ordered[low] + ordered[numpy.minimum(high, len(error) - 1)]) / 2)
+        medians.append((ordered[low] + ordered[high]) / 2)
     median: Array = numpy.mean(medians, axis=0)
     return median
 

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
+import polars
 import pytest
 import torch
 from jsonargparse import Namespace
@@ -14,7 +16,7 @@ from tiny_data import small_data
 
 from experiments.floor import fit_floor
 from experiments.floor.baselines import baselines, probabilities
-from experiments.floor.features import Features
+from experiments.floor.features import Features, features
 
 
 def fitted(folder: Path, monkeypatch: pytest.MonkeyPatch, task: str, y: torch.Tensor) -> dict[str, Any]:
@@ -40,7 +42,13 @@ def test_a_record_keeps_the_options_of_the_data_and_the_seed(tmp_path: Path, mon
     assert record["metrics"]["test/accuracy"] == 0.5
     assert {f"test/{name}" for name in record["validation"]} == set(record["metrics"])
     assert record["seconds"] < 60
-    written = json.loads((tmp_path / "runs/smalldata" / record["run"] / "record.json").read_text())
+    run = tmp_path / "runs/smalldata" / record["run"]
+    predicted = polars.read_parquet(run / "predictions.parquet").sort("row")
+    assert predicted.to_dict(as_series=False) == {
+        "row": [16, 17, 18, 19], "target": [0, 1, 0, 1], "prediction": [predicted["prediction"][0]] * 4
+    }  # fmt: skip
+    assert {path.name for path in run.iterdir()} >= {"inspection.json", "split.parquet"}
+    written = json.loads((run / "record.json").read_text())
     assert written | {"label": "random forest"} == record
 
 
@@ -81,6 +89,18 @@ def test_several_targets_have_an_estimator_each(task: str, targets: int) -> None
         assert found["logistic"][-1].estimator.max_iter == 1000
 
 
+def test_rows_are_flat_with_their_categories_at_the_end() -> None:
+    columns = {"x": torch.tensor([[[1.0, 3, 0], [2, 2, 0]], [[4, 5, 6], [7, 8, 9]]]), "y": torch.tensor([0, 1])}
+    columns["row"] = torch.tensor([5, 8])
+    flat = features(SimpleNamespace(part=lambda split: columns), "train")
+    assert flat.inputs.tolist() == [[1, 3, 0, 2, 2, 0], [4, 5, 6, 7, 8, 9]]
+    assert flat.categories == 0
+    columns |= {"lengths": torch.tensor([2, 3]), "categories": torch.tensor([[1, 2, 3], [4, 5, 6]])}
+    stretched = features(SimpleNamespace(part=lambda split: columns), "train")
+    assert stretched.inputs.tolist() == [[1, 2, 3, 2, 2, 2, 1, 2, 3], [4, 5, 6, 7, 8, 9, 4, 5, 6]]
+    assert (stretched.categories, stretched.row.tolist(), stretched.target.tolist()) == (3, [5, 8], [0, 1])
+
+
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_texts_are_words_and_pairs_of_words(task: str) -> None:
     texts = ["new shirt", "new shoes", "old shirt", "old shoes", "new shirt"]
@@ -89,9 +109,9 @@ def test_texts_are_words_and_pairs_of_words(task: str) -> None:
     linear = "ridge" if task == "regression" else "logistic"
     assert [*found] == ["majority", f"tfidf+{linear}"]
     words = found[f"tfidf+{linear}"].steps[0][1]
-    # In two texts at least; a pair of words counts too.
-    assert words.fit(["one new shirt", *texts]).get_feature_names_out().tolist() == [
-        "new", "new shirt", "old", "shirt", "shoes"
+    # In two texts at least; pairs of words count too, and three words do not.
+    assert words.fit(["one new shirt", "one new shirt", *texts]).get_feature_names_out().tolist() == [
+        "new", "new shirt", "old", "one", "one new", "shirt", "shoes"
     ]  # fmt: skip
     assert words.sublinear_tf
 

@@ -56,7 +56,9 @@ def test_rows_of_all_batches_are_in_the_order_of_their_ids() -> None:
 def test_the_loss_and_the_metrics_are_of_all_rows() -> None:
     task = TASKS["binary"](1)
     loss = nn.BCEWithLogitsLoss()
-    found = evaluate(ROWS, task, loss, {"accuracy": BinaryAccuracy()})
+    accuracy = BinaryAccuracy()
+    found = evaluate(ROWS, task, loss, {"accuracy": accuracy})
+    assert not accuracy.sync_on_compute  # every process has all rows
     assert found.metrics == pytest.approx({"loss": float(loss(ROWS[2][:, 0], ROWS[1].float())), "accuracy": 0.75})
     assert torch.equal(found.row, ROWS[0])
     assert torch.equal(found.target, ROWS[1])

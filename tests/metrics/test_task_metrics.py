@@ -186,8 +186,8 @@ def test_the_explained_variance_needs_two_values_that_differ() -> None:
     assert r2(VALUES[:2], VALUES[:2] + 1) == pytest.approx([sklearn.r2_score(VALUES[:2], VALUES[:2] + 1)])
     constant = numpy.column_stack([VALUES[:, 0], numpy.ones(6)])
     for target in (VALUES[:1], constant):
-        assert numpy.isnan(r2(target, target)).tolist() == [True]
-        assert numpy.isnan(r2(target, target, numpy.ones((3, len(target))))).tolist() == [True] * 3
+        assert numpy.isnan(r2(target, target + 1)).tolist() == [True]
+        assert numpy.isnan(r2(target, target + 1, numpy.ones((3, len(target))))).tolist() == [True] * 3
 
 
 def test_a_prediction_that_is_not_finite_is_nan_in_every_weighting() -> None:

@@ -116,6 +116,11 @@ def test_a_loader_of_torch_goes_on_with_its_order(plain: Whole, moment: str) -> 
     assert {len(entry["generators"]) for entry in plain[1].entries.values()} == {1}
 
 
+def test_another_loader_has_no_use_for_its_generator(plain: Whole) -> None:
+    assert plain[1].folder is not None
+    fit(Save(), plain[1].folder / "start 8.ckpt")
+
+
 def test_a_checkpoint_has_its_position_and_its_steps(whole: Whole) -> None:
     entries = whole[1].entries
     assert {name: entry["logged_steps"] for name, entry in entries.items()} == {
