@@ -81,5 +81,8 @@ def test_hyper_parameters_of_another_network(
     config = checkpoint["evenhand_config"].replace("LitLinear", "LitMLP")
     torch.save({**checkpoint, "evenhand_config": config}, tmp_path / "large.ckpt")
     message = refusal(capfd, "predict", "--ckpt_path", str(tmp_path / "large.ckpt"), "--input", str(tmp_path / "t.csv"))
+    if hidden == [10**12]:
+        assert "there is not enough memory" in message
+        return
     assert "large.ckpt cannot be predicted with" in message
-    assert "larger network than its weights" in message or hidden in ([10**12], "text", [[8]])
+    assert "larger network than its weights" in message or hidden in ("text", [[8]])
