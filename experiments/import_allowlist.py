@@ -70,6 +70,11 @@ def project_applies(words: list[str], checkpoint: str | None) -> bool:
     )
 
 
+def module_name(file: str) -> str:
+    """Returns the module of a Python file as an import statement names it, ``a.b`` for ``a/b.py``."""
+    return ".".join(part for part in Path(file).with_suffix("").parts if part.isidentifier())
+
+
 def allow(packages: list[str], project: Path | None = None) -> None:
     """Imports trusted packages or classes, and denies import paths outside of them and of ``ALLOWED``.
 
@@ -83,7 +88,7 @@ def allow(packages: list[str], project: Path | None = None) -> None:
     for package, option in options.items():
         words = package.split(".")
         if words[-1] == "py" and "." in package:
-            module = ".".join(Path(package).with_suffix("").parts).lstrip("./")
+            module = module_name(package)
             raise TrustError(f"{option} {package} is a file; name its module as Python imports it, {module}")
         if not all(word.isidentifier() for word in words) or words[0] == "jsonargparse":
             raise TrustError(f"{option} {package!r}: this is no package's name; write one as Python imports it, a.b")

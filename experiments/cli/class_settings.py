@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules import DataModule
 from experiments.cli.arguments import Words, setting_name, typed
+from experiments.import_allowlist import module_name
 from experiments.internals.jsonargparse_private import ImportDenied, import_object, option_names, subclass_paths
 from lit_models import ConfigError, LitModel
 from lit_models.data_facts import FACTS
@@ -55,11 +56,6 @@ def check_classes(words: Words) -> None:
             advice = f"write --data {READERS.get(ending, 'ImageData')} --data.path {value}"
             advice += "" if ending in READERS else ", or SeriesData, TextData or TableData"
         raise ConfigError(f"--{setting} {value} is a path, and --{setting} takes a class; {advice}")
-
-
-def module_name(file: str) -> str:
-    """Returns the module of a Python file as an import statement names it, ``a.b`` for ``a/b.py``."""
-    return ".".join(part for part in Path(file).with_suffix("").parts if part.isidentifier())
 
 
 def settings_of(class_path: str) -> list[str]:

@@ -170,7 +170,12 @@ def test_the_command_says_what_its_data_derive_from(
     )
 
 
-def test_our_loaders_with_a_plain_trainer_are_as_before() -> None:
+def test_batches_of_our_loaders_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their format is known, and a check of each would cost time."""
     data = small_data(torch.randn(60, 4), torch.arange(60) % 3)
     model = LitLinear.for_data(data)
-    quiet_trainer(max_epochs=1).fit(model, data)
+    monkeypatch.setattr(type(model.batch_format), "read", None)
+    trainer = quiet_trainer(max_epochs=1)
+    trainer.fit(model, data)
+    assert trainer.global_step > 0
+    assert "val/loss" in trainer.callback_metrics
