@@ -82,7 +82,7 @@ def test_commands_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> Non
     own = ("--data", "TableData", "--data.path", "my.csv", "--data.target", "label")
     command = (str(installed / "bin/evenhand"), "fit", "--trust", "my_package")  # found here, as by python -m
     assert "no --model was typed" in python(*command, *own, *short, cwd=tmp_path, path=installed)
-    files = ("-c", "experiments/configs/data/digits.yaml", "-c", "experiments/configs/model/mlp.yaml")
+    files = ("-c", "experiments/configs/data/digits.yaml", "-c", "experiments/configs/defaults/mlp.yaml")
     python(*evenhand, "fit", *files, "--run", "one", *short, cwd=tmp_path, path=installed)
     assert "accuracy" in python(*evenhand, "compare", "runs/digits", cwd=tmp_path, path=installed)
     words = ("predict", "--ckpt_path", "runs/digits/one", "--input", "digits.npy", "--output", "out.csv")

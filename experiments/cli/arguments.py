@@ -1,7 +1,6 @@
 """Words of the command line: the verbs' parsers, options that several verbs share, and precedence. Imports no torch."""
 
 import argparse
-import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,10 +10,9 @@ from typing import Any, NoReturn
 import yaml
 
 from experiments import safe_yaml
+from experiments.cli.typed_settings import Words as Words
+from experiments.cli.typed_settings import look_up, setting_name
 from experiments.terminal import escaped
-from lit_models.errors import ConfigError
-
-Words = list[str]
 
 CONFIG_PATH = re.compile(r"(?<![^=,\[\s])experiments/configs/[^\s=,\]]+")
 CLASSES = ("model", "data", "model.optimizer", "model.schedule.scheduler", "model.loss")
@@ -99,41 +97,6 @@ def take(words: Words, option: str) -> tuple[Words, list[str]]:
     return rest, values
 
 
-def setting_name(word: str) -> str:
-    """Returns the setting that a word or a key names, as in ``model.optimizer`` for ``--model.optimizer=SGD``."""
-    return word.partition("=")[0].removeprefix("--").replace(".init_args", "").removesuffix(".class_path")
-
-
-def typed_settings(words: Words) -> list[str]:
-    """Returns the names of the settings that are typed."""
-    return [setting_name(word) for word in words if word.startswith("--")]
-
-
-def typed(words: Words, *keys: str) -> Any:
-    """Returns the value that the words, or files named with ``-c``, give a setting; None without one."""
-    value: Any = None
-    for option, option_value in _options(words):
-        if option in ("-c", "--config"):
-            value = _look_up(_read_config(option_value), keys, value)
-    for option, option_value in _options(words):
-        if option in (f"--{'.'.join(keys)}", f"--{'.'.join(keys)}.class_path"):
-            value = option_value
-    return value
-
-
-def typed_text(words: Words, *keys: str) -> str | None:
-    """Returns the value as ``typed`` does; None for a file's value that is no text, which the parser refuses."""
-    value = typed(words, *keys)
-    return value if isinstance(value, str) else None
-
-
-def types_mode(words: Words) -> bool:
-    """Returns True if the ``mode`` of a callback is typed, or is in a file named with ``-c``."""
-    option = "--trainer.callbacks"
-    texts = [f"{name} {value}" for name, value in _options(words) if name.startswith(option)]
-    return bool(re.search(r"\bmode\b", f"{texts} {typed(words, 'trainer', 'callbacks')}"))
-
-
 def config_below(text: str, words: Words) -> str:
     """Returns an earlier configuration, YAML text, to put below the words.
 
@@ -142,7 +105,7 @@ def config_below(text: str, words: Words) -> str:
     config = safe_yaml.load(text)
     for word in words:
         *path, key = word.partition("=")[0].removeprefix("--").split(".")
-        owner = _look_up(config, tuple(path), None)
+        owner = look_up(config, tuple(path), None)
         if key.endswith("+") and isinstance(owner, dict):
             owner.get("init_args", owner).pop(key[:-1], None)
     return yaml.safe_dump(config)
@@ -188,39 +151,6 @@ def find_packaged_configs(words: Words) -> Words:
         return path[0] if Path(path[0]).exists() or not inside.exists() else str(inside)
 
     return [CONFIG_PATH.sub(packaged, word) for word in words]
-
-
-def _options(words: Words) -> Iterator[tuple[str, str]]:
-    """Yields each word as an option with its value, which stands behind ``=`` or is the next word."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        name, equals, value = word.partition("=")
-        yield name, value if equals else following
-
-
-def _read_config(path: str) -> Any:
-    """Returns the values of a configuration file; None if the parser will report what is wrong with it.
-
-    Raises:
-        ConfigError: For YAML beyond the limits, another encoding than UTF-8, and anything but a regular file.
-    """
-    is_text = "\n" in path  # the text of a pipe instead of a path
-    if "\0" in path or not (is_text or os.path.exists(path)):
-        return None
-    try:
-        return safe_yaml.load(path if is_text else safe_yaml.read_text(path))
-    except safe_yaml.UnsafeYaml as error:
-        name = "the configuration from a pipe" if is_text else path
-        raise ConfigError(f"{name}: {error}; write it plainly") from error
-    except (OSError, yaml.YAMLError):
-        return None
-
-
-def _look_up(content: Any, keys: tuple[str, ...], default: Any) -> Any:
-    for key in keys:
-        if not isinstance(content, dict) or key not in content:
-            return default
-        content = content[key]
-    return content
 
 
 def _groups(words: Words) -> Iterator[Words]:

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from datamodules import DataModule
-from experiments.cli.arguments import Words, setting_name, typed
+from experiments.cli.arguments import Words
+from experiments.cli.typed_settings import setting_name, typed
 from experiments.import_allowlist import module_name
 from experiments.internals.jsonargparse_private import ImportDenied, import_object, option_names, subclass_paths
 from lit_models import ConfigError, LitModel

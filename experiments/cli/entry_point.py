@@ -18,7 +18,8 @@ import lit_models
 from datamodules import DataError
 from datamodules.errors import is_out_of_memory
 from experiments import import_allowlist
-from experiments.cli.arguments import Words, has_option, read_pipes, take, typed_text
+from experiments.cli.arguments import Words, has_option, read_pipes, take
+from experiments.cli.typed_settings import typed_text
 from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes

@@ -9,12 +9,13 @@ from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-define
 from lightning.pytorch.cli import LightningArgumentParser
 
 from datamodules import DataModule
-from experiments.cli import default_model
-from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, typed, typed_text, without
-from experiments.cli.devices import device_defaults
+from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, take, without
+from experiments.cli.devices import check_devices, device_defaults
 from experiments.cli.entry_point import root_cause, user_error
 from experiments.cli.error_messages import Parser
+from experiments.cli.fit_defaults import choose
 from experiments.cli.option_ranges import check_ranges
+from experiments.cli.typed_settings import AUTO, typed, typed_class, typed_names, typed_settings, typed_text
 from experiments.run.checkpoints.best_checkpoint import config_in
 from experiments.run.cpu_speed import return_freed_memory
 from experiments.run.precision import AnyPrecisionTrainer
@@ -66,33 +67,43 @@ def dump(parser: LightningArgumentParser, config: Namespace) -> str:
 
 def parse_lines(lines: Sequence[Words]) -> list[str]:
     """Parses several command lines of ``fit`` with one parser, and returns their configurations as YAML."""
-    parser = fit_parser()
-    configs = [parser.parse_args(in_precedence(words)[1:]) for words in lines]
+    parser, loaded = fit_parser(), dict[str, DataModule]()
+    configs = [parser.parse_args(complete_words(words, loaded)[0][1:]) for words in lines]
     for config in configs:
         check_ranges(config.as_dict())
     return [dump(parser, config) for config in configs]
 
 
-def complete_words(words: Words) -> tuple[Words, str]:
-    """Puts an earlier configuration, or that of the default model, below the words of a verb.
+def complete_words(words: Words, loaded: dict[str, DataModule] | None = None) -> tuple[Words, str]:
+    """Puts an earlier configuration, or what is chosen for the data, below the words of a verb.
 
-    Returns the words in order of precedence, and a message about a default model, empty without one.
+    Args:
+        words: The verb and its words.
+        loaded: Data modules by their configuration as YAML, for several commands on the same data; others are added.
+
+    Returns:
+        The words in order of precedence, and a message about what was chosen, empty without it.
     """
     words = in_precedence(words)
-    verb, rest, is_fit = words[:1], words[1:], words[:1] == ["fit"]
-    path = typed_text(words, "ckpt_path")
-    if path not in (None, LAST):
-        return [*verb, "-c", config_below(config_in(path, is_fit), words), *rest], ""
-    if not is_fit or any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words):
-        return words, ""
-    if (run := _earlier_run(words)) is not None:
-        below = ["-c", config_below(config_of(run.path), words)]
-        return [*verb, *below, *rest, "--experiment", run.experiment, "--run", run.run], ""
-    if typed(words, "data") is None or typed(words, "model") is not None:
-        return words, ""
-    config, data = load_data(without(words, "--print_config", "--model"))
-    chosen, message = default_model.choose(data, config.data.class_path)
-    return [*verb, "-c", yaml.safe_dump(chosen), *rest], message
+    verb, rest, below = words[:1], words[1:], _earlier(words)
+    adds_callbacks = "trainer.callbacks+" in typed_settings(words)  # to those that are chosen, in a resumed run as well
+    asks_help = any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words)
+    if verb != ["fit"] or asks_help or not (adds_callbacks if below else typed(words, "data")):
+        return [*verb, *below, *rest], ""
+    if typed_class(words, "model") == AUTO:
+        words = take(words, "--model")[0]
+    whole = [*verb, *below, *words[1:]]
+    is_typed = typed_class(whole, "model") is not None
+    config = _data_config(without(whole, "--print_config", *(() if is_typed else ("--model",))))
+    with constructor_errors():  # ahead of the data
+        check_devices(config, training="data.batch_size" in typed_names(words))
+    key = yaml.safe_dump(config.data.as_dict())
+    loaded = {} if loaded is None else loaded
+    data = loaded[key] = loaded.get(key) or _instantiated(config)
+    chosen, message = choose(data, config, words, is_typed)
+    if below:
+        chosen, message = {"trainer": {"callbacks": chosen["trainer"]["callbacks"]}}, ""
+    return [*verb, "-c", yaml.safe_dump(chosen), *below, *words[1:]], message
 
 
 def load_data(words: Words) -> tuple[Namespace, DataModule]:
@@ -102,18 +113,28 @@ def load_data(words: Words) -> tuple[Namespace, DataModule]:
         ConfigError: For settings that its constructor refuses.
     """
     return_freed_memory()
-    words = ["fit", *words[1:]]
-    # any model will do
-    words, _ = complete_words(words if typed(words, "model") else [*words, "--model", "LitLinear"])
-    config = fit_parser().parse_args(words[1:])
-    check_ranges(config.as_dict())
+    words = in_precedence(["fit", *words[1:]])
+    config = _data_config([*words[:1], *_earlier(words), *words[1:]])
     if config.seed_everything is True or config.seed_everything is None:
         config.seed_everything = drawn_seed()
+    return config, _instantiated(config)
+
+
+def _data_config(words: Words) -> Namespace:
+    """Returns the configuration of words in order of precedence, with any model if none is typed."""
+    if typed_class(words, "model") is None:
+        words = in_precedence([*words, "--model", "LitLinear"])
+    config: Namespace = fit_parser().parse_args(words[1:])
+    check_ranges(config.as_dict())
+    return config
+
+
+def _instantiated(config: Namespace) -> DataModule:
     parser = Parser()
     parser.add_subclass_arguments(DataModule, "data")
     with constructor_errors():
-        data = parser.instantiate_classes(parser.parse_object({"data": config.data})).data
-    return config, data
+        data: DataModule = parser.instantiate_classes(parser.parse_object({"data": config.data})).data
+    return data
 
 
 @contextmanager
@@ -129,6 +150,20 @@ def constructor_errors() -> Iterator[None]:
         if user_error(error) is None:
             raise ConfigError(root_cause(error)) from error
         raise
+
+
+def _earlier(words: Words) -> Words:
+    """Returns the configuration of a typed checkpoint, or of the run that the words resume, as words; empty for none.
+
+    The names of a resumed run's folders, which no file has, are among them.
+    """
+    path = typed_text(words, "ckpt_path")
+    if path not in (None, LAST):
+        return ["-c", config_below(config_in(path, words[:1] == ["fit"]), words)]
+    if words[:1] != ["fit"] or (run := _earlier_run(words)) is None:
+        return []
+    names = yaml.safe_dump({"experiment": run.experiment, "run": run.run})
+    return ["-c", config_below(config_of(run.path), words), "-c", names]
 
 
 def _earlier_run(words: Words) -> RunDirectory | None:

@@ -3,18 +3,19 @@
 from functools import partial
 from typing import Any
 
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from typing_extensions import override
 
 from datamodules import DataModule
 from experiments.allowed_classes import is_below
-from experiments.cli.arguments import Words, setting_name, types_mode
+from experiments.cli.arguments import Words
 from experiments.cli.devices import check_devices
 from experiments.cli.entry_point import answer
 from experiments.cli.error_messages import Parser
 from experiments.cli.fit_parser import add_run_options, complete_words, constructor_errors, dump, trainer_defaults
 from experiments.cli.option_ranges import check_ranges
+from experiments.cli.typed_settings import setting_name, types_mode
 from experiments.run import tuner
 from experiments.run.cpu_speed import return_freed_memory
 from experiments.run.distributed import strategy
@@ -81,18 +82,22 @@ class EvenhandCLI(LightningCLI):
     @override
     def instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        found = list[tuner.Found]()
         with constructor_errors():
             check_devices(config, training=self.subcommand == "fit")
-            searches, found = tuner.take_searches(config) if self.subcommand == "fit" else [], {}
+            searches = tuner.take_searches(config) if self.subcommand == "fit" else []
             super().instantiate_classes()
             for search in searches if self.run.start.checkpoint is None else ():
-                key, value = tuner.find(search, self.config_init.fit.trainer, self.model, self.datamodule)
-                config[key] = found[key.replace(".init_args", "")] = value
+                found.append(tuner.find(search, self.config_init.fit.trainer, self.model, self.datamodule))
+                config[found[-1].key] = found[-1].value
                 if config.seed_everything is not False:
                     seed_everything(config.seed_everything, workers=True)
                 super().instantiate_classes()
         if self.run.record is not None and found:
-            self.run.record.content["found"] = found
+            self.run.record.content["found"] = {one.name: one.value for one in found}
+        callbacks: list[Callback] = self.run.trainer.callbacks  # type: ignore[attr-defined]  # set from another class
+        callbacks += [tuner.RateFigure(one) for one in found if one.rates]
+        self.message = "\n".join([self.message, *(f"found {one.name} {one.value:.3g}" for one in found)]).strip()
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from experiments.cli.arguments import setting_name
+from experiments.cli.typed_settings import setting_name
 from experiments.compare.configuration_identity import spelled
 from experiments.compare.load_runs import Run, Unusable, read_config
 from experiments.run.record.hyperparameters import OUR_PACKAGES, Setting, nullable_settings

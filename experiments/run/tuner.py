@@ -1,14 +1,22 @@
 """Searches for a batch size or a learning rate before the fit, by Lightning's ``Tuner``."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.tuner.tuning import Tuner
+from typing_extensions import override
 
 from datamodules import DataModule
+from experiments.figures.drawing import pixels
+from experiments.figures.learning_rates import draw_rates
+from experiments.figures.tensorboard_figures import GROUP
 from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
 from experiments.run.cpu_speed import speed_callbacks
 from experiments.run.prepare_run import as_list
@@ -22,6 +30,41 @@ FINDERS = (BatchSizeFinder.__name__, LearningRateFinder.__name__)
 MAX_EPOCHS = 1000
 """Of a search, which ends after a number of steps."""
 
+SKIPPED = 10
+"""First steps of a search, in which the running mean of the loss is of few batches."""
+
+LEAST_FALL = 0.05
+"""Fraction of the loss that it has to fall by, or a search has found no rate."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The setting that a search has found, by its key in the configuration, and the losses of the rates it tried."""
+
+    key: str
+    value: float | int
+    rates: Sequence[float] = ()
+    losses: Sequence[float] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the setting as it is typed."""
+        return self.key.replace(".init_args", "")
+
+
+class RateFigure(Callback):
+    """Draws a search for a learning rate into the TensorBoard of the run that follows."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero and find_spec("matplotlib"):
+                picture = pixels(draw_rates(self.found.rates, self.found.losses, self.found.value))
+                logger.experiment.add_image(f"{GROUP}/learning_rates", picture, 0, dataformats="HWC")
+
 
 def take_searches(config: Namespace) -> list[Namespace]:
     """Removes the finders from the callbacks of a fit's configuration; returns them in order, none if fast_dev_run."""
@@ -31,11 +74,10 @@ def take_searches(config: Namespace) -> list[Namespace]:
     return [] if config.trainer.fast_dev_run else sorted(searches, key=lambda search: FINDERS.index(_name(search)))
 
 
-def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data: DataModule) -> tuple[str, float | int]:
+def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data: DataModule) -> Found:
     """Searches by training a little; model and data have to be instantiated again afterwards.
 
-    Returns the key of the setting in the configuration, and its value. Raises ConfigError if it finds nothing, or there
-    are several devices.
+    Raises ConfigError if it finds nothing, or there are several devices.
     """
     options = search.init_args.as_dict() if search.get("init_args") else {}
     with TemporaryDirectory() as folder:
@@ -48,14 +90,37 @@ def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data:
             )
         if _name(search) == BatchSizeFinder.__name__:
             size = Tuner(trainer).scale_batch_size(model, datamodule=data, **options)
-            return BATCH_SIZE, int(size or data.batch_size)
+            return Found(BATCH_SIZE, int(size or data.batch_size))
         steps = {"num_training": options.pop("num_training_steps")} if "num_training_steps" in options else {}
         # The learning rate is an argument of the optimizer; the model has no attribute to update.
         result = Tuner(trainer).lr_find(model, datamodule=data, **{**options, **steps, "update_attr": False})
-    rate = result and result.suggestion()
-    if not rate:
-        raise ConfigError("LearningRateFinder found no rate; give it more num_training_steps or a larger max_lr")
-    return LEARNING_RATE, float(rate)
+    tried = result.results if result else {"lr": [], "loss": []}
+    rates, losses = tried["lr"][SKIPPED:], tried["loss"][SKIPPED:]
+    index = valley(losses)
+    if index is None:
+        raise ConfigError(
+            "LearningRateFinder found no rate at which the loss falls; give it more num_training_steps or a larger "
+            "max_lr, or type --model.optimizer.lr"
+        )
+    return Found(LEARNING_RATE, float(rates[index]), rates, losses)
+
+
+def valley(losses: Sequence[float]) -> int | None:
+    """Returns the middle of the longest falling subsequence of losses, the valley rule of fastai's ``lr_find``.
+
+    A rate in the middle of the fall trains fast, and is an order of magnitude below those at which the loss rises.
+    None if the loss does not fall by a twentieth.
+    """
+    length, start = [1] * len(losses), [*range(len(losses))]
+    for here, loss in enumerate(losses):
+        for before in range(here):
+            if losses[before] > loss and length[before] >= length[here]:
+                length[here], start[here] = length[before] + 1, start[before]
+    if not losses:
+        return None
+    end = length.index(max(length))
+    first, last = losses[start[end]], losses[end]
+    return (start[end] + end) // 2 if first - last > LEAST_FALL * abs(first) else None
 
 
 def _name(callback: Any) -> str:

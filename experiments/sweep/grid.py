@@ -7,7 +7,7 @@ from itertools import product
 
 import yaml
 
-from experiments.cli.arguments import setting_name, typed_settings
+from experiments.cli.typed_settings import setting_name, typed_settings
 from lit_models.errors import ConfigError
 
 Settings = dict[str, str]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.typed_settings import AUTO
 from experiments.compare.configuration_identity import spelled
 from experiments.compare.groups import Group, comparable, distinguish, grouped, unlike
 from experiments.compare.load_runs import read_runs
@@ -164,13 +165,16 @@ def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:
 
 
 def _refuse_repeated(settings: Sequence[Settings], configs: Configs) -> None:
-    """Refuses two combinations that are one configuration, as 1e-3 and 0.001 are one learning rate."""
-    seen: list[dict[str, Any]] = []
+    """Refuses two combinations that are one configuration, as 1e-3 and 0.001 are one learning rate.
+
+    ``model=auto`` may choose one that is typed as well: who types it cannot know.
+    """
+    seen: list[tuple[dict[str, Any], Settings]] = []
     for values, config in zip(settings, configs, strict=True):
         flat = {name: spelled(name, value) for name, value in flat_settings(config).items()}
         whole = flat | {key: value for key, value in config.items() if key not in ("data", "model", "trainer")}
-        if whole in seen:
-            first = settings[seen.index(whole)]
-            names = [", ".join(f"{key}={value}" for key, value in each.items()) for each in (first, values)]
-            raise ConfigError(f"--grid: {names[0]} and {names[1]} are one configuration; leave one of them out")
-        seen.append(whole)
+        for other, first in seen:
+            if whole == other and AUTO not in (values.get("model"), first.get("model")):
+                names = [", ".join(f"{key}={value}" for key, value in each.items()) for each in (first, values)]
+                raise ConfigError(f"--grid: {names[0]} and {names[1]} are one configuration; leave one of them out")
+        seen.append((whole, values))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.cli.arguments import typed_settings
+from experiments.cli.typed_settings import typed_settings
 from experiments.sweep.grid import parse_seeds
 from lit_models.errors import ConfigError
 

@@ -215,7 +215,7 @@ def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit) -> No
     assert set(events.Tags()["images"]) == CLASSES
     for tag in CLASSES:
         (image,) = events.Images(tag)
-        assert image.step == 2  # one of each epoch
+        assert image.step == 6  # three of each epoch
     assert len(events.Tensors("visuals/6_worst_rows/text_summary")) == 1
     assert "test/ece" not in record["metrics"]
     rows = polars.read_parquet(record["path"] / "predictions.parquet")

@@ -16,6 +16,9 @@ from lit_models import LitLinear, LitModel
 QUICK = settings(deadline=None, derandomize=True, max_examples=60)
 """Repeats its examples in every run, however slow the machine."""
 
+PLAIN = ("--trainer.callbacks", "null", "--model.schedule", "null")
+"""A fit at a constant rate to its last epoch, for tests of what a fit does with what is typed."""
+
 DIMS_TO_MODALITY = {2: "table", 3: "series", 4: "image"}
 
 

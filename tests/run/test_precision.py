@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import Fit
 from paths import REPOSITORY
+from tiny_data import PLAIN
 
 from experiments.__main__ import main
 from experiments.run import precision
@@ -34,7 +35,8 @@ def targets() -> list[float]:
 
 @pytest.mark.parametrize("bits", ["bf16-true", "16-true", "64-true", "bf16-mixed"])
 def test_targets_and_their_statistics_keep_all_of_their_bits(fit: Fit, targets: list[float], bits: str) -> None:
-    words = [*WORDS.split(), "--trainer.accelerator", "cpu"]
+    words = [*WORDS.split(), "--trainer.accelerator", "cpu", "--model.optimizer.lr", "1e-3", *PLAIN]
+    words += ["--data.batch_size", "100"]
     whole, record = fit(*words, "--run", "whole"), fit(*words, "--run", "a", "--trainer.precision", bits)
     assert polars.read_parquet(record["path"] / "predictions.parquet")["target"].to_list() == targets
     one, other = (
@@ -137,6 +139,7 @@ def test_a_fused_sgd_that_would_not_move_is_refused(refused: Callable[..., str])
 @pytest.mark.parametrize("bits", ["64-true", "bf16-true"])
 def test_a_run_that_goes_on_has_the_bits_that_it_had(fit: Fit, root: Path, bits: str) -> None:
     words = f"--data Digits --model LitMLP --seed_everything 1 --trainer.precision {bits} --experiment e".split()
+    words += ["--model.schedule", "null"]  # whose length would be that of the run
     fit(*words, "--run", "whole", "--trainer.max_epochs", "2")
     fit(*words, "--run", "one", "--trainer.max_epochs", "1")
     more = ["--run", "one", "--trainer.max_epochs", "2", "--trainer.default_root_dir", str(root), "--figures", "false"]

@@ -8,7 +8,7 @@ import pytest
 import rich
 import torch
 from conftest import Fit
-from tiny_data import model_for, quiet_trainer, small_data
+from tiny_data import PLAIN, model_for, quiet_trainer, small_data
 
 from experiments.run.progress_bar import Bar
 
@@ -45,7 +45,7 @@ def test_few_steps_draw_and_the_last_one_does(steps: int) -> None:
 
 @pytest.mark.parametrize("bar", ["TQDMProgressBar", "RichProgressBar"])
 def test_another_bar_takes_the_place_of_ours(fit: Fit, capfd: pytest.CaptureFixture[str], bar: str) -> None:
-    words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "1"]
+    words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "1", *PLAIN]
     fit(*words)
     assert "epoch 1/1" in capfd.readouterr().out
     fit(*words, "--trainer.callbacks+", bar)
@@ -55,6 +55,6 @@ def test_another_bar_takes_the_place_of_ours(fit: Fit, capfd: pytest.CaptureFixt
 def test_an_epoch_that_a_callback_adds_is_counted(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
     """Averaged weights learn their batch norms' statistics in one more epoch, which is taken back ahead of its line."""
     words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "2"]
-    fit(*words, "--trainer.callbacks+", "StochasticWeightAveraging", "--trainer.callbacks.swa_lrs", "0.01")
+    fit(*words, *PLAIN, "--trainer.callbacks+", "StochasticWeightAveraging", "--trainer.callbacks.swa_lrs", "0.01")
     lines = [line.split()[1] for line in capfd.readouterr().out.splitlines() if line.startswith("epoch ")]
     assert lines == ["1/3", "2/3", "3/3"]

@@ -6,6 +6,7 @@ import pytest
 from conftest import Fit
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_data import PLAIN
 
 from experiments.terminal import duration
 
@@ -21,7 +22,7 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_a_run_of_a_fixed_length(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
-    fit(*TINY, "--trainer.max_epochs", "3")
+    fit(*TINY, "--trainer.max_epochs", "3", *PLAIN)
     first, second, last = lines(capfd)
     assert re.fullmatch(r"epoch 1/3  .* \d+\.\d s, about \d+ s left", first)
     assert re.fullmatch(r"epoch 2/3  .* \d+\.\d s, about \d+ s left", second)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 import pytest
 from conftest import Fit
-from tiny_data import writer
+from tiny_data import PLAIN, writer
 from wave_series import as_long, waves
 
 from experiments.__main__ import main
@@ -28,7 +28,7 @@ def test_fewer_steps_in_a_batch_change_no_result(fit: Fit, save: Save, monkeypat
     assert fit(*words.split())["metrics"] == pytest.approx(trimmed, rel=1e-4)
 
 
-LEARN = ("--model.optimizer.lr", "0.01", "--trainer.max_epochs", "8", "--seed_everything", "0")
+LEARN = ("--model.optimizer.lr", "0.01", "--trainer.max_epochs", "8", "--seed_everything", "0", *PLAIN)
 
 MODELS = {
     "LitLinear": "",

@@ -18,6 +18,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": PYTHONPATH, "OMP_NUM_THREADS": "1"}
 
 PAUSED = ENVIRONMENT | {"PAUSE_AT": "step 2", "GO_ON": "after a moment"}
 WORDS = """fit --trust faults --data faults.Waves --model LitLinear --trainer.max_epochs 100000
+--data.batch_size 100 --trainer.callbacks null
 --trainer.callbacks+ faults.Pause"""
 
 

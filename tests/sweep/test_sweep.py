@@ -184,21 +184,22 @@ def test_a_failed_run_stops_nothing_and_is_the_only_one_that_is_run_again(
     root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--model", "LitLinear", "--experiment", "e", "--seeds", "0"]
-    at = TINY.index("Tiny")
-    grid = ["--grid", "data=TinyWithNaN,Tiny"]
-    line = ["sweep", *TINY[: at - 1], *TINY[at + 1 :], *words, *grid, "--trainer.default_root_dir", str(root)]
-    assert main(line) == 2
+    grid = ["--grid", "model.optimizer.lr=1e30,1e-3"]
+    line = ["sweep", *TINY, *words, *grid, "--trainer.default_root_dir", str(root)]
+    assert main(line) == 3
     printed = capfd.readouterr().out
-    assert calls.started == ["LitLinear-TinyWithNaN-seed0", "LitLinear-Tiny-seed0"]
-    (message, again, _) = printed.split(" ─")[1].split("TinyWithNaN-seed0", 1)[1].split("\n")[:3]
-    assert message.startswith("  exit code 2: ")
+    assert calls.started == ["LitLinear-lr=1e30-seed0", "LitLinear-lr=1e-3-seed0"]
+    (message, again, _) = printed.split(" ─")[1].split("lr=1e30-seed0", 1)[1].split("\n")[:3]
+    assert message.startswith("  exit code 3: ")
     assert "nan" in message.lower()
     assert again.startswith("  again: evenhand fit --trust tiny_package")
     assert "1 of 2 runs are finished" in printed
     calls.started.clear()
-    assert main(line) == 2
-    assert calls.started == ["LitLinear-TinyWithNaN-seed0"]
-    assert list(records(root, "e")) == ["LitLinear-Tiny-seed0"]
+    assert main(line) == 3
+    assert calls.started == ["LitLinear-lr=1e30-seed0"]
+    assert [name for name, one in records(root, "e").items() if one["status"] == "finished"] == [
+        "LitLinear-lr=1e-3-seed0"
+    ]
 
 
 def test_more_seeds_add_to_a_folder_and_other_settings_are_refused(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Fit
+from tiny_data import PLAIN
 
 from experiments.__main__ import main
 
@@ -59,7 +60,7 @@ def test_an_early_stop_before_min_epochs_is_taken_back_if_the_value_recovers(fit
 
 
 def test_the_line_of_an_epoch_has_values_of_that_epoch(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
-    fit(*TINY.split(), "--trainer.max_epochs", "5", "--trainer.check_val_every_n_epoch", "2")
+    fit(*TINY.split(), "--trainer.max_epochs", "5", "--trainer.check_val_every_n_epoch", "2", *PLAIN)
     lines = re.findall(r"^epoch (\d)/5 (.*)$", capfd.readouterr().out, re.MULTILINE)
     assert [epoch for epoch, values in lines if "val/loss" in values] == ["2", "4"]
     assert all("train/loss" in values for _, values in lines)

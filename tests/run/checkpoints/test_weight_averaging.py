@@ -17,7 +17,15 @@ from experiments.run.checkpoints.checkpoint_io import read
 WORDS = ["--data", "Tiny", "--data.batch_size", "10", "--model", "LitMLP", "--model.hidden", "[8]"]
 WORDS += ["--model.optimizer.lr", "0.02", "--seed_everything", "1"]
 DECAY = 0.8
-AVERAGED = [*WORDS, "--trainer.callbacks+", "EMAWeightAveraging", "--trainer.callbacks.decay", str(DECAY)]
+AVERAGED = [
+    *WORDS,
+    "--model.schedule",
+    "null",
+    "--trainer.callbacks+",
+    "EMAWeightAveraging",
+    "--trainer.callbacks.decay",
+    str(DECAY),
+]
 EPOCHS, STEPS = 4, 5  # 42 train rows in batches of 10
 
 

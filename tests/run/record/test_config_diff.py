@@ -9,7 +9,7 @@ import yaml
 from experiments.__main__ import main
 from experiments.run.record.config_diff import Changes, flat
 
-WORDS = "fit --data Digits --model LitMLP --model.hidden [9] --trainer.max_epochs 7 --print_config"
+WORDS = "validate --data Digits --model LitMLP --model.hidden [9] --trainer.max_epochs 7 --print_config"
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from conftest import Fit
 from sklearn import metrics as sklearn
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tiny_data import PLAIN
 
 from experiments.__main__ import main
 
@@ -139,7 +140,7 @@ def test_a_config_given_back_repeats_the_run(fit: Fit, words: str) -> None:
 def test_the_best_epoch_is_tested_and_not_the_last(fit: Fit) -> None:
     # A rate this high makes the epochs jump about; seeds are tried until the last one is not the best.
     for seed in range(20):
-        words = ("--trainer.max_epochs", "6", "--model.optimizer.lr", "0.5", "--seed_everything", str(seed))
+        words = ("--trainer.max_epochs", "6", "--model.optimizer.lr", "0.5", "--seed_everything", str(seed), *PLAIN)
         record = fit("--data", "Tiny", "--model", "LitMLP", *words)
         best = torch.load(record["path"] / "checkpoints" / "best.ckpt", weights_only=True)
         (state,) = (one for one in best["callbacks"].values() if one.get("monitor") == "val/accuracy")
@@ -181,7 +182,7 @@ def test_the_hparams_tab_has_the_parameters_and_the_final_test_metrics(events: E
     }
     parameters = plugin["_hparams_/session_start_info"].session_start_info.hparams
     assert parameters["model"].string_value == "LitMLP"
-    assert parameters["model.optimizer.lr"].number_value == 1e-3
+    assert parameters["model.optimizer.lr"].number_value == 2e-3
     assert parameters["seed"].number_value >= 0
     assert not any("foreach" in name or "class_path" in name for name in parameters)
     assert "_hparams_/experiment" not in plugin  # TensorBoard would take its columns for those of all runs
@@ -191,7 +192,7 @@ def test_the_hparams_tab_has_the_parameters_and_the_final_test_metrics(events: E
 
 
 def test_the_validation_metrics_are_those_of_the_epoch_that_is_tested(fit: Fit) -> None:
-    words = ["--trainer.max_epochs", "6", "--model.optimizer.lr", "0.5", "--seed_everything", "2"]
+    words = ["--trainer.max_epochs", "6", "--model.optimizer.lr", "0.5", "--seed_everything", "2", *PLAIN]
     record = fit("--data", "Tiny", "--model", "LitMLP", *words)
     checkpoint = torch.load(record["path"] / "checkpoints" / "best.ckpt", weights_only=True)
     scores = [state["best_model_score"] for state in checkpoint["callbacks"].values() if "best_model_score" in state]

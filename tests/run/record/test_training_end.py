@@ -6,6 +6,7 @@ from pathlib import Path
 import polars
 import pytest
 from conftest import Fit
+from tiny_data import PLAIN
 
 TINY = ["--data", "Tiny", "--model", "LitLinear"]
 WATCH = ["--trainer.callbacks+", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"]
@@ -36,7 +37,7 @@ def test_why_a_training_stopped(fit: Fit, capfd: pytest.CaptureFixture[str], wor
 def test_the_chosen_epoch_is_the_best_of_the_lines(
     fit: Fit, capfd: pytest.CaptureFixture[str], test_at_end: str
 ) -> None:
-    words = ["--trainer.max_epochs", "6", "--seed_everything", "5", "--model.optimizer.lr", "0.3"]
+    words = ["--trainer.max_epochs", "6", "--seed_everything", "5", "--model.optimizer.lr", "0.3", *PLAIN]
     record = fit(*TINY, *words, "--test_at_end", test_at_end)
     printed = capfd.readouterr().out
     values = [float(value) for value in re.findall(r"^epoch \d/6 .* val/accuracy (\S+)", printed, re.MULTILINE)]

@@ -14,6 +14,7 @@ from disturbed_runs import write_inputs
 from fork_server import Child, Server, server
 
 DATA = "--data TableData --data.path table.csv --data.target label --data.batch_size 16 --figures false"
+DATA += " --model.schedule null"
 FIT = f"fit {DATA} --model LitLinear --trainer.max_epochs 3 --seed_everything 0 --experiment e --run LitLinear-seed0"
 SWEEP = f"sweep {DATA} --model LitLinear --trainer.max_epochs 3 --experiment e --seeds 0"
 RUN = Path("runs/e/LitLinear-seed0")

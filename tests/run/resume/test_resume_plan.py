@@ -21,7 +21,8 @@ from experiments.__main__ import main
 from experiments.run.record.record_io import read_record
 
 WORDS = "fit --trust faults --data faults.Waves --model LitMLP --model.hidden [8] --data.batch_size 20 "
-WORDS += "--experiment e --run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1 --figures false"
+WORDS += "--experiment e --run one --trainer.max_epochs 2 --seed_everything 1 --model.optimizer.lr 0.1 --figures false "
+WORDS += "--model.schedule null --trainer.callbacks null"
 
 
 @pytest.fixture(scope="module")
