@@ -1,12 +1,14 @@
 """Closed pipes, folders that cannot be used and missing packages: exit code 2 and one sentence, or no end at all."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from paths import PYTHONPATH
 
 from experiments.__main__ import main
 from experiments.cli.arguments import config_below
@@ -145,3 +147,18 @@ def test_rows_of_a_csv_logger_stay() -> None:
     main([*WORDS.split(), *logger.split(), "--trainer.max_epochs", "2"])
     epochs = {line.split(",")[0] for line in Path("c/l/v/metrics.csv").read_text().splitlines()[1:]}
     assert {"0", "1"} <= epochs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("localedef") is None, reason="needs localedef")
+def test_files_are_utf_8_in_a_latin_1_locale() -> None:
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", "./de_DE.ISO-8859-1"], check=True)
+    Path("c.yaml").write_text("model: {class_path: LitLinear}\ndata: {init_args: {drop: [größe]}}\n", encoding="utf-8")
+    rows = [f"{row},{row % 7},{row % 2}" for row in range(100)]
+    Path("t.csv").write_text("\n".join(["größe,b,label", *rows]), encoding="utf-8")
+    words = "fit --data TableData --data.path t.csv --data.target label -c c.yaml --trainer.max_epochs 1 "
+    words += "--figures false --experiment e --run one"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUTF8"}
+    environment |= {"LOCPATH": str(Path.cwd()), "LC_ALL": "de_DE.ISO-8859-1", "PYTHONPATH": PYTHONPATH}
+    subprocess.run([sys.executable, "-m", "experiments", *words.split()], check=True, env=environment)
+    assert "größe" in (Path("runs/e/one") / "config.yaml").read_text("utf-8")
