@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def test_a_folder_that_is_a_file(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_name_that_no_file_system_takes(capfd: pytest.CaptureFixture[str]) -> None:
     assert "at most 200" in refusal(capfd, "--run", "n" * 260)
+
+
+@pytest.mark.skipif(find_spec("psutil") is not None, reason="needs a package that is missing")
+def test_a_package_that_a_callback_needs(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "pip install" in refusal(capfd, "--trainer.callbacks", "DeviceStatsMonitor")
 
 
 def test_a_closed_pipe_does_not_end_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
