@@ -41,6 +41,8 @@ def test_a_reader_that_behaves_has_no_fault(fuzz: Fuzzer, tmp_path: Path) -> Non
     assert fuzz.run(range(3), tmp_path, prepare) == []
     assert not [*tmp_path.iterdir()]
     assert fuzz.run([0], tmp_path, lambda *_: "misbehaving_doors:write", writes=True) == []
+    (found,) = fuzz.run([0], tmp_path, lambda *_: "misbehaving_doors:remove_elsewhere", writes=True)
+    assert "it ran code, or wrote" in found
 
 
 def test_mutations_follow_from_the_seed_and_change_the_input() -> None:

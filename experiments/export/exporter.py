@@ -17,6 +17,7 @@ from experiments.export.model_card import CARD, card
 from experiments.export.provenance import about_run, run_of
 from experiments.export.verification import check, metrics, summary, write_rows
 from experiments.inference.predictor import Predictor, load, of_network
+from experiments.run.atomic_write import errors_naming
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 
 
@@ -32,7 +33,7 @@ def export(path: str | Path, format: str, output: Path, packages: list[str] | No
     predictor, checkpoint = load(path, "cpu", packages), checkpoint_of(path)
     run = run_of(checkpoint)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
+    with errors_naming(output), tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
         folder = Path(name) / output.name
         folder.mkdir()
         rows = check_rows(predictor, run)

@@ -8,8 +8,10 @@ no file, only an archive that is written anew in memory from the checked members
 
 import io
 import json
+import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -75,7 +77,8 @@ def save(program: ExportedProgram, path: Path) -> None:
 def load(path: Path) -> ExportedProgram:
     """Loads a program that ``save`` wrote; raises ``DataError`` for any other file, of which nothing is loaded."""
     try:
-        return torch.export.load(rewritten(path, "model", lambda name, member: _checked(name, member, path)))
+        with _logged_errors_raised():
+            return torch.export.load(rewritten(path, "model", lambda name, member: _checked(name, member, path)))
     except DataError:
         raise
     except Exception as error:  # torch's reader raises errors of every kind
@@ -83,6 +86,23 @@ def load(path: Path) -> ExportedProgram:
         raise DataError(
             f"{path} cannot be loaded: {reason_of(error)}; export the run again with this version of torch"
         ) from error
+
+
+@contextmanager
+def _logged_errors_raised() -> Iterator[None]:
+    """Raises the error that ``torch.export.load`` prints as a traceback, in place of the later one without a reason."""
+
+    def raise_error(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            raise record.exc_info[1]
+        return True
+
+    logger = logging.getLogger("torch.export")
+    logger.addFilter(raise_error)
+    try:
+        yield
+    finally:
+        logger.removeFilter(raise_error)
 
 
 def _checked(name: str, member: IO[bytes], path: Path) -> Iterable[bytes]:

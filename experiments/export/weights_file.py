@@ -1,5 +1,6 @@
 """Export formats safetensors and state-dict: weights alone, for the network that the training code builds again."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ class StateDict(Safetensors):
 
     @override
     def write(self, state: dict[str, Tensor], folder: Path) -> None:
-        torch.save(state, folder / "model.pt")
+        buffer = io.BytesIO()  # on a full disk torch's own writer gives no reason
+        torch.save(state, buffer)
+        (folder / "model.pt").write_bytes(buffer.getbuffer())
 
     @override
     def read(self, folder: Path) -> dict[str, Tensor]:

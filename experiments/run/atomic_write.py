@@ -18,7 +18,7 @@ def write_atomically(path: Path, content: bytes | memoryview, check: Callable[[P
     temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
+        with errors_naming(path), open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +35,17 @@ def write_atomically(path: Path, content: bytes | memoryview, check: Callable[[P
 def write_json(path: Path, content: Any) -> None:
     """Writes plain values as ``write_atomically`` does."""
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+@contextmanager
+def errors_naming(path: Path) -> Iterator[None]:
+    """Adds a path to each OSError without one: a write to a full disk names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Closed pipes, folders that cannot be used and missing packages: exit code 2 and one sentence, or no end at all."""
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
+from paths import PYTHONPATH
 
 from experiments.__main__ import main
 from experiments.cli.arguments import config_below
@@ -37,6 +40,11 @@ def test_a_folder_that_is_a_file(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_name_that_no_file_system_takes(capfd: pytest.CaptureFixture[str]) -> None:
     assert "at most 200" in refusal(capfd, "--run", "n" * 260)
+
+
+@pytest.mark.skipif(find_spec("psutil") is not None, reason="needs a package that is missing")
+def test_a_package_that_a_callback_needs(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "pip install" in refusal(capfd, "--trainer.callbacks", "DeviceStatsMonitor")
 
 
 def test_a_closed_pipe_does_not_end_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +153,18 @@ def test_rows_of_a_csv_logger_stay() -> None:
     main([*WORDS.split(), *logger.split(), "--trainer.max_epochs", "2"])
     epochs = {line.split(",")[0] for line in Path("c/l/v/metrics.csv").read_text().splitlines()[1:]}
     assert {"0", "1"} <= epochs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("localedef") is None, reason="needs localedef")
+def test_files_are_utf_8_in_a_latin_1_locale() -> None:
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", "./de_DE.ISO-8859-1"], check=True)
+    Path("c.yaml").write_text("model: {class_path: LitLinear}\ndata: {init_args: {drop: [größe]}}\n", encoding="utf-8")
+    rows = [f"{row},{row % 7},{row % 2}" for row in range(100)]
+    Path("t.csv").write_text("\n".join(["größe,b,label", *rows]), encoding="utf-8")
+    words = "fit --data TableData --data.path t.csv --data.target label -c c.yaml --trainer.max_epochs 1 "
+    words += "--figures false --experiment e --run one"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUTF8"}
+    environment |= {"LOCPATH": str(Path.cwd()), "LC_ALL": "de_DE.ISO-8859-1", "PYTHONPATH": PYTHONPATH}
+    subprocess.run([sys.executable, "-m", "experiments", *words.split()], check=True, env=environment)
+    assert "größe" in (Path("runs/e/one") / "config.yaml").read_text("utf-8")

@@ -54,12 +54,12 @@ def config(run: Path) -> Prepare:
 
 def checkpoint(run: Path) -> Prepare:
     """As a value of ``--ckpt_path``."""
-    whole = (run / "checkpoints/last.ckpt").read_bytes()
+    whole, table = (run / "checkpoints/last.ckpt").read_bytes(), str(run.parents[2] / "t.csv")
 
     def prepare(folder: Path, chance: random.Random) -> Door:
         (folder / "m.ckpt").write_bytes(mutate_bytes(whole, chance, [b"PK\x03\x04", b"PK\x01\x02", b"cos\nsystem\n"]))
         words = ["--ckpt_path", "m.ckpt", "--trainer.accelerator", "cpu"]
-        predict = ["predict", "--ckpt_path", "m.ckpt", "--input", "t.csv", "--output", "/dev/null.csv"]
+        predict = ["predict", "--ckpt_path", "m.ckpt", "--input", table, "--output", "p.csv"]
         return chance.choice([["test", *words], ["validate", *words], predict])
 
     return prepare
@@ -100,7 +100,7 @@ def project(run: Path) -> Prepare:
     return prepare
 
 
-READERS = {"config": (config, False), "checkpoint": (checkpoint, False), "record": (record, True)}
+READERS = {"config": (config, False), "checkpoint": (checkpoint, True), "record": (record, True)}
 READERS["project"] = (project, False)
 """What is read, and whether a trial may write in its own folder."""
 

@@ -109,3 +109,15 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.pt2").write_bytes(b"none")
     with pytest.raises(DataError, match="cannot be loaded"):
         torch_export_file.load(tmp_path / "a.pt2")
+
+
+@pytest.mark.parametrize(
+    ("member", "content", "reason"),
+    [(".data/version", b"x", "the version"), ("data/weights/weight_0", b"\0" * 4, "out of bounds for storage")],
+)
+def test_an_error_that_torch_logs_is_the_reason(
+    whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, member: str, content: bytes, reason: str
+) -> None:
+    with pytest.raises(DataError, match=reason):
+        torch_export_file.load(changed(whole, tmp_path / "a.pt2", member, lambda _: content))
+    assert not caplog.records

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -126,6 +127,8 @@ def _run(question: dict[str, Any]) -> int:
     try:
         if "HOST" in os.environ:
             disturbed_runs.rename_host(os.environ["HOST"])
+        if "FILE_SIZE" in os.environ:  # holds for what other languages write too
+            resource.setrlimit(resource.RLIMIT_FSIZE, 2 * (int(os.environ["FILE_SIZE"]),))
         if "START_AT" in os.environ:
             time.sleep(max(0.0, float(os.environ["START_AT"]) - time.time()))
         if "SWEEP_HERE" in os.environ:

@@ -45,7 +45,8 @@ RUNS_CODE = (
     *("shutil.rmtree", "shutil.move", "ftplib.connect", "smtplib.connect", "webbrowser.open"),
 )
 """Audit events of which none belongs to a reader. Where files may be written, they may be renamed and removed too."""
-FILE_EVENTS = ("os.remove", "os.rename", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate", "shutil.move")
+FILE_EVENTS = {"os.remove", "os.rename", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate"}
+FILE_EVENTS |= {"shutil.move", "shutil.rmtree"}
 MAKERS = (
     *("<frozen importlib", "dataclasses.py", "collections/__init__.py", "typing.py", "enum.py", "functools.py"),
     *("inspect.py", "attr/_make.py", "jsonargparse/_postponed_annotations.py", "torch/", "sympy/", "numpy/", "scipy/"),
@@ -262,8 +263,10 @@ def _limit() -> None:
 def _hook(writable: str | None) -> Callable[[str, tuple[Any, ...]], None]:
     """Returns a hook that ends the process when it runs something, or writes outside of ``writable``."""
 
+    def inside(path: Any) -> bool:
+        return writable is not None and os.path.realpath(os.fsdecode(path)).startswith(f"{writable}/")
+
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        allowed = writable is not None and event in FILE_EVENTS
         if event == "exec":
             caller = sys._getframe(1).f_code.co_filename
             if any(maker in caller for maker in MAKERS):
@@ -272,16 +275,18 @@ def _hook(writable: str | None) -> Callable[[str, tuple[Any, ...]], None]:
             path, mode, flags = arguments
             if not (isinstance(mode, str) and set(mode) & set("wax+")) and not (flags or 0) & (os.O_WRONLY | os.O_RDWR):
                 return
-            if isinstance(path, int) or str(os.fsdecode(path)) == os.devnull:
+            if isinstance(path, int) or str(os.fsdecode(path)) == os.devnull or inside(path):
                 return
-            if writable is not None and os.path.realpath(os.fsdecode(path)).startswith(f"{writable}/"):
-                return
-        elif allowed or event not in RUNS_CODE:
+        elif event not in RUNS_CODE or (event in FILE_EVENTS and all(map(inside, _paths(arguments)))):
             return
         os.write(2, f"audit: {event} {arguments!r:.300}\n{''.join(traceback.format_stack(limit=8))}".encode())
         os._exit(CODE_RAN)
 
     return hook
+
+
+def _paths(arguments: tuple[Any, ...]) -> list[str | bytes | Path]:
+    return [argument for argument in arguments if isinstance(argument, str | bytes | Path)]
 
 
 if __name__ == "__main__":

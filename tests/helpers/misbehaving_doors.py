@@ -49,3 +49,7 @@ def exit_with_one() -> None:
 def behave() -> None:
     Path("input").read_bytes()
     raise SystemExit(2)
+
+
+def remove_elsewhere() -> None:
+    Path("../other").unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy
 import polars
@@ -215,6 +216,35 @@ def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_record(RUN)["status"] == "finished"
     state = torch.load(RUN / "checkpoints/last.ckpt", weights_only=True)["callbacks"]
     assert state
+
+
+def test_an_untested_run_that_was_moved_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main([*WORDS.split(), "--run", "two", "--test_at_end", "false"])
+    assert read_record(RUN.parent / "two")["status"] == "untested"
+    (tmp_path / "home").mkdir()
+    (tmp_path / "runs").rename(tmp_path / "home" / "runs")
+    monkeypatch.chdir(tmp_path / "home")
+    main([*WORDS.split(), "--run", "two", "--test_at_end", "true"])
+    assert read_record(RUN.parent / "two")["metrics"] == read_record(RUN)["metrics"]
+
+
+def test_a_run_killed_while_figures_are_drawn_draws_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, words = RUN.parent / "two", [*WORDS.split(), "--run", "two", "--figures", "true"]
+    statuses = []
+
+    def write_figures(*_: Any) -> list[str]:
+        """Keeps the folder as a kill at this moment leaves it."""
+        statuses.append(read_record(run)["status"])
+        shutil.copytree(run, tmp_path / "killed", dirs_exist_ok=True)
+        return []
+
+    monkeypatch.setattr("experiments.run.record.record.write_figures", write_figures)
+    main(words)
+    shutil.rmtree(run)
+    (tmp_path / "killed").rename(run)
+    main(words)
+    assert statuses == ["running", "running"]
+    assert read_record(run)["status"] == "finished"
 
 
 def test_early_stopping_as_typed_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
