@@ -130,7 +130,10 @@ def _identity(column: polars.Series, split: Split, is_input: bool) -> list[str]:
         return []
     different, rows = column.drop_nulls().n_unique(), column.count()
     if is_input and whole and different == rows > MANY:
-        return [f"{column.name} has another whole number in each row, like an id; drop it with --data.drop"]
+        return [
+            f"{column.name} has another whole number in each row, like an id; "
+            "name it with --data.id, or drop it with --data.drop"
+        ]
     names_someone = not whole or PERSONAL.search(column.name.lower())
     if not names_someone or different < max(MANY, rows / 100) or different > rows / 2:
         return []

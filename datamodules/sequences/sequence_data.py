@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
+from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.modules import FillMissing
 from datamodules.raw_data import Rows, first_copies, valid
 from datamodules.sequences.inputs import SeriesInputs
@@ -100,6 +101,20 @@ class SequenceData(InMemoryData):
         columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
         return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
 
+    def id_columns(self, index: Tensor) -> polars.DataFrame:
+        """Returns ``series``, the id or the index of each row's series, ``start`` of a window, and ``--data.id``."""
+        series, starts = (each[index].numpy() for each in self._window_of)
+        about, columns = self._series.about, []
+        if self.id in about.columns:
+            columns.append(about[self.id][series].alias("series"))
+        elif self.window is not None:
+            columns.append(polars.Series("series", series))
+        if self.window is not None:
+            columns.append(polars.Series("start", starts))
+        if self.id_column is not None:
+            columns.append(about[self.id_column][series])
+        return polars.DataFrame(columns)
+
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns series with their gaps filled, and their lengths."""
         return self.inputs.unprepared().tensors(self.rows.x[index], self._lengths()[index])
@@ -167,6 +182,9 @@ class SequenceData(InMemoryData):
     def _first_copies(self) -> Tensor:
         """Returns for each series the first equal one: copies count series, not windows."""
         return first_copies(self._series.x, self._target.y, self._series.lengths)
+
+    def _check_id(self, name: str, rows: Rows) -> None:
+        check_id(name, self._series.about)
 
     def _check(self, rows: Rows) -> None:
         """No check: the reader checked the series, and NaN is a channel without a value."""

@@ -114,7 +114,7 @@ def infer_type(column: polars.Series) -> ColumnType:
                 column.name,
                 number_note(column)
                 or f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
-                f"drop it with --data.drop, or say --data.types.{column.name} categorical",
+                f"name it with --data.id, drop it with --data.drop, or say --data.types.{column.name} categorical",
             )
     return type_of(column.name, column.dtype)
 
