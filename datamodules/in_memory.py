@@ -111,7 +111,7 @@ class InMemoryData(DataModule):
         if self._copies is None:  # the split is that of a checkpoint
             self._find_copies()
         split_columns = polars.DataFrame() if about is None else about
-        return InspectionSample(split, self.features(), self.rows.y, split_columns, self._copies)
+        return InspectionSample(split, self.features(), self.rows.y, split_columns, self._copies, self.raw)
 
     def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
         """Returns rows, by their ids, before normalization; series have no padding."""

@@ -28,6 +28,7 @@ class Series:
     about: polars.DataFrame  # columns that the split may depend on
     channels: tuple[str, ...]
     task: TaskName | None = None  # None if it is inferred from the target
+    step_gaps: tuple[str, ...] = ()  # sentences on steps that are missing inside series
 
 
 def pad(arrays: Sequence[NDArray[numpy.floating]]) -> tuple[Tensor, Tensor]:
@@ -86,7 +87,8 @@ def join(files: Sequence[Series], names: Sequence[str]) -> Series:
     columns = [{*series.about.schema.items()} for series in files]
     shared = [name for name, dtype in files[0].about.schema.items() if all((name, dtype) in each for each in columns)]
     about = polars.concat([series.about.select(shared) for series in files])
-    return Series(x, lengths, polars.DataFrame(), about, files[0].channels, files[0].task)
+    gaps = tuple(f"{gap} (of {name})" for series, name in zip(files, names, strict=True) for gap in series.step_gaps)
+    return Series(x, lengths, polars.DataFrame(), about, files[0].channels, files[0].task, gaps)
 
 
 def _first_names(names: Sequence[str]) -> str:

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
+from datamodules.inspection.summary_columns import InspectionSample
 from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.modules import FillMissing
 from datamodules.raw_data import Rows, first_copies, valid
 from datamodules.sequences.inputs import SeriesInputs
 from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
+from datamodules.sequences.series_gaps import value_gaps
 from datamodules.splitting.split_options import Labels, Splittable
 from datamodules.splitting.splits import Split
 from datamodules.tables.targets import Target, check_train_targets, read_target
@@ -55,6 +57,7 @@ class SequenceData(InMemoryData):
         self.step: str | None = None
         self.fill: Tensor
         self._series: Series
+        self._gaps: tuple[str, ...]
         self._target: Target
         self._given: tuple[Tensor | None, Tensor | None]
         self._window_of: tuple[Tensor, Tensor]
@@ -67,6 +70,7 @@ class SequenceData(InMemoryData):
             val: Indices of a validation split that the data come with.
             test: Indices of a test split that they come with.
         """
+        self._gaps = value_gaps(series.x, series.lengths, series.channels)
         x = fill_gaps(series.x, series.lengths)
         self._series, self._given = replace(series, x=x), (val, test)
         self._window_of = window_starts(series.lengths, self.window or series.x.shape[2], self.stride)
@@ -93,6 +97,10 @@ class SequenceData(InMemoryData):
             series, _ = self._window_of
             self.split = Split(*(torch.isin(series, part).nonzero().flatten() for part in super().split_now()))
         return self.split
+
+    def inspection_sample(self) -> InspectionSample:
+        """Returns all rows, and the gaps inside series."""
+        return replace(super().inspection_sample(), gaps=self._gaps, step_gaps=self._series.step_gaps)
 
     def features(self) -> polars.DataFrame:
         """Returns the mean of each channel and the number of steps, by row."""

@@ -64,16 +64,25 @@ def draw_worst(rows: Sequence[Tensor], ids: Sequence[str], captions: Captions) -
         left_out = f" ({channels} of {len(row)} channels)" if row.dim() == 2 and len(row) > channels else ""
         title = f"row {plain(row_id)}{left_out}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}"
         panel.set_title(title, fontsize=8)
-        panel.set_axis_off()
-        if row.dim() == 3:
-            panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
-            continue
-        for index, channel in enumerate(row[:channels].numpy()):
-            axis = panel.inset_axes((0, 1 - (index + 1) / channels, 1, 0.9 / channels))
-            axis.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.tick_params(labelsize=6, labelbottom=index == channels - 1)
+        draw_row(panel, row, has_ticks=True)
     return figure
+
+
+def draw_row(panel: Any, row: Tensor, has_ticks: bool = False) -> None:
+    """Draws an image (C, H, W), or the first ``MAX_CHANNELS`` of a series (C, T) with an axis each."""
+    panel.set_axis_off()
+    if row.dim() == 3:
+        panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
+        return
+    channels = min(len(row), MAX_CHANNELS)
+    for index, channel in enumerate(row[:channels].numpy()):
+        axis = panel.inset_axes((0, 1 - (index + 1) / channels, 1, 0.9 / channels))
+        axis.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1)
+        axis.spines[["top", "right"]].set_visible(False)
+        if has_ticks:
+            axis.tick_params(labelsize=6, labelbottom=index == channels - 1)
+        else:
+            axis.set(xticks=[], yticks=[])
 
 
 def table_of_worst(rows: polars.DataFrame, ids: Sequence[str], captions: Captions) -> str:
