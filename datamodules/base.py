@@ -98,6 +98,10 @@ class DataModule(LightningDataModule):
     def fingerprints(self) -> dict[str, str]:
         """Returns SHA-256 of the ``data`` and of the ``split``: runs are comparable where both are equal."""
 
+    def id_columns(self, index: Tensor) -> polars.DataFrame:
+        """Returns the columns that name rows, by their ids, besides these: that of ``--data.id``; none by default."""
+        return polars.DataFrame()
+
     def column_fingerprints(self) -> dict[str, Any]:
         """Returns the names of ``target`` and ``inputs``, and SHA-256 of the ``cells`` of each column by its name.
 

@@ -33,8 +33,12 @@ class DataError(ValueError):
     """Error in data or an option; the message says what is wrong, where and what to do, in one sentence."""
 
 
-class IdColumnError(DataError):
-    """Error for an input column whose texts nearly all differ, such as an id or free text."""
+class StratifyError(DataError):
+    """Error for a class with too few rows for a stratified split."""
+
+
+class ColumnError(DataError):
+    """Error for an input column that can be left out, such as one whose texts nearly all differ."""
 
     def __init__(self, column: str, message: str) -> None:
         super().__init__(message)

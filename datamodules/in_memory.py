@@ -17,6 +17,7 @@ from datamodules.loading.device_placement import DeviceOption, placed
 from datamodules.loading.global_batch import device_of, order_options
 from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.array_inputs import ArrayInputs
+from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.normalization import Normalizer, Unchanged, fit, learn
 from datamodules.raw_data import Rows, digest, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data
@@ -34,6 +35,7 @@ class InMemoryData(DataModule):
         duplicates: Keep exact copies of a row in one split, drop all but the first, or ignore that they are copies.
         sampler: Take the train rows in a new order each epoch, or draw as many rows with every class equally often:
             rows of a rare class are repeated, those of a frequent class alternate over the epochs.
+        id: Column that names rows in predictions; no input.
         device: Keep the rows on the device that trains if it is a CUDA device with enough memory, or in the computer's
             memory, from where batches are copied during training.
         kwargs: Options of every data set, see ``DataModule``.
@@ -49,6 +51,7 @@ class InMemoryData(DataModule):
         duplicates: Duplicates = "keep-together",
         sampler: Sampler = "shuffle",
         device: DeviceOption = "auto",
+        id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,6 +59,7 @@ class InMemoryData(DataModule):
         if stratify and time:
             raise DataError("a split by time cannot be stratified; leave --data.stratify out")
         self.stratify, self.sampler, self.device = stratify, sampler, device
+        self.id_column = id
         self._copies: int | None = None
 
     @abstractmethod
@@ -67,6 +71,8 @@ class InMemoryData(DataModule):
         """Every row, read once and checked."""
         rows = self.load()
         self._check(rows)
+        if self.id_column is not None:
+            self._check_id(self.id_column, rows)
         return rows
 
     def split_now(self) -> Split:
@@ -105,7 +111,7 @@ class InMemoryData(DataModule):
         if self._copies is None:  # the split is that of a checkpoint
             self._find_copies()
         split_columns = polars.DataFrame() if about is None else about
-        return InspectionSample(split, self.features(), self.rows.y, split_columns, self._copies)
+        return InspectionSample(split, self.features(), self.rows.y, split_columns, self._copies, self.raw)
 
     def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
         """Returns rows, by their ids, before normalization; series have no padding."""
@@ -120,6 +126,12 @@ class InMemoryData(DataModule):
             raise RuntimeError("call setup() before asking for rows")
         index: Tensor = getattr(self.split, name)
         return {**self._tensors(index), "y": self.rows.y.index_select(0, index), "row": index}
+
+    def id_columns(self, index: Tensor) -> polars.DataFrame:
+        """Returns the column of ``--data.id`` of rows, by their ids; no column without the option."""
+        if self.id_column is None or self.rows.about is None:
+            return polars.DataFrame()
+        return self.rows.about.select(self.id_column)[index.numpy()]
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns the input tensors of rows, by their ids, before normalization."""
@@ -210,6 +222,9 @@ class InMemoryData(DataModule):
 
     def _first_copies(self) -> Tensor:
         return first_copies(*self.rows.tensors())
+
+    def _check_id(self, name: str, rows: Rows) -> None:
+        check_id(name, polars.DataFrame() if rows.about is None else rows.about)
 
     def _check(self, rows: Rows) -> None:
         rows.check(type(self).__name__, self.num_classes)

@@ -19,6 +19,7 @@ from datamodules.errors import DataError
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
 from datamodules.imaging.read_images import Images, range_note, read_each
+from datamodules.preprocessing.id_column import and_id, id_state, with_id
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
 from datamodules.preprocessing.normalization import Normalizer, restore
@@ -43,6 +44,7 @@ class ImageInputs(Inputs):
     resize: bool  # else images of another size are bad
     column: str  # column of an index file with the images' paths
     folders: Sequence[str] = ()  # names of the classes' folders in training
+    id_column: str | None = None  # column of an index file that names rows
 
     def tensors(self, pixels: Tensor) -> dict[str, Tensor]:
         """Returns ``x`` float32 of bytes (N, C, H, W), or of numbers in [0, 255]."""
@@ -55,7 +57,7 @@ class ImageInputs(Inputs):
     @override
     def state_dict(self) -> dict[str, Any]:
         own = {"size": list(self.size), "resize": self.resize, "column": self.column, "folders": list(self.folders)}
-        return {"kind": "image", "channels": self.channels, **own}
+        return {"kind": "image", "channels": self.channels, **own, **id_state(self.id_column)}
 
     @classmethod
     @override
@@ -122,12 +124,12 @@ class ImageInputs(Inputs):
         return max(1, min(4096, PIECE // (self.channels * self.size[0] * self.size[1])))
 
     def _index(self, table: Table, root: Path) -> Iterator[Chunk]:
-        notes = table.check([self.column])
-        for piece in table.pieces([self.column]):
+        notes = table.check([self.column], self.id_column)
+        for piece in table.pieces(and_id([self.column], self.id_column, table.columns)):
             names = piece.frame[self.column].cast(polars.String)
             missing = dict.fromkeys(names.is_null().arg_true().to_list(), f"column {self.column} has no path")
             paths = [root / (name or "") for name in names]
-            ids = numbered(len(paths), piece.first, file=names)
+            ids = with_id(numbered(len(paths), piece.first, file=names), piece.frame, self.id_column)
             yield from self._pieces(paths, ids, missing | piece.reasons, notes, piece.done)
 
     def _array(self, images: Any, name: str) -> Iterator[Chunk]:

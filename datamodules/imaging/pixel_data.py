@@ -8,6 +8,7 @@ import polars
 import torch
 from torch import Tensor
 
+from datamodules.errors import DataError
 from datamodules.imaging.augmentation import Augment
 from datamodules.imaging.decoding import Channels
 from datamodules.imaging.inputs import ImageInputs
@@ -82,7 +83,8 @@ class PixelData(InMemoryData):
         assert self.statistics is not None
         channels, height, width = self.input_shape
         colours: Channels = 1 if channels == 1 else 3
-        return ImageInputs(self.statistics, colours, (height, width), self.resize, self.image_column, self.folders)
+        files = (self.resize, self.image_column, self.folders, self.id_column)
+        return ImageInputs(self.statistics, colours, (height, width), *files)
 
     def features(self) -> polars.DataFrame:
         """Returns the mean of each channel of each image."""
@@ -110,6 +112,11 @@ class PixelData(InMemoryData):
 
     def _learn(self, train: Tensor) -> Normalizer:
         return learn_levels(count_levels(self._taken.x, train), self.normalize)
+
+    def _check_id(self, name: str, rows: Rows) -> None:
+        super()._check_id(name, rows)
+        if name == "file":
+            raise DataError("--data.id file: predictions of images have a column of that name; rename it in the file")
 
     def _check(self, rows: Rows) -> None:
         """No check: bytes are finite, and the reader checked the targets."""

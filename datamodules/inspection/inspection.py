@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 
 from datamodules.base import DataModule
-from datamodules.inspection.leakage import single_columns, suspicions
+from datamodules.inspection.entity_groups import identities
+from datamodules.inspection.leakage import leaks, single_columns
+from datamodules.inspection.near_copies import near_copies
+from datamodules.inspection.summary_columns import InspectionSample
 from datamodules.splitting.splits import PARTS
 
 Numbers = dict[str, float]
@@ -46,6 +49,9 @@ class Inspection:
     notes: list[str]
     suspicions: list[str]  # sentences on possible leaks
     strongest: dict[str, float]  # fraction of the target's variation on validation rows that one column explains
+    dates: dict[str, dict[str, tuple[str, str] | None]]  # first and last date of columns, inputs or not, by split
+    gaps: list[str]  # sentences on missing values inside series
+    near_copies: str  # sentence on rows that are nearly equal to one with another label
 
     def plain(self) -> dict[str, Any]:
         """Returns dictionaries, lists, texts and numbers."""
@@ -58,6 +64,10 @@ def inspect(data: DataModule) -> Inspection:
     features, train = sample.features, sample.split.train.numpy()
     targets = {split: sample.targets[index] for split, index in sample.split._asdict().items()}
     scores = single_columns(sample, data.num_classes)
+    copies = near_copies(sample, data.task == "regression")
+    sentence = copies.sentence(data.modality)
+    suspicions = [*leaks(scores), *identities(sample, [*data.split_settings.columns, *data.target_names])]
+    suspicions += [*sample.step_gaps, *([sentence] if copies.suspicious else [])]
     return Inspection(
         data=type(data).__name__,
         task=data.task,
@@ -69,8 +79,11 @@ def inspect(data: DataModule) -> Inspection:
         targets=_values(targets) if data.task == "regression" else {},
         columns=[_column(features[name], features[name].gather(train)) for name in features.columns],
         notes=list(data.notes),
-        suspicions=suspicions(sample, scores, data.split_settings.columns),
+        suspicions=suspicions,
         strongest={name: scores[name] for name in sorted(scores, key=lambda name: -scores[name])[:STRONGEST]},
+        dates=_dates(sample),
+        gaps=list(sample.gaps),
+        near_copies="" if copies.suspicious else sentence,
     )
 
 
@@ -94,6 +107,24 @@ def _values(targets: dict[str, Tensor]) -> dict[str, dict[str, Numbers]]:
     }
 
 
+def _dates(sample: InspectionSample) -> dict[str, dict[str, tuple[str, str] | None]]:
+    others = (sample.about[name] for name in sample.about.columns if name not in sample.features.columns)
+    dates = [
+        each for each in (*sample.features.iter_columns(), *others) if each.dtype in (polars.Date, polars.Datetime)
+    ]
+    return {
+        column.name: {name: _period(column.gather(rows.numpy())) for name, rows in sample.split._asdict().items()}
+        for column in dates
+    }
+
+
+def _period(dates: polars.Series) -> tuple[str, str] | None:
+    """Returns the first and the last date or time; None where all are missing."""
+    values = dates.drop_nulls()
+    ends = polars.Series([values.min(), values.max()], dtype=dates.dtype).cast(polars.String)
+    return (ends[0], ends[1]) if len(values) else None
+
+
 def _column(column: polars.Series, train: polars.Series) -> Column:
     values, is_number = train.drop_nulls(), column.dtype.is_numeric()
     kind = "date" if column.dtype.is_temporal() else "numeric" if is_number else "categorical"
@@ -101,8 +132,7 @@ def _column(column: polars.Series, train: polars.Series) -> Column:
     if not is_number and len(values):
         value, count = values.cast(polars.String).alias("value").value_counts(sort=True).row(0)
         most_frequent = (value, count / len(values))
-    ends = values.sort().cast(polars.String) if kind == "date" and len(values) else None
-    period = None if ends is None else (ends[0], ends[-1])
+    period = _period(values) if kind == "date" else None
     different = column.drop_nulls().n_unique()
     return Column(column.name, kind, column.null_count(), different, numbers, most_frequent, period)
 

@@ -1,10 +1,6 @@
-"""Suspicions of leakage: a column that predicts the target alone, an id, groups that occur in several splits.
+"""Scores of each column alone, and suspicions of a leak: rules of thumb for a person to judge."""
 
-They are rules of thumb for a person to judge, and change nothing.
-"""
-
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy
 import polars
@@ -13,7 +9,6 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.inspection.summary_columns import InspectionSample
-from datamodules.splitting.splits import Split
 from datamodules.tables.casting import encode, to_days, to_numbers
 
 ALMOST_ALL = 0.95
@@ -21,10 +16,6 @@ ALMOST_ALL = 0.95
 
 BINS = 64  # numbers are binned by so many quantiles
 MOST = 100_000  # at most so many rows of a split are used to test a number
-MANY = 50  # fewer groups than this are categories
-
-PERSONAL = re.compile(r"(^|_|\W)(id|uuid|key|patient|person|subject|user|customer|client|session|device|group)(_|\W|$)")
-"""Names of columns of whole numbers that identify a person or device."""
 
 
 def single_columns(sample: InspectionSample, classes: int | None) -> dict[str, float]:
@@ -45,23 +36,14 @@ def single_columns(sample: InspectionSample, classes: int | None) -> dict[str, f
     return scores
 
 
-def suspicions(sample: InspectionSample, scores: Mapping[str, float], split_columns: Sequence[str]) -> list[str]:
-    """Returns sentences on columns that look like a leak, but for those that the split depends on.
-
-    ``scores`` are those of ``single_columns``.
-    """
-    split, features = sample.split, sample.features
-    sentences = [
+def leaks(scores: Mapping[str, float]) -> list[str]:
+    """Returns sentences on columns that look like a leak; ``scores`` are those of ``single_columns``."""
+    return [
         f"{name} alone explains {score:.1%} of the target on validation rows; "
         "leave it out unless it is known before the answer is"
         for name, score in scores.items()
         if score >= ALMOST_ALL
     ]
-    others = (sample.about[name] for name in sample.about.columns if name not in features.columns)
-    for column in [*features.iter_columns(), *others]:
-        if column.name not in split_columns:
-            sentences += _identity(column, split, column.name in features.columns)
-    return sentences
 
 
 def _quantiles(column: polars.Series, train: int) -> Tensor | None:
@@ -121,24 +103,3 @@ def _target_columns(y: Tensor, classes: int | None) -> Tensor:
     if classes is not None:
         return torch.nn.functional.one_hot(y.long(), classes).double()
     return y.double().flatten(1) if y.dim() > 1 else y.double().unsqueeze(1)
-
-
-def _identity(column: polars.Series, split: Split, is_input: bool) -> list[str]:
-    """Returns a sentence if a column looks like an id of rows, or of groups that occur in several splits."""
-    whole = column.dtype.is_integer()
-    if not whole and column.dtype != polars.String:
-        return []
-    different, rows = column.drop_nulls().n_unique(), column.count()
-    if is_input and whole and different == rows > MANY:
-        return [f"{column.name} has another whole number in each row, like an id; drop it with --data.drop"]
-    names_someone = not whole or PERSONAL.search(column.name.lower())
-    if not names_someone or different < max(MANY, rows / 100) or different > rows / 2:
-        return []
-    train_values = set(column.gather(split.train.numpy()).drop_nulls().unique().to_list())
-    test = column.gather(split.test.numpy()).drop_nulls().to_list()
-    shared = sum(value in train_values for value in test)
-    sentence = (
-        f"{column.name} looks like groups, {different:,} of them, and {shared:,} of {len(test):,} test rows are of one "
-        f"that train rows are of too; keep each in one part with --data.group {column.name}"
-    )
-    return [sentence] if shared else []

@@ -1,5 +1,6 @@
 """Rows that an inspection is based on, and summary columns of rows that are arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars
@@ -18,6 +19,10 @@ class InspectionSample:
     targets: Tensor
     about: polars.DataFrame  # columns that the split may depend on; no column if there is none
     duplicates: int | None  # exact copies of an earlier row; None where they were not counted
+    raw: Callable[[Tensor], polars.DataFrame | polars.Series | list[Tensor]]  # as ``DataModule.raw``, by positions
+    row_ids: Tensor | None = None  # where the rows are a sample
+    gaps: tuple[str, ...] = ()  # sentences on missing values inside series
+    step_gaps: tuple[str, ...] = ()  # sentences on missing steps inside series
 
 
 def array_features(x: Tensor, lengths: Tensor | None = None) -> polars.DataFrame:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError, check_names
 from datamodules.sequences.padded_series import Series
+from datamodules.sequences.series_gaps import step_gaps
 from datamodules.tables.casting import to_numbers
 
 
@@ -62,7 +63,8 @@ def from_long(
     x, lengths = placed({channel: to_numbers(frame[channel]) for channel in channels}, series, row_of)
     about = frame.drop(*channels, *target, *changing)[first]
     unused = [column for column in changing if column not in {step, *drop}]
-    return Series(x, lengths, frame.select(target)[first], about, tuple(channels)), unused
+    gaps = tuple(filter(None, [step_gaps(frame[step][row_of.numpy()], series[row_of])]))
+    return Series(x, lengths, frame.select(target)[first], about, tuple(channels), step_gaps=gaps), unused
 
 
 def placed(channels: Mapping[str, Tensor], series: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ class Series:
     about: polars.DataFrame  # columns that the split may depend on
     channels: tuple[str, ...]
     task: TaskName | None = None  # None if it is inferred from the target
+    step_gaps: tuple[str, ...] = ()  # sentences on steps that are missing inside series
 
 
 def pad(arrays: Sequence[NDArray[numpy.floating]]) -> tuple[Tensor, Tensor]:
@@ -73,7 +74,7 @@ def windows(x: Tensor, series: Tensor, starts: Tensor, window: int) -> Tensor:
 
 
 def join(files: Sequence[Series], names: Sequence[str]) -> Series:
-    """Concatenates the series of files with the same channels, without targets and without columns to split by."""
+    """Concatenates the series of files with the same channels, without targets, and the columns that all have."""
     for series, name in zip(files, names, strict=True):
         if series.channels != files[0].channels:
             raise DataError(
@@ -83,7 +84,11 @@ def join(files: Sequence[Series], names: Sequence[str]) -> Series:
     steps = max(series.x.shape[2] for series in files)
     x = torch.cat([functional.pad(series.x, (0, steps - series.x.shape[2])) for series in files])
     lengths = torch.cat([series.lengths for series in files])
-    return Series(x, lengths, polars.DataFrame(), polars.DataFrame(), files[0].channels, files[0].task)
+    columns = [{*series.about.schema.items()} for series in files]
+    shared = [name for name, dtype in files[0].about.schema.items() if all((name, dtype) in each for each in columns)]
+    about = polars.concat([series.about.select(shared) for series in files])
+    gaps = tuple(f"{gap} (of {name})" for series, name in zip(files, names, strict=True) for gap in series.step_gaps)
+    return Series(x, lengths, polars.DataFrame(), about, files[0].channels, files[0].task, gaps)
 
 
 def _first_names(names: Sequence[str]) -> str:

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
+from datamodules.inspection.summary_columns import InspectionSample
+from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.modules import FillMissing
 from datamodules.raw_data import Rows, first_copies, valid
 from datamodules.sequences.inputs import SeriesInputs
 from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
+from datamodules.sequences.series_gaps import value_gaps
 from datamodules.splitting.split_options import Labels, Splittable
 from datamodules.splitting.splits import Split
 from datamodules.tables.targets import Target, check_train_targets, read_target
@@ -54,6 +57,7 @@ class SequenceData(InMemoryData):
         self.step: str | None = None
         self.fill: Tensor
         self._series: Series
+        self._gaps: tuple[str, ...]
         self._target: Target
         self._given: tuple[Tensor | None, Tensor | None]
         self._window_of: tuple[Tensor, Tensor]
@@ -66,6 +70,7 @@ class SequenceData(InMemoryData):
             val: Indices of a validation split that the data come with.
             test: Indices of a test split that they come with.
         """
+        self._gaps = value_gaps(series.x, series.lengths, series.channels)
         x = fill_gaps(series.x, series.lengths)
         self._series, self._given = replace(series, x=x), (val, test)
         self._window_of = window_starts(series.lengths, self.window or series.x.shape[2], self.stride)
@@ -93,12 +98,30 @@ class SequenceData(InMemoryData):
             self.split = Split(*(torch.isin(series, part).nonzero().flatten() for part in super().split_now()))
         return self.split
 
+    def inspection_sample(self) -> InspectionSample:
+        """Returns all rows, and the gaps inside series."""
+        return replace(super().inspection_sample(), gaps=self._gaps, step_gaps=self._series.step_gaps)
+
     def features(self) -> polars.DataFrame:
         """Returns the mean of each channel and the number of steps, by row."""
         sums, counts = self._sums(torch.arange(len(self.rows.x)))
         means = (sums / counts).T.numpy()
         columns = {f"mean of {name}": mean for name, mean in zip(self._series.channels, means, strict=True)}
         return polars.DataFrame(columns, nan_to_null=True).with_columns(steps=self._lengths().numpy())
+
+    def id_columns(self, index: Tensor) -> polars.DataFrame:
+        """Returns ``series``, the id or the index of each row's series, ``start`` of a window, and ``--data.id``."""
+        series, starts = (each[index].numpy() for each in self._window_of)
+        about, columns = self._series.about, []
+        if self.id in about.columns:
+            columns.append(about[self.id][series].alias("series"))
+        elif self.window is not None:
+            columns.append(polars.Series("series", series))
+        if self.window is not None:
+            columns.append(polars.Series("start", starts))
+        if self.id_column is not None:
+            columns.append(about[self.id_column][series])
+        return polars.DataFrame(columns)
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns series with their gaps filled, and their lengths."""
@@ -167,6 +190,9 @@ class SequenceData(InMemoryData):
     def _first_copies(self) -> Tensor:
         """Returns for each series the first equal one: copies count series, not windows."""
         return first_copies(self._series.x, self._target.y, self._series.lengths)
+
+    def _check_id(self, name: str, rows: Rows) -> None:
+        check_id(name, self._series.about)
 
     def _check(self, rows: Rows) -> None:
         """No check: the reader checked the series, and NaN is a channel without a value."""

@@ -8,7 +8,7 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError, check_names
+from datamodules.errors import DataError, StratifyError, check_names
 from datamodules.splitting import grouping
 from datamodules.splitting.grouping import Deal, train_and_val
 from datamodules.splitting.splits import PARTS, Split
@@ -100,7 +100,8 @@ def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[s
     except DataError as error:
         if not copies or settings.duplicates == "ignore":
             raise
-        raise DataError(f"{error} (without {copies:,} copies of rows, see --data.duplicates)") from error
+        kind = StratifyError if isinstance(error, StratifyError) else DataError
+        raise kind(f"{error} (without {copies:,} copies of rows, see --data.duplicates)") from error
     notes = _about(split, rows.first, copies, settings.duplicates)
     return split, notes + (_far_from_ratios(split, settings) if settings.option in ("group", "time") else [])
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, StratifyError
 
 PARTS = ("train", "val", "test")
 
@@ -94,7 +94,7 @@ def _check_groups(groups: list[Tensor], rows: Tensor, labels: Tensor, parts: int
     small = min(groups, key=len, default=None)
     if small is not None and len(small) < parts:
         label = int(labels[rows == small[0]][0])
-        raise DataError(
+        raise StratifyError(
             f"class {class_names[label] if class_names else label} has {len(small)} row{'s' * (len(small) > 1)}, and a "
             f"stratified split needs {parts} of each class, one for each part; "
             "add rows, drop the class, or set --data.stratify false"

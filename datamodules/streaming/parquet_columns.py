@@ -108,7 +108,7 @@ def table_codes(piece: Columns, levels: list[dict[str, int]]) -> Tensor:
         if len(index_of) > MANY:
             raise DataError(
                 f"column {name} has more than {MANY:,} different texts, like an id or free text; "
-                "drop it with --data.drop"
+                "name it with --data.id, or drop it with --data.drop"
             )
         codes[:, index] = torch.tensor([*indices, -1])[piece.codes[:, index]]
     return codes

@@ -165,7 +165,11 @@ class StreamData(DataModule):
         sample = {name: torch.cat([piece[name] for piece in drawn]) for name in drawn[0]}
         split_of = torch.cat(splits)
         split = Split(*((split_of == number).nonzero().flatten() for number in range(len(PARTS))))
-        return InspectionSample(split, self.frame(sample), sample["y"], polars.DataFrame(), None)
+        frame, x = self.frame(sample), sample["x"]
+        raw = (lambda index: frame[index.numpy()]) if x.dim() == 2 else (lambda index: list(x[index]))
+        return InspectionSample(
+            split, frame, sample["y"], polars.DataFrame(), None, raw, sample["row"] if fraction < 1 else None
+        )
 
     def _learn_statistics(self) -> None:
         outputs = self.num_outputs if self.task == "regression" else 0

@@ -13,6 +13,7 @@ from typing_extensions import override
 from datamodules.cache import cache_folder
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
+from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.normalization import is_constant
 from datamodules.streaming.hash_split import HashSplit
 from datamodules.streaming.parquet_cache import ColumnSelection, convert
@@ -26,6 +27,9 @@ from datamodules.tables.encoding import Encoding, check_any_value
 from datamodules.tables.input_columns import index_note, inputs_among
 from datamodules.tables.read_table import MISSING
 from datamodules.types import TaskName
+
+PIECE_ROWS = 2**18
+"""Rows of which the ids are read at a time."""
 
 
 class StreamedTable(EncodedTable, StreamData):
@@ -42,7 +46,8 @@ class StreamedTable(EncodedTable, StreamData):
         test_path: Folder or file of the test split; ``path`` is then that of train.
         task: Task; inferred from the target by default, as with ``TableData``.
         types: Column types that are not inferred: numeric, categorical or date.
-        drop: Column or columns that are no inputs, such as ids.
+        drop: Column or columns that are no inputs.
+        id: Column that names rows in predictions; no input.
         missing: Texts that stand for a missing value.
         cache: Folder for the arrays; by default ``streamed`` in ``$EVENHAND_CACHE`` or ``~/.cache/evenhand``.
         kwargs: Options of every stream, see ``StreamData``.
@@ -60,6 +65,7 @@ class StreamedTable(EncodedTable, StreamData):
         task: TaskName | None = None,
         types: dict[str, ColumnType] | None = None,
         drop: list[str] | str | None = None,
+        id: str | None = None,
         missing: list[str] = list(MISSING),  # noqa: B006, it is only read
         cache: str | None = None,
         **kwargs: Any,
@@ -69,7 +75,10 @@ class StreamedTable(EncodedTable, StreamData):
         targets = [target] if isinstance(target, str) else target
         dropped = [drop] if isinstance(drop, str) else drop or []
         settings, types, schema = self.split_settings, types or {}, files[0].schema
-        inputs = inputs_among(schema.names(), targets, dropped, types, settings)
+        inputs = inputs_among(schema.names(), targets, dropped, types, settings, id)
+        self.id_column, self._files = id, files
+        if id is not None:
+            check_id(id, schema.to_frame())
         selection = ColumnSelection(
             tuple(inputs), tuple(targets), task, types, tuple(missing), settings.group, settings.split_column
         )
@@ -85,7 +94,7 @@ class StreamedTable(EncodedTable, StreamData):
         texts = [name for name in self.levels if name not in types and schema[name] == polars.String]
         notes = [note for each in files for note in each.notes]
         notes += [encoding.note, *(number_note(polars.Series(name, self.levels[name])) for name in texts)]
-        notes.append(index_note(schema.names(), [*inputs, *dropped, *targets, *settings.columns]))
+        notes.append(index_note(schema.names(), [*inputs, *dropped, *targets, *settings.columns, id]))
         self.notes = tuple(filter(None, notes))
         arrays["x"], has_val = arrays.pop("numbers"), about["has_val"] or val_path is not None
         split = HashSplit(len(arrays["y"]), settings, split_files, arrays.pop("keys", None), has_val)
@@ -93,6 +102,19 @@ class StreamedTable(EncodedTable, StreamData):
         self.encoding = Encoding({}, {})
         if self.sizes:
             self._learn_statistics()  # the number of categories is an argument of the model
+
+    @override
+    def id_columns(self, index: Tensor) -> polars.DataFrame:
+        if self.id_column is None:
+            return polars.DataFrame()
+        found: list[polars.DataFrame] = []
+        start, (rows, order) = 0, index.unique(return_inverse=True)
+        for piece in (piece for files in self._files for piece in files.pieces([self.id_column], PIECE_ROWS)):
+            inside = rows[(rows >= start) & (rows < start + len(piece))]
+            found.append(piece[(inside - start).numpy()])
+            start += len(piece)
+        ids: polars.DataFrame = polars.concat(found)[order.numpy()]
+        return ids
 
     @override
     def unprepared(self, index: Tensor) -> Batch:

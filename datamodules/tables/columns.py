@@ -1,6 +1,7 @@
 """Columns of a table as raw values: numbers, categories or dates, before anything is learned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
@@ -9,7 +10,7 @@ import polars
 import torch
 from torch import Tensor
 
-from datamodules.errors import IdColumnError
+from datamodules.errors import ColumnError, DataError
 from datamodules.preprocessing.inputs import Reasons
 from datamodules.tables.casting import as_days, as_numbers, beyond, check_cells, check_dtype, checked, encode
 from datamodules.tables.cell_types import as_text, inferred, parsed, stored
@@ -53,19 +54,21 @@ def read_cells(
     """Returns columns of a frame as raw values of the types of the train rows, in fit and in prediction alike.
 
     A cell that does not fit its column's type or float32 is added to ``reasons``, by its row; without them it raises
-    ``DataError`` with its ``location``, as nested values always do.
+    ``ColumnError`` with its ``location``, as nested values always do.
     """
     numbers, codes, levels = [], {}, []
     for name, (kind, dtype) in kinds.items():
         column = frame[name]
-        check_cells(column)
+        with _of_column(name):
+            check_cells(column)
         if kind == "categorical":
             codes[name], different = encode(as_text(column, dtype))
             levels.append(different)
             continue
         values = read_numbers(column, kind, dtype)
         if reasons is None:
-            checked(column, values, kind, location)
+            with _of_column(name):
+                checked(column, values, kind, location)
         else:
             for row, reason in _misfits(column, values, kind).items():
                 reasons.setdefault(row, reason)
@@ -73,6 +76,15 @@ def read_cells(
     names = [column.name for column in numbers]
     stacked = torch.stack([*codes.values()], dim=1) if codes else torch.empty(len(frame), 0, dtype=torch.int64)
     return Columns(Numbers(numbers, len(frame)), stacked, names, list(codes), levels, kinds)
+
+
+@contextmanager
+def _of_column(name: str) -> Iterator[None]:
+    """Raises a ``DataError`` again as one of an input column."""
+    try:
+        yield
+    except DataError as error:
+        raise ColumnError(name, str(error)) from error
 
 
 def read_numbers(column: polars.Series, kind: ColumnType, dtype: str) -> polars.Series:
@@ -101,20 +113,21 @@ def column_kinds(frame: polars.DataFrame, types: Mapping[str, ColumnType], train
             column = inferred(column) if is_text else column
         elif kind == "categorical" and column.dtype.is_float() and is_whole(column.gather(train.numpy()).drop_nulls()):
             column = column.clear().cast(polars.Int64)
-        kinds[column.name] = (kind or infer_type(column), stored(column.dtype))
+        with _of_column(column.name):
+            kinds[column.name] = (kind or infer_type(column), stored(column.dtype))
     return kinds
 
 
 def infer_type(column: polars.Series) -> ColumnType:
-    """Returns the type of a column by its values; raises ``IdColumnError`` for texts that nearly all differ."""
+    """Returns the type of a column by its values; raises ``ColumnError`` for texts that nearly all differ."""
     if column.dtype == polars.String:
         different, rows = column.drop_nulls().n_unique(), column.count()
         if different > max(FEW, rows / 2):
-            raise IdColumnError(
+            raise ColumnError(
                 column.name,
                 number_note(column)
                 or f"column {column.name} has {different:,} different texts in {rows:,} rows, like an id or free text; "
-                f"drop it with --data.drop, or say --data.types.{column.name} categorical",
+                f"name it with --data.id, drop it with --data.drop, or say --data.types.{column.name} categorical",
             )
     return type_of(column.name, column.dtype)
 

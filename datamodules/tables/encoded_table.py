@@ -17,12 +17,13 @@ class EncodedTable(DataModule):
     missing: Sequence[str] = MISSING
     kinds: Kinds
     encoding: Encoding
+    id_column: str | None = None
 
     @property
     def inputs(self) -> TableInputs:
         """Preprocessing: columns, medians, categories and statistics."""
         assert self.statistics is not None
-        return TableInputs(self.statistics, self.encoding, self.kinds, self.missing)
+        return TableInputs(self.statistics, self.encoding, self.kinds, self.missing, self.id_column)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state of a data module and the encoding."""

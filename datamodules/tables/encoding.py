@@ -7,7 +7,7 @@ import numpy
 import torch
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import ColumnError
 from datamodules.preprocessing import normalization
 from datamodules.preprocessing.modules import FillMissing
 from datamodules.preprocessing.normalization import Method, Normalizer
@@ -64,7 +64,7 @@ class Encoding:
 
 
 def learn(columns: Columns, train: Tensor) -> Encoding:
-    """Learns the encoding from the train rows, by their ids; raises ``DataError`` for a column without a value."""
+    """Learns the encoding from the train rows, by their ids; raises ``ColumnError`` for a column without a value."""
     medians, categories = {}, {}
     for index, name in enumerate(columns.number_names):
         values = columns.numbers[train, index : index + 1]
@@ -79,9 +79,9 @@ def learn(columns: Columns, train: Tensor) -> Encoding:
 
 
 def check_any_value(name: str, count: int, rows: int) -> None:
-    """Raises ``DataError`` for a column with no value in the train rows."""
+    """Raises ``ColumnError`` for a column with no value in the train rows."""
     if not count:
-        raise DataError(f"column {name} has no value in the {rows:,} train rows; drop it with --data.drop")
+        raise ColumnError(name, f"column {name} has no value in the {rows:,} train rows; drop it with --data.drop")
 
 
 def learn_numbers(columns: Columns, encoding: Encoding, train: Tensor, method: Method) -> Normalizer:

@@ -71,7 +71,7 @@ class FrameData(EncodedTable, InMemoryData):
             train_file: Rows of the file with the train rows, as it has them, where others have files of their own.
             is_text: Whether it is a CSV file, whose cells have no types.
         """
-        inputs = inputs_among(frame.columns, target, self.drop, self.types, self.split_settings)
+        inputs = inputs_among(frame.columns, target, self.drop, self.types, self.split_settings, self.id_column)
         self._frame, self._inputs_named, self._given = frame, inputs, (val, test)
         self.target_names = tuple(target)
         self._target = read_target(frame.select(target), task, self._given_train())
@@ -87,7 +87,9 @@ class FrameData(EncodedTable, InMemoryData):
         train = split.train.numpy()
         texts = [name for name, (_, dtype) in self.kinds.items() if dtype == "String" and name not in self.types]
         notes = [number_note(features[name].gather(train)) for name in texts]
-        notes.append(index_note(frame.columns, [*inputs, *self.drop, *target, *self.split_settings.columns]))
+        notes.append(
+            index_note(frame.columns, [*inputs, *self.drop, *target, *self.split_settings.columns, self.id_column])
+        )
         numbers = (features[name].gather(train) for name in self.columns.number_names)
         constant = [column.name for column in numbers if _has_one_value(column)]
         if constant and self.normalize != "none":

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.preprocessing.id_column import and_id, id_state, with_id
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, infinite_rows, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects
 from datamodules.preprocessing.modules import Preprocessor
@@ -34,6 +35,7 @@ class TableInputs(Inputs):
     encoding: Encoding
     kinds: Kinds  # of the columns, in the order of the train rows' file
     missing: Sequence[str]  # texts that stand for a missing value
+    id_column: str | None = None  # column that names rows
 
     def tensors(self, columns: Columns, rows: Tensor) -> dict[str, Tensor]:
         """Returns ``x`` (N, F) float32 of some rows, and where there are any ``categories`` (N, C) int64."""
@@ -46,7 +48,7 @@ class TableInputs(Inputs):
     @override
     def state_dict(self) -> dict[str, Any]:
         kinds = {name: list(kind) for name, kind in self.kinds.items()}
-        return {"kind": "table", "columns": kinds, "missing": list(self.missing)}
+        return {"kind": "table", "columns": kinds, "missing": list(self.missing), **id_state(self.id_column)}
 
     @override
     def preprocessor(self) -> Preprocessor:
@@ -66,7 +68,8 @@ class TableInputs(Inputs):
             names = encoding.medians
             medians = state.get("medians", torch.full((len(names),), torch.nan)).tolist()
             encoding.medians = dict(zip(names, medians, strict=True))
-        return cls(restore(state["statistics"]), encoding, kinds, state["inputs"]["missing"])
+        inputs = state["inputs"]
+        return cls(restore(state["statistics"]), encoding, kinds, inputs["missing"], inputs.get("id_column"))
 
     @override
     def statistics(self) -> dict[str, Tensor]:
@@ -122,12 +125,12 @@ class TableInputs(Inputs):
         A row is bad if a number or a date is none, or is infinite. Categories that no train row has are counted.
         """
         table = Table(check_table(as_frame(source)), self.missing)
-        notes = table.check(list(self.kinds))
+        notes = table.check(list(self.kinds), self.id_column)
         numbers = [name for name, (kind, dtype) in self.kinds.items() if kind == "numeric" and dtype != "Boolean"]
-        for piece in table.pieces(list(self.kinds), numbers):
+        for piece in table.pieces(and_id([*self.kinds], self.id_column, table.columns), numbers):
             reasons: Reasons = {}
             columns = read_cells(piece.frame, self.kinds, reasons)
-            rows = numbered(len(piece.frame), piece.first)
+            rows = with_id(numbered(len(piece.frame), piece.first), piece.frame, self.id_column)
             index, ids, bad = partition(rows, reasons | piece.reasons)
             tensors = self.tensors(columns, index)
             if len(index) and (infinite := infinite_rows(tensors["x"])):

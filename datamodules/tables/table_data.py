@@ -50,8 +50,9 @@ class TableData(FrameData):
             if not frames:
                 frames.append(tables[0].frame())
                 return frames[0]
-            inputs = inputs_among(frames[0].columns, targets, self.drop, self.types, self.split_settings)
-            frames.append(tables[-1].frame_like(frames[0], {*inputs, *targets}, self.types))
+            options = (targets, self.drop, self.types, self.split_settings, self.id_column)
+            used = {*inputs_among(frames[0].columns, *options), *targets}
+            frames.append(tables[-1].frame_like(frames[0], used, self.types, self.id_column))
             return frames[-1]
 
         files = read_files(read, path, val_path, test_path)

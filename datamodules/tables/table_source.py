@@ -71,11 +71,16 @@ class Table:
         return frame
 
     def frame_like(
-        self, train: polars.DataFrame, used: Collection[str], types: Mapping[str, ColumnType]
+        self,
+        train: polars.DataFrame,
+        used: Collection[str],
+        types: Mapping[str, ColumnType],
+        id: str | None = None,
     ) -> polars.DataFrame:
         """Returns the rows of a later file, read as the data types of the train rows; unused columns are null.
 
-        Raises ``DataError`` for a cell that does not fit its column; ``types`` are not inferred.
+        ``types`` are not inferred; the column ``id`` names rows. Raises ``DataError`` for a cell that does not fit its
+        column.
         """
         cells, read = self.cells(), []
         for name in filter(set(used).__contains__, cells.columns):
@@ -86,24 +91,41 @@ class Table:
                 numbers = read_numbers(values, kind, stored(dtype))
                 checked(cells[name], numbers, kind, lambda row: f"{self.location(row)} of {self.name}")
             read.append(values)
-        unused = [polars.lit(None).alias(name) for name in train.columns if name not in used]
+        if id in cells.columns:
+            read.append(self._ids_like(cells[id], train.schema[id]))
+        unused = [polars.lit(None).alias(name) for name in train.columns if name not in {*used, id}]
         frame = cells.with_columns(*read, *unused)
         return frame.select(name for name in train.columns if name in frame.columns)
+
+    def _ids_like(self, column: polars.Series, dtype: polars.DataType) -> polars.Series:
+        ids = conformed(column, dtype, categorical=False)
+        if unfit := (ids.is_null() & column.is_not_null()).arg_true().to_list():
+            raise DataError(
+                f"column {column.name}, which --data.id names, is {column[unfit[0]]!r} in {self.location(unfit[0])} of "
+                f"{self.name}, and {dtype} in the train rows' file; write it alike, or leave --data.id out"
+            )
+        return ids
 
     def location(self, row: int) -> str:
         """Names a row of a file that was read whole, with the line of a CSV file."""
         return f"row {row} (line {self._file.line(row)})" if isinstance(self._file, CsvFile) else f"row {row}"
 
-    def check(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """Returns a note on columns that are not used; raises ``DataError`` with the used columns that are missing."""
+    def check(self, wanted: Sequence[str], id: str | None = None) -> tuple[str, ...]:
+        """Returns notes on columns that are not used, and on the column ``id`` of the rows if it is missing.
+
+        Raises ``DataError`` with the used columns that are missing.
+        """
         lacking = [name for name in wanted if name not in self.columns]
         if lacking:
             noun = "column" if len(lacking) == 1 else "columns"
             names = ", ".join(lacking[:10]) + " ..." * (len(lacking) > 10)
             raise DataError(f"{self.name} lacks the {noun} {names}, which the model was trained with")
-        extra = [name for name in self.columns if name not in set(wanted)]
+        extra = [name for name in self.columns if name not in {*wanted, id}]
         names = ", ".join(name or "one without a name" for name in extra[:10]) + " ..." * (len(extra) > 10)
-        return (*self.notes, *([f"columns that the model does not use, ignored: {names}"] if extra else []))
+        notes = [*self.notes, *([f"columns that the model does not use, ignored: {names}"] if extra else [])]
+        if id not in (None, *self.columns):
+            notes.append(f"there is no column {id}, which --data.id named in training, and predictions go without it")
+        return tuple(notes)
 
     def pieces(self, wanted: Sequence[str], numbers: Sequence[str] = ()) -> Iterator[Piece]:
         """Yields the wanted columns of all rows, those of CSV as text, and ``numbers`` as float64 where all are."""

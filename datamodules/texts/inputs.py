@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from datamodules.class_folders import files_below, names_below
 from datamodules.errors import DataError
+from datamodules.preprocessing.id_column import and_id, id_state, with_id
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
@@ -47,6 +48,7 @@ class TextInputs(Inputs):
     missing: Sequence[str]  # texts in a file that stand for a missing value
     folders: Sequence[str] = ()  # names of the classes' folders in training
     txt_table: bool = False  # True if the train rows' file was a table called .txt
+    id_column: str | None = None  # column that names rows
     normalizer: Normalizer = field(default_factory=Unchanged, init=False)
 
     @staticmethod
@@ -57,7 +59,7 @@ class TextInputs(Inputs):
     @override
     def state_dict(self) -> dict[str, Any]:
         own = {name: list(getattr(self, name)) for name in ("columns", "missing", "folders")}
-        return {"kind": "text", **own, "txt_table": self.txt_table}
+        return {"kind": "text", **own, "txt_table": self.txt_table, **id_state(self.id_column)}
 
     @override
     def unprepared(self) -> "TextInputs":
@@ -133,13 +135,13 @@ class TextInputs(Inputs):
             return True
 
     def _table(self, table: Table) -> Iterator[Chunk]:
-        notes = table.check(self.columns)
-        for piece in table.pieces(self.columns):
+        notes = table.check(self.columns, self.id_column)
+        for piece in table.pieces(and_id(self.columns, self.id_column, table.columns)):
             for start in range(0, len(piece.frame), PIECE):
                 frame = piece.frame[start : start + PIECE]
                 here = range(start, start + len(frame))
                 reasons = {index - start: reason for index, reason in piece.reasons.items() if index in here}
-                ids = numbered(len(frame), piece.first + start)
+                ids = with_id(numbered(len(frame), piece.first + start), frame, self.id_column)
                 yield self._chunk(ids, joined(frame, self.columns), reasons, piece.done, notes)
 
     def _files(self, root: Path) -> Iterator[Chunk]:

@@ -86,8 +86,8 @@ class LabelledTexts(InMemoryData):
         """
         check_names("text", text, frame.columns)
         check_names("target", target, frame.columns)
-        if not text or len({*text}) < len(text):
-            raise DataError("--data.text names one or more different columns")
+        if not text or len({*text}) < len(text) or self.id_column in text:
+            raise DataError("--data.text names one or more different columns, and not that of --data.id")
         if not target or len({*target}) < len(target) or {*target} & {*text, *self.split_settings.columns}:
             raise DataError("--data.target names one or more different columns that serve nothing else")
         self._text, self.target_names = list(text), tuple(target)
@@ -116,7 +116,8 @@ class LabelledTexts(InMemoryData):
     @property
     def inputs(self) -> TextInputs:
         """Preprocessing: vocabulary and columns."""
-        return TextInputs(self.vocabulary, self.input_shape[0], self._text, self.missing, self.folders, self.txt_table)
+        steps, files = self.input_shape[0], (self.missing, self.folders, self.txt_table)
+        return TextInputs(self.vocabulary, steps, self._text, *files, self.id_column)
 
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns ids of tokens, and their lengths."""

@@ -5,16 +5,49 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
+from datamodules import DataModule
+from datamodules.errors import ColumnError, StratifyError
 from datamodules.inspection.inspection import Column, Inspection, Numbers
 from datamodules.splitting.splits import PARTS
+from experiments.cli.arguments import Words, has_option
+from experiments.cli.entry_point import user_error
+from experiments.cli.fit_parser import load_data
+from experiments.terminal import say
 from experiments.text_table import TextTable
 
 MAX_ROWS = 40
 """Of the tables of classes and columns."""
 
 
-def report(inspection: Inspection) -> Group:
-    """Returns an inspection for a terminal."""
+def load_any(words: Words) -> tuple[DataModule, list[str]]:
+    """Makes the data module of a command line, without the columns that ``fit`` refuses; returns sentences on these.
+
+    If a class has too few rows for a stratified split, the split is another one than that of ``fit``.
+    """
+    sentences: list[str] = []
+    tried: set[str] = set()
+    while True:
+        try:
+            return load_data(words)[1], sentences
+        except ValueError as error:  # jsonargparse's, from ours
+            cause = user_error(error)
+            problem = cause.column if isinstance(cause, ColumnError) else type(cause).__name__
+            is_typed = has_option(words, f"--data.types.{problem}")  # for the user to correct
+            if not isinstance(cause, ColumnError | StratifyError) or problem in tried or is_typed:
+                for sentence in sentences:
+                    say(sentence)
+                raise
+            tried.add(problem)
+            if isinstance(cause, ColumnError):
+                sentences.append(f"left out: {cause}")
+                words = [*words, "--data.drop+", cause.column]
+            else:
+                sentences.append(f"split without regard to classes: {cause}")
+                words = [*words, "--data.stratify", "false"]
+
+
+def report(inspection: Inspection, figures: Sequence[str] = ()) -> Group:
+    """Returns an inspection for a terminal, with sentences on its figures."""
     shape = " x ".join(map(str, inspection.input_shape))
     rows = ", ".join(f"{count:,} {split}" for split, count in inspection.rows.items())
     several = len(inspection.targets) > 1
@@ -23,9 +56,13 @@ def report(inspection: Inspection) -> Group:
         *([_classes(inspection)] if inspection.classes else []),
         *(_values(f"target {name}" if several else "target", values) for name, values in inspection.targets.items()),
         _columns(inspection.columns),
+        *([_dates(inspection.dates)] if inspection.dates else []),
         Text(""),
+        *map(Text, figures),
+        *([Text(inspection.near_copies)] if inspection.near_copies else []),
         *([Text("no row is an exact copy of an earlier one")] if inspection.duplicates == 0 else []),
         *([Text(_strongest(inspection.strongest))] if inspection.rows["val"] and inspection.strongest else []),
+        *(Text(f"gaps: {gap}") for gap in inspection.gaps),
         *(Text(f"note: {note}") for note in inspection.notes),
         *(Text(f"look: {suspicion}", style="bold yellow") for suspicion in inspection.suspicions),
         *([] if inspection.suspicions else [Text("nothing looks like a leak")]),
@@ -65,7 +102,12 @@ def _columns(columns: list[Column]) -> TextTable:
             mean, sd, low, high = map(_number, column.numbers.values())
             train = f"{mean} (sd {sd}), {low} to {high}"
         rows.append((column.name, column.type, f"{column.missing:,}", f"{column.different:,}", train))
-    return _shortened(("column", "type", "missing", "different", "train rows"), rows, texts=(0, 4))
+    return _shortened(("column", "type", "missing (all)", "different (all)", "train rows"), rows, (0, 4))
+
+
+def _dates(dates: dict[str, dict[str, tuple[str, str] | None]]) -> TextTable:
+    rows = [(name, *(" to ".join(period or ()) for period in periods.values())) for name, periods in dates.items()]
+    return _shortened(("dates", *(f"{split} rows" for split in PARTS)), rows, (0, 1, 2, 3))
 
 
 def _shortened(names: Sequence[str], rows: list[tuple[str, ...]], texts: Sequence[int] = (0,)) -> TextTable:

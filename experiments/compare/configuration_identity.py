@@ -28,6 +28,7 @@ WITHOUT_EFFECT = {
     "data.path": _ROWS,
     "data.val_path": _ROWS,
     "data.test_path": _ROWS,
+    "data.id": "names rows; the fingerprints cover the inputs that are left, and the series that it makes of a table",
     "data.device": _SPEED,
     "model.steps_per_execution": _SPEED,
     f"{CALLBACKS}.DeviceStatsMonitor": _DISPLAY,

@@ -39,7 +39,8 @@ def read_predictions(folder: Path, task: str) -> Predictions:
     except (DataError, OSError, polars.exceptions.PolarsError, polars.exceptions.PanicException) as error:
         raise Unusable("its predictions.parquet cannot be read") from error
     names = {name: [c for c in frame.columns if c == name or c.startswith(f"{name}_")] for name in COLUMNS}
-    if not frame.height or not all(names.values()) or not all(kind.is_numeric() for kind in frame.dtypes):
+    kinds = [frame.schema[column] for columns in names.values() for column in columns]
+    if not frame.height or not all(names.values()) or not all(kind.is_numeric() for kind in kinds):
         raise Unusable("its predictions.parquet lacks rows, or the columns row, target and prediction of numbers")
     if "row" not in frame.columns or not frame.schema["row"].is_integer() or frame["row"].null_count():
         raise Unusable("its predictions.parquet names rows by something else than their ids")

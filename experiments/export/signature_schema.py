@@ -51,6 +51,7 @@ RAW: dict[str, Any] = {
             "resize": bool,
             "column": str,
             "folders": NAMES,
+            "id_column": str,
         }
     },
     "series": {
@@ -65,18 +66,30 @@ RAW: dict[str, Any] = {
         "steps": SIZE,
     },
     "table": {
-        "inputs": {"kind": str, "columns": {str: [{"numeric", "date", "categorical"}, STORED]}, "missing": NAMES},
+        "inputs": {
+            "kind": str,
+            "columns": {str: [{"numeric", "date", "categorical"}, STORED]},
+            "missing": NAMES,
+            "id_column": str,
+        },
         "encoding": {"medians": NAMES, "categories": {str: NAMES}},
     },
     "text": {
-        "inputs": {"kind": str, "columns": NAMES, "missing": NAMES, "folders": NAMES, "txt_table": bool},
+        "inputs": {
+            "kind": str,
+            "columns": NAMES,
+            "missing": NAMES,
+            "folders": NAMES,
+            "txt_table": bool,
+            "id_column": str,
+        },
         "input_shape": [SIZE],
     },
 }
 """Schema of ``raw`` by kind; the class of another kind, a user's, checks its own."""
 
-OPTIONAL = {"folders", "txt_table"}
-"""Names that older exports lack."""
+OPTIONAL = {"folders", "txt_table", "id_column"}
+"""Names that older exports, or those of a run without the option, lack."""
 
 
 def signature_fault(content: Any) -> str | None:

@@ -13,7 +13,14 @@ from experiments.figures.confusion import draw_confusion
 from experiments.figures.drawing import pixels
 from experiments.figures.residuals import draw_predicted, draw_residuals
 from experiments.figures.roc_curves import draw_precision_recall, draw_roc
-from experiments.figures.worst_rows import MAX_ROWS, draw_worst, table_of_worst, texts_of_worst, truth_and_prediction
+from experiments.figures.worst_rows import (
+    MAX_ROWS,
+    draw_worst,
+    named_rows,
+    table_of_worst,
+    texts_of_worst,
+    truth_and_prediction,
+)
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import Task
 from lit_models.tasks.prediction_types import Classes, Labels, Outcome, Values
@@ -79,7 +86,7 @@ def _write_worst(
 ) -> None:
     worst = outcome.losses().argsort(descending=True, stable=True)[:MAX_ROWS]
     captions = [truth_and_prediction(outcome, index, data.class_names) for index in worst.tolist()]
-    ids, raw = row[worst].tolist(), data.raw(row[worst])
+    ids, raw = named_rows(row[worst].tolist(), data.id_columns(row[worst])), data.raw(row[worst])
     if isinstance(raw, polars.DataFrame):
         writer.add_text(tag, table_of_worst(raw, ids, captions), step)
     elif isinstance(raw, polars.Series):

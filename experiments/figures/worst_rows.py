@@ -37,8 +37,14 @@ def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tu
     return true, predicted
 
 
-def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -> Any:
-    """Draws images (C, H, W) or series (C, T), each with its row id, its truth and its prediction.
+def named_rows(ids: Sequence[int], columns: polars.DataFrame) -> list[str]:
+    """Returns the names of rows: their ids, and the values of the columns that name them, as in ``7, patient P-12``."""
+    named = [[f"{name} {_cut(str(value), 30)}" for name, value in row.items()] for row in columns.iter_rows(named=True)]
+    return [", ".join([str(row_id), *names]) for row_id, names in zip(ids, named or [[]] * len(ids), strict=True)]
+
+
+def draw_worst(rows: Sequence[Tensor], ids: Sequence[str], captions: Captions) -> Any:
+    """Draws images (C, H, W) or series (C, T), each with the name of its row, its truth and its prediction.
 
     The first ``MAX_CHANNELS`` channels of a series have an axis each, one below the other: they may differ in units.
     """
@@ -56,32 +62,41 @@ def draw_worst(rows: Sequence[Tensor], ids: Sequence[int], captions: Captions) -
     figure.subplots_adjust(**sides, wspace=0.4 if is_series else 0.22, hspace=0.45)
     for row, row_id, (true, predicted), panel in zip(rows, ids, captions, axes, strict=True):
         left_out = f" ({channels} of {len(row)} channels)" if row.dim() == 2 and len(row) > channels else ""
-        title = f"row {row_id}{left_out}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}"
+        title = f"row {plain(row_id)}{left_out}\ntrue {plain(_cut(true, 40))}\npredicted {plain(_cut(predicted, 34))}"
         panel.set_title(title, fontsize=8)
-        panel.set_axis_off()
-        if row.dim() == 3:
-            panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
-            continue
-        for index, channel in enumerate(row[:channels].numpy()):
-            axis = panel.inset_axes((0, 1 - (index + 1) / channels, 1, 0.9 / channels))
-            axis.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1)
-            axis.spines[["top", "right"]].set_visible(False)
-            axis.tick_params(labelsize=6, labelbottom=index == channels - 1)
+        draw_row(panel, row, has_ticks=True)
     return figure
 
 
-def table_of_worst(rows: polars.DataFrame, ids: Sequence[int], captions: Captions) -> str:
+def draw_row(panel: Any, row: Tensor, has_ticks: bool = False) -> None:
+    """Draws an image (C, H, W), or the first ``MAX_CHANNELS`` of a series (C, T) with an axis each."""
+    panel.set_axis_off()
+    if row.dim() == 3:
+        panel.imshow(_displayed(row).numpy(), cmap="gray", interpolation="nearest")
+        return
+    channels = min(len(row), MAX_CHANNELS)
+    for index, channel in enumerate(row[:channels].numpy()):
+        axis = panel.inset_axes((0, 1 - (index + 1) / channels, 1, 0.9 / channels))
+        axis.plot(channel, color=COLORS[index % len(COLORS)], linewidth=1)
+        axis.spines[["top", "right"]].set_visible(False)
+        if has_ticks:
+            axis.tick_params(labelsize=6, labelbottom=index == channels - 1)
+        else:
+            axis.set(xticks=[], yticks=[])
+
+
+def table_of_worst(rows: polars.DataFrame, ids: Sequence[str], captions: Captions) -> str:
     """Returns a Markdown table of the rows' first columns."""
     shown = rows.columns[:MAX_COLUMNS]
     left_out = f"\n\nThe first {MAX_COLUMNS} of {rows.width} columns." if rows.width > MAX_COLUMNS else ""
     cells = zip(ids, captions, rows.select(shown).iter_rows(), strict=True)
-    lines = [[str(row_id), *caption, *map(_cell, values)] for row_id, caption, values in cells]
+    lines = [[row_id, *caption, *map(_cell, values)] for row_id, caption, values in cells]
     return _markdown(["row", "true", "predicted", *shown], lines) + left_out
 
 
-def texts_of_worst(rows: Sequence[str], ids: Sequence[int], captions: Captions) -> str:
+def texts_of_worst(rows: Sequence[str], ids: Sequence[str], captions: Captions) -> str:
     """Returns a Markdown table with the beginning of each text."""
-    lines = [[str(row_id), *caption, _cut(text)] for row_id, caption, text in zip(ids, captions, rows, strict=True)]
+    lines = [[row_id, *caption, _cut(text)] for row_id, caption, text in zip(ids, captions, rows, strict=True)]
     return _markdown(["row", "true", "predicted", "text"], lines)
 
 

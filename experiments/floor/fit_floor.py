@@ -81,7 +81,8 @@ def fit_floor(
         columns = {"row": test.row, "target": test.target, "prediction": evaluated["test"][0]}
         with whole_folder(directory.path) as folder:
             write_data(folder, data)
-            write_predictions(folder / "predictions.parquet", columns, data.class_names)
+            named = data.id_columns(test.row)
+            write_predictions(folder / "predictions.parquet", columns, data.class_names, named)
             write_session(folder, curated(record["hyperparameters"]), record["metrics"])
             write_json(folder / "record.json", record)
         say(f"{model}: {directory.path}")

@@ -130,7 +130,12 @@ def test_the_command_prints_it_and_a_fit_writes_it(
     words = ["--data", "TableData", "--data.path", str(tmp_path / "table.csv"), "--data.target", "y"]
     assert main(["inspect", *words]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    for sentence in ("420 train, 90 val, 90 test", "colour categorical", "look: answer alone explains 100.0%"):
+    for sentence in (
+        "420 train, 90 val, 90 test",
+        "colour categorical",
+        "--figures FOLDER draws histograms",
+        "look: answer alone explains 100.0%",
+    ):
         assert sentence in printed
     path = fit("--model", "LitLinear", "--trainer.max_epochs", "1", *words)["path"]
     written = json.loads((path / "inspection.json").read_text())

@@ -36,11 +36,16 @@ def write_data(folder: Path, data: DataModule) -> list[str]:
     return inspection.suspicions
 
 
-def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Sequence[str] = ()) -> None:
+def write_predictions(
+    path: Path,
+    columns: Mapping[str, Tensor],
+    class_names: Sequence[str] = (),
+    id_columns: polars.DataFrame | None = None,
+) -> None:
     """Writes predictions as Parquet, a row each, in double precision.
 
-    The columns are ``row``, the ids (N,); optionally ``target``; and ``prediction`` (N,), or (N, classes), which
-    becomes columns ``prediction_<class or label>``, numbered without names.
+    The columns are ``row``, the ids (N,); those that name the rows besides; optionally ``target``; and ``prediction``
+    (N,), or (N, classes), which becomes columns ``prediction_<class or label>``, numbered without names.
     """
     written = {}
     for name, values in columns.items():
@@ -50,7 +55,8 @@ def write_predictions(path: Path, columns: Mapping[str, Tensor], class_names: Se
         else:
             labels = class_names or range(array.shape[1])
             written |= {f"{name}_{label}": array[:, index] for index, label in enumerate(labels)}
-    _write_parquet(path, polars.DataFrame(written))
+    table, named = polars.DataFrame(written), [] if id_columns is None else id_columns.get_columns()
+    _write_parquet(path, table.select("row", *named, polars.exclude("row")))
 
 
 def _write_parquet(path: Path, table: polars.DataFrame) -> None:
@@ -72,5 +78,6 @@ class PredictionWriter(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
         columns = {name: torch.cat([batch[name] for batch in predictions]) for name in ("row", "prediction")}
-        write_predictions(self.path, columns, self.class_names)
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]  # set from another class
+        write_predictions(self.path, columns, self.class_names, data.id_columns(columns["row"].cpu()))
         say(f"{len(columns['row']):,} rows predicted: {self.path}")

@@ -43,7 +43,7 @@ OF_ONE_RUN = ("experiment", "run", "ckpt_path", "weights_only", "config", "figur
 FREE = (
     *("model.optimizer", "model.schedule", "model.loss", "model.metrics", "model.dropout"),
     *("model.scale_lr", "model.compile", "model.checkpoint_activations"),
-    *("model.steps_per_execution", "data.device"),
+    *("model.steps_per_execution", "data.device", "data.id"),  # rows that an id changes have another fingerprint
 )
 """Settings of data and model that change neither shapes nor rows, and may differ."""
 

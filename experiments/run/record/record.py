@@ -145,7 +145,8 @@ class RunRecord(Callback):
         if trainer.is_global_zero:
             data = _data(trainer)
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
-            write_predictions(self.directory.path / "predictions.parquet", columns, data.class_names)
+            named = data.id_columns(evaluation.row.cpu())
+            write_predictions(self.directory.path / "predictions.parquet", columns, data.class_names, named)
             self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
             if self.figures and isinstance(trainer.logger, RunLogger) and (writer := trainer.logger.experiment):
                 self._write()  # the metrics stay, whatever becomes of the figures
