@@ -79,6 +79,13 @@ def finish(image: Image.Image, channels: Channels, size: tuple[int, int] | None)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
+def as_png(pixels: Pixels) -> bytes:
+    """Returns pixels (channels, H, W) as a PNG file."""
+    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    picture.save(file := BytesIO(), "PNG")
+    return file.getvalue()
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Converts 16 bits to 8; pillow would clip them at 255."""
     if image.mode == "F":

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from datamodules.class_folders import files_below, names_below, readable
 from datamodules.errors import DataError
-from datamodules.imaging.decoding import Channels
+from datamodules.imaging.decoding import Channels, as_png
 from datamodules.imaging.image_arrays import arrange, as_bytes, in_range, read_images_alone
 from datamodules.imaging.read_images import Images, range_note, read_each
 from datamodules.preprocessing.id_column import and_id, id_state, with_id
@@ -86,6 +86,12 @@ class ImageInputs(Inputs):
     def request_schema(self) -> dict[str, Any]:
         own = {"channels": self.channels, "size": [*self.size], "resize": self.resize}
         return {**super().request_schema(), "kinds": ["base64", "arrays"], **own}
+
+    @override
+    def request_row(self, raw: Any) -> Any:
+        """Returns a PNG file in base64."""
+        (pixels,) = raw
+        return base64.b64encode(as_png(pixels.numpy())).decode() if pixels.dtype == torch.uint8 else None
 
     @override
     def chunks(self, source: Any) -> Iterator[Chunk]:

@@ -65,6 +65,11 @@ class ArrayInputs(Inputs):
         return {"arrays": read_arrays}
 
     @override
+    def request_row(self, raw: Any) -> Any:
+        row = super().request_row(raw)
+        return numpy.reshape([*row.values()], self.shape).tolist() if isinstance(row, dict) else row  # of a frame
+
+    @override
     def request_schema(self) -> dict[str, Any]:
         return {**super().request_schema(), "shape": [*self.shape]}
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.loading.evaluation_batch_size import rows_at_once
-from datamodules.preprocessing.json_rows import Source
+from datamodules.preprocessing.json_rows import Source, json_row
 from datamodules.preprocessing.modules import Preprocessor
 from datamodules.preprocessing.normalization import Normalizer, Unchanged
 
@@ -111,6 +111,10 @@ class Inputs(ABC):
     def request_schema(self) -> dict[str, Any]:
         """Describes a request in JSON values: its content types, kinds of rows, names, types and shapes."""
         return {"content_types": [JSON, *self.body_readers()], "kinds": [*self.row_readers()]}
+
+    def request_row(self, raw: Any) -> Any:
+        """Returns one row of ``DataModule.raw`` as a JSON request has it; None where it has no such form."""
+        return json_row(raw)
 
     def rows_at_once(self, x: Tensor) -> int:
         """Returns how many rows like ``x`` (N, ...) a network evaluates at a time."""

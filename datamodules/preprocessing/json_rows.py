@@ -1,15 +1,22 @@
-"""Rows of a request as sources of ``Inputs.chunks``, and which requests may be predicted as one source."""
+"""Rows of a request as sources of ``Inputs.chunks``, and which requests may be predicted as one source; and back."""
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import polars
 
 from datamodules.errors import DataError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 LARGEST = 2**63  # whole numbers from here on are floating-point numbers
+
+KINDS: dict[type, str] = {dict: "objects", str: "texts", list: "arrays"}
+"""Kinds of rows in JSON, by which ``Inputs.row_readers`` are named."""
 
 DIGITS = str.maketrans("123456789", "000000000")
 
@@ -74,6 +81,27 @@ def read_arrays(rows: list[Any]) -> Source:
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"the rows are no arrays of one shape: {reason_of(error)}") from error
     return Source(array, len(array), ("array", array.shape[1:], array.dtype.kind))
+
+
+def json_row(raw: "polars.DataFrame | polars.Series | Sequence[Tensor]") -> Any:
+    """Returns a frame of one row as an object, a series of one text as the text, and one tensor as an array.
+
+    Missing and infinite numbers are null, and numbers in single precision have their shortest digits.
+    """
+    if isinstance(raw, polars.DataFrame):
+        return {column.name: _json_value(column[0], column.dtype == polars.Float32) for column in raw.iter_columns()}
+    if isinstance(raw, polars.Series):
+        return _json_value(raw[0])
+    array = raw[0].numpy()
+    cells = numpy.empty(array.size, dtype=object)
+    cells[:] = [_json_value(value, array.dtype == numpy.float32) for value in array.ravel().tolist()]
+    return cells.reshape(array.shape).tolist()
+
+
+def _json_value(value: Any, single: bool = False) -> str | int | float | bool | None:
+    if isinstance(value, float):
+        return float(str(numpy.float32(value)) if single else value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def as_source(value: Any) -> Any:

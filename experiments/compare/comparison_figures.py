@@ -81,8 +81,8 @@ def _curves(block: Block, standings: Sequence[Standing]) -> Figure | None:
             sd = values.std(axis=0, ddof=1)
             axes.fill_between(steps, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""
-    axes.set(xlabel="optimizer steps", ylabel=f"val/{name}")
-    axes.set_title(f"{block.data}: mean ± sd over runs{best}", fontsize=10)
+    axes.set(xlabel="optimizer steps", ylabel=plain(f"val/{name}"))
+    axes.set_title(f"{plain(block.data)}: mean ± sd over runs{best}", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
     return drawn  # type: ignore[no-any-return]
 
@@ -102,9 +102,9 @@ def _costs(block: Block, standings: Sequence[Standing]) -> Figure:
             half = 0.0 if numpy.isnan(low) else high - mean
             axes.errorbar(cost, mean, half, fmt="o", color=color, capsize=3, label=plain(standing.group.label))
         _scale(axes, values)
-        axes.set(xlabel=name, ylabel=f"test/{block.metric}")
+        axes.set(xlabel=name, ylabel=plain(f"test/{block.metric}"))
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""
-    drawn.suptitle(f"{block.data}: mean and its 95 % interval{best}", fontsize=10)
+    drawn.suptitle(f"{plain(block.data)}: mean and its 95 % interval{best}", fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=min(4, len(shown)), fontsize=8, frameon=False)
     return drawn  # type: ignore[no-any-return]
@@ -157,7 +157,7 @@ def _ranks(units: Units, title: str) -> Figure | None:
     width = min(apart, count - 1)
     axes.plot([1, 1, 1 + width, 1 + width], [1.0, 1.1, 1.1, 1.0], color="black", linewidth=1)
     axes.text(1 + width / 2, 1.15, f"critical difference {apart:.2f}", ha="center", va="bottom", fontsize=8)
-    axes.set_title(f"{title}: average rank over {len(values)} {noun}, Nemenyi p < 0.05", fontsize=10)
+    axes.set_title(f"{plain(title)}: average rank over {len(values)} {noun}, Nemenyi p < 0.05", fontsize=10)
     return drawn
 
 

@@ -17,8 +17,10 @@ from experiments.export.model_card import CARD, card
 from experiments.export.provenance import about_run, run_of
 from experiments.export.verification import check, metrics, summary, write_rows
 from experiments.inference.predictor import Predictor, load, of_network
-from experiments.run.atomic_write import errors_naming
+from experiments.run.atomic_write import errors_naming, write_json
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
+from experiments.run.record.example_row import FILE as EXAMPLE
+from experiments.run.record.example_row import read_example, read_ranges
 
 
 def export(path: str | Path, format: str, output: Path, packages: list[str] | None = None) -> str:
@@ -42,6 +44,8 @@ def export(path: str | Path, format: str, output: Path, packages: list[str] | No
         write_rows(folder, rows, expected)
         for file, text in predictor.inputs.exported_files().items():
             (folder / file).write_text(text, encoding="utf-8")
+        if run is not None and (example := read_example(run)):
+            write_json(folder / EXAMPLE, example | {"ranges": read_ranges(run)})
         content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(run, checkpoint)}
         artifact.write(folder, content)  # for the check, which reads the folder as every user does
         content["checked"] |= check(load_export(folder, packages), folder)

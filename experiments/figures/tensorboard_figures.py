@@ -85,11 +85,12 @@ def _write_worst(
     writer: SummaryWriter, tag: str, outcome: Outcome, data: DataModule, row: Any, step: int, has_matplotlib: bool
 ) -> None:
     worst = outcome.losses().argsort(descending=True, stable=True)[:MAX_ROWS]
-    captions = [truth_and_prediction(outcome, index, data.class_names) for index in worst.tolist()]
+    targets = data.target_names
+    captions = [truth_and_prediction(outcome, index, data.class_names, targets) for index in worst.tolist()]
     ids, raw = named_rows(row[worst].tolist(), data.id_columns(row[worst])), data.raw(row[worst])
     if isinstance(raw, polars.DataFrame):
-        writer.add_text(tag, table_of_worst(raw, ids, captions), step)
+        writer.add_text(tag, table_of_worst(raw, ids, captions, targets), step)
     elif isinstance(raw, polars.Series):
-        writer.add_text(tag, texts_of_worst(raw.to_list(), ids, captions), step)
+        writer.add_text(tag, texts_of_worst(raw.to_list(), ids, captions, targets), step)
     elif has_matplotlib:
-        writer.add_image(tag, pixels(draw_worst(raw, ids, captions)), step, dataformats="HWC")
+        writer.add_image(tag, pixels(draw_worst(raw, ids, captions, targets)), step, dataformats="HWC")

@@ -8,7 +8,7 @@ import polars
 import torch
 from torch import Tensor
 
-from experiments.figures.drawing import COLORS, display_names, panels, plain
+from experiments.figures.drawing import COLORS, display_names, panels, plain, titled
 from lit_models.tasks.prediction_types import Classes, Outcome, Values
 
 MAX_ROWS = 12
@@ -21,11 +21,19 @@ Captions = Sequence[tuple[str, str]]
 """Truth and prediction of each row."""
 
 
-def truth_and_prediction(outcome: Outcome, row: int, names: Sequence[str]) -> tuple[str, str]:
-    """Returns captions of a row with probabilities, as in ``("3 (0.02)", "8 (0.97)")``."""
+def truth_and_prediction(
+    outcome: Outcome, row: int, names: Sequence[str], targets: Sequence[str] = ()
+) -> tuple[str, str]:
+    """Returns captions of a row with probabilities, as in ``("3 (0.02)", "8 (0.97)")``.
+
+    ``names`` are those of the classes or labels; ``targets`` those of the values, which are shown if there are several.
+    """
     if isinstance(outcome, Values):
+        several = [f"{name} " for name in targets] if len(targets) > 1 else [""] * outcome.target.shape[1]
         values = (outcome.target[row].tolist(), outcome.prediction[row].tolist())
-        true, predicted = (", ".join(f"{value:.4g}" for value in numbers) for numbers in values)
+        true, predicted = (
+            ", ".join(f"{name}{value:.4g}" for name, value in zip(several, numbers, strict=True)) for numbers in values
+        )
         return true, predicted
     probability, target = outcome.probabilities[row], outcome.target[row]
     labels = display_names(names, len(probability))
@@ -43,13 +51,14 @@ def named_rows(ids: Sequence[int], columns: polars.DataFrame) -> list[str]:
     return [", ".join([str(row_id), *names]) for row_id, names in zip(ids, named or [[]] * len(ids), strict=True)]
 
 
-def draw_worst(rows: Sequence[Tensor], ids: Sequence[str], captions: Captions) -> Any:
-    """Draws images (C, H, W) or series (C, T), each with the name of its row, its truth and its prediction.
+def draw_worst(rows: Sequence[Tensor], ids: Sequence[str], captions: Captions, target: Sequence[str] = ()) -> Any:
+    """Draws images (C, H, W) or series (C, T), each with its row's name, its truth and the ``target`` predicted.
 
     The first ``MAX_CHANNELS`` channels of a series have an axis each, one below the other: they may differ in units.
     """
     channels = 1 if rows[0].dim() == 3 else min(len(rows[0]), MAX_CHANNELS)
     figure, axes = panels(len(rows), 4, 2.6, 2.0 + 0.5 * channels)
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.35)  # for its title
     figure.set_layout_engine(None)  # the constrained layout takes most of the drawing time of so many axes
     width, height = figure.get_size_inches()
     is_series = rows[0].dim() == 2
@@ -57,8 +66,9 @@ def draw_worst(rows: Sequence[Tensor], ids: Sequence[str], captions: Captions) -
         "left": (0.6 if is_series else 0.35) / width,
         "right": 1 - 0.1 / width,
         "bottom": 0.25 / height,
-        "top": 1 - 0.55 / height,
+        "top": 1 - 0.9 / height,
     }
+    figure.suptitle(titled(target, "test rows with the highest loss"), fontsize=10, wrap=True)
     figure.subplots_adjust(**sides, wspace=0.4 if is_series else 0.22, hspace=0.45)
     for row, row_id, (true, predicted), panel in zip(rows, ids, captions, axes, strict=True):
         left_out = f" ({channels} of {len(row)} channels)" if row.dim() == 2 and len(row) > channels else ""
@@ -85,19 +95,24 @@ def draw_row(panel: Any, row: Tensor, has_ticks: bool = False) -> None:
             axis.set(xticks=[], yticks=[])
 
 
-def table_of_worst(rows: polars.DataFrame, ids: Sequence[str], captions: Captions) -> str:
+def table_of_worst(rows: polars.DataFrame, ids: Sequence[str], captions: Captions, target: Sequence[str] = ()) -> str:
     """Returns a Markdown table of the rows' first columns."""
     shown = rows.columns[:MAX_COLUMNS]
     left_out = f"\n\nThe first {MAX_COLUMNS} of {rows.width} columns." if rows.width > MAX_COLUMNS else ""
     cells = zip(ids, captions, rows.select(shown).iter_rows(), strict=True)
     lines = [[row_id, *caption, *map(_cell, values)] for row_id, caption, values in cells]
-    return _markdown(["row", "true", "predicted", *shown], lines) + left_out
+    return _markdown([*_heading(target), *shown], lines) + left_out
 
 
-def texts_of_worst(rows: Sequence[str], ids: Sequence[str], captions: Captions) -> str:
+def texts_of_worst(rows: Sequence[str], ids: Sequence[str], captions: Captions, target: Sequence[str] = ()) -> str:
     """Returns a Markdown table with the beginning of each text."""
     lines = [[row_id, *caption, _cut(text)] for row_id, caption, text in zip(ids, captions, rows, strict=True)]
-    return _markdown(["row", "true", "predicted", "text"], lines)
+    return _markdown([*_heading(target), "text"], lines)
+
+
+def _heading(target: Sequence[str]) -> list[str]:
+    name = f" {target[0]}" if len(target) == 1 else ""
+    return ["row", f"true{name}", f"predicted{name}"]
 
 
 def _displayed(image: Tensor) -> Tensor:

@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 
+from datamodules.errors import DataError
 from experiments.cli.entry_point import quieten
 from experiments.export import artifact
 from experiments.export.exported_predictor import Exported, load_export
 from experiments.inference.base import Answering
 from experiments.inference.predictor import Predictor, load
+from experiments.run.checkpoints.best_checkpoint import checkpoint_of
+from experiments.run.record.example_row import read_example, read_ranges
 from experiments.run.record.record_io import read_record
 from experiments.serve.batching import Answers, Reply
 from experiments.serve.server_settings import Body, Settings
@@ -50,20 +53,49 @@ def open_predictor(settings: Settings) -> Answering:
 
 
 def describe(predictor: Answering, path: str) -> dict[str, Any]:
-    """Describes requests and predictions in JSON values, with the finite test metrics of a run that are there."""
-    about = predictor.signature if isinstance(predictor, Exported) else artifact.describe(predictor)
-    metrics = about.get("run", {}).get("metrics")
-    if not metrics:
-        try:
-            recorded = read_record(Path(path))["metrics"]
-            metrics = {name: value for name, value in recorded.items() if math.isfinite(value)}
-        except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError):
-            metrics = {}
+    """Describes requests and predictions in JSON values: the run with its test metrics, and a test row to begin with.
+
+    Values are missing where neither the run nor the artefact has them.
+    """
+    signature = predictor.signature if isinstance(predictor, Exported) else artifact.describe(predictor)
+    run = _exported_run(signature, Path(path)) if isinstance(predictor, Exported) else _trained_run(Path(path))
+    example = read_example(Path(path)) if isinstance(predictor, Exported) else _example_of(Path(path))
     return {
         "task": predictor.task,
         "rows": predictor.inputs.request_schema(),
         "classes": list(predictor.class_names),
         "targets": list(predictor.target_names),
-        "metrics": metrics,
-        "signature": about,
+        "metrics": run.pop("metrics"),
+        "run": run,
+        "example": example,
+        "signature": signature,
     }
+
+
+def _exported_run(signature: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns what an artefact knows of its run: name, data, ranking metric, metrics and their intervals."""
+    about = signature.get("run", {})
+    facts = {name: about[name] for name in ("data", "rank_by", "intervals") if about.get(name)}
+    facts["data"] = str(facts.get("data", "")).rpartition(".")[2]
+    return {"name": about.get("id") or folder.resolve().name, **facts, "metrics": about.get("metrics") or {}}
+
+
+def _trained_run(path: Path) -> dict[str, Any]:
+    """Returns what the record of a run knows of it; the name of a folder alone without one."""
+    checkpoint = checkpoint_of(path)
+    folder = checkpoint.resolve().parent.parent
+    try:
+        record = read_record(folder)
+        source = record["hyperparameters"].get("data.path")
+        data = " ".join([record["data"], *([Path(source).name] if isinstance(source, str) else [])])
+        metrics = record.get("metrics", {}) if checkpoint.name == "best.ckpt" else {}  # of which the test was
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        name = f"{record['experiment']}/{record['run']}"
+        return {"name": name, "data": data, "rank_by": record["rank_by"], "metrics": finite}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, ConfigError, DataError):
+        return {"name": folder.name, "metrics": {}}
+
+
+def _example_of(path: Path) -> dict[str, Any]:
+    folder = checkpoint_of(path).resolve().parent.parent
+    return read_example(folder) | {"ranges": read_ranges(folder)}

@@ -7,13 +7,11 @@ from fnmatch import fnmatch
 from typing import Any
 
 from datamodules.preprocessing.inputs import JSON, Inputs
-from datamodules.preprocessing.json_rows import Source, reason_of
+from datamodules.preprocessing.json_rows import KINDS, Source, reason_of
 from datamodules.tables.parquet_file import MAGIC
 from experiments.serve.server_settings import OTHER_KIND, TOO_LARGE, UNFIT, WRONG, Body, Refused
 
 EXAMPLE = '{"rows": [...]}'
-KINDS: dict[type, str] = {dict: "objects", str: "texts", list: "arrays"}
-"""Kinds of rows in JSON."""
 
 
 def parse_json(content: bytes) -> Any:

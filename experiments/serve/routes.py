@@ -103,14 +103,17 @@ def application(queue: RequestQueue, about: dict[str, Any], host: str, max_body:
 
 
 def read_page() -> HTMLResponse:
-    """Reads the page, whose script and style its Content-Security-Policy allows by their hashes."""
-    html = (files("experiments") / "serve" / "page.html").read_text(encoding="utf-8")
+    """Reads the page and its parts, whose scripts and style the Content-Security-Policy allows by their hashes."""
+    folder = files("experiments") / "serve"
+    html = (folder / "page.html").read_text(encoding="utf-8")
+    html = re.sub(r"<!-- (page_\w+\.html) -->", lambda part: (folder / part[1]).read_text(encoding="utf-8"), html)
     hashes = {}
     for kind in ("script", "style"):
-        (content,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
-        hashes[kind] = "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        contents = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.DOTALL)
+        digests = (base64.b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in contents)
+        hashes[kind] = " ".join(f"'sha256-{digest}'" for digest in digests)
     policy = (
-        f"default-src 'none'; script-src '{hashes['script']}'; style-src '{hashes['style']}'; connect-src 'self'; "
+        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; connect-src 'self'; "
         "img-src blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return HTMLResponse(html, headers={"content-security-policy": policy})

@@ -141,6 +141,15 @@ def test_figures_are_png_and_svg(tmp_path: Path, compare_output: Output) -> None
     assert (tmp_path / "figures" / "ranks.png").read_bytes()[1:4] == b"PNG"
 
 
+def test_figures_draw_names_as_they_are(tmp_path: Path, compare_output: Output) -> None:
+    for model, skill in (("_$\\frac$", 1.0), ("LitCNN", 3.0)):
+        group(tmp_path / "runs", skill, 3, model, data="$\\frac$")
+    compare_output(tmp_path / "runs", "--figures", tmp_path / "figures")
+    svg = (tmp_path / "figures" / "costs.svg").read_text()
+    assert "$\\frac$: mean and its 95 % interval" in svg
+    assert "_$\\frac$ -->" in svg
+
+
 @pytest.mark.slow
 def test_a_thousand_runs_are_compared_in_seconds_and_without_torch(tmp_path: Path) -> None:
     for index in range(200):

@@ -45,7 +45,7 @@ def test_a_format_is_a_class_and_a_line(
     run = finished(tmp_path / "run", "table", "LitLinear", "--data.drop", "[city,member]")
     output = tmp_path / "out"
     assert main(["export", "--ckpt_path", str(run.path), "--format", "json", "--output", str(output)]) == 0
-    assert {"model.weights", "signature.json", "MODEL_CARD.md", "rows.safetensors"} == {
+    assert {"model.weights", "signature.json", "MODEL_CARD.md", "rows.safetensors", "example.json"} == {
         file.name for file in output.iterdir()
     }
     found = load_export(output).predict(run.rows.with_columns(polars.col("age").fill_null(0)))

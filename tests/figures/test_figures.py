@@ -25,7 +25,7 @@ from experiments.figures.drawing import pixels
 from experiments.figures.residuals import draw_predicted, draw_residuals
 from experiments.figures.roc_curves import draw_precision_recall, draw_roc, precision_recall, roc
 from experiments.figures.tensorboard_figures import write_figures
-from experiments.figures.worst_rows import draw_worst, table_of_worst
+from experiments.figures.worst_rows import draw_worst, table_of_worst, truth_and_prediction
 from lit_models.metrics.classification_metrics import BINS
 from lit_models.metrics.evaluation import Evaluation
 from lit_models.tasks import TASKS
@@ -170,7 +170,7 @@ def test_the_worst_texts_and_table_rows_come_first_and_as_they_are_in_the_file(t
         true, taken = "ab" if worst % 2 == 0 else "ba"
         assert first.startswith(f"| {worst} | {true} (0.10) | {taken} (0.90) | ")
         is_text = data.modality == "text"
-        assert heading == f"| row | true | predicted | {'text' if is_text else 'size'} |"
+        assert heading == f"| row | true y | predicted y | {'text' if is_text else 'size'} |"
         cell = rf"word{worst} \| &lt;b&gt;bold&lt;/b&gt; \*star\*" if is_text else f"{worst}"
         assert first.rstrip(" |").endswith(cell)
 
@@ -209,8 +209,12 @@ def events_of(path: Path) -> EventAccumulator:
     return EventAccumulator(str(path), size_guidance={"images": 0, "tensors": 0}).Reload()
 
 
-def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit) -> None:
+def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     record = fit(*TINY)
+    assert (
+        "train and val first: http://localhost:6006/?tagFilter=%5E(train%7Cval)%2F#timeseries"
+        in capsys.readouterr().out
+    )
     events = events_of(record["path"])
     assert set(events.Tags()["images"]) == CLASSES
     for tag in CLASSES:
@@ -278,6 +282,36 @@ def test_names_of_classes_and_target_are_drawn_as_they_are(tmp_path: Path) -> No
     pixels(figure := draw_roc(outcome, NAMES, data.target_names))
     shown = texts_of(figure)
     assert all(name in shown for name in (*NAMES, "_cost_in_$: 80 test rows"))
+
+
+FORMULA = "$\\frac$"
+"""A name that matplotlib cannot draw as a formula."""
+
+
+@pytest.mark.parametrize(("task", "shape"), [("multiclass", (2, 9)), ("regression", (1, 6, 6)), ("multilabel", (2,))])
+def test_every_figure_draws_a_name_that_is_no_formula(task: str, shape: tuple[int, ...]) -> None:
+    x = torch.rand(60, *shape)
+    y = {"multiclass": torch.arange(60) % 3, "regression": torch.rand(60, 2), "multilabel": torch.rand(60, 3).round()}
+    data = small_data(x, y[task].long() if task == "multilabel" else y[task], task)
+    outputs = 2 if task == "regression" else 3
+    data.class_names = () if task == "regression" else (FORMULA, f"_{FORMULA}", "a_b_c")
+    data.target_names = (FORMULA, f"_{FORMULA}") if task == "regression" else (FORMULA,)
+    prediction = torch.rand(60, outputs, generator=torch.Generator().manual_seed(0)).double()
+    kept, notes = written(task, outputs, data, prediction.softmax(dim=1) if task == "multiclass" else prediction)
+    assert not notes
+    drawn_or_written = {*kept.images, *kept.texts}
+    assert len(drawn_or_written) == {"multiclass": 6, "regression": 3, "multilabel": 3}[task]
+
+
+def test_the_worst_rows_name_the_target_and_each_of_several() -> None:
+    shown = texts_of(draw_worst([torch.rand(1, 5)], (3,), [("a", "b")], ("_cost_in_$",)))
+    assert "_cost_in_$: test rows with the highest loss" in shown
+    values = Values(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
+    true, predicted = truth_and_prediction(values, 0, (), ("height", "weight"))
+    assert {true, predicted} == {"height 1, weight 2", "height 3, weight 4"}
+    assert truth_and_prediction(Values(values.target[:, :1], values.prediction[:, :1]), 0, (), ("height",))[0] in "13"
+    table = table_of_worst(polars.DataFrame({"x": [1]}), [3], [("a", "b")], ("churn",))
+    assert table.startswith("| row | true churn | predicted churn | x |")
 
 
 def test_titles_name_the_target_and_the_classes() -> None:

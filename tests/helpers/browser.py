@@ -1,7 +1,10 @@
 """A headless Chromium, driven by selenium; a test that asks for it is skipped where either is missing."""
 
+import base64
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ OPTIONS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--hide-scrollbars",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -37,3 +41,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield opened
     opened.quit()
+
+
+def resize(browser: Any, width: int, height: int) -> None:
+    """Sets the size of the page, which a window does not go below 500 pixels with."""
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def keep_screenshot(browser: Any, name: str, whole: bool = False) -> None:
+    """Writes a screenshot of what is visible, or the whole page, into the folder of ``EVENHAND_SCREENSHOTS``."""
+    if SCREENSHOTS in os.environ:
+        picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": whole})
+        (Path(os.environ[SCREENSHOTS]) / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))

@@ -23,6 +23,7 @@ from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import slow_precision_notes
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.config_diff import Start
+from experiments.run.record.example_row import keep_example
 from experiments.run.record.export_samples import keep_test_rows
 from experiments.run.record.hyperparameters import curated
 from experiments.run.record.metadata import heading, metadata, step_sentence
@@ -145,9 +146,12 @@ class RunRecord(Callback):
         if trainer.is_global_zero:
             data = _data(trainer)
             columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
-            named = data.id_columns(evaluation.row.cpu())
-            write_predictions(self.directory.path / "predictions.parquet", columns, data.class_names, named)
-            self.content["notes"] += keep_test_rows(self.directory.path, data, evaluation.row.cpu())
+            rows = evaluation.row.cpu()
+            write_predictions(
+                self.directory.path / "predictions.parquet", columns, data.class_names, data.id_columns(rows)
+            )
+            self.content["notes"] += keep_test_rows(self.directory.path, data, rows)
+            self.content["notes"] += keep_example(self.directory.path, data, rows)
             if self.figures and isinstance(trainer.logger, RunLogger) and (writer := trainer.logger.experiment):
                 self._write()  # the metrics stay, whatever becomes of the figures
                 task = cast(LitModel, pl_module).task

@@ -40,6 +40,7 @@ def test_the_folder_holds_everything(fit: Fit) -> None:
         "predictions.parquet",
         "split.parquet",
         "test_rows.safetensors",
+        "example.json",
         "inspection.json",
     }
     assert names - events == {"best.ckpt", "last.ckpt", *written}

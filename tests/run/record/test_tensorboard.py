@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import SCREENSHOTS
+from browser import SCREENSHOTS, keep_screenshot, resize
 
 from experiments.__main__ import main
 from experiments.compare.seed_curves import aggregate
-from experiments.run.record.custom_scalars import MEANS
+from experiments.run.record.custom_scalars import CURVES, MEANS
 from experiments.run.record.hyperparameters import curated
 
 SWEEP = "EVENHAND_SWEEP"
@@ -121,12 +121,19 @@ def opened(browser: Any, address: str) -> Callable[..., str]:
             text = browser.execute_script(TEXT)
             if wanted(text):
                 break
-        if SCREENSHOTS in os.environ:
-            time.sleep(5)
-            browser.save_screenshot(str(Path(os.environ[SCREENSHOTS]) / f"{tab}.png"))
+        keep_screenshots(browser, tab)
         return text
 
     return open_tab
+
+
+def keep_screenshots(browser: Any, name: str) -> None:
+    """Keeps screenshots at the widths of a computer and of a phone."""
+    for width, height in {1280: 900, 390: 844}.items() if SCREENSHOTS in os.environ else ():
+        resize(browser, width, height)
+        time.sleep(5)
+        keep_screenshot(browser, f"tensorboard-{name}-{width}")
+    resize(browser, 1750, 1000)
 
 
 def records(sweep: Path) -> list[dict[str, Any]]:
@@ -186,20 +193,20 @@ def test_the_curves_have_names_that_a_person_can_read(opened: Callable[..., str]
         assert name in text.splitlines()
 
 
-def test_the_address_that_a_sweep_prints_shows_the_means_of_train_and_val(browser: Any, address: str) -> None:
+@pytest.mark.parametrize("printed", [CURVES, MEANS], ids=["fit", "sweep"])
+def test_the_address_that_is_printed_shows_train_and_val(printed: str, browser: Any, address: str) -> None:
     browser.get("about:blank")
-    browser.get(MEANS.replace("http://localhost:6006", address))
-    text, end = "", time.monotonic() + 60
+    browser.get(printed.replace("http://localhost:6006", address))
+    text, end = "", time.monotonic() + 240
     while time.monotonic() < end and "train\n/loss" not in text:
         time.sleep(2)
         text = browser.execute_script(TEXT)
-    if SCREENSHOTS in os.environ:
-        browser.save_screenshot(str(Path(os.environ[SCREENSHOTS]) / "means.png"))
+    keep_screenshots(browser, "means" if printed == MEANS else "first")
     filtered = text.partition("Tags matching filter")[2].partition("Pinned")[0]
     assert "train\n/loss" in filtered
     assert "test\n/" not in filtered
     assert {"cnn mean", "transformer mean"} <= {*text.splitlines()}
-    assert "cnn-seed0" not in text.splitlines()
+    assert ("cnn-seed0" in text.splitlines()) == (printed == CURVES)
 
 
 def test_custom_scalars_has_a_chart_of_each_metric_and_one_with_margins(opened: Callable[..., str]) -> None:
