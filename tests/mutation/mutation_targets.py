@@ -47,8 +47,10 @@ TARGETS = {
     ),
     "floors": (
         "experiments/floor/baselines.py",
+        "experiments/floor/boosting.py",
         "experiments/floor/features.py",
         "experiments/floor/fit_floor.py",
+        "experiments/floor/random_kernels.py",
     ),
     "batching of requests": ("experiments/serve/batching.py",),
     "allow-list of class paths": ("experiments/import_allowlist.py",),
