@@ -9,6 +9,7 @@ from torch import Tensor
 
 from datamodules.base import DataModule
 from datamodules.inspection.leakage import single_columns, suspicions
+from datamodules.inspection.series_scales import describe_spread
 from datamodules.splitting.splits import PARTS
 
 Numbers = dict[str, float]
@@ -46,6 +47,7 @@ class Inspection:
     notes: list[str]
     suspicions: list[str]  # sentences on possible leaks
     strongest: dict[str, float]  # fraction of the target's variation on validation rows that one column explains
+    series_scales: str = ""  # sentence on the spread of the series' scales; empty for other rows
 
     def plain(self) -> dict[str, Any]:
         """Returns dictionaries, lists, texts and numbers."""
@@ -71,6 +73,7 @@ def inspect(data: DataModule) -> Inspection:
         notes=list(data.notes),
         suspicions=suspicions(sample, scores, data.split_settings.columns),
         strongest={name: scores[name] for name in sorted(scores, key=lambda name: -scores[name])[:STRONGEST]},
+        series_scales=describe_spread(data),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from datamodules import DataModule
+from datamodules.inspection.series_scales import scale_spread
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "defaults"
 """One file an architecture."""
@@ -51,11 +52,16 @@ def choose(data: DataModule, class_path: str) -> tuple[dict[str, Any], str]:
     settings: dict[str, Any] = {"batch_size": batch_size}
     if quantile := data.modality in QUANTILE_NORMALIZED and not small:
         settings["normalize"] = "quantile"
+    spread = scale_spread(data)
+    if each_series := spread is not None and spread.is_huge:
+        settings["normalize"] = "series"
     config["data"] = {"class_path": class_path, "init_args": settings}
     stop = f"at most {epochs} epochs, stopped after {patience} without a lower val/loss"
     return config, (
         f"no --model was typed: {config['model']['class_path']} for {data.modality} rows, of which {rows['train']:,} "
-        f"are trained on{', numbers quantile-normalized' if quantile else ''}, batches of {batch_size}, "
+        f"are trained on{', numbers quantile-normalized' if quantile else ''}"
+        f"{', each normalized by itself since their scales differ widely' if each_series else ''}, "
+        f"batches of {batch_size}, "
         f"{stop if data.has_val else f'{epochs} epochs'}"
     )
 

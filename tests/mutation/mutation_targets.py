@@ -12,6 +12,7 @@ TARGETS = {
         "datamodules/preprocessing/normalization.py",
         "datamodules/preprocessing/quantile_map.py",
         "datamodules/preprocessing/running_moments.py",
+        "datamodules/preprocessing/series_normalization.py",
     ),
     "encoding": (
         "datamodules/tables/casting.py",
