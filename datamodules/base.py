@@ -14,7 +14,9 @@ from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.loading.global_batch import accumulated_by, check_batch, check_processes, device_of, process_of
 from datamodules.preprocessing.array_inputs import ArrayInputs
 from datamodules.preprocessing.inputs import Inputs
-from datamodules.preprocessing.normalization import Method, Normalizer, Statistics, restore
+from datamodules.preprocessing.normalization import Statistics, restore
+from datamodules.preprocessing.normalizer import Method, Normalizer
+from datamodules.preprocessing.series_normalization import SeriesNormalization
 from datamodules.splitting.split_options import SplitSettings
 from datamodules.splitting.splits import Split, check_ratios
 from datamodules.types import Modality, TaskName
@@ -36,7 +38,8 @@ class DataModule(LightningDataModule):
         split_column: Column of the words train, val and test; no input. Without a val row, train rows are divided.
         folds: Number of folds; one is the test split, the rest is divided into train and val in their proportion.
         fold: Index of the test fold, from 0.
-        normalize: Normalization of each feature, with statistics of the train rows.
+        normalize: Normalization of each feature, with statistics of the train rows; ``series`` for series in files and
+            streamed arrays.
     """
 
     task: TaskName
@@ -70,6 +73,8 @@ class DataModule(LightningDataModule):
         self.batch_size = batch_size
         self.split_settings = SplitSettings(ratios, split_seed, group, split_column, folds, fold)
         self.normalize = normalize
+        if normalize == "series" and hasattr(self, "modality"):  # where it is none, it depends on the files
+            self.input_shape = self.normalized_shape(getattr(self, "input_shape", (0,)))
         self.split: Split | None = None
         self.statistics: Normalizer | None = None
         self.target_statistics: Statistics | None = None
@@ -110,6 +115,10 @@ class DataModule(LightningDataModule):
         """
         return {}
 
+    def series_scales(self) -> Tensor | None:
+        """Returns the standard deviation (N, C) of each channel of the train series; None for other rows."""
+        return None
+
     @abstractmethod
     def inspection_sample(self) -> InspectionSample:
         """Returns the rows that an inspection of the data is based on."""
@@ -126,7 +135,28 @@ class DataModule(LightningDataModule):
     def inputs(self) -> Inputs:
         """Preprocessing from raw rows to the model's inputs, once ``setup()`` was called; checkpoints contain it."""
         assert self.statistics is not None
-        return ArrayInputs(self.statistics, self.input_shape)
+        return ArrayInputs(self.statistics, self.raw_shape)
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of a row before normalization."""
+        if self.normalize != "series":
+            return self.input_shape
+        return (self.input_shape[0] // SeriesNormalization.channels, *self.input_shape[1:])
+
+    def normalized_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns ``input_shape`` for a raw row: a series that is normalized by itself gets further channels.
+
+        Raises ``DataError`` for a normalization that does not fit the modality.
+        """
+        if self.normalize != "series":
+            return shape
+        if self.modality != "series":
+            raise DataError(
+                f"--data.normalize series is for series, and a row of {type(self).__name__} is of the modality "
+                f"{self.modality}; leave it out or take standard, minmax, robust or quantile"
+            )
+        return (shape[0] * SeriesNormalization.channels, *shape[1:])
 
     @property
     def has_val(self) -> bool:
@@ -181,7 +211,13 @@ class DataModule(LightningDataModule):
         for name, other in {"data": "other data", "split": "another split"}.items():
             if self.fingerprints()[name] != state_dict["fingerprints"][name]:
                 raise DataError(f"the checkpoint was trained on {other} than what {type(self).__name__} reads now")
-        self.statistics = restore(state_dict["statistics"])
+        statistics = restore(state_dict["statistics"])
+        if isinstance(statistics, SeriesNormalization) != (self.normalize == "series"):
+            raise DataError(
+                f"the checkpoint was trained with{'out' * (self.normalize == 'series')} --data.normalize series, which "
+                "changes the channels of the network; resume with the same normalization or train anew"
+            )
+        self.statistics = statistics
         if state_dict["target_statistics"]:
             self.target_statistics = Statistics(**state_dict["target_statistics"])
 

@@ -18,7 +18,9 @@ from datamodules.loading.global_batch import device_of, order_options
 from datamodules.loading.tensor_loader import TensorLoader
 from datamodules.preprocessing.array_inputs import ArrayInputs
 from datamodules.preprocessing.id_column import check_id
-from datamodules.preprocessing.normalization import Normalizer, Unchanged, fit, learn
+from datamodules.preprocessing.normalization import Unchanged, fit, learn
+from datamodules.preprocessing.normalizer import Normalizer
+from datamodules.preprocessing.series_normalization import standard_deviations
 from datamodules.raw_data import Rows, digest, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data
 from datamodules.splitting.splits import Split
@@ -104,6 +106,13 @@ class InMemoryData(DataModule):
     def features(self) -> polars.DataFrame:
         """Returns summary columns of all rows: one number for each aspect of a row, or the columns of a table."""
         return array_features(self.rows.x, self.rows.lengths)
+
+    def series_scales(self) -> Tensor | None:
+        """Returns the standard deviation (N, C) of each channel of the train series; None for other rows."""
+        if self.modality != "series":
+            return None
+        train, lengths = self.split_now().train, self.rows.lengths
+        return standard_deviations(self._inputs(train), None if lengths is None else lengths[train])
 
     def inspection_sample(self) -> InspectionSample:
         """Returns all rows."""
@@ -193,7 +202,7 @@ class InMemoryData(DataModule):
 
     def _array_tensors(self, index: Tensor, normalizer: Normalizer) -> dict[str, Tensor]:
         lengths = self.rows.lengths
-        inputs = ArrayInputs(normalizer, self.input_shape)
+        inputs = ArrayInputs(normalizer, self.raw_shape)
         return inputs.tensors(self._inputs(index), None if lengths is None else lengths[index])
 
     @cached_property

@@ -22,7 +22,8 @@ from datamodules.imaging.read_images import Images, range_note, read_each
 from datamodules.preprocessing.id_column import and_id, id_state, with_id
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
-from datamodules.preprocessing.normalization import Normalizer, restore
+from datamodules.preprocessing.normalization import restore
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.tables.frame_conversion import as_frame
 from datamodules.tables.read_table import MISSING
 from datamodules.tables.table_source import Table

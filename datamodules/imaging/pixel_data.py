@@ -17,7 +17,8 @@ from datamodules.in_memory import InMemoryData
 from datamodules.loading.base_loader import Batch, Transform
 from datamodules.loading.device_placement import placed
 from datamodules.loading.global_batch import device_of
-from datamodules.preprocessing.normalization import Normalizer, Quantiles
+from datamodules.preprocessing.normalization import Quantiles
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.raw_data import Rows
 from datamodules.tables.targets import Target, check_train_targets
 

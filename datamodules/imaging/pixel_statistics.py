@@ -3,14 +3,8 @@
 import torch
 from torch import Tensor
 
-from datamodules.preprocessing.normalization import (
-    MAX_QUANTILES,
-    Method,
-    Normalizer,
-    Quantiles,
-    Statistics,
-    without_constants,
-)
+from datamodules.preprocessing.normalization import MAX_QUANTILES, Quantiles, Statistics, without_constants
+from datamodules.preprocessing.normalizer import Method, Normalizer
 
 LEVELS = 256
 BLOCK = 2**22

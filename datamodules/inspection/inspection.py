@@ -11,6 +11,7 @@ from datamodules.base import DataModule
 from datamodules.inspection.entity_groups import identities
 from datamodules.inspection.leakage import leaks, single_columns
 from datamodules.inspection.near_copies import near_copies
+from datamodules.inspection.series_scales import describe_spread
 from datamodules.inspection.summary_columns import InspectionSample
 from datamodules.splitting.splits import PARTS
 
@@ -52,6 +53,7 @@ class Inspection:
     dates: dict[str, dict[str, tuple[str, str] | None]]  # first and last date of columns, inputs or not, by split
     gaps: list[str]  # sentences on missing values inside series
     near_copies: str  # sentence on rows that are nearly equal to one with another label
+    series_scales: str = ""  # sentence on the spread of the series' scales; empty for other rows
 
     def plain(self) -> dict[str, Any]:
         """Returns dictionaries, lists, texts and numbers."""
@@ -84,6 +86,7 @@ def inspect(data: DataModule) -> Inspection:
         dates=_dates(sample),
         gaps=list(sample.gaps),
         near_copies="" if copies.suspicious else sentence,
+        series_scales=describe_spread(data),
     )
 
 

@@ -13,7 +13,8 @@ from typing_extensions import override
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Chunk, Inputs, as_array, infinite_rows, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays, reason_of
-from datamodules.preprocessing.normalization import Normalizer, restore
+from datamodules.preprocessing.normalization import restore
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.regular_file import check_regular
 
 
@@ -58,7 +59,8 @@ class ArrayInputs(Inputs):
 
     @override
     def example_rows(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
-        return {"x": self.normalizer.inverse(torch.randn(count, *self.shape, generator=draw, dtype=torch.float64))}
+        shape = (self.shape[0] * self.normalizer.channels, *self.shape[1:])
+        return {"x": self.normalizer.inverse(torch.randn(count, *shape, generator=draw, dtype=torch.float64))}
 
     @override
     def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:

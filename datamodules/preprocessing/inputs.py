@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from datamodules.loading.evaluation_batch_size import rows_at_once
 from datamodules.preprocessing.json_rows import Source, json_row
 from datamodules.preprocessing.modules import Preprocessor
-from datamodules.preprocessing.normalization import Normalizer, Unchanged
+from datamodules.preprocessing.normalization import Unchanged
+from datamodules.preprocessing.normalizer import Normalizer
 
 ROW = "row"  # column of row numbers, counted from 0
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from datamodules.preprocessing.normalization import Normalizer, per_feature
+from datamodules.preprocessing.normalizer import Normalizer, per_feature
 from datamodules.raw_data import valid
 
 BLOCK = 2**18  # numbers of series with gaps that are interpolated at a time
@@ -88,5 +88,5 @@ class Preprocessor(nn.Module):
             x = self.gaps(x, lengths)
         if self.missing is not None:
             x = self.missing(x)
-        normal: Tensor = self.normalize(x)
+        normal: Tensor = self.normalize(x, lengths)
         return normal if lengths is None else normal * valid(lengths, x.shape[-1]).unsqueeze(1)

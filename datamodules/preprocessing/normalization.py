@@ -1,34 +1,19 @@
 """Normalization as torch modules with statistics of train rows, which training, prediction and export share."""
 
-from abc import ABC, abstractmethod
-from typing import Literal
-
 import numpy
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
+from datamodules.preprocessing.normalizer import ROUNDING, Method, Normalizer, per_feature
 from datamodules.preprocessing.quantile_map import normal_quantile, ranks
+from datamodules.preprocessing.series_normalization import SeriesNormalization
 from datamodules.raw_data import valid
-
-Method = Literal["standard", "minmax", "robust", "quantile", "none"]
-"""standard: mean 0, standard deviation 1; minmax: to [0, 1]; robust: median 0, interquartile range 1; quantile: by rank
-to a standard normal distribution, which tames outliers; none."""
 
 MAX_QUANTILES = 1000
 
-ROUNDING = 1e-12  # differences of a column's values are rounding error up to this fraction of the largest
-
 CELLS = 2**16
 """Numbers that the quantile map takes at a time, small enough that its copies stay in a processor's cache."""
-
-
-class Normalizer(nn.Module, ABC):
-    """Base of the normalizations: their buffers are statistics of train rows, float64, and stand in checkpoints."""
-
-    @abstractmethod
-    def inverse(self, x: Tensor) -> Tensor:
-        """Returns float64 rows whose normalization is, or resembles, ``x``."""
 
 
 class Statistics(Normalizer):
@@ -45,8 +30,8 @@ class Statistics(Normalizer):
         self.register_buffer("center", center)
         self.register_buffer("scale", scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalizes rows (N, F) or (N, C, ...) of any number type to float32."""
+    @override
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         shape = per_feature(x)
         return ((x.double() - self.center.view(shape)) / self.scale.view(shape)).float()
 
@@ -69,8 +54,8 @@ class Quantiles(Normalizer):
         super().__init__()
         self.register_buffer("values", values.contiguous())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalizes rows (N, F) or (N, C, ...) of any number type to float32."""
+    @override
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         if torch.compiler.is_exporting():
             return self._mapped(x.double())
         size = max(1, CELLS // max(1, x[:1].numel()))  # the map makes about twenty float64 copies of its rows
@@ -92,18 +77,14 @@ class Quantiles(Normalizer):
 class Unchanged(Normalizer):
     """No normalization: the exported graph that receives the rows normalizes them."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    @override
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Returns bytes unchanged, and other numbers as float64, so that no digit is lost."""
         return x if x.dtype == torch.uint8 else x.double()
 
     @override
     def inverse(self, x: Tensor) -> Tensor:
         return x
-
-
-def per_feature(x: Tensor) -> tuple[int, ...]:
-    """Returns the shape by which values of each feature (F,) broadcast over rows (N, F) or (N, C, ...)."""
-    return (1, -1) + (1,) * (x.dim() - 2)
 
 
 def learn(
@@ -114,6 +95,8 @@ def learn(
     Of rows (N, C, T) the first ``lengths`` (N,) steps are no padding. Where the rows are a sample, ``ends`` are the
     least and the greatest value (F,) in all rows. Raises ``ValueError`` for a method that does not exist.
     """
+    if method == "series":
+        return SeriesNormalization.learn(x, lengths)
     if method == "none":
         return fit(x, method, lengths)
     columns = _columns(x, lengths)
@@ -130,6 +113,8 @@ def restore(state: dict[str, Tensor]) -> Normalizer:
     """Returns the normalization with a ``state_dict()``."""
     if not state:
         return Unchanged()
+    if "least" in state:
+        return SeriesNormalization(**state)
     return Quantiles(**state) if "values" in state else Statistics(**state)
 
 

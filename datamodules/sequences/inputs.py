@@ -12,7 +12,8 @@ from typing_extensions import override
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects
 from datamodules.preprocessing.modules import FillMissing, Interpolate, Preprocessor
-from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
+from datamodules.preprocessing.normalization import Unchanged, restore
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.sequences.padded_series import fill_gaps, window_starts, windows
 from datamodules.sequences.read_series import as_arrays, read_series
 from datamodules.tables.inputs import CSV, parse_csv
@@ -77,7 +78,9 @@ class SeriesInputs(Inputs):
     @override
     def example_rows(self, count: int, draw: torch.Generator) -> dict[str, Tensor]:
         lengths = torch.randint(max(1, self.steps // 2), self.steps + 1, (count,), generator=draw)
-        normal = torch.randn(count, len(self.channels), self.steps, generator=draw, dtype=torch.float64)
+        normal = torch.randn(
+            count, len(self.channels) * self.normalizer.channels, self.steps, generator=draw, dtype=torch.float64
+        )
         return {"x": self.normalizer.inverse(normal), "lengths": lengths}
 
     @override

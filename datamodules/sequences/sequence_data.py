@@ -146,7 +146,7 @@ class SequenceData(InMemoryData):
             self._set_learned(state_dict["steps"], state_dict["fill"])
 
     def _set_learned(self, steps: int, fill: Tensor) -> None:
-        self.input_shape, self.fill = (len(self._series.channels), steps), fill
+        self.input_shape, self.fill = self.normalized_shape((len(self._series.channels), steps)), fill
 
     def _lengths(self) -> Tensor:
         """Returns the steps of each row before rows are cut."""

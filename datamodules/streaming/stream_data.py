@@ -93,7 +93,7 @@ class StreamData(DataModule):
             if not number and (name != "val" or self.split_settings.ratios[1] > 0):
                 raise DataError(f"none of the {len(rows):,} rows is in the {name} part; change the split or add rows")
         check_train_counts(self.class_names, self._counts.classes, counts["train"], self.task == "multilabel")
-        shape = " x ".join(map(str, self.input_shape))
+        shape = " x ".join(map(str, self.raw_shape))
         fraction = min(1.0, self._buffer_rows / counts["train"])
         self.notes = (
             *self.notes,
@@ -103,7 +103,7 @@ class StreamData(DataModule):
 
     def set_statistics(self, learned: RunningStatistics) -> None:
         """Sets the statistics, and in a subclass what ``finish`` needs, from a pass over the train rows."""
-        moments = learned.inputs.over(self.input_shape[0])
+        moments = learned.inputs.over(self.raw_shape[0])
         self.statistics = normalizer(moments, lambda: floating(learned.sample["x"]), self.normalize)
 
     def part_rows(self) -> dict[str, int]:
@@ -173,7 +173,7 @@ class StreamData(DataModule):
 
     def _learn_statistics(self) -> None:
         outputs = self.num_outputs if self.task == "regression" else 0
-        train_rows, width = self.part_rows()["train"], prod(self.input_shape)
+        train_rows, width = self.part_rows()["train"], prod(self.raw_shape)
         learned = RunningStatistics(self.partitioned, train_rows, width, outputs, self.sizes)
         if self.task == "regression":
             target = learned.target

@@ -56,7 +56,8 @@ class StreamedArrays(StreamData):
             raise DataError(f"{path} has {len(x):,} rows and {labels} {len(y):,}; they are to be of the same rows")
         if len(x.shape) not in MODALITIES:
             raise DataError(f"{path} is an array of {len(x.shape)} dimensions; rows are (F,), (C, T) or (C, H, W)")
-        self.modality, self.input_shape = MODALITIES[len(x.shape)], tuple(x.shape[1:])
+        self.modality = MODALITIES[len(x.shape)]
+        self.input_shape = self.normalized_shape(tuple(x.shape[1:]))
         split = HashSplit(len(x), self.split_settings)
         y_digest = y.digest(partial(_check_finite, labels, "targets", split))
         target = _learn_targets(y, labels, task)

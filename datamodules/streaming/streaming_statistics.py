@@ -6,14 +6,8 @@ import torch
 from torch import Tensor
 
 from datamodules.loading.base_loader import Batch
-from datamodules.preprocessing.normalization import (
-    Method,
-    Normalizer,
-    Statistics,
-    learn,
-    positive_scale,
-    without_constants,
-)
+from datamodules.preprocessing.normalization import Statistics, learn, positive_scale, without_constants
+from datamodules.preprocessing.normalizer import Method, Normalizer
 from datamodules.preprocessing.running_moments import Moments
 from datamodules.progress import progress
 from datamodules.streaming.hash_split import TRAIN, sampled

@@ -10,7 +10,7 @@ from torch import Tensor
 from datamodules.errors import ColumnError
 from datamodules.preprocessing import normalization
 from datamodules.preprocessing.modules import FillMissing
-from datamodules.preprocessing.normalization import Method, Normalizer
+from datamodules.preprocessing.normalizer import Method, Normalizer
 from datamodules.tables.columns import Columns
 from datamodules.tables.lazy_numbers import in_pieces
 

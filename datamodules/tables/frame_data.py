@@ -11,7 +11,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.in_memory import InMemoryData
-from datamodules.preprocessing.normalization import Normalizer, is_constant
+from datamodules.preprocessing.normalization import is_constant
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.raw_data import Rows, digest, digest_of_cells, first_equal
 from datamodules.tables.columns import Columns, ColumnType, column_kinds, number_note, read_cells
 from datamodules.tables.encoded_table import EncodedTable

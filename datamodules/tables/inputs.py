@@ -15,7 +15,8 @@ from datamodules.preprocessing.id_column import and_id, id_state, with_id
 from datamodules.preprocessing.inputs import Chunk, Inputs, Reasons, infinite_rows, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects
 from datamodules.preprocessing.modules import Preprocessor
-from datamodules.preprocessing.normalization import Normalizer, Unchanged, restore
+from datamodules.preprocessing.normalization import Unchanged, restore
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.tables.cell_types import inferred
 from datamodules.tables.columns import Columns, Kinds, read_cells
 from datamodules.tables.encoding import Encoding

@@ -16,7 +16,8 @@ from datamodules.errors import DataError
 from datamodules.preprocessing.id_column import and_id, id_state, with_id
 from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reasons, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
-from datamodules.preprocessing.normalization import Normalizer, Unchanged
+from datamodules.preprocessing.normalization import Unchanged
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.tables.frame_conversion import as_frame, check_table
 from datamodules.tables.inputs import CSV, parse_csv
 from datamodules.tables.table_source import Table

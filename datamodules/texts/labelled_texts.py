@@ -10,7 +10,8 @@ from torch import Tensor
 
 from datamodules.errors import DataError, check_names
 from datamodules.in_memory import InMemoryData
-from datamodules.preprocessing.normalization import Normalizer, Statistics
+from datamodules.preprocessing.normalization import Statistics
+from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.raw_data import Rows
 from datamodules.tables.read_table import MISSING
 from datamodules.tables.targets import check_train_targets, read_target

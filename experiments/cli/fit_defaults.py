@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import Namespace
 
 from datamodules import DataModule
+from datamodules.inspection.series_scales import scale_spread
 from experiments.cli.arguments import Words
 from experiments.cli.class_settings import settings_of
 from experiments.cli.typed_settings import added_callbacks, typed_names
@@ -67,7 +68,7 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     batch_size, epochs = size_and_epochs(rows["train"], data)
     patience = max(5, round(0.3 * epochs))
     small = rows["train"] < SMALL.get(data.modality, 0)
-    quantile = data.modality in QUANTILE_NORMALIZED and not small
+    normalize, normalization = _normalization(data, small)
     chosen = "LitLinear" if small else ARCHITECTURES.get(data.modality, "LitLinear")
     callbacks = [*_callbacks(patience, rows["val"], added_callbacks(words))]
     if not validates(data, config.trainer) or "trainer.callbacks" in names:
@@ -75,7 +76,7 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     stops = any(one["class_path"] == "EarlyStopping" for one in callbacks)
     if "trainer.max_steps" in names:
         epochs = -1
-    settings = {"batch_size": batch_size, **({"normalize": "quantile"} if quantile else {})}
+    settings = {"batch_size": batch_size, **({"normalize": normalize} if normalize else {})}
     below = {
         "trainer": {"max_epochs": epochs, "callbacks": callbacks or None},
         "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", names),
@@ -83,7 +84,7 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
         "data": {"class_path": config.data.class_path, "init_args": _inherited(config.data.class_path, settings)},
     }
     sentences = {
-        "data.normalize": "numbers quantile-normalized" if quantile else "",
+        "data.normalize": normalization,
         "data.batch_size": f"batches of {batch_size}",
         "trainer.max_epochs": "" if epochs < 0 else f"at most {epochs} epochs" if stops else f"{epochs} epochs",
         "trainer.callbacks": f"stopped after {patience} epochs without a lower val/loss" if stops else "",
@@ -106,6 +107,16 @@ def validates(data: DataModule, trainer: Namespace) -> bool:
     """Returns True if a run validates, and keeps checkpoints."""
     off = trainer.barebones or trainer.enable_checkpointing is False or trainer.limit_val_batches == 0
     return data.has_val and not off
+
+
+def _normalization(data: DataModule, small: bool) -> tuple[str, str]:
+    """Returns the normalization in place of the data's own default, and words about it; both empty for none."""
+    spread = scale_spread(data)
+    if spread is not None and spread.is_huge:
+        return "series", "each normalized by itself since their scales differ widely"
+    if data.modality in QUANTILE_NORMALIZED and not small:
+        return "quantile", "numbers quantile-normalized"
+    return "", ""
 
 
 def _model(class_path: str, names: set[str]) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def report(inspection: Inspection, figures: Sequence[str] = ()) -> Group:
         *([Text("no row is an exact copy of an earlier one")] if inspection.duplicates == 0 else []),
         *([Text(_strongest(inspection.strongest))] if inspection.rows["val"] and inspection.strongest else []),
         *(Text(f"gaps: {gap}") for gap in inspection.gaps),
+        *([Text(inspection.series_scales)] if inspection.series_scales else []),
         *(Text(f"note: {note}") for note in inspection.notes),
         *(Text(f"look: {suspicion}", style="bold yellow") for suspicion in inspection.suspicions),
         *([] if inspection.suspicions else [Text("nothing looks like a leak")]),

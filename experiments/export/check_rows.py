@@ -98,8 +98,9 @@ def _fault(kept: dict[str, Tensor], predictor: Predictor) -> str | None:
         return f"x has not {len(row):,} rows of {len(model.input_shape)} axes"
     specs = {spec["name"]: spec for spec in predictor.inputs.signature()}
     free = 1 if specs["x"]["shape"][-1] == TIME else 0  # steps are padded later
-    if tuple(x.shape[1 : x.dim() - free]) != model.input_shape[: len(model.input_shape) - free]:
-        return f"a row of x is {tuple(x.shape[1:])}, and the model takes {model.input_shape}"
+    sizes = tuple(specs["x"]["shape"][1:])
+    if tuple(x.shape[1 : x.dim() - free]) != sizes[: len(sizes) - free]:
+        return f"a row of x is {tuple(x.shape[1:])}, and the model takes {sizes}"
     limits = {"categories": (model.cardinalities, 2), "lengths": ((x.shape[-1] + 1,), 1)}
     if model.vocab_size:
         limits["x"] = ((model.vocab_size,) * x.shape[-1], 2)

@@ -1,13 +1,15 @@
-"""Rows in the form that scikit-learn takes: a matrix of numbers, or texts."""
+"""Rows in the form that the baselines take: a matrix of numbers, texts, and series."""
 
 from typing import NamedTuple
 
 import numpy
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules import DataModule
 from datamodules.texts.labelled_texts import LabelledTexts
+from experiments.floor.random_kernels import PaddedSeries
 
 Matrix = NDArray[numpy.float64]
 
@@ -19,6 +21,7 @@ class Features(NamedTuple):
     categories: int  # number of trailing columns that are category indices
     target: Tensor  # of the data module
     row: Tensor  # row ids (N,)
+    series: PaddedSeries | None = None  # the rows of series, not flat
 
 
 def features(data: DataModule, split: str) -> Features:
@@ -30,12 +33,15 @@ def features(data: DataModule, split: str) -> Features:
     row, target = tensors["row"], tensors["y"]
     if isinstance(data, LabelledTexts):
         return Features(data.texts.gather(row.numpy()).to_list(), 0, target, row)
-    x = tensors["x"].double().numpy()
+    x, series = tensors["x"].double().numpy(), None
+    if x.ndim == 3:
+        lengths = tensors.get("lengths", torch.full((len(x),), x.shape[2]))
+        series = PaddedSeries(tensors["x"], lengths)
     if "lengths" in tensors:
         x = resampled(x, tensors["lengths"].numpy())
     x = x.reshape(len(x), -1)
     if "categories" not in tensors:
-        return Features(x, 0, target, row)
+        return Features(x, 0, target, row, series)
     categories = tensors["categories"].double().numpy()
     return Features(numpy.concatenate([x, categories], axis=1), categories.shape[1], target, row)
 

@@ -11,7 +11,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 
 from datamodules import DataModule
-from experiments.floor.baselines import baselines, depends_on_seed, probabilities
+from experiments.floor.baselines import Baseline, baselines
 from experiments.floor.features import Features, features
 from experiments.run.atomic_write import whole_folder, write_json
 from experiments.run.record.artifacts import write_data, write_predictions
@@ -38,21 +38,19 @@ def fit_floor(
     threads = torch.get_num_threads()
     splits = {split: features(data, split) for split, rows in data.part_rows().items() if rows}
     train, test = splits.pop("train"), splits["test"]
-    task, target = TASKS[data.task](data.num_outputs), train.target.numpy()
+    task = TASKS[data.task](data.num_outputs)
     options = flat_hyperparameters(plain_config)
     options = {name: value for name, value in options.items() if name == "seed" or name.partition(".")[0] == "data"}
     columns_of_data, fingerprints = data.column_fingerprints(), data.fingerprints()
-    fits = [(seed, name, estimator) for seed in seeds for name, estimator in baselines(train, data.task, seed, threads)]
+    fits = [(seed, each) for seed in seeds for each in baselines(train, splits.get("val"), data.task, seed, threads)]
     records = []
-    for seed, model, estimator in fits:
-        is_random = depends_on_seed(model, len(train.row))
-        if not is_random and seed != seeds[0]:
+    for seed, baseline in fits:
+        if not baseline.is_random and seed != seeds[0]:
             continue
-        seed = seed if is_random else FIXED_SEED
+        model, seed = baseline.name, seed if baseline.is_random else FIXED_SEED
         started = time.monotonic()
-        # The train rows have every class, so scikit-learn's sorted classes are our class indices.
-        estimator.fit(train.inputs, target if target.size > len(target) else target.ravel())
-        evaluated = {split: _evaluate(task, estimator, rows) for split, rows in splits.items()}
+        baseline.fit(train)
+        evaluated = {split: _evaluate(task, baseline, rows) for split, rows in splits.items()}
         stem = f"{model.replace(' ', '-')}-seed{seed}"
         directory = RunDirectory.free(root_of(config.trainer.default_root_dir), experiment, stem)
         record: dict[str, Any] = {
@@ -65,7 +63,7 @@ def fit_floor(
             "data": type(data).__name__,
             "task": data.task,
             "seed": seed,
-            "deterministic": not is_random,
+            "deterministic": not baseline.is_random,
             "rank_by": f"test/{task.rank_by}",
             "parameters": 0,
             "rows": data.part_rows(),
@@ -83,16 +81,17 @@ def fit_floor(
             write_data(folder, data)
             named = data.id_columns(test.row)
             write_predictions(folder / "predictions.parquet", columns, data.class_names, named)
-            write_session(folder, curated(record["hyperparameters"]), record["metrics"])
+            validation = {f"val/{name}": value for name, value in (record["validation"] or {}).items()}
+            write_session(folder, curated(record["hyperparameters"]), record["metrics"] | validation)
             write_json(folder / "record.json", record)
         say(f"{model}: {directory.path}")
         records.append(record | {"label": model})
     return records
 
 
-def _evaluate(task: Task, estimator: Any, rows: Features) -> tuple[Tensor, dict[str, float]]:
+def _evaluate(task: Task, baseline: Baseline, rows: Features) -> tuple[Tensor, dict[str, float]]:
     """Returns predictions of a split's rows and the metrics that networks have."""
-    prediction, values = torch.from_numpy(probabilities(estimator, rows.inputs, task.name)), {}
+    prediction, values = torch.from_numpy(baseline.predict(rows, task.name)), {}
     for name, metric in task.metrics().items():
         metric.update(prediction, task.metric_target(rows.target))
         values[name] = float(metric.compute())

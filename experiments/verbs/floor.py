@@ -1,4 +1,4 @@
-"""``evenhand floor``: fits scikit-learn's baselines on the same split, each recorded as a run."""
+"""``evenhand floor``: fits classical baselines on the same split, each recorded as a run."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 from experiments.cli.arguments import VerbParser, Words
 
 EPILOG = """\
-The baselines: majority, logistic regression or ridge, random forest, histogram gradient boosting; for texts TF-IDF
-with logistic regression. All other words are those of fit, of which those of the data, --seed_everything and
---experiment count.
+The baselines: majority, logistic regression or ridge, random forest, histogram gradient boosting; for series random
+convolution kernels with ridge regression too; for texts TF-IDF with logistic regression. The validation rows stop
+gradient boosting early, after at most 1,000 iterations at rate .05. All other words are those of fit, of which those
+of the data, --seed_everything and --experiment count.
 
   evenhand floor -c experiments/configs/recipes/adult/mlp.yaml --seeds 0..4
   evenhand floor --paper experiments/configs/papers/adult.yaml
@@ -17,7 +18,7 @@ scikit-learn is needed: pip install '.[sklearn]' in the checkout"""
 
 PARSER = VerbParser(
     "floor",
-    "Fit scikit-learn's baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
+    "Fit classical baselines on the same split.\n\nEach is tested on the test rows and recorded as a run.",
     EPILOG,
     "[-c FILE] [--data CLASS] [--data.SETTING VALUE ...] [--seeds 0..4] [--paper FILE]",
 )

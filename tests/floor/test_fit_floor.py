@@ -15,16 +15,21 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from tiny_data import small_data
 
 from experiments.floor import fit_floor
-from experiments.floor.baselines import baselines, probabilities
+from experiments.floor.baselines import Baseline, baselines, probabilities
 from experiments.floor.features import Features, features
+
+
+def by_name(train: Features, task: str, seed: int = 0) -> dict[str, Any]:
+    """Returns the unfitted estimators."""
+    return {each.name: each.estimator for each in baselines(train, None, task, seed, 1)}
 
 
 def fitted(folder: Path, monkeypatch: pytest.MonkeyPatch, task: str, y: torch.Tensor) -> dict[str, Any]:
     """Returns the record of a dummy baseline."""
     dummy = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
 
-    def only(*_: Any) -> Iterator[tuple[str, Any]]:
-        yield "random forest", dummy
+    def only(*_: Any) -> Iterator[Baseline]:
+        yield Baseline("random forest", dummy, is_random=True)
 
     monkeypatch.setattr(fit_floor, "baselines", only)
     data = small_data(torch.arange(40.0).view(20, 2), y, task, torch.arange(16, 20))
@@ -72,17 +77,16 @@ def test_columns_of_at_most_255_categories_are_split_by_category(task: str) -> N
     """Gradient boosting has 255 bins: an index of 255 would end its fit."""
     columns = numpy.stack([numpy.linspace(0, 1, 256), numpy.arange(256) - 1.0, numpy.arange(256)], axis=1)
     train = Features(columns, 2, torch.arange(256) % 2, torch.arange(256))
-    boosting = dict(baselines(train, task, 5, 1))["gradient boosting"]
-    assert boosting.categorical_features == [1]
-    assert boosting.random_state == 5
+    options = by_name(train, task, seed=5)["gradient boosting"].options
+    assert options == {"categorical_features": [1], "random_state": 5}
 
 
 @pytest.mark.parametrize(("task", "targets"), [("multilabel", 2), ("regression", 2), ("regression", 1)])
 def test_several_targets_have_an_estimator_each(task: str, targets: int) -> None:
     target = torch.arange(16 * targets).view(16, targets) % 2
-    found = dict(baselines(Features(numpy.random.default_rng(0).normal(size=(16, 3)), 0, target, target), task, 0, 1))
+    found = by_name(Features(numpy.random.default_rng(0).normal(size=(16, 3)), 0, target, target), task)
     assert ("ridge" in found) == (task == "regression")
-    assert hasattr(found["gradient boosting"], "estimator") == (targets > 1)
+    assert len(found["gradient boosting"].fit(numpy.zeros((16, 3)), target.numpy()).fitted) == targets
     assert hasattr(found.get("logistic", [None, None])[1], "estimator") == (task == "multilabel")
     assert found["random forest"].n_estimators == 300
     if task == "multilabel":
@@ -105,7 +109,7 @@ def test_rows_are_flat_with_their_categories_at_the_end() -> None:
 def test_texts_are_words_and_pairs_of_words(task: str) -> None:
     texts = ["new shirt", "new shoes", "old shirt", "old shoes", "new shirt"]
     train = Features(texts, 0, torch.arange(5) % 2, torch.arange(5))
-    found = dict(baselines(train, task, 0, 1))
+    found = by_name(train, task)
     linear = "ridge" if task == "regression" else "logistic"
     assert [*found] == ["majority", f"tfidf+{linear}"]
     words = found[f"tfidf+{linear}"].steps[0][1]

@@ -22,7 +22,7 @@ from tiny_data import small_data
 
 from datamodules import InMemoryData, TableData
 from experiments.__main__ import main
-from experiments.floor.baselines import baselines, probabilities
+from experiments.floor.baselines import baselines
 from experiments.floor.features import features, resampled
 
 ROWS = 300
@@ -103,8 +103,10 @@ def test_baselines_stand_in_the_hparams_tab_with_their_metrics(root: Path) -> No
         run = str(record["path"].relative_to(root / "runs"))
         session = HParamsPluginData.FromString(runs[run][SESSION_START_INFO_TAG]).session_start_info
         assert session.hparams["model"].string_value == record["model"]
-        (accuracy,) = EventAccumulator(str(record["path"])).Reload().Scalars("test/accuracy")
+        events = EventAccumulator(str(record["path"])).Reload()
+        (accuracy,), (on_val,) = events.Scalars("test/accuracy"), events.Scalars("val/accuracy")
         assert accuracy.value == pytest.approx(record["metrics"]["test/accuracy"])
+        assert on_val.value == pytest.approx(record["validation"]["accuracy"])
 
 
 def test_a_baseline_is_scikit_learns_own_fit_of_the_train_rows() -> None:
@@ -113,8 +115,9 @@ def test_a_baseline_is_scikit_learns_own_fit_of_the_train_rows() -> None:
     data = small_data(torch.randn(120, 4) + y.unsqueeze(1), y)
     data.setup("fit")
     train, test = features(data, "train"), features(data, "test")
-    (forest,) = (estimator for name, estimator in baselines(train, "multiclass", 5, 1) if name == "random forest")
-    prediction = probabilities(forest.fit(train.inputs, train.target.numpy()), test.inputs, "multiclass")
+    (forest,) = (each for each in baselines(train, None, "multiclass", 5, 1) if each.name == "random forest")
+    forest.fit(train)
+    prediction = forest.predict(test, "multiclass")
     x = data.rows.x.numpy()
     mean, sd = x[data.split.train].mean(axis=0), x[data.split.train].std(axis=0)
     alone = RandomForestClassifier(300, random_state=5)
@@ -135,13 +138,12 @@ def test_every_task_has_a_floor_that_learns(task: str) -> None:
     x = torch.randn(400, 3)
     data: InMemoryData = small_data(x, TARGETS[task](x), task)
     data.setup("fit")
-    train, test = features(data, "train"), features(data, "test")
+    train, val, test = (features(data, split) for split in ("train", "val", "test"))
     off = {}
-    for name, estimator in baselines(train, task, 0, 1):
-        target = train.target.numpy()
-        estimator.fit(train.inputs, target)
-        prediction = torch.from_numpy(probabilities(estimator, test.inputs, task))
-        off[name] = float((prediction - test.target.double().view(prediction.shape)).abs().mean())
+    for baseline in baselines(train, val, task, 0, 1):
+        baseline.fit(train)
+        prediction = torch.from_numpy(baseline.predict(test, task))
+        off[baseline.name] = float((prediction - test.target.double().view(prediction.shape)).abs().mean())
     assert max(value for name, value in off.items() if name != "majority") < 0.5 * off["majority"]
 
 

@@ -7,6 +7,7 @@ import numpy
 import polars
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -67,6 +68,22 @@ def test_the_linear_baseline_is_scikit_learns_of_the_train_rows(
     expected = estimator.predict_proba(inputs[1])[:, 1] if task == "binary" else estimator.predict(inputs[1])
     name = "logistic" if task == "binary" else "ridge"
     assert predictions[name] == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_gradient_boosting_is_stopped_by_the_validation_rows(
+    floor: tuple[str, polars.DataFrame, dict[str, Any]],
+) -> None:
+    """1,000 iterations at rate .05, stopped by the validation rows: here at once, since their targets are opposite."""
+    task, frame, predictions = floor
+    kind = HistGradientBoostingClassifier if task == "binary" else HistGradientBoostingRegressor
+    coded = frame.with_columns(polars.col("colour").replace_strict({name: i for i, name in enumerate(NAMES)}))
+    x = {split: rows_of(coded, split).select("x", "colour").to_numpy() for split in ("train", "val", "test")}
+    y = {split: rows_of(coded, split)["y"].to_numpy() for split in ("train", "val")}
+    estimator = kind(max_iter=1000, learning_rate=0.05, early_stopping=True, categorical_features=[1])
+    estimator.fit(x["train"], y["train"], X_val=x["val"], y_val=y["val"])
+    assert estimator.n_iter_ < 20
+    expected = estimator.predict_proba(x["test"])[:, 1] if task == "binary" else estimator.predict(x["test"])
+    assert predictions["gradient boosting"] == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["random forest", "gradient boosting"])

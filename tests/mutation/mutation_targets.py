@@ -12,6 +12,7 @@ TARGETS = {
         "datamodules/preprocessing/normalization.py",
         "datamodules/preprocessing/quantile_map.py",
         "datamodules/preprocessing/running_moments.py",
+        "datamodules/preprocessing/series_normalization.py",
     ),
     "encoding": (
         "datamodules/tables/casting.py",
@@ -47,8 +48,10 @@ TARGETS = {
     ),
     "floors": (
         "experiments/floor/baselines.py",
+        "experiments/floor/boosting.py",
         "experiments/floor/features.py",
         "experiments/floor/fit_floor.py",
+        "experiments/floor/random_kernels.py",
     ),
     "batching of requests": ("experiments/serve/batching.py",),
     "allow-list of class paths": ("experiments/import_allowlist.py",),

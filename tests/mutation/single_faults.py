@@ -199,12 +199,26 @@ FAULTS = [
     Fault(
         "the floor fits on train and validation rows",
         "experiments/floor/fit_floor.py",
-        "        estimator.fit(train.inputs, target if target.size > len(target) else target.ravel())\n",
+        "        baseline.fit(train)\n",
         '        fitted = [train, splits["val"]]\n'
-        "        target = torch.cat([rows.target for rows in fitted]).numpy()\n"
         "        inputs = torch.cat([torch.as_tensor(rows.inputs) for rows in fitted]).numpy()\n"
-        "        estimator.fit(inputs, target if target.size > len(target) else target.ravel())\n",
+        "        target = torch.cat([rows.target for rows in fitted])\n"
+        "        baseline.fit(train._replace(inputs=inputs, target=target))\n",
         "tests/floor/test_floor_fitting.py",
+    ),
+    Fault(
+        "test rows stop gradient boosting",
+        "experiments/floor/fit_floor.py",
+        'splits.get("val")',
+        'splits.get("test")',
+        "tests/floor/test_floor_fitting.py::test_gradient_boosting_is_stopped_by_the_validation_rows",
+    ),
+    Fault(
+        "the biases of random kernels come from the rows that are predicted",
+        "experiments/floor/random_kernels.py",
+        "        x, most = series.x.float(),",
+        "        self.fit(series)\n        x, most = series.x.float(),",
+        "tests/floor/test_random_kernels.py::test_random_kernels_find_a_shape_at_any_step",
     ),
     Fault(
         "the floor scales category codes as numbers",

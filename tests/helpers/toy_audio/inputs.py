@@ -14,7 +14,8 @@ from datamodules import DataError
 from datamodules.preprocessing.array_inputs import read_array
 from datamodules.preprocessing.inputs import Chunk, Inputs, as_array, infinite_rows, numbered, partition, tensor_spec
 from datamodules.preprocessing.json_rows import Source, read_arrays
-from datamodules.preprocessing.normalization import Normalizer, restore
+from datamodules.preprocessing.normalization import restore
+from datamodules.preprocessing.normalizer import Normalizer
 
 
 @dataclass
