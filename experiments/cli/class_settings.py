@@ -26,6 +26,9 @@ OWNERS: dict[str, tuple[type, str]] = {
 }
 """Base class and default of the settings that are classes with settings of their own."""
 
+OTHER_NAMES = {"learning_rate": "lr", "epochs": "max_epochs"}
+"""Names of other libraries for settings that are spelled too differently to be found."""
+
 READERS = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".parquet"), "TableData"),
     **dict.fromkeys((".npy", ".npz", ".zip", ".gz", ".jpg", ".png"), "ImageData"),
@@ -81,7 +84,7 @@ def likely_names(name: str, words: Words, valid: Iterable[str]) -> list[str]:
         for path in paths:
             with suppress(ImportError, AttributeError, ImportDenied):  # classes of a package that is not trusted
                 names += [f"{owner}.{setting}" for setting in settings_of(path)]
-    names = list(dict.fromkeys(names))
+    names, name = list(dict.fromkeys(names)), OTHER_NAMES.get(name, name)
     if same := [option for option in names if option.rpartition(".")[2] == name]:
         return same[:4]
     by_word = {word: option for option in reversed(names) for word in (option, option.rpartition(".")[2])}

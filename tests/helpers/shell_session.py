@@ -30,8 +30,8 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def type(self, command: str) -> str:
-        """Run a line to its end, or to where its comment says, or until it serves; what it printed."""
+    def type(self, command: str, code: int = 0) -> str:
+        """Run a line to its end, or to where its comment says, or until it serves; what it printed, errors last."""
         printed = ""
         if command.startswith("evenhand serve"):
             self.serve(command)
@@ -39,8 +39,8 @@ class Shell:
             self.kill(command)
         else:
             done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, **self.how)
-            assert done.returncode == 0, (command, done.stdout, done.stderr)
-            printed = done.stdout
+            assert done.returncode == code, (command, done.stdout, done.stderr)
+            printed = done.stdout + done.stderr if code else done.stdout
         self.printed += printed + "\n"
         return printed
 
