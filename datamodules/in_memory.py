@@ -108,19 +108,16 @@ class InMemoryData(DataModule):
         return array_features(self.rows.x, self.rows.lengths)
 
     def series_scales(self) -> Tensor | None:
-        """Returns the standard deviation (N, C) of each channel of the train series; None for other rows."""
-        if self.modality != "series":
-            return None
+        """Returns the standard deviation (N, C) of each channel of the train series."""
         train, lengths = self.split_now().train, self.rows.lengths
         return standard_deviations(self._inputs(train), None if lengths is None else lengths[train])
 
     def inspection_sample(self) -> InspectionSample:
         """Returns all rows."""
-        split, about = self.split_now(), self.rows.about
+        split, about = self.split_now(), polars.DataFrame() if self.rows.about is None else self.rows.about
         if self._copies is None:  # the split is that of a checkpoint
             self._find_copies()
-        split_columns = polars.DataFrame() if about is None else about
-        return InspectionSample(split, self.features(), self.rows.y, split_columns, self._copies, self.raw)
+        return InspectionSample(split, self.features(), self.rows.y, about, self._copies, self.raw)
 
     def raw(self, index: Tensor) -> polars.DataFrame | polars.Series | list[Tensor]:
         """Returns rows, by their ids, before normalization; series have no padding."""
@@ -166,9 +163,7 @@ class InMemoryData(DataModule):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Replaces split and statistics by those of a checkpoint."""
-        own = self.split
-        if state_dict:
-            self.split = Split(**state_dict["split"])
+        own, self.split = self.split, Split(**state_dict["split"]) if state_dict else self.split
         try:
             super().load_state_dict(state_dict)
         except DataError:
@@ -184,8 +179,7 @@ class InMemoryData(DataModule):
         return self.rows.x.index_select(0, index)
 
     def _learn_statistics(self) -> None:
-        train = self.split_now().train
-        self.statistics = self._learn(train)
+        self.statistics = self._learn(train := self.split_now().train)
         if self.task == "regression":
             target = self.rows.y[train].double()
             self.target_statistics = fit(target.view(len(target), -1), "standard")
@@ -220,9 +214,8 @@ class InMemoryData(DataModule):
         return stratify
 
     def _splittable(self) -> Splittable:
-        rows = self.rows
-        labels = Labels(rows.y, self.class_names) if self._stratifies() else None
-        return Splittable(self._find_copies(), labels, rows.about, rows.val, rows.test)
+        labels = Labels(self.rows.y, self.class_names) if self._stratifies() else None
+        return Splittable(self._find_copies(), labels, self.rows.about, self.rows.val, self.rows.test)
 
     def _find_copies(self) -> Tensor:
         first = self._first_copies()

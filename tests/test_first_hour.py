@@ -30,7 +30,7 @@ ARTIFACT = PYTHON.replace("load(", "load_export(").replace("runs/tabledata/first
 
 @dataclass(frozen=True)
 class Step:
-    """What is typed, what its output has to have, and its exit code."""
+    """Words that are typed, what their output has to have, and the exit code."""
 
     command: str
     shows: str = ""

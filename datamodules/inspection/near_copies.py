@@ -159,7 +159,7 @@ def _simplified_text(column: polars.Series) -> polars.Series:
 def _expected_pairs(frame: polars.DataFrame) -> float:
     """Returns how many pairs of rows would be equal if the columns were independent."""
     pairs = len(frame) * (len(frame) - 1) / 2
-    counts = (column.value_counts()["count"].cast(polars.Float64) for column in frame.iter_columns())
+    counts = (column.alias("value").value_counts()["count"].cast(polars.Float64) for column in frame.iter_columns())
     return pairs * prod((float((count * (count - 1) / 2).sum()) + 1) / max(pairs, 1) for count in counts)
 
 

@@ -24,7 +24,7 @@ class ScaleSpread(NamedTuple):
 
 def scale_spread(data: DataModule) -> ScaleSpread | None:
     """Returns the spread of the channel where it is widest; None for other rows than series in memory."""
-    scales = data.series_scales()
+    scales = data.series_scales() if data.modality == "series" else None
     spreads = [] if scales is None else [column[column > 0].numpy() for column in scales.T]
     quantiles = [ScaleSpread(*numpy.quantile(positive, [0.1, 0.9]).tolist()) for positive in spreads if len(positive)]
     return max(quantiles, key=lambda spread: spread.high / spread.low, default=None)

@@ -228,7 +228,7 @@ def test_it_is_quick_and_needs_no_torch(tmp_path: Path) -> None:
     few, output = seconds("-m", "experiments", "compare", tmp_path / "runs" / "few")
     many, all_output = seconds("-m", "experiments", "compare", tmp_path / "runs")
     assert (output.count(" Lit"), all_output.count(" Lit")) == (20, 200)
-    assert help_time < 0.4
+    assert help_time < 0.6
     # The promise is a second for a hundred runs on an ordinary machine. On any machine, they take about ten times as
     # long as the help, and a thousand runs take at most ten times as long as a hundred.
     assert few < 20 * help_time

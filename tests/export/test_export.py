@@ -66,7 +66,7 @@ def test_the_signature_and_the_card_say_what_is_known(artefacts: dict[str, Path]
     assert (about["task"], about["classes"], about["targets"]) == ("binary", ["no", "yes"], ["label"])
     assert about["run"]["id"] == "b/a"
     assert about["run"]["metrics"]["test/accuracy"] == run.record["metrics"]["test/accuracy"]
-    assert {*about["files"]} == {"MODEL_CARD.md", "model.onnx", "rows.safetensors"}
+    assert {*about["files"]} == {"MODEL_CARD.md", "example.json", "model.onnx", "rows.safetensors"}
     assert about["versions"]["torch"] == torch.__version__
     card = (artefacts["onnx"] / "MODEL_CARD.md").read_text()
     accuracy, rows = run.record["metrics"]["test/accuracy"], len(run.recorded)

@@ -304,13 +304,13 @@ def test_every_figure_draws_a_name_that_is_no_formula(task: str, shape: tuple[in
 
 
 def test_the_worst_rows_name_the_target_and_each_of_several() -> None:
-    shown = texts_of(draw_worst([torch.rand(1, 5)], (3,), [("a", "b")], ("_cost_in_$",)))
+    shown = texts_of(draw_worst([torch.rand(1, 5)], ("3",), [("a", "b")], ("_cost_in_$",)))
     assert "_cost_in_$: test rows with the highest loss" in shown
     values = Values(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]]))
     true, predicted = truth_and_prediction(values, 0, (), ("height", "weight"))
     assert {true, predicted} == {"height 1, weight 2", "height 3, weight 4"}
     assert truth_and_prediction(Values(values.target[:, :1], values.prediction[:, :1]), 0, (), ("height",))[0] in "13"
-    table = table_of_worst(polars.DataFrame({"x": [1]}), [3], [("a", "b")], ("churn",))
+    table = table_of_worst(polars.DataFrame({"x": [1]}), ["3"], [("a", "b")], ("churn",))
     assert table.startswith("| row | true churn | predicted churn | x |")
 
 

@@ -15,17 +15,9 @@ from experiments.__main__ import main
 from experiments.run.checkpoints.checkpoint_io import read
 
 WORDS = ["--data", "Tiny", "--data.batch_size", "10", "--model", "LitMLP", "--model.hidden", "[8]"]
-WORDS += ["--model.optimizer.lr", "0.02", "--seed_everything", "1"]
+WORDS += ["--model.optimizer.lr", "0.02", "--model.schedule", "null", "--seed_everything", "1"]
 DECAY = 0.8
-AVERAGED = [
-    *WORDS,
-    "--model.schedule",
-    "null",
-    "--trainer.callbacks+",
-    "EMAWeightAveraging",
-    "--trainer.callbacks.decay",
-    str(DECAY),
-]
+AVERAGED = [*WORDS, "--trainer.callbacks+", "EMAWeightAveraging", "--trainer.callbacks.decay", str(DECAY)]
 EPOCHS, STEPS = 4, 5  # 42 train rows in batches of 10
 
 

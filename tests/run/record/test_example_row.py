@@ -119,7 +119,7 @@ def test_neither_a_large_row_nor_one_that_cannot_be_had_stops_a_run(
     def fail(*_: Any) -> None:
         raise DataError("the file\nis gone")
 
-    monkeypatch.setattr("datamodules.TableData.raw", fail)
+    monkeypatch.setattr("datamodules.tables.inputs.TableInputs.request_row", fail)
     record = fit("--data", *data, *QUICK, "--run", "gone")
     assert record["status"] == "finished"
     assert record["notes"] == ["no test row was kept for the page of evenhand serve: the file is gone"]
