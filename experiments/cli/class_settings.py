@@ -26,8 +26,8 @@ OWNERS: dict[str, tuple[type, str]] = {
 }
 """Base class and default of the settings that are classes with settings of their own."""
 
-OTHER_NAMES = {"learning_rate": "lr", "epochs": "max_epochs"}
-"""Names of other libraries for settings that are spelled too differently to be found."""
+OTHER_NAMES = {"learning_rate": "lr"}
+"""Usual names of settings that are spelled too differently to be found."""
 
 READERS = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".parquet"), "TableData"),

@@ -43,7 +43,7 @@ STEPS = 3000
 """Optimizer steps of a run, within 20 to 300 epochs."""
 
 POSITIONS = 15_000_000
-"""Pixels of images, or steps of series, of a run: some minutes of a CPU for convolutions; at least 20 epochs."""
+"""Pixels of all images, or steps of all series, that a run trains on, within 20 to 300 epochs."""
 
 FEW = 500
 """With fewer validation rows, metrics such as accuracy tie too often to choose an epoch."""
@@ -77,15 +77,16 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     if "trainer.max_steps" in names:
         epochs = -1
     settings = {"batch_size": batch_size, **({"normalize": normalize} if normalize else {})}
+    settings = _inherited(config.data.class_path, settings)
     below = {
         "trainer": {"max_epochs": epochs, "callbacks": callbacks or None},
         "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", names),
         # Without the class, the typed one would replace it and drop its arguments.
-        "data": {"class_path": config.data.class_path, "init_args": _inherited(config.data.class_path, settings)},
+        "data": {"class_path": config.data.class_path, "init_args": settings},
     }
     sentences = {
-        "data.normalize": normalization,
-        "data.batch_size": f"batches of {batch_size}",
+        "data.normalize": normalization if "normalize" in settings else "",
+        "data.batch_size": f"batches of {batch_size}" if "batch_size" in settings else "",
         "trainer.max_epochs": "" if epochs < 0 else f"at most {epochs} epochs" if stops else f"{epochs} epochs",
         "trainer.callbacks": f"stopped after {patience} epochs without a lower val/loss" if stops else "",
     }
@@ -123,8 +124,7 @@ def _model(class_path: str, names: set[str]) -> dict[str, Any]:
     """Returns the settings of an architecture: those of its file, or the optimizer and the schedule of one's own."""
     file = FILES.get(class_path.rpartition(".")[2]) if class_path.startswith("lit_models.") else None
     config: dict[str, Any] = yaml.safe_load((CONFIGS / f"{file or 'other'}.yaml").read_text())["model"]
-    settings = config["init_args"]
-    settings = _inherited(class_path, settings)
+    settings = _inherited(class_path, config["init_args"])
     if names & {"model.schedule", "model.schedule.scheduler"}:
         settings.pop("schedule", None)
     return {"class_path": class_path, "init_args": settings}

@@ -16,6 +16,7 @@ from experiments.cli.error_messages import Parser
 from experiments.cli.fit_parser import add_run_options, complete_words, constructor_errors, dump, trainer_defaults
 from experiments.cli.option_ranges import check_ranges
 from experiments.cli.typed_settings import setting_name, types_mode
+from experiments.figures.learning_rates import RateFigure
 from experiments.run import tuner
 from experiments.run.cpu_speed import return_freed_memory
 from experiments.run.distributed import strategy
@@ -96,7 +97,7 @@ class EvenhandCLI(LightningCLI):
         if self.run.record is not None and found:
             self.run.record.content["found"] = {one.name: one.value for one in found}
         callbacks: list[Callback] = self.run.trainer.callbacks  # type: ignore[attr-defined]  # set from another class
-        callbacks += [tuner.RateFigure(one) for one in found if one.rates]
+        callbacks += [RateFigure(one.rates, one.losses, one.value) for one in found if one.rates]
         self.message = "\n".join([self.message, *(f"found {one.name} {one.value:.3g}" for one in found)]).strip()
 
     @override

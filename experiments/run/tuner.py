@@ -2,21 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.tuner.tuning import Tuner
-from typing_extensions import override
 
 from datamodules import DataModule
-from experiments.figures.drawing import pixels
-from experiments.figures.learning_rates import draw_rates
-from experiments.figures.tensorboard_figures import GROUP
 from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
 from experiments.run.cpu_speed import speed_callbacks
 from experiments.run.prepare_run import as_list
@@ -50,20 +44,6 @@ class Found:
     def name(self) -> str:
         """Name of the setting as it is typed."""
         return self.key.replace(".init_args", "")
-
-
-class RateFigure(Callback):
-    """Draws a search for a learning rate into the TensorBoard of the run that follows."""
-
-    def __init__(self, found: Found) -> None:
-        self.found = found
-
-    @override
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero and find_spec("matplotlib"):
-                picture = pixels(draw_rates(self.found.rates, self.found.losses, self.found.value))
-                logger.experiment.add_image(f"{GROUP}/learning_rates", picture, 0, dataformats="HWC")
 
 
 def take_searches(config: Namespace) -> list[Namespace]:

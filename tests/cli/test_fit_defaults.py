@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from in_process_sweep import Calls, records
 from in_process_sweep import calls as calls
+from paths import REPOSITORY
 from tiny_data import QUICK, small_data
 from user_files import write_all
 
@@ -28,6 +29,8 @@ def config_of(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((path / "config.yaml").read_text())
     return config
 
+
+ONE_EPOCH = ("--trainer.max_epochs", "1")
 
 OWN = {
     "TableData": ("LitLinear", ["--data.path", "my.csv", "--data.target", "label"]),
@@ -130,6 +133,19 @@ def test_nothing_stops_early_where_nothing_is_validated(off: list[str], root: Pa
     assert main(["fit", *words]) == 0
     for path in root.glob("runs/*/*"):
         assert config_of(path)["trainer"]["callbacks"] is None
+
+
+def test_a_class_of_ones_own_keeps_what_its_constructor_says(
+    fit: Fit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(REPOSITORY / "tests/run/record")
+    record = fit("--data", "test_export_sample_rows.ByClass", "--trust", "test_export_sample_rows", *ONE_EPOCH)
+    assert config_of(record["path"])["data"]["init_args"] == {"features": 2, "test_rows": 30, "falling": False}
+    assert "batches of" not in capsys.readouterr().out
+
+
+def test_the_usual_name_of_the_rate_is_answered(refused: Callable[..., str]) -> None:
+    assert "model.optimizer.lr" in refused("--data", "BreastCancer", "--learning_rate", "0.1")
 
 
 def test_a_number_of_steps_is_the_length(fit: Fit) -> None:
