@@ -116,7 +116,7 @@ class DataModule(LightningDataModule):
         return {}
 
     def series_scales(self) -> Tensor | None:
-        """Returns the standard deviation (N, C) of each channel of the train series; None for other rows."""
+        """Returns the standard deviation (N, C) of each channel of train series; None for other rows."""
         return None
 
     @abstractmethod

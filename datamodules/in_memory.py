@@ -21,7 +21,7 @@ from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.normalization import Unchanged, fit, learn
 from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.preprocessing.series_normalization import standard_deviations
-from datamodules.raw_data import Rows, digest, first_copies
+from datamodules.raw_data import Rows, digest, evenly_spaced, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data
 from datamodules.splitting.splits import Split
 from datamodules.tables.targets import task_note
@@ -108,8 +108,8 @@ class InMemoryData(DataModule):
         return array_features(self.rows.x, self.rows.lengths)
 
     def series_scales(self) -> Tensor | None:
-        """Returns the standard deviation (N, C) of each channel of the train series."""
-        train, lengths = self.split_now().train, self.rows.lengths
+        """Returns the standard deviation (N, C) of each channel of at most 10,000 train series."""
+        train, lengths = evenly_spaced(self.split_now().train, 10_000), self.rows.lengths
         return standard_deviations(self._inputs(train), None if lengths is None else lengths[train])
 
     def inspection_sample(self) -> InspectionSample:

@@ -97,3 +97,8 @@ def digest_of_cells(column: polars.Series) -> str:
 def valid(lengths: Tensor, steps: int) -> Tensor:
     """Returns a mask of the steps of each row that are no padding, (N, steps) bool."""
     return torch.arange(steps) < lengths.unsqueeze(1)
+
+
+def evenly_spaced(rows: Tensor, most: int) -> Tensor:
+    """Returns rows of (N,) at equal distances, at most so many of them."""
+    return rows[:: max(1, -(-len(rows) // most))]
