@@ -10,6 +10,8 @@ import yaml
 from conftest import Fit
 from paths import REPOSITORY
 
+from experiments.cli.fit_defaults import FILES
+
 CONFIGS = REPOSITORY / "experiments" / "configs"
 TINY = ("--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "2", "--data.batch_size", "10")
 
@@ -228,10 +230,11 @@ def test_no_recipe_rots(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("model", sorted(CONFIGS.glob("model/*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("model", sorted(set(FILES.values()) | {"gru"}))
 @pytest.mark.parametrize("optim", sorted(CONFIGS.glob("optim/*.yaml")), ids=lambda path: path.stem)
-def test_configs_compose(fit: Fit, model: Path, optim: Path) -> None:
-    words = [word for path in (model, optim, CONFIGS / "trainer/cpu.yaml") for word in ("-c", str(path))]
+def test_configs_compose(fit: Fit, model: str, optim: Path) -> None:
+    files = (CONFIGS / f"defaults/{model}.yaml", optim, CONFIGS / "trainer/cpu.yaml")
+    words = [word for path in files for word in ("-c", str(path))]
     record = fit("--data", "Tiny", *words, "--trainer.max_epochs", "1")
     assert (
         record["hyperparameters"]["model.optimizer"]
