@@ -27,6 +27,21 @@ class FillMissing(nn.Module):
         return torch.where(x.isnan(), self.values.to(x.dtype).view(per_feature(x)), x)
 
 
+class MissingColumns(nn.Module):
+    """Appends a number to each row for each of some of its features, by their positions (M,): 1 where it is missing."""
+
+    positions: Tensor
+
+    def __init__(self, positions: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("positions", positions)
+
+    def forward(self, prepared: Tensor, x: Tensor) -> Tensor:
+        """Prepared rows (N, F), and the same rows with NaN -> (N, F + M)."""
+        missing = x.index_select(1, self.positions).isnan()
+        return torch.cat([prepared, missing.to(prepared.dtype)], dim=1)
+
+
 class Interpolate(nn.Module):
     """Fills the gaps of series on the line between the neighbouring values, and with the nearest value at the ends.
 
@@ -74,19 +89,27 @@ class Interpolate(nn.Module):
 
 
 class Preprocessor(nn.Module):
-    """Interpolates gaps of series, replaces other missing values where any may be missing, normalizes and pads."""
+    """Interpolates gaps of series, replaces other missing values where any may be missing, normalizes and pads.
+
+    Of tables, it also says of some columns where they were missing.
+    """
 
     def __init__(
-        self, normalize: Normalizer, missing: FillMissing | None = None, gaps: Interpolate | None = None
+        self,
+        normalize: Normalizer,
+        missing: FillMissing | None = None,
+        gaps: Interpolate | None = None,
+        where_missing: MissingColumns | None = None,
     ) -> None:
         super().__init__()
-        self.normalize, self.missing, self.gaps = normalize, missing, gaps
+        self.normalize, self.missing, self.gaps, self.where_missing = normalize, missing, gaps, where_missing
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Prepares raw rows (N, ...) as float32, 0 from step ``lengths`` (N,) on where rows are padded."""
         if self.gaps is not None:
             x = self.gaps(x, lengths)
-        if self.missing is not None:
-            x = self.missing(x)
-        normal: Tensor = self.normalize(x, lengths)
+        filled = x if self.missing is None else self.missing(x)
+        normal: Tensor = self.normalize(filled, lengths)
+        if self.where_missing is not None:
+            normal = self.where_missing(normal, x)
         return normal if lengths is None else normal * valid(lengths, x.shape[-1]).unsqueeze(1)

@@ -49,6 +49,7 @@ class StreamedTable(EncodedTable, StreamData):
         drop: Column or columns that are no inputs.
         id: Column that names rows in predictions; no input.
         missing: Texts that stand for a missing value.
+        missing_columns: Give the model a further number, 0 or 1, for each column that has missing values in train rows.
         cache: Folder for the arrays; by default ``streamed`` in ``$EVENHAND_CACHE`` or ``~/.cache/evenhand``.
         kwargs: Options of every stream, see ``StreamData``.
 
@@ -67,10 +68,12 @@ class StreamedTable(EncodedTable, StreamData):
         drop: list[str] | str | None = None,
         id: str | None = None,
         missing: list[str] = list(MISSING),  # noqa: B006, it is only read
+        missing_columns: bool = True,
         cache: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.missing_columns = missing_columns
         files, split_files = _open_files(path, val_path, test_path, missing)
         targets = [target] if isinstance(target, str) else target
         dropped = [drop] if isinstance(drop, str) else drop or []
@@ -88,7 +91,6 @@ class StreamedTable(EncodedTable, StreamData):
         self.sizes = [len(levels) for levels in self.levels.values()]
         encoding = TargetEncoding(**about["labelling"])
         self.task, self.num_outputs, self.class_names = encoding.task, encoding.num_outputs, tuple(encoding.class_names)
-        self.input_shape = (len(self.number_names),)
         self.target_names, self.missing = tuple(targets), missing
         self.kinds = {name: (kind, dtype) for name, (kind, dtype) in about["kinds"].items()}
         texts = [name for name in self.levels if name not in types and schema[name] == polars.String]
@@ -99,9 +101,7 @@ class StreamedTable(EncodedTable, StreamData):
         arrays["x"], has_val = arrays.pop("numbers"), about["has_val"] or val_path is not None
         split = HashSplit(len(arrays["y"]), settings, split_files, arrays.pop("keys", None), has_val)
         self.take(arrays, split, about["digest"])
-        self.encoding = Encoding({}, {})
-        if self.sizes:
-            self._learn_statistics()  # the number of categories is an argument of the model
+        self._learn_statistics()  # categories and columns with missing values decide arguments of the model
 
     @override
     def id_columns(self, index: Tensor) -> polars.DataFrame:
@@ -121,12 +121,17 @@ class StreamedTable(EncodedTable, StreamData):
         return self.inputs.unprepared().tensors(self._columns(self.partitioned.at(index)), torch.arange(len(index)))
 
     @override
+    def train_numbers(self) -> Tensor:
+        return self.inputs.tensors(self._columns(self._drawn), torch.arange(len(self._drawn["row"])))["x"]
+
+    @override
     def finish(self, rows: Batch) -> Batch:
         tensors = self.inputs.tensors(self._columns(rows), torch.arange(len(rows["row"])))
         return {**tensors, "y": rows["y"], "row": rows["row"]}
 
     def set_statistics(self, learned: RunningStatistics) -> None:
         """Sets medians, categories and statistics; a missing number counts as its column's median."""
+        self._drawn = learned.sample
         moments, numbers = learned.inputs, learned.sample["x"]
         names = [*self.number_names, *self.levels]
         for name, count in zip(names, [*moments.count, *(seen.sum() for seen in learned.seen)], strict=True):
@@ -140,12 +145,15 @@ class StreamedTable(EncodedTable, StreamData):
         for index, values in enumerate(numbers.T):
             if len(present := values[~values.isnan()]):
                 medians[index] = float(numpy.median(present.double().numpy()))
+        present = moments.count.tolist()
         moments.merge(learned.rows - moments.count, medians, torch.zeros_like(medians), medians, medians)
         categories = {
             name: sorted(level for level, occurs in zip(levels, seen.tolist(), strict=True) if occurs)
             for (name, levels), seen in zip(self.levels.items(), learned.seen, strict=True)
         }
-        self._set_encoding(Encoding(dict(zip(self.number_names, medians.tolist(), strict=True)), categories))
+        missing = [name for name, count in zip(self.number_names, present, strict=True) if count < learned.rows]
+        of_numbers = dict(zip(self.number_names, medians.tolist(), strict=True))
+        self._set_encoding(Encoding(of_numbers, categories, missing if self.missing_columns else None))
         self.statistics = normalizer(moments, lambda: torch.where(numbers.isnan(), medians, numbers), self.normalize)
 
     @override

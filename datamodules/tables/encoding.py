@@ -1,4 +1,4 @@
-"""Encoding of a table's columns, learned from train rows: medians for missing numbers, and categories."""
+"""Encoding of a table's columns, learned from train rows: what stands for missing numbers, and categories."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.errors import ColumnError
 from datamodules.preprocessing import normalization
-from datamodules.preprocessing.modules import FillMissing
+from datamodules.preprocessing.modules import FillMissing, MissingColumns
 from datamodules.preprocessing.normalizer import Method, Normalizer
 from datamodules.tables.columns import Columns
 from datamodules.tables.lazy_numbers import in_pieces
@@ -23,15 +23,32 @@ AT_ONCE = 4  # statistics are learned of at least so many columns at a time, if 
 
 @dataclass
 class Encoding:
-    """Medians and categories of the train rows."""
+    """Medians and categories of the train rows.
+
+    A number that is missing becomes the median. That it is missing is information too, where train rows can teach it:
+    each column of ``sometimes_missing`` adds one to the network's inputs, 1 where its number is missing and else 0.
+    None stands for no such columns, whatever is missing.
+    """
 
     medians: dict[str, float]  # value that replaces a missing number, by column
     categories: dict[str, list[str]]  # of each column, sorted; the first has index 2
+    sometimes_missing: list[str] | None = None  # numbers that are missing in some train row, in their order
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of indices of each categorical column, with those of unknown and missing."""
         return tuple(RESERVED + len(levels) for levels in self.categories.values())
+
+    @property
+    def width(self) -> int:
+        """Number of numbers that a network gets of a row."""
+        return len(self.medians) + len(self.sometimes_missing or ())
+
+    def where_missing(self) -> MissingColumns | None:
+        """Returns the module that appends the columns of missing values, if there are any."""
+        names = list(self.medians)
+        positions = [names.index(name) for name in self.sometimes_missing or ()]
+        return MissingColumns(torch.tensor(positions)) if positions else None
 
     def fill(self, some: slice = slice(None)) -> FillMissing:
         """Returns the module that fills missing numbers of all columns, or of some."""
@@ -58,24 +75,53 @@ class Encoding:
         counts = (self.indices(columns, rows) == UNKNOWN).sum(dim=0).tolist()
         return {name: count for name, count in zip(self.categories, counts, strict=True) if count}
 
+    def never_missing(self, columns: Columns, rows: Tensor) -> dict[str, int]:
+        """Counts rows where a number is missing that no train row lacks, by column, where there are any."""
+        found = {}
+        for index, name in enumerate(columns.number_names):
+            if (
+                self.sometimes_missing is not None
+                and name not in self.sometimes_missing
+                and (count := int(columns.numbers[rows, index : index + 1].isnan().sum()))
+            ):
+                found[name] = count
+        return found
+
+    def unlearned(self, columns: Columns, rows: Tensor) -> dict[str, int]:
+        """Counts rows with a value that no train row can have taught anything about, by a sentence about it."""
+        unknown = {
+            f"categories of {name} that no train row has": count for name, count in self.unknown(columns, rows).items()
+        }
+        missing = {
+            f"{name} missing, as in no train row, and taken as the median": count
+            for name, count in self.never_missing(columns, rows).items()
+        }
+        return unknown | missing
+
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values."""
         return asdict(self)
 
 
-def learn(columns: Columns, train: Tensor) -> Encoding:
-    """Learns the encoding from the train rows, by their ids; raises ``ColumnError`` for a column without a value."""
-    medians, categories = {}, {}
+def learn(columns: Columns, train: Tensor, missing_columns: bool = True) -> Encoding:
+    """Learns the encoding from the train rows, by their ids, with or without columns for missing values.
+
+    Raises ``ColumnError`` for a column without a value.
+    """
+    medians, categories, sometimes_missing = {}, {}, []
     for index, name in enumerate(columns.number_names):
         values = columns.numbers[train, index : index + 1]
-        check_any_value(name, int((~values.isnan()).sum()), len(train))
+        present = int((~values.isnan()).sum())
+        check_any_value(name, present, len(train))
+        if present < len(train):
+            sometimes_missing.append(name)
         medians[name] = numpy.nanmedian(values.numpy(), axis=0).item()
     for name, column, levels in zip(columns.category_names, columns.codes.T, columns.levels, strict=True):
         codes = column[train].unique()
         check_any_value(name, int((codes >= 0).sum()), len(train))
         # The levels of a file are sorted, so that those of other rows do not change the order.
         categories[name] = [levels[code] for code in codes.tolist() if code >= 0]
-    return Encoding(medians, categories)
+    return Encoding(medians, categories, sometimes_missing if missing_columns else None)
 
 
 def check_any_value(name: str, count: int, rows: int) -> None:

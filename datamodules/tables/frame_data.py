@@ -31,6 +31,7 @@ class FrameData(EncodedTable, InMemoryData):
     Args:
         types: Column types that are not inferred: numeric, categorical or date.
         drop: Column or columns that are no inputs, such as ids.
+        missing_columns: Give the model a further number, 0 or 1, for each column that has missing values in train rows.
         kwargs: Options of every data set in memory, see ``InMemoryData``.
 
     Raises:
@@ -41,9 +42,11 @@ class FrameData(EncodedTable, InMemoryData):
         self,
         types: dict[str, ColumnType] | None = None,
         drop: list[str] | str | None = None,
+        missing_columns: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.missing_columns = missing_columns
         self.types = types or {}
         self.drop = [drop] if isinstance(drop, str) else drop or []
         self.columns: Columns
@@ -83,8 +86,7 @@ class FrameData(EncodedTable, InMemoryData):
         typed = features if train_file is None else train_file.select(inputs)
         self.kinds = column_kinds(typed, self.types, split.train, is_text)
         self.columns = read_cells(features, self.kinds, location=location)
-        self.input_shape = (self.columns.numbers.shape[1],)
-        self._set_encoding(learn(self.columns, split.train))
+        self._set_encoding(learn(self.columns, split.train, self.missing_columns))
         train = split.train.numpy()
         texts = [name for name, (_, dtype) in self.kinds.items() if dtype == "String" and name not in self.types]
         notes = [number_note(features[name].gather(train)) for name in texts]
@@ -98,10 +100,8 @@ class FrameData(EncodedTable, InMemoryData):
         notes = list(filter(None, notes))
         for split_name in ("val", "test"):
             rows: Tensor = getattr(split, split_name)
-            for name, count in self.encoding.unknown(self.columns, rows).items():
-                notes.append(
-                    f"categories of {name} that no train row has: {count:,} of {len(rows):,} {split_name} rows"
-                )
+            for about, count in self.encoding.unlearned(self.columns, rows).items():
+                notes.append(f"{about}: {count:,} of {len(rows):,} {split_name} rows")
         self.notes = (*self.notes, *notes)
 
     def load(self) -> Rows:
@@ -120,6 +120,10 @@ class FrameData(EncodedTable, InMemoryData):
     def unprepared(self, index: Tensor) -> dict[str, Tensor]:
         """Returns numbers, NaN where missing, and category indices of rows, by their ids."""
         return self.inputs.unprepared().tensors(self.columns, index)
+
+    def train_numbers(self) -> Tensor:
+        """Returns the normalized numbers (N, F) of the train rows."""
+        return self._tensors(self.split_now().train)["x"]
 
     def column_fingerprints(self) -> dict[str, Any]:
         """Returns the names of target and inputs, and a digest of the cells of each column, dropped ones too."""

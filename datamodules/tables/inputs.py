@@ -53,7 +53,9 @@ class TableInputs(Inputs):
 
     @override
     def preprocessor(self) -> Preprocessor:
-        return Preprocessor(self.normalizer, self.encoding.fill())
+        is_in_graph = isinstance(self.normalizer, Unchanged)
+        where_missing = None if is_in_graph else self.encoding.where_missing()
+        return Preprocessor(self.normalizer, self.encoding.fill(), where_missing=where_missing)
 
     @override
     def unprepared(self) -> "TableInputs":
@@ -78,7 +80,8 @@ class TableInputs(Inputs):
 
     @override
     def exported_state(self) -> dict[str, Any]:
-        encoding = asdict(self.encoding) | {"medians": list(self.encoding.medians)}
+        state = {name: value for name, value in asdict(self.encoding).items() if value is not None}
+        encoding = state | {"medians": list(self.encoding.medians)}
         return {**super().exported_state(), "encoding": encoding}
 
     @override
@@ -123,7 +126,7 @@ class TableInputs(Inputs):
     def chunks(self, source: Any) -> Iterator[Chunk]:
         """Yields the rows of a CSV or Parquet file, or of a frame, columns found by their names.
 
-        A row is bad if a number or a date is none, or is infinite. Categories that no train row has are counted.
+        A row is bad if a number or a date is none, or is infinite. Values that no train row has taught are counted.
         """
         table = Table(check_table(as_frame(source)), self.missing)
         notes = table.check(list(self.kinds), self.id_column)
@@ -138,10 +141,7 @@ class TableInputs(Inputs):
                 reasons |= {int(index[row]): "a value is infinite once it is normalized" for row in infinite}
                 index, ids, bad = partition(rows, reasons | piece.reasons)
                 tensors = self.tensors(columns, index)
-            counts = Counter({
-                f"categories of {name} that no train row has": count
-                for name, count in self.encoding.unknown(columns, index).items()
-            })  # fmt: skip
+            counts = Counter(self.encoding.unlearned(columns, index))
             yield Chunk(ids, tensors, bad, counts, notes, piece.done)
 
     def _read_csv(self, content: bytes) -> Source:

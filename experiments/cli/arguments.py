@@ -11,7 +11,8 @@ import yaml
 
 from experiments import safe_yaml
 from experiments.cli.typed_settings import Words as Words
-from experiments.cli.typed_settings import look_up, setting_name
+from experiments.cli.typed_settings import look_up, read_config, setting_name
+from experiments.earlier_settings import completed, is_whole
 from experiments.terminal import escaped
 
 CONFIG_PATH = re.compile(r"(?<![^=,\[\s])experiments/configs/[^\s=,\]]+")
@@ -100,15 +101,35 @@ def take(words: Words, option: str) -> tuple[Words, list[str]]:
 def config_below(text: str, words: Words) -> str:
     """Returns an earlier configuration, YAML text, to put below the words.
 
-    Lists that the words begin anew (``--trainer.callbacks+``) are left out.
+    Settings that its version did not have are added, and lists that the words begin anew (``--trainer.callbacks+``)
+    are left out.
     """
-    config = safe_yaml.load(text)
+    config = completed(safe_yaml.load(text))
     for word in words:
         *path, key = word.partition("=")[0].removeprefix("--").split(".")
         owner = look_up(config, tuple(path), None)
         if key.endswith("+") and isinstance(owner, dict):
             owner.get("init_args", owner).pop(key[:-1], None)
     return yaml.safe_dump(config)
+
+
+def whole_configs(words: Words) -> tuple[Words, bool]:
+    """Adds to the configurations of runs that are named with ``-c`` what their version did not have.
+
+    Returns the words, and whether there is such a configuration, which leaves nothing to choose.
+    """
+    found, before = list[str](), ""
+    for word in words:
+        option, equals, value = word.partition("=")
+        path = value if equals and option in ("-c", "--config") else word if before in ("-c", "--config") else ""
+        config = read_config(path) if path else None
+        if is_whole(config):
+            text = yaml.safe_dump(completed(config))
+            found.append(f"{option}={text}" if equals and path == value else text)
+        else:
+            found.append(word)
+        before = word
+    return found, found != words
 
 
 def in_precedence(words: Words) -> Words:

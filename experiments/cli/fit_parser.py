@@ -9,7 +9,7 @@ from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-define
 from lightning.pytorch.cli import LightningArgumentParser
 
 from datamodules import DataModule
-from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, take, without
+from experiments.cli.arguments import RUN_OPTIONS, Words, config_below, in_precedence, take, whole_configs, without
 from experiments.cli.devices import check_devices, device_defaults
 from experiments.cli.entry_point import root_cause, user_error
 from experiments.cli.error_messages import Parser
@@ -84,11 +84,12 @@ def complete_words(words: Words, loaded: dict[str, DataModule] | None = None) ->
     Returns:
         The words in order of precedence, and a message about what was chosen, empty without it.
     """
-    words = in_precedence(words)
+    words, has_all = whole_configs(in_precedence(words))
+    has_all = has_all and not any(word.partition("=")[0] in ("--model", "--data") for word in words)
     verb, rest, below = words[:1], words[1:], _earlier(words)
     adds_callbacks = "trainer.callbacks+" in typed_settings(words)  # to those that are chosen, in a resumed run as well
     asks_help = any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words)
-    if verb != ["fit"] or asks_help or not (adds_callbacks if below else typed(words, "data")):
+    if verb != ["fit"] or asks_help or not (adds_callbacks if below else typed(words, "data") and not has_all):
         return [*verb, *below, *rest], ""
     if typed_class(words, "model") == AUTO:
         words = take(words, "--model")[0]
@@ -113,7 +114,7 @@ def load_data(words: Words) -> tuple[Namespace, DataModule]:
         ConfigError: For settings that its constructor refuses.
     """
     return_freed_memory()
-    words = in_precedence(["fit", *words[1:]])
+    words, _ = whole_configs(in_precedence(["fit", *words[1:]]))
     config = _data_config([*words[:1], *_earlier(words), *words[1:]])
     if config.seed_everything is True or config.seed_everything is None:
         config.seed_everything = drawn_seed()

@@ -32,7 +32,7 @@ def typed(words: Words, *keys: str) -> Any:
     value: Any = None
     for option, option_value in _options(words):
         if option in ("-c", "--config"):
-            value = look_up(_read_config(option_value), keys, value)
+            value = look_up(read_config(option_value), keys, value)
     for option, option_value in _options(words):
         if option in (f"--{'.'.join(keys)}", f"--{'.'.join(keys)}.class_path"):
             value = option_value
@@ -50,7 +50,7 @@ def typed_class(words: Words, owner: str) -> str | None:
     found: str | None = None
     for option, value in _options(words):
         if option in ("-c", "--config"):
-            content = look_up(_read_config(value), (owner,), None)
+            content = look_up(read_config(value), (owner,), None)
             name = content.get("class_path") if isinstance(content, dict) else content
             found = name if isinstance(name, str) else found
     for option, value in _options(words):
@@ -64,7 +64,7 @@ def typed_names(words: Words) -> set[str]:
     names = set(typed_settings(words))
     for option, value in _options(words):
         if option in ("-c", "--config"):
-            names |= {setting_name(name) for name in _names(_read_config(value))}
+            names |= {setting_name(name) for name in _names(read_config(value))}
     return names
 
 
@@ -85,7 +85,7 @@ def _options(words: Words) -> Iterator[tuple[str, str]]:
         yield name, value if equals else following
 
 
-def _read_config(path: str) -> Any:
+def read_config(path: str) -> Any:
     """Returns the values of a configuration file; None if the parser will report what is wrong with it.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from experiments.compare.groups import grouped
 from experiments.compare.load_runs import Run, Unusable, read_config
+from experiments.earlier_settings import EARLIER
 from experiments.run.record.hyperparameters import Setting, nullable_settings
 
 MODULES = (
@@ -62,7 +63,8 @@ def _absent(run: Run, names: set[str]) -> dict[str, Setting]:
     except Unusable:
         return {}
     absent = [name for name in lacking if not any(f"{name}.".startswith(f"{null}.") for null in nulls)]
-    return {name: default for name in absent if (default := default_of(name, run.settings)) is not None}
+    defaults = {name: EARLIER.get(name, default_of(name, run.settings)) for name in absent}
+    return {name: default for name, default in defaults.items() if default is not None}
 
 
 @lru_cache

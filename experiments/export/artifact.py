@@ -96,6 +96,9 @@ def _contradiction(content: dict[str, Any]) -> str | None:
         numbers = [name for name, (kind, _) in columns.items() if kind != "categorical"]
         if encoding["medians"] != numbers or [*encoding["categories"]] != categorical:
             return "raw.encoding has other columns than raw.inputs"
+        missing = {*encoding.get("sometimes_missing", ())}
+        if encoding.get("sometimes_missing", []) != [name for name in numbers if name in missing]:
+            return "raw.encoding.sometimes_missing are no columns of numbers in their order"
     return None
 
 

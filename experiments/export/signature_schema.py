@@ -72,7 +72,7 @@ RAW: dict[str, Any] = {
             "missing": NAMES,
             "id_column": str,
         },
-        "encoding": {"medians": NAMES, "categories": {str: NAMES}},
+        "encoding": {"medians": NAMES, "categories": {str: NAMES}, "sometimes_missing": NAMES},
     },
     "text": {
         "inputs": {
@@ -88,7 +88,7 @@ RAW: dict[str, Any] = {
 }
 """Schema of ``raw`` by kind; the class of another kind, a user's, checks its own."""
 
-OPTIONAL = {"folders", "txt_table", "id_column"}
+OPTIONAL = {"folders", "txt_table", "id_column", "sometimes_missing"}
 """Names that older exports, or those of a run without the option, lack."""
 
 

@@ -38,11 +38,14 @@ class JSONWeights(ExportFormat):
         return lambda raw: (((raw["x"] - center) / scale) @ weight.T + bias).sigmoid().squeeze(1)
 
 
+LEFT_OUT = ("--data.missing_columns", "false")
+
+
 def test_a_format_is_a_class_and_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(FORMATS, "json", (f"{__name__}.JSONWeights", "the weights of a linear model as JSON"))
-    run = finished(tmp_path / "run", "table", "LitLinear", "--data.drop", "[city,member]")
+    run = finished(tmp_path / "run", "table", "LitLinear", "--data.drop", "[city,member]", *LEFT_OUT)
     output = tmp_path / "out"
     assert main(["export", "--ckpt_path", str(run.path), "--format", "json", "--output", str(output)]) == 0
     assert {"model.weights", "signature.json", "MODEL_CARD.md", "rows.safetensors", "example.json"} == {

@@ -52,7 +52,7 @@ def test_a_table_of_categories_has_no_statistics_of_numbers() -> None:
 def test_a_column_with_one_value_in_the_train_rows_is_learned_and_one_without_is_refused() -> None:
     numbers, codes = torch.tensor([[torch.nan], [5.0], [torch.nan]]), torch.tensor([[-1], [0], [-1]])
     table = columns(numbers.double(), codes)
-    assert learn(table, torch.tensor([0, 1])) == Encoding({"x0": 5.0}, {"c0": ["a"]})
+    assert learn(table, torch.tensor([0, 1])) == Encoding({"x0": 5.0}, {"c0": ["a"]}, ["x0"])
     with pytest.raises(DataError, match="column x0 has no value in the 2 train rows"):
         learn(table, torch.tensor([0, 2]))
     with pytest.raises(DataError, match="column c0 has no value in the 2 train rows"):

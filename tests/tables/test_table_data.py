@@ -36,7 +36,7 @@ def table(tmp_path: Path) -> Callable[..., str]:
 @pytest.mark.parametrize("name", ["my.csv", "my.parquet"])
 def test_types_are_inferred_alike_from_csv_and_parquet(table, name: str) -> None:
     data = made(table(people(), name), drop="id", duplicates="ignore")
-    assert (data.task, data.modality, data.input_shape, data.num_outputs) == ("binary", "table", (3,), 1)
+    assert (data.task, data.modality, data.input_shape, data.num_outputs) == ("binary", "table", (4,), 1)
     assert data.columns.number_names == ["age", "joined", "income"]
     assert data.columns.category_names == ["city", "member"]
     assert data.cardinalities == (5, 4)  # unknown, missing and the categories
@@ -97,7 +97,8 @@ def test_numbers_are_imputed_and_normalized_and_categories_numbered(table) -> No
     median, mean, std = 2.0, 11 / 4, statistics.pstdev([1, 2, 6, 2])
     assert data.encoding.medians == {"x": median}
     assert train["x"][:, 0].tolist() == pytest.approx([(v - mean) / std for v in (1, 2, 6, median)])
-    assert test["x"].item() == pytest.approx((median - mean) / std)
+    assert test["x"][0, 0].item() == pytest.approx((median - mean) / std)
+    assert [part["x"][:, 1].tolist() for part in (train, val, test)] == [[0, 0, 0, 1], [0], [1]]
     assert train["categories"].tolist() == [[3], [2], [1], [3]]  # sorted from 2 on; 1 is missing
     assert (val["categories"].tolist(), test["categories"].tolist()) == ([[0]], [[1]])
     assert data.cardinalities == (4,)

@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 
 from experiments import safe_yaml
 from experiments.console import Console
+from experiments.earlier_settings import completed
 from experiments.internals.jsonargparse_private import import_object, public_paths
 from experiments.text_table import TextTable
 from lit_models import ConfigError
@@ -60,7 +61,7 @@ class Changes:
     @classmethod
     def between(cls, before: str, now: str, allowed: Iterable[str] = ()) -> "Changes":
         """Compares two configurations, YAML texts; settings that ``is_added`` recognizes are no differences."""
-        old, new = flat(safe_yaml.load(public_paths(before))), flat(safe_yaml.load(now))
+        old, new = flat(completed(safe_yaml.load(public_paths(before)))), flat(safe_yaml.load(now))
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         kept = [name for name in names if not _under(name, OF_ONE_RUN) and not is_added(name, old, new)]
         short = tuple(name.replace(".init_args", "") for name in allowed)
