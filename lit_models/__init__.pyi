@@ -9,4 +9,5 @@ from .res_cnn import LitResCNN as LitResCNN
 from .res_mlp import LitResMLP as LitResMLP
 from .rnn import LitRNN as LitRNN
 from .schedules import Schedule as Schedule
+from .tabm import LitTabM as LitTabM
 from .transformer import LitTransformer as LitTransformer

@@ -18,7 +18,9 @@ from lit_models.internals.torch_parts import CompiledNetwork
 from lit_models.metrics.evaluation import Evaluation, Outputs, check_metrics, direction, evaluate, gather_outputs
 from lit_models.networks.norms import explain_one_row
 from lit_models.schedules.schedule import Schedule, copyable
+from lit_models.stems.numbers import NumbersName, set_edges
 from lit_models.stems.stem import Modality
+from lit_models.stems.table import NUMBERS_SIZE, Embeddings
 from lit_models.tasks import TaskName, make_task
 from lit_models.training.batch import Batch, BatchFormat, row_ids
 from lit_models.training.class_weights import ClassWeights
@@ -44,6 +46,12 @@ class LitModel(LightningModule):
         num_outputs: Classes of multiclass, labels of multilabel, targets of regression, 1 for binary.
         cardinalities: Number of categories of each categorical column of a table; ``input_shape`` counts the others.
         vocab_size: Number of token ids of a text, including padding (0) and unknown tokens (1).
+        numbers: Embedding of a table's numbers: none (linear), periodic (plr), or piecewise linear (ple) between
+            quantiles of the train rows. They let a network see narrow ranges of a number, as trees do.
+        numbers_size: Numbers that stand for each one in a vector; the columns that a transformer, a CNN or an RNN
+            takes as tokens have the width of a token.
+        numbers_sigma: Standard deviation of the first frequencies of plr: .1 to 10, larger for finer structure.
+        one_hot: Most values of a column of categories that is one-hot in a vector; columns with more are embedded.
         loss: Any loss of ``torch.nn`` or ``lit_models.losses`` that fits the task, or one of your own.
         class_weights: Let all classes count equally in the loss, by their number of train rows; logged losses too.
         mixup: Train on mixtures of two rows, with lambda drawn from Beta(mixup, mixup): 0.2 mixes little, 1 much, 0 not
@@ -71,6 +79,10 @@ class LitModel(LightningModule):
         num_outputs: int,
         cardinalities: Sequence[int] = (),
         vocab_size: int = 0,
+        numbers: NumbersName = "linear",
+        numbers_size: int = NUMBERS_SIZE,
+        numbers_sigma: float = 1.0,
+        one_hot: int = 0,
         loss: nn.Module | None = None,
         class_weights: bool = False,
         mixup: float = 0.0,
@@ -86,6 +98,8 @@ class LitModel(LightningModule):
         self._axes: dict[str, int] = {}
         self.modality, self.input_shape, self.num_outputs = modality, tuple(input_shape), int(num_outputs)
         self.cardinalities, self.vocab_size = tuple(cardinalities), int(vocab_size)
+        embeddings = Embeddings(numbers, numbers_size, numbers_sigma, one_hot)
+        self.row_facts = (self.modality, self.input_shape, self.cardinalities, self.vocab_size, embeddings)
         self.task = make_task(task, self.num_outputs)
         self.loss = keep_precision(self.task.check_loss(loss or self.task.losses[0]()))
         self.class_weights = ClassWeights(self.loss, self.num_outputs) if class_weights else None
@@ -138,6 +152,8 @@ class LitModel(LightningModule):
             self.task.set_target_statistics(statistics.center, statistics.scale)
         if self.class_weights is not None and stage == "fit":
             self.class_weights.fit(data)
+        if stage == "fit":
+            set_edges(self.network, data)
         self._axes = dims(self)
         if stage == "fit" and self.epoch_monitor not in self.trainer.callbacks:  # type: ignore[attr-defined]
             name = f"{type(self).__name__}.configure_callbacks"

@@ -30,7 +30,7 @@ class LitCNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem = to_grid(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        stem = to_grid(*self.row_facts)
         in_channels, *grid = stem.shape
         cnn = CNN(in_channels, self.num_outputs, len(grid), channels, kernel_size, dropout, pool_blocks, norm)
         self.network = Stemmed(stem, cnn)

@@ -28,6 +28,6 @@ class LitMLP(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        stem = to_vector(*self.row_facts)
         body = MLP(stem.shape[0], self.num_outputs, hidden, dropout, norm, input_dropout)
         self.network = Stemmed(stem, body)

@@ -29,7 +29,7 @@ class LitResCNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem = to_grid(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        stem = to_grid(*self.row_facts)
         in_channels, *grid = stem.shape
         sizes = (in_channels, self.num_outputs, len(grid), channels, kernel_size)
         self.network = Stemmed(stem, ResCNN(*sizes, dropout, pool_blocks, stochastic_depth))

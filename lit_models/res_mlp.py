@@ -30,6 +30,6 @@ class LitResMLP(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        stem = to_vector(*self.row_facts)
         sizes = (stem.shape[0], self.num_outputs, width, num_blocks, expansion)
         self.network = Stemmed(stem, ResMLP(*sizes, dropout, residual_dropout, stochastic_depth))

@@ -28,6 +28,6 @@ class LitRNN(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        stem = to_sequence(*self.row_facts)
         rnn = RNN(stem.shape[1], self.num_outputs, cell, hidden, num_layers, bidirectional, dropout)
         self.network = Stemmed(stem, rnn)

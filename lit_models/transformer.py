@@ -35,7 +35,7 @@ class LitTransformer(LitModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stem = to_sequence(self.modality, self.input_shape, self.cardinalities, self.vocab_size, width)
+        stem = to_sequence(*self.row_facts, token_width=width)
         length, features = stem.shape
         sizes = (features, length, self.num_outputs, width, heads, num_layers)
         extras = (convolution, checkpoint_activations, stochastic_depth)

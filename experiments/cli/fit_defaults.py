@@ -26,15 +26,19 @@ FILES = {
     "LitRNN": "lstm",
     "LitResCNN": "res_cnn",
     "LitResMLP": "res_mlp",
+    "LitTabM": "tabm",
     "LitTransformer": "transformer",
 }
-"""File of each class of ``lit_models``."""
+"""File of each class of ``lit_models``; one with the modality behind the name comes before it, see ``_file``."""
 
 ARCHITECTURES = {"table": "LitResMLP", "image": "LitCNN", "series": "LitCNN", "text": "LitLinear"}
 """Default architecture of each modality."""
 
 SMALL = {"table": 500}
 """By modality: with fewer train rows it gets the linear model, which beats an MLP on such tables of docs/results.md."""
+
+FEW_TOKENS = 50
+"""With fewer different tokens, a text's meaning is in their order, which the linear model does not see."""
 
 QUANTILE_NORMALIZED = ("table",)
 """Modalities that are quantile-normalized, as in Gorishniy et al. (2021): tables have long tails."""
@@ -69,7 +73,9 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     patience = max(5, round(0.3 * epochs))
     small = rows["train"] < SMALL.get(data.modality, 0)
     normalize, normalization = _normalization(data, small)
-    chosen = "LitLinear" if small else ARCHITECTURES.get(data.modality, "LitLinear")
+    of_order = 0 < data.vocab_size < FEW_TOKENS
+    chosen = "LitTransformer" if of_order else ARCHITECTURES.get(data.modality, "LitLinear")
+    chosen = "LitLinear" if small else chosen
     callbacks = [*_callbacks(patience, rows["val"], added_callbacks(words))]
     if not validates(data, config.trainer) or "trainer.callbacks" in names:
         callbacks = []
@@ -80,7 +86,7 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     settings = _inherited(config.data.class_path, settings)
     below = {
         "trainer": {"max_epochs": epochs, "callbacks": callbacks or None},
-        "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", names),
+        "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", data.modality, names),
         # Without the class, the typed one would replace it and drop its arguments.
         "data": {"class_path": config.data.class_path, "init_args": settings},
     }
@@ -120,10 +126,16 @@ def _normalization(data: DataModule, small: bool) -> tuple[str, str]:
     return "", ""
 
 
-def _model(class_path: str, names: set[str]) -> dict[str, Any]:
+def _file(class_path: str, modality: str) -> Path:
+    """Returns the file of an architecture, ``cnn_image.yaml`` before ``cnn.yaml`` for images."""
+    name = FILES.get(class_path.rpartition(".")[2], "other") if class_path.startswith("lit_models.") else "other"
+    of_modality = CONFIGS / f"{name}_{modality}.yaml"
+    return of_modality if of_modality.exists() else CONFIGS / f"{name}.yaml"
+
+
+def _model(class_path: str, modality: str, names: set[str]) -> dict[str, Any]:
     """Returns the settings of an architecture: those of its file, or the optimizer and the schedule of one's own."""
-    file = FILES.get(class_path.rpartition(".")[2]) if class_path.startswith("lit_models.") else None
-    config: dict[str, Any] = yaml.safe_load((CONFIGS / f"{file or 'other'}.yaml").read_text())["model"]
+    config: dict[str, Any] = yaml.safe_load(_file(class_path, modality).read_text())["model"]
     settings = _inherited(class_path, config["init_args"])
     if names & {"model.schedule", "model.schedule.scheduler"}:
         settings.pop("schedule", None)

@@ -59,11 +59,14 @@ SWITCHES = [
 
 ARGUMENTS = {
     **_rules(BELOW_ONE, "dropout input_dropout residual_dropout stochastic_depth"),
-    **_rules(COUNT, "hidden width channels kernel_size heads num_layers num_blocks convolution"),
+    **_rules(COUNT, "hidden width channels kernel_size heads num_layers num_blocks convolution members numbers_size"),
     **_rules(COUNT, "step_size T_max T_0 T_mult total_steps total_iters max_iter frequency"),
     **_rules(COUNT, "num_training_steps annealing_epochs steps_per_trial max_trials init_val"),
-    **_rules(POSITIVE, "expansion div_factor final_div_factor"),
-    **_rules(NOT_NEGATIVE, "pool_blocks mixup lr weight_decay momentum dampening eps alpha rho lr_decay gamma factor"),
+    **_rules(POSITIVE, "numbers_sigma expansion div_factor final_div_factor"),
+    **_rules(
+        NOT_NEGATIVE,
+        "pool_blocks one_hot pair_buckets mixup lr weight_decay momentum dampening eps alpha rho lr_decay gamma factor",
+    ),
     **_rules(NOT_NEGATIVE, "min_lr max_lr base_lr eta_min swa_lrs start_factor end_factor milestones power warmup"),
     **_rules(NOT_NEGATIVE, "patience cooldown threshold refresh_rate"),
     **_rules(UP_TO_ONE, "betas decay label_smoothing pct_start"),
@@ -75,8 +78,11 @@ def check_ranges(config: dict[str, Any]) -> None:
     """Checks every number of a configuration of ``fit``; classes of the user's packages check their own.
 
     Raises:
-        ConfigError: For the first number that is out of its range, or not finite.
+        ConfigError: For the first number that is out of its range, or not finite, and for a Trainer whose settings are
+            not given by their names.
     """
+    if not isinstance(trainer := config.get("trainer", {}), dict) or (trainer and "num_nodes" not in trainer):
+        raise ConfigError(f"trainer is {str(trainer)[:60]!r} in the configuration; write settings below it, one a line")
     settings = flat(config)
     if re.fullmatch("[0:]+", str(settings.get("trainer.max_time"))):
         raise ConfigError("--trainer.max_time is no time at all; give it as DD:HH:MM:SS, or leave it out")

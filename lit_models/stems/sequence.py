@@ -45,6 +45,31 @@ class MeanOfTokens(nn.Module):
         return masked_mean(self.embedding(ids), None if lengths is None else is_padding(lengths, ids.shape[1]))
 
 
+class MeanOfTokensAndPairs(nn.Module):
+    """Computes the mean of the embeddings of a text's tokens and of its pairs of neighbouring tokens, as fastText does.
+
+    A pair's embedding is that of one of ``buckets``, by a hash of its two ids. All are zero at first, and those of no
+    pair of the train rows stay so.
+    """
+
+    def __init__(self, vocab_size: int, width: int, buckets: int) -> None:
+        super().__init__()
+        self.buckets = buckets
+        self.embedding = token_embedding(vocab_size, width)
+        self.pairs = nn.Embedding(buckets, width)
+        nn.init.zeros_(self.pairs.weight)
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(N, T) int64 and (N,) -> (N, width)."""
+        steps = torch.full((len(ids),), ids.shape[1], device=ids.device) if lengths is None else lengths
+        # A multiplier far from a power of two, so that ids that differ by little come to buckets far apart.
+        bucket = (ids[:, :-1] * 1_000_003 + ids[:, 1:] * 7_919) % self.buckets
+        tokens = self.embedding(ids).masked_fill(is_padding(steps, ids.shape[1]).unsqueeze(2), 0.0)
+        pairs = self.pairs(bucket).masked_fill(is_padding(steps - 1, ids.shape[1] - 1).unsqueeze(2), 0.0)
+        mean: Tensor = (tokens.sum(dim=1) + pairs.sum(dim=1)) / (2 * steps - 1).unsqueeze(1)
+        return mean
+
+
 def token_embedding(vocab_size: int, width: int) -> nn.Embedding:
     """Creates embeddings of token ids: zero for the padding id 0, else normal with the scale of a table's tokens.
 

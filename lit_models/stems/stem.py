@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lit_models.errors import ConfigError
 from lit_models.stems.sequence import FlatSeries, MeanOfTokens, Transpose, token_embedding
-from lit_models.stems.table import ColumnTokens, ColumnVector
+from lit_models.stems.table import PLAIN, ColumnTokens, ColumnVector, Embeddings
 
 Modality = str
 """A key of ``STEMS``: table, rows of shape (F,), beside which there may be categories; series (C, T); image (C, H, W);
@@ -52,6 +52,7 @@ class Row(NamedTuple):
     shape: tuple[int, ...]  # ``input_shape`` of the data
     cardinalities: tuple[int, ...] = ()  # those of a table's categorical columns
     vocab_size: int = 0  # number of a text's token ids
+    embeddings: Embeddings = PLAIN  # of a table's columns
     token_width: int | None = None  # features of a column's or text's token; None for the default
 
 
@@ -67,15 +68,15 @@ class ModalityStems(NamedTuple):
 
 
 def _table_vector(row: Row) -> Stem:
-    if not row.cardinalities:
+    if not row.cardinalities and row.embeddings.numbers == "linear":
         return Stem(nn.Identity(), row.shape)
-    columns = ColumnVector(row.shape[0], row.cardinalities)
+    columns = ColumnVector(row.shape[0], row.cardinalities, row.embeddings)
     return Stem(columns, (columns.features,))
 
 
 def _table_tokens(row: Row) -> Stem:
     width = row.token_width or COLUMN_WIDTH
-    columns = ColumnTokens(row.shape[0], row.cardinalities, width)
+    columns = ColumnTokens(row.shape[0], row.cardinalities, width, row.embeddings)
     return Stem(columns, (sum(row.shape) + len(row.cardinalities), width))
 
 
@@ -114,18 +115,26 @@ STEMS = {
 
 
 def to_vector(
-    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
+    modality: Modality,
+    input_shape: Sequence[int],
+    cardinalities: Sequence[int] = (),
+    vocab_size: int = 0,
+    embeddings: Embeddings = PLAIN,
 ) -> Stem:
     """Returns a module to a vector (N, F)."""
-    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size, embeddings)
     return stems.vector(row)
 
 
 def to_grid(
-    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int] = (), vocab_size: int = 0
+    modality: Modality,
+    input_shape: Sequence[int],
+    cardinalities: Sequence[int] = (),
+    vocab_size: int = 0,
+    embeddings: Embeddings = PLAIN,
 ) -> Stem:
     """Returns a module to a grid (N, C, L) or (N, C, H, W): of a table or a text the series of its tokens."""
-    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size, embeddings)
     if stems.grid is not None:
         return stems.grid(row)
     tokens, (length, channels) = stems.sequence(row)
@@ -137,15 +146,20 @@ def to_sequence(
     input_shape: Sequence[int],
     cardinalities: Sequence[int] = (),
     vocab_size: int = 0,
+    embeddings: Embeddings = PLAIN,
     token_width: int | None = None,
 ) -> Stem:
     """Returns a module to a sequence (N, T, D) of steps, rows of pixels, or columns or tokens of ``token_width``."""
-    stems, row = _checked(modality, input_shape, cardinalities, vocab_size)
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size, embeddings)
     return stems.sequence(row._replace(token_width=token_width))
 
 
 def _checked(
-    modality: Modality, input_shape: Sequence[int], cardinalities: Sequence[int], vocab_size: int
+    modality: Modality,
+    input_shape: Sequence[int],
+    cardinalities: Sequence[int],
+    vocab_size: int,
+    embeddings: Embeddings,
 ) -> tuple[ModalityStems, Row]:
     if modality not in STEMS:
         raise ConfigError(f"modality {modality!r} is unknown; it is one of {', '.join(STEMS)}")
@@ -166,4 +180,5 @@ def _checked(
             f"a row of modality {modality} has {stems.dims} sizes of at least {smallest}, "
             f"and input_shape is {tuple(input_shape)}"
         )
-    return stems, Row(tuple(input_shape), tuple(cardinalities), vocab_size)
+    embeddings.check(modality)
+    return stems, Row(tuple(input_shape), tuple(cardinalities), vocab_size, embeddings)

@@ -38,6 +38,11 @@ class Task(nn.Module):
     def predict(self, outputs: Tensor) -> Tensor:
         """Converts outputs (N, num_outputs) to probabilities, or to values in the target's own units."""
 
+    @staticmethod
+    @abstractmethod
+    def combine(outputs: Tensor) -> Tensor:
+        """Returns outputs (N, num_outputs) whose prediction is the mean of several: (N, members, num_outputs)."""
+
     def metric_target(self, target: Tensor) -> Tensor:
         """Converts targets for the metrics; by default they stay."""
         return target

@@ -1,12 +1,21 @@
 """Tasks of classes and labels: one of two classes, one of several, or any number of labels per row."""
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lit_models.errors import ConfigError
 from lit_models.losses import FocalLoss, SoftTargetCrossEntropy
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Classes, Labels
+
+
+def mean_probability(outputs: Tensor) -> Tensor:
+    """Returns the logits (N, L) of the mean of the members' probabilities of labels: (N, members, L)."""
+    positive, negative = (functional.logsigmoid(sign * outputs).logsumexp(dim=1) for sign in (1, -1))
+    return positive - negative
 
 
 class Binary(Task):
@@ -16,6 +25,7 @@ class Binary(Task):
     rank_by = "accuracy"
     losses = (nn.BCEWithLogitsLoss, FocalLoss)
     measures = ("accuracy", "precision_binary", "recall_binary", "f1_binary", "auroc")
+    combine = staticmethod(mean_probability)
 
     def __init__(self, num_outputs: int) -> None:
         if num_outputs != 1:
@@ -47,6 +57,12 @@ class Multiclass(Task):
         """(N, K) -> (N, K) probabilities."""
         return outputs.double().softmax(dim=1)
 
+    @staticmethod
+    def combine(outputs: Tensor) -> Tensor:
+        """Logits (N, members, K) -> (N, K), logarithms of the members' mean probabilities."""
+        members: Tensor = outputs.log_softmax(dim=2).logsumexp(dim=1)
+        return members - math.log(outputs.shape[1])
+
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
         """Returns a class per output."""
         return Classes(prediction, target.long())
@@ -63,6 +79,7 @@ class Multilabel(Task):
     rank_by = "f1_macro"
     losses = (nn.BCEWithLogitsLoss, FocalLoss, nn.MultiLabelSoftMarginLoss)
     measures = ("accuracy_micro", "precision_macro", "recall_macro", "f1_macro", "auroc_macro")
+    combine = staticmethod(mean_probability)
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, L) -> (N, L) probabilities."""

@@ -38,6 +38,11 @@ class Regression(KeepPrecision, Task):
         """(N, R) -> (N, R) in the target's own units."""
         return outputs.double() * self.scale + self.center
 
+    @staticmethod
+    def combine(outputs: Tensor) -> Tensor:
+        """(N, members, R) -> (N, R), their means."""
+        return outputs.mean(dim=1)
+
     def metric_target(self, target: Tensor) -> Tensor:
         """(N,) or (N, R) -> (N, R)."""
         return target.double().view(len(target), self.num_outputs)

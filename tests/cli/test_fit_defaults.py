@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
+import polars
 import pytest
 import torch
 import yaml
@@ -20,6 +22,7 @@ import lit_models
 from experiments.__main__ import main
 from experiments.cli.arguments import find_packaged_configs
 from experiments.cli.fit_defaults import ARCHITECTURES, CONFIGS, FILES, size_and_epochs
+from lit_models.stems import STEMS
 
 Fit = Callable[..., dict[str, Any]]
 
@@ -194,6 +197,34 @@ def test_every_architecture_has_its_file() -> None:
         <= set(FILES)
         == {name for name in lit_models.__all__ if name[:3] == "Lit"} - {"LitModel"}
     )
+
+
+def test_a_file_of_a_modality_is_one_of_its_architecture() -> None:
+    names = {file: name for name, file in FILES.items()} | {"gru": "LitRNN", "other": None}
+    for path in CONFIGS.glob("*.yaml"):
+        if path.stem not in names:
+            name, modality = path.stem.rsplit("_", 1)
+            assert yaml.safe_load(path.read_text())["model"]["class_path"] == names[name]
+            assert modality in STEMS
+
+
+def test_images_and_texts_have_their_own_settings(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_all(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for data, setting, value in (("ImageData", "kernel_size", 3), ("TextData", "pair_buckets", 65536)):
+        record = fit("--data", data, *OWN[data][1], "--trainer.max_epochs", "1")
+        assert config_of(record["path"])["model"]["init_args"][setting] == value
+
+
+def test_texts_of_few_tokens_get_a_model_that_sees_their_order(fit: Fit, tmp_path: Path) -> None:
+    draw = numpy.random.default_rng(0)
+    letters = draw.permuted(numpy.tile(numpy.array(list("aaccggtt")), (80, 1)), axis=1)
+    label = ["first" if row.tolist().index("a") < row.tolist().index("c") else "second" for row in letters]
+    frame = polars.DataFrame({"gene": [" ".join(row) for row in letters], "label": label})
+    frame.write_csv(tmp_path / "genes.csv")
+    words = f"--data TextData --data.path {tmp_path}/genes.csv --data.text gene --data.target label"
+    record = fit(*words.split(), "--trainer.max_epochs", "1")
+    assert config_of(record["path"])["model"]["class_path"].endswith("LitTransformer")
 
 
 def test_configurations_are_found_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,8 @@ FIT = ["fit", "--data", "Digits", "--model", "LitMLP"]
 
 CHECKED_ELSEWHERE = {
     *("trainer.devices", "trainer.precision", "trainer.plugins", "trainer.max_time"),  # by their own kinds of check
-    *("data.batch_size", "data.ratios", "data.augment.crop", "data.augment.flip", "published"),  # by their classes
+    *("data.batch_size", "data.ratios", "published"),  # by their classes
+    *("data.augment.crop", "data.augment.flip", "data.augment.erase"),
     *("model.input_shape", "model.num_outputs", "model.cardinalities", "model.vocab_size"),  # the data decide them
     "model.steps_per_execution",
 }
@@ -156,3 +157,14 @@ def test_every_number_has_a_range() -> None:
     names = {name for name in names if name not in OPTIONS and name.rpartition(".")[2] not in ARGUMENTS}
     short = {name.rpartition(".")[2] for name in {*OPTIONS, *CHECKED_ELSEWHERE}}
     assert {name for name in names - CHECKED_ELSEWHERE if "." in name or name not in short} == set()
+
+
+@pytest.mark.parametrize("trainer", ["[1]", "3", "null", "[{max_epochs: 2}]"])
+@pytest.mark.parametrize("verb", ["fit", "inspect", "floor"])
+def test_a_trainer_that_is_no_mapping_is_refused(
+    verb: str, trainer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"trainer: {trainer}\ndata: Digits\n")
+    with pytest.raises(SystemExit):
+        main([verb, "-c", str(tmp_path / "c.yaml")])
+    assert "in the configuration; write settings below it" in capsys.readouterr().err

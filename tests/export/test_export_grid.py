@@ -17,6 +17,7 @@ MODALITIES = ("table", "image", "series", "text")
 
 DIAGONAL = [
     ("table", "LitMLP", "onnx"),
+    ("table", "LitTabM", "torch-export"),
     ("image", "LitCNN", "torch-export"),
     ("series", "LitCNN", "onnx"),
     ("series", "LitRNN", "onnx"),

@@ -37,13 +37,15 @@ MODELS = {
     "linear": "--model LitLinear",
     "mlp": "--model LitMLP --model.hidden [8]",
     "dropout": "--model LitMLP --model.hidden [8] --model.dropout 0.2",
+    "tabm": "--model LitTabM --model.hidden [8] --model.members 3 --model.numbers ple",
+    "plr": "--model LitLinear --model.numbers plr",
     "cnn": "--model LitCNN --model.channels [4,4]",
     "rnn": "--model LitRNN --model.hidden 6",
     "transformer": "--model LitTransformer --model.width 8 --model.heads 2 --model.num_layers 1",
 }
 OF_DATA = {
-    "table": ("linear", "mlp", "dropout"),
-    "streamed table": ("linear", "mlp", "dropout"),
+    "table": ("linear", "mlp", "dropout", "tabm", "plr"),
+    "streamed table": ("linear", "mlp", "dropout", "tabm", "plr"),
     "series": ("mlp", "dropout", "cnn", "rnn", "transformer"),
     "images": ("linear", "mlp", "cnn"),
     "texts": ("linear", "transformer"),

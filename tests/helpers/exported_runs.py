@@ -18,6 +18,7 @@ from experiments.__main__ import main
 SMALL = {
     "LitLinear": (),
     "LitMLP": ("--model.hidden", "[8]"),
+    "LitTabM": ("--model.members", "3", "--model.hidden", "[8]"),
     "LitCNN": ("--model.channels", "[8,8]", "--model.kernel_size", "3"),
     "LitRNN": ("--model.hidden", "8"),
     "LitTransformer": ("--model.width", "8", "--model.heads", "2", "--model.num_layers", "1"),

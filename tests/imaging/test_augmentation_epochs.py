@@ -12,7 +12,12 @@ from tiny_data import QUICK
 from datamodules import Augment, ImageData
 
 ROWS, SIDE = 60, 6
-AUGMENTS = {"flip": Augment(flip=0.5), "crop": Augment(crop=2), "jitter": Augment(jitter=0.5)}
+AUGMENTS = {
+    "flip": Augment(flip=0.5),
+    "crop": Augment(crop=2),
+    "jitter": Augment(jitter=0.5),
+    "erase": Augment(erase=0.9),
+}
 
 
 @pytest.fixture(scope="module")

@@ -161,6 +161,16 @@ def by_hand(image: numpy.ndarray, u: list[float], augment: Augment) -> numpy.nda
         changed = changed * (1 - augment.jitter + 2 * augment.jitter * u[3])
         factor = 1 - augment.jitter + 2 * augment.jitter * u[4]
         changed = (changed.mean() + (changed - changed.mean()) * factor).clip(0, 255)
+    if augment.erase and u[5] < augment.erase:
+        _, height, width = image.shape
+        area, ratio = height * width * (0.02 + 0.38 * u[6]), 0.3 * (1 / 0.09) ** u[7]
+        tall, wide = (
+            min(max(round(side), 1), most)
+            for side, most in ((math.sqrt(area * ratio), height), (math.sqrt(area / ratio), width))
+        )
+        top, left = math.floor(u[8] * (height - tall + 1)), math.floor(u[9] * (width - wide + 1))
+        changed = changed.copy()
+        changed[:, top : top + tall, left : left + wide] = math.floor(256 * u[10])
     return changed
 
 
@@ -169,16 +179,17 @@ def by_hand(image: numpy.ndarray, u: list[float], augment: Augment) -> numpy.nda
     st.floats(0, 1, width=32),
     st.integers(0, 7),
     st.floats(0, 1, width=32),
+    st.sampled_from([0.0, 0.5, 1.0]),
     st.integers(0, 10**6),
     st.sampled_from([(1, 6, 5), (3, 4, 7)]),
 )
 def test_a_batch_is_changed_as_each_image_by_hand(
-    flip: float, crop: int, jitter: float, seed: int, shape: tuple[int, ...]
+    flip: float, crop: int, jitter: float, erase: float, seed: int, shape: tuple[int, ...]
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randint(0, 256, (4, *shape), dtype=torch.uint8, generator=generator)
-    uniform = torch.rand(4, Augment.draws, generator=generator)
-    augment, before = Augment(flip, crop, jitter), x.clone()
+    augment, before = Augment(flip, crop, jitter, erase), x.clone()
+    uniform = torch.rand(4, augment.draws, generator=generator)
     changed = augment(x, uniform)
     assert changed.shape == x.shape
     assert torch.equal(x, before)
@@ -188,7 +199,7 @@ def test_a_batch_is_changed_as_each_image_by_hand(
 
 def augmented(tmp_path: Path, **kwargs) -> ImageData:
     x, y = digits()
-    data = ImageData(write_npz(tmp_path / "a.npz", x, y), batch_size=20, augment=Augment(0.5, 2, 0.3), **kwargs)
+    data = ImageData(write_npz(tmp_path / "a.npz", x, y), batch_size=20, augment=Augment(0.5, 2, 0.3, 0.5), **kwargs)
     data.setup("fit")
     return data
 
@@ -243,10 +254,22 @@ def test_several_devices_draw_what_one_does(tmp_path: Path, monkeypatch: pytest.
     assert all(torch.equal(one[row], two[row]) for row in one)
 
 
-@pytest.mark.parametrize("wrong", [{"flip": 1.1}, {"flip": float("nan")}, {"crop": -1}, {"jitter": -0.1}])
+@pytest.mark.parametrize("wrong", [{"flip": 1.1}, {"flip": float("nan")}, {"crop": -1}, {"jitter": -0.1}, {"erase": 2}])
 def test_augmentations_that_make_no_sense_are_refused(wrong: dict) -> None:
-    with pytest.raises(DataError, match=r"--data\.augment: flip and jitter are in"):
+    with pytest.raises(DataError, match=r"--data\.augment: flip, jitter and erase are in"):
         Augment(**wrong)
+
+
+def test_erased_rectangles_have_the_area_and_the_level_that_is_said() -> None:
+    x = torch.full((4000, 1, 28, 28), 300, dtype=torch.int16)  # a level that no erased rectangle has
+    augment = Augment(erase=0.5)
+    changed = augment(x, torch.rand(len(x), augment.draws, generator=torch.Generator().manual_seed(0)))
+    area = (changed != 300).float().mean(dim=(1, 2, 3))
+    erased = area > 0
+    assert float(erased.float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(area[erased].min()) > 0.01
+    assert 0.36 < float(area[erased].max()) < 0.45
+    assert all(len(image.unique()) <= 2 for image in changed)
 
 
 # Progress

@@ -23,6 +23,7 @@ from lit_models import (
     LitResCNN,
     LitResMLP,
     LitRNN,
+    LitTabM,
     LitTransformer,
     Schedule,
 )
@@ -34,6 +35,7 @@ SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
     "mlp": (LitMLP, {"hidden": [8, 4]}),
     "mlp with layer norm": (LitMLP, {"hidden": [8, 4], "norm": "layer"}),
     "res mlp": (LitResMLP, {"width": 8, "num_blocks": 2}),
+    "tabm": (LitTabM, {"members": 2, "hidden": [8, 4]}),
     "cnn": (LitCNN, {"channels": [4, 8]}),
     "cnn with layer norm": (LitCNN, {"channels": [4, 8], "norm": "layer"}),
     "res cnn": (LitResCNN, {"channels": [4, 8, 8], "pool_blocks": 1}),
@@ -96,7 +98,8 @@ def test_every_token_of_a_text_is_seen_and_all_weights_learn(name: str) -> None:
     facts = {"task": "multiclass", "modality": "text", "input_shape": (7,), "num_outputs": 3, "vocab_size": 9}
     model = architecture(**facts, **settings, dropout=0.0)
     ids = torch.randint(2, 9, (64, 7))
-    nn.functional.cross_entropy(model(ids), torch.arange(64) % 3).backward()
+    outputs = model(ids) if name != "tabm" else model(ids).mean(dim=1)  # of its members
+    nn.functional.cross_entropy(outputs, torch.arange(64) % 3).backward()
     assert all(parameter.grad.isfinite().all() and parameter.grad.any() for parameter in model.parameters())
     model.eval()
     for step in range(7):

@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from datamodules.loading.tensor_loader import TensorLoader
-from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTransformer
+from lit_models import LitCNN, LitLinear, LitMLP, LitModel, LitRNN, LitTabM, LitTransformer
 
 ARCHITECTURES: list[tuple[type[LitModel], dict[str, Any]]] = [
     (LitLinear, {}),
     (LitMLP, {"hidden": [64], "dropout": 0.0}),
+    (LitTabM, {"members": 4, "hidden": [64], "dropout": 0.0}),
     (LitCNN, {"channels": [32, 32], "dropout": 0.0}),
     (LitRNN, {"hidden": 32, "dropout": 0.0}),
     (LitTransformer, {"width": 32, "num_layers": 1, "dropout": 0.0, "optimizer": partial(AdamW, lr=0.01)}),

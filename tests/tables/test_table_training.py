@@ -18,7 +18,7 @@ def table(tmp_path: Path) -> Callable[..., str]:
     return writer(tmp_path, "my.csv")
 
 
-@pytest.mark.parametrize("model", ["LitLinear", "LitMLP", "LitCNN", "LitRNN", "LitTransformer"])
+@pytest.mark.parametrize("model", ["LitLinear", "LitMLP", "LitTabM", "LitCNN", "LitRNN", "LitTransformer"])
 def test_every_architecture_learns_from_numbers_and_categories(fit: Fit, table, model: str) -> None:
     path = table(people(400))
     words = f"--data TableData --data.path {path} --data.target label --data.drop [id] --data.batch_size 32"

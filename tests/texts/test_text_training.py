@@ -1,10 +1,13 @@
 """Texts through the command line: every architecture learns from them, for every task."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
+import numpy
 import polars
 import pytest
+import torch
 from conftest import Fit
 from opinion_texts import opinions
 from tiny_data import writer
@@ -12,6 +15,7 @@ from tiny_data import writer
 from datamodules.bundled import wheels
 from datamodules.bundled.reviews import MEMBER
 from experiments.__main__ import main
+from lit_models.stems.sequence import MeanOfTokensAndPairs
 
 Write = Callable[..., str]
 
@@ -31,6 +35,40 @@ def test_a_checkpoint_alone_tests_texts(fit: Fit, file: Write, capfd: pytest.Cap
     assert main(["test", "--ckpt_path", str(record["path"] / "checkpoints" / "best.ckpt")]) == 0
     accuracy = next(line for line in capfd.readouterr().out.splitlines() if "test/accuracy" in line)
     assert float(accuracy.strip("│ ").split("│")[1]) == pytest.approx(record["metrics"]["test/accuracy"])
+
+
+def test_pairs_of_tokens_let_a_linear_model_see_order(fit: Fit, file: Write) -> None:
+    draw = numpy.random.default_rng(0)
+    order = draw.integers(0, 2, 300)
+    negated = [("good , not bad" if one else "bad , not good") for one in order]
+    texts = [f"{one} {draw.choice(['film', 'food', 'song'])}" for one in negated]
+    frame = polars.DataFrame({"text": texts, "label": numpy.where(order == 1, "yes", "no")})
+    words = f"--data TextData --data.path {file(frame)} --data.text text --data.target label --model LitLinear"
+    more = "--data.tokenizer word --data.duplicates ignore --trainer.max_epochs 15 --model.optimizer.lr 0.02"
+    accuracy = {
+        buckets: fit(*words.split(), *more.split(), "--model.pair_buckets", buckets)["metrics"]["test/accuracy"]
+        for buckets in ("0", "1000")
+    }
+    assert accuracy["0"] < 0.7
+    assert accuracy["1000"] == 1
+
+
+def test_pairs_of_tokens_are_refused_where_there_are_none(refused: Callable[..., str]) -> None:
+    message = refused("--data", "Digits", "--model", "LitLinear", "--model.pair_buckets", "10")
+    assert "pair_buckets are at least 1, for pairs of a text's tokens" in message
+
+
+def test_the_mean_of_tokens_and_pairs_is_that_of_the_definition() -> None:
+    module = MeanOfTokensAndPairs(9, 4, buckets=50)
+    assert not module.pairs.weight.any()
+    torch.nn.init.normal_(module.pairs.weight)
+    found = module(torch.tensor([[2, 3, 4], [5, 6, 0], [7, 0, 0]]), torch.tensor([3, 2, 1]))
+    for row, ids in zip(found, ([2, 3, 4], [5, 6], [7]), strict=True):
+        pairs = [module.pairs.weight[(a * 1_000_003 + b * 7_919) % 50] for a, b in pairwise(ids)]
+        expected = torch.stack([*module.embedding.weight[ids], *pairs]).mean(dim=0)
+        assert torch.allclose(row, expected, atol=1e-6)
+    alone = module(torch.tensor([[2, 3, 4]]))
+    assert torch.allclose(alone, found[:1], atol=1e-6)
 
 
 SMALL = {
