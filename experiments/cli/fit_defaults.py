@@ -37,6 +37,12 @@ ARCHITECTURES = {"table": "LitResMLP", "image": "LitCNN", "series": "LitCNN", "t
 SMALL = {"table": 500}
 """By modality: with fewer train rows it gets the linear model, which beats an MLP on such tables of docs/results.md."""
 
+LARGE = {"table": (2000, "LitTabM")}
+"""By modality: from so many train rows on it gets this architecture, which is behind no other on such tables."""
+
+WIDE = 100
+"""Inputs of a row beyond which a large table's architecture, whose numbers are embedded, would take too long."""
+
 FEW_TOKENS = 50
 """With fewer different tokens, a text's meaning is in their order, which the linear model does not see."""
 
@@ -73,9 +79,7 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     patience = max(5, round(0.3 * epochs))
     small = rows["train"] < SMALL.get(data.modality, 0)
     normalize, normalization = _normalization(data, small)
-    of_order = 0 < data.vocab_size < FEW_TOKENS
-    chosen = "LitTransformer" if of_order else ARCHITECTURES.get(data.modality, "LitLinear")
-    chosen = "LitLinear" if small else chosen
+    chosen = "LitLinear" if small else _architecture(rows["train"], data)
     callbacks = [*_callbacks(patience, rows["val"], added_callbacks(words))]
     if not validates(data, config.trainer) or "trainer.callbacks" in names:
         callbacks = []
@@ -100,6 +104,16 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     of_rows = f"for {rows['train']:,} train rows ({data.modality})"
     model = "" if model_typed else f"no --model was typed: {chosen} {of_rows}"
     return below, f"{model}, {left}" if model and left else model or (left and f"chosen {of_rows}: {left}")
+
+
+def _architecture(train_rows: int, data: DataModule) -> str:
+    """Returns the architecture for data that are not small."""
+    at_least, large = LARGE.get(data.modality, (train_rows + 1, ""))
+    if train_rows >= at_least and prod(data.input_shape) <= WIDE:
+        return large
+    if 0 < data.vocab_size < FEW_TOKENS:
+        return "LitTransformer"
+    return ARCHITECTURES.get(data.modality, "LitLinear")
 
 
 def size_and_epochs(train_rows: int, data: DataModule) -> tuple[int, int]:

@@ -46,7 +46,7 @@ from experiments.run import cpu_speed
 from lit_models.training.optimizer import build_optimizer
 
 cpu_speed._mallopt = lambda name, value: None
-EPOCHS = {"mlp64": 9, "mlp1024": 9, "cnn": 5, "lstm": 5, "transformer": 5}
+EPOCHS = {"mlp64": 9, "mlp1024": 9, "plr": 9, "tabm": 9, "cnn": 5, "lstm": 5, "transformer": 5}
 START = """fit --trust workloads --data workloads.Made --data.duplicates ignore --trainer.callbacks+ workloads.Clock
 --model.schedule.scheduler CosineAnnealingLR --model.schedule.interval epoch --trainer.accelerator cpu
 --seed_everything 1 --figures false"""

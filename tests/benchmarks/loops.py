@@ -58,13 +58,20 @@ class HandWritten:
         for first in range(0, len(self.x), batch):
             rows = order[first : first + batch]
             with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat):
-                loss = functional.cross_entropy(network(self.x[rows]), self.y[rows])
+                loss = self.loss(network(self.x[rows]), self.y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(rows)
         self.schedule.step()
         self.validate()
+
+    @staticmethod
+    def loss(outputs: Tensor, y: Tensor) -> Tensor:
+        """Of a network, or the mean of those of an ensemble's members (N, members, K)."""
+        if outputs.dim() == 3:
+            y, outputs = y.repeat_interleave(outputs.shape[1]), outputs.flatten(0, 1)
+        return functional.cross_entropy(outputs, y)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
@@ -80,6 +87,38 @@ class UsualMLP(nn.Sequential):
     def __init__(self, features: int, hidden: int) -> None:
         layers = [nn.Linear(features, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.1)]
         super().__init__(*layers, nn.Linear(hidden, CLASSES))
+
+
+class UsualWaves(nn.Module):
+    """Sines and cosines of each number, a linear layer for each, ReLU."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.frequency = nn.Parameter(torch.randn(features, 48))
+        self.maps = nn.ModuleList(nn.Linear(96, width) for _ in range(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        angle = 2 * torch.pi * x.unsqueeze(2) * self.frequency
+        waves = torch.cat([angle.cos(), angle.sin()], dim=2)
+        return torch.cat([one(waves[:, index]).relu() for index, one in enumerate(self.maps)], dim=1)
+
+
+class UsualTabM(nn.Module):
+    """Members that scale their inputs, share two layers, and have a head each; in evaluation their mean probability."""
+
+    def __init__(self, features: int, hidden: int, members: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.randn(members, features))
+        layers: list[nn.Module] = []
+        for width in (features, hidden):
+            layers += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.1)]
+        self.layers = nn.Sequential(*layers)
+        self.heads = nn.ModuleList(nn.Linear(hidden, CLASSES) for _ in range(members))
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.layers(x.unsqueeze(1) * self.scale)
+        outputs = torch.stack([head(hidden[:, index]) for index, head in enumerate(self.heads)], dim=1)
+        return outputs if self.training else outputs.softmax(dim=2).mean(dim=1).log()
 
 
 class UsualCNN(nn.Sequential):
@@ -133,6 +172,10 @@ def usual_network(name: str) -> nn.Module:
     """The network of a workload as it is usually written."""
     torch.manual_seed(0)
     match name:
+        case "plr":
+            return nn.Sequential(UsualWaves(16, 16), UsualMLP(256, 128))
+        case "tabm":
+            return nn.Sequential(UsualWaves(16, 16), UsualTabM(256, 128, 8))
         case "cnn":
             return UsualCNN((32, 64))
         case "lstm":
@@ -163,8 +206,9 @@ class TemplateModule(pl.LightningModule):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         x, y = batch
         outputs = self.network(x)
-        loss = functional.cross_entropy(outputs, y)
-        self.train_metrics(outputs.softmax(dim=1), y)
+        loss = HandWritten.loss(outputs, y)
+        predicted = outputs.softmax(dim=-1)
+        self.train_metrics(predicted.mean(dim=1) if predicted.dim() == 3 else predicted, y)
         self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
         self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         return loss

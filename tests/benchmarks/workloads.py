@@ -35,9 +35,12 @@ class Workload:
 
 
 MLP = "LitMLP --model.hidden [128]"
+TABM = "LitTabM --model.members 8 --model.hidden [128,128]"
 WORKLOADS = {
     "mlp64": Workload("table", (64,), 160_000, 64, MLP, blocks=True),
     "mlp1024": Workload("table", (64,), 480_000, 1024, MLP, blocks=True),
+    "plr": Workload("table", (16,), 40_960, 256, f"{MLP} --model.numbers plr", blocks=True),
+    "tabm": Workload("table", (16,), 10_240, 256, f"{TABM} --model.numbers plr", blocks=True),
     "cnn": Workload("image", (1, 28, 28), 16_384, 128, "LitCNN --model.channels [32,64] --model.kernel_size 3"),
     "lstm": Workload("series", (8, 100), 24_576, 64, "LitRNN --model.hidden 64 --model.bidirectional false"),
     "transformer": Workload(

@@ -21,7 +21,7 @@ from user_files import write_all
 import lit_models
 from experiments.__main__ import main
 from experiments.cli.arguments import find_packaged_configs
-from experiments.cli.fit_defaults import ARCHITECTURES, CONFIGS, FILES, size_and_epochs
+from experiments.cli.fit_defaults import ARCHITECTURES, CONFIGS, FILES, LARGE, WIDE, size_and_epochs
 from lit_models.stems import STEMS
 
 Fit = Callable[..., dict[str, Any]]
@@ -68,15 +68,27 @@ def test_what_is_typed_wins_over_the_choice(fit: Fit) -> None:
     assert config["model"]["init_args"]["dropout"] == 0.5
 
 
-def test_a_small_table_gets_the_linear_model_and_a_large_one_residual_blocks(fit: Fit, tmp_path: Path) -> None:
+def test_a_small_table_gets_the_linear_model_then_residual_blocks_and_a_large_one_an_ensemble(
+    fit: Fit, tmp_path: Path
+) -> None:
     for rows, expected in {
         712: ("LitLinear", "standard"),
         716: ("LitResMLP", "quantile"),
+        2856: ("LitResMLP", "quantile"),
+        2860: ("LitTabM", "quantile"),
     }.items():
         words = ["--data", "TableData", "--data.path", write(table(rows), tmp_path / "t.csv"), "--data.target", "label"]
         config = config_of(fit(*words, "--trainer.max_epochs", "1")["path"])
         assert config["model"]["class_path"].endswith(expected[0])
         assert config["data"]["init_args"]["normalize"] == expected[1]
+
+
+def test_a_large_table_of_many_columns_gets_residual_blocks(fit: Fit, tmp_path: Path) -> None:
+    columns = {f"x{index}": range(index, 2900 + index) for index in range(WIDE + 1)}
+    polars.DataFrame({**columns, "y": [0.5, 1.5] * 1450}).write_csv(tmp_path / "wide.csv")
+    words = f"--data TableData --data.path {tmp_path}/wide.csv --data.target y --trainer.limit_train_batches 1"
+    config = config_of(fit(*words.split(), "--trainer.max_epochs", "1")["path"])
+    assert config["model"]["class_path"].endswith("LitResMLP")
 
 
 def test_every_architecture_gets_the_same_batches_length_schedule_and_normalization(
@@ -193,7 +205,7 @@ def test_every_architecture_has_its_file() -> None:
     classes = {path: yaml.safe_load(path.read_text())["model"].get("class_path") for path in CONFIGS.glob("*.yaml")}
     assert {name: classes[CONFIGS / f"{file}.yaml"] for name, file in FILES.items()} == {name: name for name in FILES}
     assert (
-        set(ARCHITECTURES.values())
+        set(ARCHITECTURES.values()) | {large for _, large in LARGE.values()}
         <= set(FILES)
         == {name for name in lit_models.__all__ if name[:3] == "Lit"} - {"LitModel"}
     )
