@@ -18,7 +18,7 @@ from lit_models.internals.torch_parts import CompiledNetwork
 from lit_models.metrics.evaluation import Evaluation, Outputs, check_metrics, direction, evaluate, gather_outputs
 from lit_models.networks.norms import explain_one_row
 from lit_models.schedules.schedule import Schedule, copyable
-from lit_models.stems.numbers import NumbersName, set_edges
+from lit_models.stems.numbers import NumbersName, prepare_numbers
 from lit_models.stems.stem import Modality
 from lit_models.stems.table import NUMBERS_SIZE, Embeddings
 from lit_models.tasks import TaskName, make_task
@@ -153,7 +153,7 @@ class LitModel(LightningModule):
         if self.class_weights is not None and stage == "fit":
             self.class_weights.fit(data)
         if stage == "fit":
-            set_edges(self.network, data)
+            prepare_numbers(self.network, self.row_facts[-1].numbers, data)
         self._axes = dims(self)
         if stage == "fit" and self.epoch_monitor not in self.trainer.callbacks:  # type: ignore[attr-defined]
             name = f"{type(self).__name__}.configure_callbacks"

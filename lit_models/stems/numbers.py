@@ -91,12 +91,18 @@ EMBEDDINGS: dict[str, Callable[[int, int, float], nn.Module]] = {
 """Embeddings by the name in a configuration."""
 
 
-def set_edges(network: nn.Module, data: object) -> None:
+def prepare_numbers(network: nn.Module, name: NumbersName, data: object) -> None:
     """Gives the bins of a network, where it has any, the quantiles of a data module's train rows.
 
-    Raises ``ConfigError`` for data that have none.
+    Raises ``ConfigError`` for data that have none, and for a network without the embedding of that ``name``.
     """
-    for module in network.modules():
+    modules = [module for module in network.modules() if isinstance(module, PeriodicNumbers | PiecewiseLinearNumbers)]
+    if name != "linear" and not modules and getattr(data, "input_shape", (1,))[0]:
+        raise ConfigError(
+            f"this architecture does not embed numbers; leave --model.numbers {name} out, or give its stem all facts, "
+            "as in to_vector(*self.row_facts)"
+        )
+    for module in modules:
         if isinstance(module, PiecewiseLinearNumbers):
             if not hasattr(data, "number_quantiles"):
                 raise ConfigError(

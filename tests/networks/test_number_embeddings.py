@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy
 import polars
@@ -19,8 +20,8 @@ from tiny_data import model_for, quiet_trainer, small_data, writer
 
 from datamodules import StreamedTable
 from experiments.__main__ import main
-from lit_models import ConfigError, LitLinear, LitMLP, LitTransformer
-from lit_models.stems import Embeddings, to_vector
+from lit_models import ConfigError, LitLinear, LitMLP, LitModel, LitTransformer
+from lit_models.stems import Embeddings, Stemmed, to_vector
 from lit_models.stems.numbers import BINS, FREQUENCIES, PeriodicNumbers, PiecewiseLinearNumbers
 from lit_models.stems.table import embedding_width
 
@@ -169,6 +170,22 @@ def test_a_linear_model_of_one_hot_categories_is_scikit_learns(fit: Fit, tmp_pat
     model = LogisticRegression(C=1e3, max_iter=2000).fit(hot.transform(train["categories"]), train["y"])
     theirs = roc_auc_score(test["y"], model.predict_proba(hot.transform(test["categories"]))[:, 1])
     assert found == pytest.approx(theirs, abs=0.01)
+
+
+class LitForgetful(LitModel):
+    """An architecture whose stem does not get the options of tables."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        stem = to_vector(self.modality, self.input_shape, self.cardinalities, self.vocab_size)
+        self.network = Stemmed(stem, torch.nn.Linear(stem.shape[0], self.num_outputs))
+
+
+def test_an_option_that_an_architecture_would_ignore_is_refused() -> None:
+    data = small_data(torch.randn(40, 3), torch.arange(40) % 2)
+    quiet_trainer(max_epochs=1).fit(model_for(data, LitForgetful), data)
+    with pytest.raises(ConfigError, match=r"does not embed numbers; leave --model.numbers plr out.*\*self.row_facts"):
+        quiet_trainer(max_epochs=1).fit(model_for(data, LitForgetful, numbers="plr"), data)
 
 
 def test_a_data_module_without_quantiles_is_told_which_it_lacks(tmp_path: Path) -> None:
