@@ -74,7 +74,7 @@ def inspect(data: DataModule) -> Inspection:
         data=type(data).__name__,
         task=data.task,
         modality=data.modality,
-        input_shape=tuple(data.raw_shape),
+        input_shape=tuple(data.input_shape),
         rows=data.part_rows(),
         duplicates=sample.duplicates,
         classes=_classes(data, targets),

@@ -60,7 +60,7 @@ class ColumnVector(nn.Module):
 
     def __init__(self, num_numbers: int, cardinalities: Sequence[int], options: Embeddings = PLAIN) -> None:
         super().__init__()
-        one_hot = [size - RESERVED <= options.one_hot for size in cardinalities]
+        one_hot = [0 < size - RESERVED <= options.one_hot for size in cardinalities]
         widths = [
             size - RESERVED if hot else embedding_width(size) for size, hot in zip(cardinalities, one_hot, strict=True)
         ]

@@ -245,7 +245,7 @@ def test_it_resumes_with_its_split_and_statistics(tmp_path: Path) -> None:
     trainer.fit(model_for(data), data)
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     saved = torch.load(tmp_path / "a.ckpt", weights_only=True)
-    assert saved["datamodule_hyper_parameters"]["augment"] == {"flip": 0.5, "crop": 1, "jitter": 0.0}
+    assert saved["datamodule_hyper_parameters"]["augment"] == {"flip": 0.5, "crop": 1, "jitter": 0.0, "erase": 0.0}
     again = ImageData(path, split_seed=5)
     again.load_state_dict(saved["ImageData"])
     again.setup("test")

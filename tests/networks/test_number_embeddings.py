@@ -146,6 +146,7 @@ def test_an_embedding_that_does_not_fit_is_refused(settings: dict, message: str)
 def test_few_categories_are_one_hot_and_many_are_embedded() -> None:
     stem = to_vector("table", (1,), (5, 9), embeddings=Embeddings(one_hot=3))
     assert stem.shape == (1 + 3 + embedding_width(9),)
+    assert to_vector("table", (1,), (2,)).shape == (1 + embedding_width(2),)  # a column without a category
     categories = torch.tensor([[0, 2], [1, 2], [2, 2], [3, 2], [4, 2]])  # unknown, missing, and three categories
     one_hot = stem.module((torch.zeros(5, 1), categories))[:, 1:4]
     assert one_hot.tolist() == [[0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]

@@ -78,6 +78,7 @@ def test_hyper_parameters_of_another_network(
     """A larger network than the weights are of is not built: it would fill the memory."""
     checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
     checkpoint["hyper_parameters"] |= {"hidden": hidden}
+    del checkpoint["hyper_parameters"]["pair_buckets"]  # which a LitMLP does not have
     config = checkpoint["evenhand_config"].replace("LitLinear", "LitMLP")
     torch.save({**checkpoint, "evenhand_config": config}, tmp_path / "large.ckpt")
     message = refusal(capfd, "predict", "--ckpt_path", str(tmp_path / "large.ckpt"), "--input", str(tmp_path / "t.csv"))

@@ -41,7 +41,7 @@ def test_a_table_of_categories_has_no_statistics_of_numbers() -> None:
     codes = torch.tensor([[2], [0], [-1], [1]])
     table, train = columns(torch.empty(4, 0, dtype=torch.float64), codes), torch.tensor([0, 1, 2])
     encoding = learn(table, train)
-    assert encoding == Encoding({}, {"c0": ["a", "c"]})
+    assert encoding == Encoding({}, {"c0": ["a", "c"]}, [])
     assert encoding.cardinalities == (4,)
     assert encoding.indices(table, torch.arange(4)).tolist() == [[3], [2], [1], [0]]
     assert encoding.unknown(table, torch.arange(4)) == {"c0": 1}
