@@ -15,7 +15,7 @@ from experiments.cli.entry_point import answer
 from experiments.cli.error_messages import Parser
 from experiments.cli.fit_parser import add_run_options, complete_words, constructor_errors, dump, trainer_defaults
 from experiments.cli.option_ranges import check_ranges
-from experiments.cli.typed_settings import setting_name, types_mode
+from experiments.cli.typed_settings import setting_name, typed_names, types_mode
 from experiments.figures.learning_rates import RateFigure
 from experiments.run import tuner
 from experiments.run.cpu_speed import return_freed_memory
@@ -66,7 +66,7 @@ class EvenhandCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         assert isinstance(args, list)
         words, self.message = complete_words(args)
-        self.mode_typed = types_mode(words)
+        self.mode_typed, self.length_typed = types_mode(words), "trainer.max_epochs" in typed_names(args)
         self.config = parser.parse_args(words)
         config = self.config[self.config.subcommand]
         is_fit = self.config.subcommand == "fit"  # a checkpoint of another version may hold any number
@@ -104,7 +104,9 @@ class EvenhandCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config, instantiated = self.config[self.subcommand], self.config_init[self.subcommand]
         dump_config = partial(dump, self.verb_parser)
-        command = Command(str(self.subcommand), self.command, self.allowed, dump_config, self.mode_typed)
+        command = Command(
+            str(self.subcommand), self.command, self.allowed, dump_config, self.mode_typed, self.length_typed
+        )
         self.run = prepare_run(command, config, instantiated.trainer, self.model, self.datamodule)
         names = [*flat(config.as_dict()), *self.run.start.changes.values]
         for name in self.allowed:

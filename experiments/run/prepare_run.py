@@ -57,6 +57,7 @@ class Command:
     allowed: list[str]  # settings that may differ from the checkpoint's
     dump: Callable[[Namespace], str]  # returns a configuration as YAML
     mode_typed: bool = False  # the mode of a callback is among the words
+    length_typed: bool = False  # so is the number of epochs
 
 
 def prepare_run(
@@ -96,7 +97,12 @@ def prepare_run(
         _keep_csv_rows(as_list(arguments.logger or None), steps)
     if command.verb == "predict":
         callbacks.append(PredictionWriter(Path("predictions.parquet"), data.class_names))
-    arguments.callbacks = [*callbacks, *progress_bar(arguments, callbacks), *speed_callbacks(), Heartbeat()]
+    arguments.callbacks = [
+        *callbacks,
+        *progress_bar(arguments, callbacks, command.length_typed),
+        *speed_callbacks(),
+        Heartbeat(),
+    ]
     if not arguments.get("barebones"):  # which Lightning refuses together with any profiler
         arguments.profiler = arguments.get("profiler") or speed_profiler()
     amend = partial(filter_checkpoint, model, data, start.changes)

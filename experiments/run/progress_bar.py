@@ -19,11 +19,11 @@ REFRESH_SECONDS = 0.2
 """Between two refreshes of the bar; drawing it at every step would slow small networks down."""
 
 
-def progress_bar(trainer_arguments: Namespace, callbacks: list[Callback]) -> Iterator[Callback]:
+def progress_bar(trainer_arguments: Namespace, callbacks: list[Callback], length_typed: bool) -> Iterator[Callback]:
     """Yields the bar that fits stdout, unless progress is turned off or the callbacks have a bar."""
     off = trainer_arguments.get("enable_progress_bar") is False or trainer_arguments.get("barebones")
     if not off and not any(isinstance(callback, ProgressBar) for callback in callbacks):
-        yield Bar() if sys.stdout.isatty() else EpochLines()
+        yield Bar() if sys.stdout.isatty() else EpochLines(length_typed)
 
 
 class EpochMetrics(ProgressBar):
@@ -81,10 +81,15 @@ class Bar(EpochMetrics, TitledProgressBar):
 
 
 class EpochLines(EpochMetrics):
-    """One line for each epoch, without colours or carriage returns, for logs."""
+    """One line for each epoch, without colours or carriage returns, for logs.
 
-    def __init__(self) -> None:
+    Args:
+        length_typed: Whether the number of epochs was typed, or else was chosen for the data.
+    """
+
+    def __init__(self, length_typed: bool) -> None:
         super().__init__()
+        self.length_typed = length_typed
         self._started = 0.0
         self._finished_epoch: tuple[str, str, bool] | None = None
 
@@ -108,7 +113,8 @@ class EpochLines(EpochMetrics):
 
     @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = f"{trainer.current_epoch + 1}{of_epochs(trainer)}"  # a callback may change max_epochs at the end
+        # A callback may change max_epochs at the end.
+        epoch = f"{trainer.current_epoch + 1}{of_epochs(trainer, self.length_typed)}"
         validated = self.validated_epoch == trainer.current_epoch
         self._finished_epoch = (epoch, f"{time.perf_counter() - self._started:.1f} s", validated)
 

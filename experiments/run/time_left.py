@@ -45,8 +45,11 @@ def may_stop(trainer: Trainer) -> bool:
     return bool(trainer.early_stopping_callbacks) or limited or trainer.max_steps > 0
 
 
-def of_epochs(trainer: Trainer) -> str:
-    """Returns the number of epochs to put behind an epoch's: ``/40``, or `` of at most 40`` if it may stop earlier."""
+def of_epochs(trainer: Trainer, is_typed: bool) -> str:
+    """Returns the number of epochs to put behind an epoch's: ``/40``, or `` of at most 229``.
+
+    The latter if it was chosen for the data, not typed, and the training may end earlier.
+    """
     if trainer.max_epochs in (None, -1):
         return ""
-    return f"{' of at most ' if may_stop(trainer) else '/'}{trainer.max_epochs}"
+    return f"{' of at most ' if may_stop(trainer) and not is_typed else '/'}{trainer.max_epochs}"

@@ -260,6 +260,10 @@ def _limit() -> None:
     signal.alarm(WALL)
 
 
+OWN_PATH = [sys.executable, "-c", "import sys, json; print(json.dumps(sys.path))"]
+"""typeshed_client asks the interpreter for its path, once a process, before it looks for stubs; no input is in it."""
+
+
 def _hook(writable: str | None) -> Callable[[str, tuple[Any, ...]], None]:
     """Returns a hook that ends the process when it runs something, or writes outside of ``writable``."""
 
@@ -277,6 +281,8 @@ def _hook(writable: str | None) -> Callable[[str, tuple[Any, ...]], None]:
                 return
             if isinstance(path, int) or str(os.fsdecode(path)) == os.devnull or inside(path):
                 return
+        elif event == "subprocess.Popen" and arguments[1] == OWN_PATH:
+            return
         elif event not in RUNS_CODE or (event in FILE_EVENTS and all(map(inside, _paths(arguments)))):
             return
         os.write(2, f"audit: {event} {arguments!r:.300}\n{''.join(traceback.format_stack(limit=8))}".encode())

@@ -37,12 +37,21 @@ def test_a_run_of_a_fixed_length(fit: Fit, capfd: pytest.CaptureFixture[str]) ->
         ["--trainer.max_steps", "1000000"],
     ],
 )
-def test_a_run_that_may_stop_earlier(fit: Fit, capfd: pytest.CaptureFixture[str], limit: list[str]) -> None:
+def test_a_run_of_a_typed_length_that_may_stop_earlier(
+    fit: Fit, capfd: pytest.CaptureFixture[str], limit: list[str]
+) -> None:
     fit(*TINY, "--trainer.max_epochs", "3", *limit)
     first, second, last = lines(capfd)
-    assert re.fullmatch(r"epoch 1 of at most 3  .* about \d+ s left at most", first)
-    assert re.fullmatch(r"epoch 2 of at most 3  .* about \d+ s left at most", second)
-    assert re.fullmatch(r"epoch 3 of at most 3  .* \d+\.\d s", last)
+    assert re.fullmatch(r"epoch 1/3  .* about \d+ s left at most", first)
+    assert re.fullmatch(r"epoch 2/3  .* about \d+ s left at most", second)
+    assert re.fullmatch(r"epoch 3/3  .* \d+\.\d s", last)
+
+
+def test_a_chosen_length_is_the_most(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+    fit(*TINY, "--trainer.limit_train_batches", "1", "--trainer.check_val_every_n_epoch", "10")
+    first, second, *_ = lines(capfd)
+    assert re.fullmatch(r"epoch 1 of at most \d+  .* about \d+ s left at most", first)
+    assert re.fullmatch(r"epoch 2 of at most \d+  .* about \d+ s left at most", second)
 
 
 def test_the_limit_that_comes_first_counts(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
