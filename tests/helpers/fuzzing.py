@@ -281,9 +281,11 @@ def _hook(writable: str | None) -> Callable[[str, tuple[Any, ...]], None]:
                 return
             if isinstance(path, int) or str(os.fsdecode(path)) == os.devnull or inside(path):
                 return
-        elif event == "subprocess.Popen" and arguments[1] == OWN_PATH:
-            return
-        elif event not in RUNS_CODE or (event in FILE_EVENTS and all(map(inside, _paths(arguments)))):
+        elif (
+            event not in RUNS_CODE
+            or (event in FILE_EVENTS and all(map(inside, _paths(arguments))))
+            or arguments[1:2] == (OWN_PATH,)
+        ):
             return
         os.write(2, f"audit: {event} {arguments!r:.300}\n{''.join(traceback.format_stack(limit=8))}".encode())
         os._exit(CODE_RAN)
