@@ -49,6 +49,9 @@ FEW_TOKENS = 50
 QUANTILE_NORMALIZED = ("table",)
 """Modalities that are quantile-normalized, as in Gorishniy et al. (2021): tables have long tails."""
 
+RATE = "model.optimizer.lr"
+"""A typed rate is the rate of every step, unless a schedule is typed too."""
+
 STEPS = 3000
 """Optimizer steps of a run, within 20 to 300 epochs."""
 
@@ -151,7 +154,7 @@ def _model(class_path: str, modality: str, names: set[str]) -> dict[str, Any]:
     """Returns the settings of an architecture: those of its file, or the optimizer and the schedule of one's own."""
     config: dict[str, Any] = yaml.safe_load(_file(class_path, modality).read_text())["model"]
     settings = _inherited(class_path, config["init_args"])
-    if names & {"model.schedule", "model.schedule.scheduler"}:
+    if names & {"model.schedule", "model.schedule.scheduler", RATE}:
         settings.pop("schedule", None)
     return {"class_path": class_path, "init_args": settings}
 

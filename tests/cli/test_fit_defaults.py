@@ -141,6 +141,16 @@ def test_a_typed_scheduler_and_optimizer_bring_none_of_the_chosen_settings(fit: 
     assert constant["schedule"] is None
 
 
+def test_a_typed_rate_is_that_of_every_step(fit: Fit) -> None:
+    words = ["--data", "BreastCancer", "--model", "LitMLP", "--trainer.max_epochs", "2", "--model.optimizer.lr", "0.05"]
+    path = fit(*words)["path"]
+    assert config_of(path)["model"]["init_args"]["schedule"] is None
+    checkpoint = torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["optimizer_states"][0]["param_groups"][0]["lr"] == 0.05
+    schedule = ["--model.schedule.scheduler", "StepLR", "--model.schedule.scheduler.step_size", "3"]
+    assert config_of(fit(*words, *schedule)["path"])["model"]["init_args"]["schedule"] is not None
+
+
 @pytest.mark.parametrize("off", [["barebones", "true"], ["enable_checkpointing", "false"], ["limit_val_batches", "0"]])
 def test_nothing_stops_early_where_nothing_is_validated(off: list[str], root: Path) -> None:
     words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "2", f"--trainer.{off[0]}", off[1]]
