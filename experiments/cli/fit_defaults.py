@@ -13,7 +13,7 @@ from datamodules import DataModule
 from datamodules.inspection.series_scales import scale_spread
 from experiments.cli.arguments import Words
 from experiments.cli.class_settings import settings_of
-from experiments.cli.typed_settings import added_callbacks, typed_names
+from experiments.cli.typed_settings import added_callbacks, typed, typed_names
 from experiments.internals.jsonargparse_private import import_object
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "defaults"
@@ -50,7 +50,7 @@ QUANTILE_NORMALIZED = ("table",)
 """Modalities that are quantile-normalized, as in Gorishniy et al. (2021): tables have long tails."""
 
 RATE = "model.optimizer.lr"
-"""A typed rate is the rate of every step, unless a schedule is typed too."""
+"""A typed rate, or one that is searched, is that of every step, unless a schedule is typed too."""
 
 STEPS = 3000
 """Optimizer steps of a run, within 20 to 300 epochs."""
@@ -78,6 +78,8 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
         A configuration, to put below everything that is typed, and a sentence about what is not typed.
     """
     rows, names = data.part_rows(), typed_names(words)
+    if "LearningRateFinder" in f"{added_callbacks(words)} {typed(words, 'trainer', 'callbacks')}":
+        names = names | {RATE}
     batch_size, epochs = size_and_epochs(rows["train"], data)
     patience = max(5, round(0.3 * epochs))
     small = rows["train"] < SMALL.get(data.modality, 0)
