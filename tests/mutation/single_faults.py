@@ -115,8 +115,8 @@ FAULTS = [
     Fault(
         "durations are days of the file's unit",
         "datamodules/tables/casting.py",
-        'return column.cast(polars.Duration("us")).cast(polars.Int64)',
-        "return column.cast(polars.Int64)",
+        'days = durations.cast(polars.Duration("us")).cast(polars.Int64)',
+        "days = durations.cast(polars.Int64)",
         "tests/tables/test_table_date_units.py::test_a_duration_is_its_days_in_every_unit",
     ),
     Fault(
