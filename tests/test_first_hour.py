@@ -130,8 +130,8 @@ def test_the_first_hour_of_a_new_user(newcomer: Path, tmp_path: Path, capsys: py
             seconds[step.command] = time.monotonic() - began
             assert step.shows in printed, (step.command, printed)
             assert "Traceback" not in printed, printed
-        with urllib.request.urlopen("http://127.0.0.1:8137/") as page:
-            assert "months" in page.read().decode()
+        with urllib.request.urlopen("http://127.0.0.1:8137/info") as answer:
+            assert "months" in answer.read().decode()
         row = json.dumps({"rows": polars.read_csv(tmp_path / "churn.csv").head(1).drop("churned").to_dicts()})
         request = urllib.request.Request(
             "http://127.0.0.1:8137/predict", row.encode(), {"Content-Type": "application/json"}
