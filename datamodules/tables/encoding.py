@@ -12,7 +12,7 @@ from datamodules.preprocessing import normalization
 from datamodules.preprocessing.modules import FillMissing, MissingColumns
 from datamodules.preprocessing.normalizer import Method, Normalizer
 from datamodules.tables.columns import Columns
-from datamodules.tables.lazy_numbers import in_pieces
+from datamodules.tables.lazy_numbers import CELLS, in_pieces
 
 UNKNOWN, MISSING = 0, 1
 """Indices in every categorical column: a category that no train row has, and a missing value."""
@@ -77,15 +77,14 @@ class Encoding:
 
     def never_missing(self, columns: Columns, rows: Tensor) -> dict[str, int]:
         """Counts rows where a number is missing that no train row lacks, by column, where there are any."""
-        found = {}
-        for index, name in enumerate(columns.number_names):
-            if (
-                self.sometimes_missing is not None
-                and name not in self.sometimes_missing
-                and (count := int(columns.numbers[rows, index : index + 1].isnan().sum()))
-            ):
-                found[name] = count
-        return found
+        if self.sometimes_missing is None or not self.medians:
+            return {}
+        counts = torch.zeros(len(self.medians), dtype=torch.int64)
+        for piece in rows.split(max(1, CELLS // len(self.medians))):
+            counts += columns.numbers[piece].isnan().sum(dim=0)
+        taught = {*self.sometimes_missing}
+        each = zip(columns.number_names, counts.tolist(), strict=True)
+        return {name: count for name, count in each if count and name not in taught}
 
     def unlearned(self, columns: Columns, rows: Tensor) -> dict[str, int]:
         """Counts rows with a value that no train row can have taught anything about, by a sentence about it."""

@@ -113,9 +113,8 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
 
 def _architecture(train_rows: int, data: DataModule) -> str:
     """Returns the architecture for data that are not small."""
-    at_least, large = LARGE.get(data.modality, (train_rows + 1, ""))
-    if train_rows >= at_least and prod(data.input_shape) <= WIDE:
-        return large
+    if (large := LARGE.get(data.modality)) and train_rows >= large[0] and prod(data.input_shape) <= WIDE:
+        return large[1]
     if 0 < data.vocab_size < FEW_TOKENS:
         return "LitTransformer"
     return ARCHITECTURES.get(data.modality, "LitLinear")

@@ -109,8 +109,8 @@ class ColumnTokens(nn.Module):
         super().__init__()
         scale = width**-0.5
         self.numbers = options.of_numbers(num_numbers, width)
-        weight = torch.randn(num_numbers, width) * scale
-        self.register_parameter("weight", None if self.numbers else nn.Parameter(weight))
+        weight = None if self.numbers else nn.Parameter(torch.randn(num_numbers, width) * scale)
+        self.register_parameter("weight", weight)
         self.bias = nn.Parameter(torch.randn(num_numbers + len(cardinalities), width) * scale)
         self.embeddings = nn.ModuleList(_embedding(size, width, scale) for size in cardinalities)
 

@@ -69,9 +69,8 @@ class HandWritten:
     @staticmethod
     def loss(outputs: Tensor, y: Tensor) -> Tensor:
         """Of a network, or the mean of those of an ensemble's members (N, members, K)."""
-        if outputs.dim() == 3:
-            y, outputs = y.repeat_interleave(outputs.shape[1]), outputs.flatten(0, 1)
-        return functional.cross_entropy(outputs, y)
+        members = outputs.shape[1] if outputs.dim() == 3 else 1
+        return functional.cross_entropy(outputs.flatten(0, -2), y.repeat_interleave(members))
 
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
@@ -109,10 +108,8 @@ class UsualTabM(nn.Module):
     def __init__(self, features: int, hidden: int, members: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.randn(members, features))
-        layers: list[nn.Module] = []
-        for width in (features, hidden):
-            layers += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.1)]
-        self.layers = nn.Sequential(*layers)
+        layers = [[nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.1)] for width in (features, hidden)]
+        self.layers = nn.Sequential(*layers[0], *layers[1])
         self.heads = nn.ModuleList(nn.Linear(hidden, CLASSES) for _ in range(members))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -207,8 +204,7 @@ class TemplateModule(pl.LightningModule):
         x, y = batch
         outputs = self.network(x)
         loss = HandWritten.loss(outputs, y)
-        predicted = outputs.softmax(dim=-1)
-        self.train_metrics(predicted.mean(dim=1) if predicted.dim() == 3 else predicted, y)
+        self.train_metrics(outputs.softmax(dim=-1).view(len(y), -1, CLASSES).mean(dim=1), y)
         self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True)
         self.log_dict(self.train_metrics, on_step=False, on_epoch=True)
         return loss

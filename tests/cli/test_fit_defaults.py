@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy
-import polars
 import pytest
 import torch
 import yaml
@@ -21,7 +19,7 @@ from user_files import write_all
 import lit_models
 from experiments.__main__ import main
 from experiments.cli.arguments import find_packaged_configs
-from experiments.cli.fit_defaults import ARCHITECTURES, CONFIGS, FILES, LARGE, WIDE, size_and_epochs
+from experiments.cli.fit_defaults import ARCHITECTURES, CONFIGS, FILES, LARGE, size_and_epochs
 from lit_models.stems import STEMS
 
 Fit = Callable[..., dict[str, Any]]
@@ -66,29 +64,6 @@ def test_what_is_typed_wins_over_the_choice(fit: Fit) -> None:
     config = yaml.safe_load((fit(*words)["path"] / "config.yaml").read_text())
     assert config["data"]["init_args"]["batch_size"] == 50
     assert config["model"]["init_args"]["dropout"] == 0.5
-
-
-def test_a_small_table_gets_the_linear_model_then_residual_blocks_and_a_large_one_an_ensemble(
-    fit: Fit, tmp_path: Path
-) -> None:
-    for rows, expected in {
-        712: ("LitLinear", "standard"),
-        716: ("LitResMLP", "quantile"),
-        2856: ("LitResMLP", "quantile"),
-        2860: ("LitTabM", "quantile"),
-    }.items():
-        words = ["--data", "TableData", "--data.path", write(table(rows), tmp_path / "t.csv"), "--data.target", "label"]
-        config = config_of(fit(*words, "--trainer.max_epochs", "1")["path"])
-        assert config["model"]["class_path"].endswith(expected[0])
-        assert config["data"]["init_args"]["normalize"] == expected[1]
-
-
-def test_a_large_table_of_many_columns_gets_residual_blocks(fit: Fit, tmp_path: Path) -> None:
-    columns = {f"x{index}": range(index, 2900 + index) for index in range(WIDE + 1)}
-    polars.DataFrame({**columns, "y": [0.5, 1.5] * 1450}).write_csv(tmp_path / "wide.csv")
-    words = f"--data TableData --data.path {tmp_path}/wide.csv --data.target y --trainer.limit_train_batches 1"
-    config = config_of(fit(*words.split(), "--trainer.max_epochs", "1")["path"])
-    assert config["model"]["class_path"].endswith("LitResMLP")
 
 
 def test_every_architecture_gets_the_same_batches_length_schedule_and_normalization(
@@ -236,17 +211,6 @@ def test_images_and_texts_have_their_own_settings(fit: Fit, tmp_path: Path, monk
     for data, setting, value in (("ImageData", "kernel_size", 3), ("TextData", "pair_buckets", 65536)):
         record = fit("--data", data, *OWN[data][1], "--trainer.max_epochs", "1")
         assert config_of(record["path"])["model"]["init_args"][setting] == value
-
-
-def test_texts_of_few_tokens_get_a_model_that_sees_their_order(fit: Fit, tmp_path: Path) -> None:
-    draw = numpy.random.default_rng(0)
-    letters = draw.permuted(numpy.tile(numpy.array(list("aaccggtt")), (80, 1)), axis=1)
-    label = ["first" if row.tolist().index("a") < row.tolist().index("c") else "second" for row in letters]
-    frame = polars.DataFrame({"gene": [" ".join(row) for row in letters], "label": label})
-    frame.write_csv(tmp_path / "genes.csv")
-    words = f"--data TextData --data.path {tmp_path}/genes.csv --data.text gene --data.target label"
-    record = fit(*words.split(), "--trainer.max_epochs", "1")
-    assert config_of(record["path"])["model"]["class_path"].endswith("LitTransformer")
 
 
 def test_configurations_are_found_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
