@@ -1,5 +1,6 @@
 """TensorBoard: the curves, and one row of the HParams tab for each run, with its final test metrics."""
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,17 @@ def write_session(folder: Path, parameters: dict[str, Any], metrics: Mapping[str
         for name, value in metrics.items():
             writer.add_scalar(name, value, 0)
         writer.file_writer.add_summary(end)
+
+
+def _wait_for_a_later_name(folder: Path) -> None:
+    """Waits, at most a second, until a new event file is named behind those that are there.
+
+    TensorBoard reads them in the order of their names, which begin with the second and go on with the number of the
+    process: of two sessions within a second, the second one could come first, and its curves would go back.
+    """
+    now = time.time()
+    if any(folder.glob(f"events.out.tfevents.{int(now):010d}.*")):
+        time.sleep(int(now) + 1 - now)
 
 
 class RunLogger(TensorBoardLogger):
@@ -55,6 +67,7 @@ class RunLogger(TensorBoardLogger):
         the first summary of an experiment's columns that it finds for that of all runs, so that parameters and metrics
         of the others never show. Without one it collects the columns from all runs.
         """
+        _wait_for_a_later_name(Path(self.log_dir))
         self._writer = SummaryWriter(log_dir=self.log_dir, purge_step=purge_step)
         _, start, self._session_end = hparams(parameters, {})
         self._writer.file_writer.add_summary(start)
