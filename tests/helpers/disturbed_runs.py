@@ -194,7 +194,6 @@ class Trial:
         self.forks, self.disk, self.twin, self.draw = forks, disk, of, draw
         self.home, self.name, self.env = disk.path / "home", "one", dict[str, str]()
         self.kinds: list[str] = []
-        self.last_second = 0
         self.home.mkdir()
         write_inputs(self.home)
 
@@ -205,7 +204,7 @@ class Trial:
             if self.draw.random() < 0.5:
                 self._move()
         child = self._start()
-        code = self._wait(child)
+        code = child.wait()
         message = self._check(child, code)
         run = self.home / "runs/e" / self.name
         if code and not ("finished" in message and (run / "record.json").is_file()):
@@ -224,15 +223,7 @@ class Trial:
 
     def _start(self, **env: str) -> Child:
         words = [*self.twin.words, "--run", self.name]
-        # TensorBoard reads event files in the order of their names: second, host, process.
-        while int(time.time()) == self.last_second:
-            time.sleep(0.05)
         return self.forks.start(words, self.home, self.disk.outputs, **self.env, **env)
-
-    def _wait(self, child: Child) -> int:
-        code = child.wait()
-        self.last_second = int(time.time())
-        return code
 
     def _check(self, child: Child, code: int) -> str:
         """Asserts that a process ended well, by its signal or with a sentence; returns the sentence."""
@@ -263,7 +254,7 @@ class Trial:
             # Ahead of the command's own handlers, SIGINT ends Python with a traceback.
             time.sleep(self.draw.uniform(0.3 if kind == "signal" else 0, 1) * self.twin.seconds)
             os.kill(child.pid, signal.SIGKILL if kind == "kill at a time" else self.draw.choice(SIGNALS))
-        code = self._wait(child)
+        code = child.wait()
         self.disk.restore()
         self._check(child, code)
 

@@ -370,7 +370,7 @@ print("MiB above the imports:", peak() - before)
 """
 
 
-@pytest.mark.parametrize(("rows", "limit"), [(2_000_000, 160), pytest.param(8_000_000, 192, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("rows", "limit"), [(1_000_000, 160), pytest.param(8_000_000, 192, marks=pytest.mark.slow)])
 def test_a_fit_stays_under_a_limit_that_the_data_exceed(rows: int, limit: int, tmp_path: Path) -> None:
     features, files = 64, 10
     (tmp_path / "rows").mkdir()
@@ -381,7 +381,7 @@ def test_a_fit_stays_under_a_limit_that_the_data_exceed(rows: int, limit: int, t
         frame = polars.DataFrame({**columns, "label": (x[:, 0] > 0).astype(numpy.int8)})
         frame.write_parquet(tmp_path / "rows" / f"{index}.parquet", row_group_size=50_000, compression="uncompressed")
     size = rows * features * 4 / 2**20
-    assert size > 3 * limit
+    assert size > 1.5 * limit
     words = ["fit", "--data", "StreamedTable", "--data.path", str(tmp_path / "rows"), "--data.target", "label"]
     words += ["--data.batch_size", "8192", "--data.ratios", "[0.9,0.05,0.05]", "--model", "LitLinear"]
     words += ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(tmp_path)]
