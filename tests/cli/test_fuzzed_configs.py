@@ -107,9 +107,9 @@ READERS["project"] = (project, False)
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("reader", READERS)
-def test_a_hundred_mutated_files(reader: str, run: Path, fuzz: Fuzzer, tmp_path: Path) -> None:
+def test_mutated_files(reader: str, run: Path, fuzz: Fuzzer, tmp_path: Path) -> None:
     prepare, writes = READERS[reader]
-    assert fuzz.run(range(100 if reader == "config" else 25), tmp_path, prepare(run), writes) == []
+    assert fuzz.run(range(25), tmp_path, prepare(run), writes) == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -230,8 +231,10 @@ def test_no_recipe_rots(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("model", sorted(set(FILES.values()) | {"gru"}))
-@pytest.mark.parametrize("optim", sorted(CONFIGS.glob("optim/*.yaml")), ids=lambda path: path.stem)
+MODELS, OPTIMS = sorted(set(FILES.values()) | {"gru"}), sorted(CONFIGS.glob("optim/*.yaml"))
+
+
+@pytest.mark.parametrize(("model", "optim"), [*zip(MODELS, cycle(OPTIMS), strict=False)])
 def test_configs_compose(fit: Fit, model: str, optim: Path) -> None:
     files = (CONFIGS / f"defaults/{model}.yaml", optim, CONFIGS / "trainer/cpu.yaml")
     words = [word for path in files for word in ("-c", str(path))]
