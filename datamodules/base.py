@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any
 
 import polars
+import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -40,6 +41,8 @@ class DataModule(LightningDataModule):
         fold: Index of the test fold, from 0.
         normalize: Normalization of each feature, with statistics of the train rows; ``series`` for series in files and
             streamed arrays.
+        train_fraction: Fraction of the train rows that is used, for a learning curve; the split seed chooses them, and
+            those of a smaller fraction are among those of a larger one.
     """
 
     task: TaskName
@@ -62,6 +65,7 @@ class DataModule(LightningDataModule):
         folds: int | None = None,
         fold: int = 0,
         normalize: Method = "standard",
+        train_fraction: float = 1.0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -71,11 +75,14 @@ class DataModule(LightningDataModule):
             raise DataError(f"batch_size must be at least 1, and it is {batch_size}")
         check_ratios(ratios)
         self.batch_size = batch_size
-        self.split_settings = SplitSettings(ratios, split_seed, group, split_column, folds, fold)
+        self.split_settings = SplitSettings(
+            ratios, split_seed, group, split_column, folds, fold, train_fraction=train_fraction
+        )
         self.normalize = normalize
         if normalize == "series" and hasattr(self, "modality"):  # where it is none, it depends on the files
             self.input_shape = self.normalized_shape(getattr(self, "input_shape", (0,)))
         self.split: Split | None = None
+        self.left_out = torch.empty(0, dtype=torch.int64)  # row ids that train_fraction takes from the train rows
         self.statistics: Normalizer | None = None
         self.target_statistics: Statistics | None = None
 

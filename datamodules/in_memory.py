@@ -24,6 +24,7 @@ from datamodules.preprocessing.series_normalization import standard_deviations
 from datamodules.raw_data import Rows, digest, evenly_spaced, first_copies
 from datamodules.splitting.split_options import Duplicates, Labels, Splittable, split_data
 from datamodules.splitting.splits import Split
+from datamodules.splitting.train_fraction import Strata, divide_train, fraction_note, undivided
 from datamodules.tables.targets import task_note
 from datamodules.types import Sampler
 
@@ -60,8 +61,7 @@ class InMemoryData(DataModule):
         self.split_settings = replace(self.split_settings, time=time, duplicates=duplicates)
         if stratify and time:
             raise DataError("a split by time cannot be stratified; leave --data.stratify out")
-        self.stratify, self.sampler, self.device = stratify, sampler, device
-        self.id_column = id
+        self.stratify, self.sampler, self.device, self.id_column = stratify, sampler, device, id
         self._copies: int | None = None
 
     @abstractmethod
@@ -80,10 +80,13 @@ class InMemoryData(DataModule):
     def split_now(self) -> Split:
         """Returns the split; a constructor calls it if the attributes of the data set depend on the train rows."""
         if self.split is None:
-            self.split, notes = split_data(self._splittable(), self.split_settings)
+            rows, settings = self._splittable(), self.split_settings
+            whole, notes = split_data(rows, settings)
+            strata = Strata(self.task, self.class_names, self.stratify is not False)
+            self.split, self.left_out = divide_train(whole, rows, strata, settings)
             inferred = not self.task_is_declared and self.hparams.get("task", self.task) is None
             note = task_note(self.task, self.rows.y, self.target_names) if inferred else ""
-            self.notes = (*self.notes, *([note] if note else []), *notes)
+            self.notes = (*self.notes, *([note] if note else []), *notes, *fraction_note(settings.train_fraction))
         return self.split
 
     def part_rows(self) -> dict[str, int]:
@@ -151,23 +154,26 @@ class InMemoryData(DataModule):
         return len(TensorLoader(rows, self.batch_size, **options))
 
     def fingerprints(self) -> dict[str, str]:
-        """Returns SHA-256 of the rows and of the split."""
+        """Returns SHA-256 of the rows, and of the split with the train rows that a fraction leaves out."""
         if self.split is None:
             raise RuntimeError("call setup() before asking for fingerprints")
-        return {"data": self._digest, "split": digest(*self.split)}
+        return {"data": self._digest, "split": digest(*undivided(self.split, self.left_out))}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the split, the statistics and the state of ``inputs``."""
         state = super().state_dict()
-        return {**state, "split": self.split_now()._asdict()} if state else {}
+        left_out = {"left_out": self.left_out} if len(self.left_out) else {}
+        return {**state, "split": self.split_now()._asdict(), **left_out} if state else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Replaces split and statistics by those of a checkpoint."""
-        own, self.split = self.split, Split(**state_dict["split"]) if state_dict else self.split
+        own = self.split, self.left_out
+        if state_dict:
+            self.split, self.left_out = Split(**state_dict["split"]), state_dict.get("left_out", torch.empty(0).long())
         try:
             super().load_state_dict(state_dict)
         except DataError:
-            self.split = own
+            self.split, self.left_out = own
             raise
 
     def _sliced(self, split: str) -> Batch:
@@ -206,16 +212,16 @@ class InMemoryData(DataModule):
     def _data_digest(self) -> str:
         return digest(*self.rows.tensors())
 
-    def _stratifies(self) -> bool:
-        """Returns True if the split is by class, where time does not decide it."""
+    def _labels(self, y: Tensor) -> Labels | None:
+        """Returns the classes of a split by class, where time does not decide it; None for another split."""
         stratify = self.num_classes is not None if self.stratify is None else self.stratify
         if stratify and self.num_classes is None:
             raise DataError(f"stratify needs one class a row, and the task is {self.task}; set --data.stratify false")
-        return stratify
+        return Labels(y, self.class_names) if stratify else None
 
     def _splittable(self) -> Splittable:
-        labels = Labels(self.rows.y, self.class_names) if self._stratifies() else None
-        return Splittable(self._find_copies(), labels, self.rows.about, self.rows.val, self.rows.test)
+        rows = self.rows
+        return Splittable(self._find_copies(), self._labels(rows.y), rows.about, rows.val, rows.test, rows.y)
 
     def _find_copies(self) -> Tensor:
         first = self._first_copies()
@@ -231,16 +237,10 @@ class InMemoryData(DataModule):
     def _check(self, rows: Rows) -> None:
         rows.check(type(self).__name__, self.num_classes)
 
-    def _balance(self) -> Tensor | None:
-        """Returns the class of each train row for a balanced sampler, else None."""
-        if self.sampler == "shuffle":
-            return None
-        if self.num_classes is None:
-            raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
-        return self.targets(self.split_now().train)
-
     def _loader(self, split: str, batch_size: int, shuffle: bool = False) -> Loader:
-        balance = self._balance() if shuffle else None
+        balance = self.targets(self.split_now().train) if shuffle and self.sampler == "balanced" else None
+        if balance is not None and self.num_classes is None:
+            raise DataError(f"a balanced sampler needs one class a row, and the task is {self.task}; use shuffle")
         tensors, transform, device = self._sliced(split), self.transform(split), device_of(self.trainer)
         if transform is None or getattr(transform, "device", torch.device("cpu")) == device:
             tensors = placed(tensors, self.device, device)

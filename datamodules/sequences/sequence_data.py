@@ -16,7 +16,7 @@ from datamodules.raw_data import Rows, first_copies, valid
 from datamodules.sequences.inputs import SeriesInputs
 from datamodules.sequences.padded_series import Series, fill_gaps, window_starts, windows
 from datamodules.sequences.series_gaps import value_gaps
-from datamodules.splitting.split_options import Labels, Splittable
+from datamodules.splitting.split_options import Splittable
 from datamodules.splitting.splits import Split
 from datamodules.tables.targets import Target, check_train_targets, read_target
 
@@ -95,7 +95,9 @@ class SequenceData(InMemoryData):
         """Returns the split of the rows, by whole series."""
         if self.split is None:
             series, _ = self._window_of
-            self.split = Split(*(torch.isin(series, part).nonzero().flatten() for part in super().split_now()))
+            parts = [*super().split_now(), self.left_out]
+            *split, self.left_out = (torch.isin(series, part).nonzero().flatten() for part in parts)
+            self.split = Split(*split)
         return self.split
 
     def inspection_sample(self) -> InspectionSample:
@@ -184,8 +186,8 @@ class SequenceData(InMemoryData):
 
     def _splittable(self) -> Splittable:
         series = self._series
-        labels = Labels(self._target.y, self.class_names) if self._stratifies() else None
-        return Splittable(self._find_copies(), labels, series.about, *self._given)
+        y = self._target.y
+        return Splittable(self._find_copies(), self._labels(y), series.about, *self._given, y)
 
     def _first_copies(self) -> Tensor:
         """Returns for each series the first equal one: copies count series, not windows."""

@@ -32,6 +32,7 @@ class SplitSettings:
     fold: int  # index of that fold, from 0
     time: str | None = None  # column by whose order train comes before val before test
     duplicates: Duplicates = "keep-together"
+    train_fraction: float = 1.0  # of the train rows, in use
 
     def __post_init__(self) -> None:
         options = [name for name in OPTIONS if getattr(self, name) is not None]
@@ -43,6 +44,9 @@ class SplitSettings:
             raise DataError(
                 f"folds are at least 2 and fold counts from 0 to folds - 1; they are {self.folds} and {self.fold}"
             )
+
+        if not 0 < self.train_fraction <= 1:
+            raise DataError(f"--data.train_fraction must be above 0 and up to 1, and it is {self.train_fraction:g}")
 
     @property
     def option(self) -> str | None:
@@ -70,6 +74,7 @@ class Splittable(NamedTuple):
     about: polars.DataFrame | None = None  # columns that the options may name
     val: Tensor | None = None  # row ids of a validation split that the data come with
     test: Tensor | None = None  # row ids of a test split that they come with
+    y: Tensor | None = None  # targets (N,) or (N, R), by which a fraction of the train rows is chosen
 
     def column(self, option: str, name: str) -> polars.Series:
         """Returns the column that an option names; raises ``DataError`` if there is none, or values are missing."""

@@ -14,7 +14,9 @@ from datamodules.splitting.grouping import train_and_val
 from datamodules.splitting.split_options import SplitSettings
 from datamodules.streaming.npy_file import DiskArray
 
-TRAIN, VAL, TEST = range(3)
+TRAIN, VAL, TEST, LEFT_OUT = range(4)
+"""Splits of rows, and train rows that ``train_fraction`` leaves out."""
+
 Key = NDArray[numpy.uint64]
 
 
@@ -30,7 +32,8 @@ class HashSplit:
     """Split of each row, computed for any range of rows, with nothing kept in memory.
 
     Rows are split by a hash of their number, or of their group's value, and of the split seed: each is in a split with
-    the probability that the ratios give it, so that the fraction p of n rows is met to about sqrt(p (1 - p) / n).
+    the probability that the ratios give it, so that the fraction p of n rows is met to about sqrt(p (1 - p) / n). The
+    same holds for ``train_fraction``.
     Raises ``DataError`` for options that exclude each other.
     """
 
@@ -45,12 +48,28 @@ class HashSplit:
             raise DataError("these data come with a test part; leave out --data.test_path to split them another way")
 
     def indices(self, start: int, stop: int) -> Tensor:
-        """Returns the splits of rows from ``start`` to before ``stop``, (n,) uint8: 0 train, 1 val, 2 test."""
+        """Returns the splits of rows from ``start`` to before ``stop``, (n,) uint8: train, val, test, or left out.
+
+        A train row, or all of its group, is in use if another hash is below ``train_fraction``.
+        """
+        split, settings = self.undivided(start, stop), self.settings
+        if settings.train_fraction < 1:
+            number = numpy.arange(start, start + len(split), dtype=numpy.uint64)
+            key = self._read_keys(start, stop) if settings.group is not None else number
+            split[(split.numpy() == TRAIN) & (uniform(key, settings.seed + 2) >= settings.train_fraction)] = LEFT_OUT
+        return split
+
+    def undivided(self, start: int, stop: int) -> Tensor:
+        """Returns the splits (n,) uint8 of rows, without regard to ``train_fraction``."""
         return torch.from_numpy(self._indices(start, stop).astype(numpy.uint8))
+
+    def _read_keys(self, start: int, stop: int) -> Key:
+        assert self.keys is not None
+        return self.keys.read(start, stop).numpy().view(numpy.uint64)
 
     def _indices(self, start: int, stop: int) -> NDArray[numpy.integer]:
         settings, number = self.settings, numpy.arange(start, min(stop, self.rows), dtype=numpy.uint64)
-        key = number if self.keys is None else self.keys.read(start, stop).numpy().view(numpy.uint64)
+        key = number if self.keys is None else self._read_keys(start, stop)
         if settings.folds is not None:
             is_test = numpy.floor(uniform(key, settings.seed) * settings.folds) == settings.fold
             return numpy.where(is_test, TEST, self._train_or_val(key))

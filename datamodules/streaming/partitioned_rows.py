@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.loading.base_loader import Batch
 from datamodules.splitting.splits import PARTS
-from datamodules.streaming.hash_split import TRAIN, HashSplit
+from datamodules.streaming.hash_split import LEFT_OUT, TRAIN, HashSplit
 from datamodules.streaming.npy_file import DiskArray
 
 BLOCK_BYTES = 1 << 18
@@ -87,7 +87,7 @@ class SplitCounts(NamedTuple):
 
     blocks: Tensor  # rows of each split in each block, (3, blocks) int64
     classes: Tensor  # train rows of each class, or with each label, (K,) int64; empty for regression
-    digest: str  # SHA-256 of the split of each row
+    digest: str  # SHA-256 of the split of each row, with the train rows that a fraction leaves out
 
 
 def count(rows: PartitionedRows, classes: int) -> SplitCounts:
@@ -99,8 +99,8 @@ def count(rows: PartitionedRows, classes: int) -> SplitCounts:
         if classes:
             y = rows.arrays["y"].read(start, stop)[split == TRAIN]
             of_classes += y.sum(dim=0) if y.dim() > 1 else torch.bincount(y, minlength=classes)
-        sha.update(split.numpy().tobytes())
-        blocks = torch.arange(len(split)) // rows.block_rows
-        flat = torch.bincount(blocks * len(PARTS) + split, minlength=(int(blocks[-1]) + 1) * len(PARTS))
-        counts.append(flat.view(-1, len(PARTS)))
+        sha.update(rows.split.undivided(start, stop).numpy().tobytes())
+        blocks, each = torch.arange(len(split)) // rows.block_rows, LEFT_OUT + 1
+        flat = torch.bincount(blocks * each + split, minlength=(int(blocks[-1]) + 1) * each)
+        counts.append(flat.view(-1, each)[:, : len(PARTS)])
     return SplitCounts(torch.cat(counts).T, of_classes, sha.hexdigest())

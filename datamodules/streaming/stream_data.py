@@ -20,6 +20,7 @@ from datamodules.loading.global_batch import device_of, order_options
 from datamodules.preprocessing.normalization import Statistics, Unchanged, positive_scale
 from datamodules.splitting.split_options import Duplicates
 from datamodules.splitting.splits import PARTS, Split
+from datamodules.splitting.train_fraction import fraction_note
 from datamodules.streaming.hash_split import HashSplit, sampled
 from datamodules.streaming.npy_file import DiskArray
 from datamodules.streaming.partitioned_rows import PartitionedRows, SplitBlocks, SplitCounts, count
@@ -88,17 +89,21 @@ class StreamData(DataModule):
         self._digest = digest
         self._buffer_rows = max(1, (self.buffer_mib << 20) // rows.row_bytes)
         self._counts = count(rows, len(self.class_names))
-        counts = self.part_rows()
+        counts, train_fraction = self.part_rows(), self.split_settings.train_fraction
         for name, number in counts.items():
             if not number and (name != "val" or self.split_settings.ratios[1] > 0):
-                raise DataError(f"none of the {len(rows):,} rows is in the {name} part; change the split or add rows")
-        check_train_counts(self.class_names, self._counts.classes, counts["train"], self.task == "multilabel")
+                larger = "take a larger --data.train_fraction, " if name == "train" and train_fraction < 1 else ""
+                reason = f"none of the {len(rows):,} rows is in the {name} part"
+                raise DataError(f"{reason}; {larger}change the split or add rows")
+        is_multilabel = self.task == "multilabel"
+        check_train_counts(self.class_names, self._counts.classes, counts["train"], is_multilabel, train_fraction)
         shape = " x ".join(map(str, self.raw_shape))
         fraction = min(1.0, self._buffer_rows / counts["train"])
         self.notes = (
             *self.notes,
             f"streamed: {len(rows):,} rows of {shape}, {fraction:.1%} of the train rows shuffled at a time, in "
             f"blocks of {rows.block_rows:,}; exact copies were not looked for",
+            *fraction_note(train_fraction),
         )
 
     def set_statistics(self, learned: RunningStatistics) -> None:

@@ -14,6 +14,7 @@ from datamodules.in_memory import InMemoryData
 from datamodules.preprocessing.normalization import is_constant
 from datamodules.preprocessing.normalizer import Normalizer
 from datamodules.raw_data import Rows, digest, digest_of_cells, first_equal
+from datamodules.splitting.train_fraction import undivided
 from datamodules.tables.columns import Columns, ColumnType, column_kinds, number_note, read_cells
 from datamodules.tables.encoded_table import EncodedTable
 from datamodules.tables.encoding import learn, learn_numbers
@@ -84,7 +85,8 @@ class FrameData(EncodedTable, InMemoryData):
         check_train_targets(self._target, split.train)
         features = self.features()
         typed = features if train_file is None else train_file.select(inputs)
-        self.kinds = column_kinds(typed, self.types, split.train, is_text)
+        # Of all train rows, so that a column is the same with any fraction of them.
+        self.kinds = column_kinds(typed, self.types, undivided(split, self.left_out).train, is_text)
         self.columns = read_cells(features, self.kinds, location=location)
         self._set_encoding(learn(self.columns, split.train, self.missing_columns))
         train = split.train.numpy()

@@ -129,19 +129,23 @@ def check_train_targets(target: Target, train: Tensor) -> None:
     check_train_counts(target.class_names, counts, len(y), multilabel)
 
 
-def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilabel: bool) -> None:
+def check_train_counts(names: Sequence[str], counts: Tensor, rows: int, multilabel: bool, fraction: float = 1) -> None:
     """Raises ``DataError`` if the train rows lack a class, or have a label in all rows or in none.
 
-    ``counts`` (K,) are the train rows of each class, or those with each label.
+    ``counts`` (K,) are the train rows of each class, or those with each label; ``fraction`` is ``train_fraction``.
     """
     lacking = (counts == 0) | ((counts == rows) & multilabel)
     without = [name for name, lacks in zip(names, lacking.tolist(), strict=True) if lacks]
+    larger = f"take a larger --data.train_fraction than {fraction:g}" if fraction < 1 else ""
     if without and multilabel:
-        raise DataError(f"label {without[0]} is the same in all {rows:,} train rows; choose another split or drop it")
+        advice = larger or "choose another split or drop it"
+        raise DataError(f"label {without[0]} is the same in all {rows:,} train rows; {advice}")
     if without:
+        advice = larger or "choose another split or drop its rows"
+        which = f"{rows:,} train rows" if larger else "train rows"
         raise DataError(
-            f"the train rows have no row of class {', '.join(without[:5])}{' ...' * (len(without) > 5)}, so that "
-            "nothing can be learned of it; choose another split or drop its rows"
+            f"the {which} have no row of class {', '.join(without[:5])}{' ...' * (len(without) > 5)}, so that "
+            f"nothing can be learned of it; {advice}"
         )
 
 

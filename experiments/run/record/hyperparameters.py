@@ -46,7 +46,11 @@ def nullable_settings(config: dict[str, Any]) -> dict[str, Any]:
 
 def curated(flat: dict[str, Setting]) -> dict[str, Setting]:
     """Returns the hyperparameters that TensorBoard's HParams tab shows."""
-    return {name: value for name, value in flat.items() if name in IN_TENSORBOARD or _is_shown_of_model(name)}
+    return {
+        name: value
+        for name, value in flat.items()
+        if name in IN_TENSORBOARD or _is_shown_of_model(name) or (name == "data.train_fraction" and value != 1)
+    }
 
 
 def _is_shown_of_model(name: str) -> bool:
