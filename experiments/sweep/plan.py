@@ -27,6 +27,7 @@ class Combination:
     words: tuple[str, ...]  # of fit, without those of one run
     config: dict[str, Any]
     text: str  # the configuration as YAML
+    curve: str = ""  # label without data.train_fraction, common to the runs of a learning curve; empty for none
 
 
 def label_of(settings: Settings, grid: dict[str, list[str]], model: str) -> str:

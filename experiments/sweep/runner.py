@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from experiments.cli.typed_settings import AUTO
 from experiments.compare.configuration_identity import spelled
 from experiments.compare.groups import Group, comparable, distinguish, grouped, unlike
+from experiments.compare.learning_curve import FRACTION, learning_curves
 from experiments.compare.load_runs import read_runs
 from experiments.compare.published_table_file import read_paper
 from experiments.compare.same_rows import with_inputs
@@ -59,7 +61,8 @@ def run_grid(options: SweepOptions) -> int:
         _refuse_repeated(settings, configs)
         models = [class_of(config, "model") for config in configs]
         labels = [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
-    planned = [Combination(*values) for values in zip(labels, lines, configs, checked.texts, strict=True)]
+    curves = _curve_names(settings, grid, configs) if options.paper is None else [""] * len(labels)
+    planned = [Combination(*values) for values in zip(labels, lines, configs, checked.texts, curves, strict=True)]
     folder = Folder(experiment_folder(configs, experiment))
     with folder.locked():
         return run_combinations(launcher, options, folder, planned, details)
@@ -91,6 +94,7 @@ def run_combinations(
             display.say(f"{complete} of {len(runs)} runs are finished already")
         outcomes, signal = work(launcher, Listed(folder, runs), folder, display)
     report(folder, runs, outcomes)
+    _report_learning_curves(folder, {folder.path / run.name: combination.curve for combination, run in planned})
     return exit_code(outcomes, signal)
 
 
@@ -155,6 +159,39 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     if means:
         console.print(f"  means of the groups (runs mean$, tags ^(train|val)/): {MEANS}")
         console.print("  means with their sd: http://localhost:6006/#custom_scalars")
+
+
+def _report_learning_curves(folder: Folder, names: Mapping[Path, str]) -> None:
+    """Prints whether more train rows would help, and draws the learning curves of runs by their names, if any."""
+    paths = [path for path, name in names.items() if name and (path / "record.json").exists()]
+    runs = with_inputs(read_runs(paths)[0]) if paths else []
+    curves = learning_curves({run: names[run.path] for run in runs})
+    lines = [curve.answer() for block in curves for curve in block]
+    if curves and find_spec("matplotlib") is None:
+        lines.append("no learning curve is drawn: it needs matplotlib; pip install '.[figures]' in the checkout")
+    elif curves:
+        from experiments.compare.learning_curve_figure import write_figures
+
+        lines += [f"learning curve: {path}" for path in write_figures(folder.path, curves)]
+    console = Console(highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False)
+
+
+def _curve_names(settings: Sequence[Settings], grid: dict[str, list[str]], configs: Configs) -> list[str]:
+    """Returns the label of each combination without the fraction of train rows; empty without several fractions.
+
+    A model that the data choose may differ from fraction to fraction.
+    """
+    if len(grid.get(FRACTION, [])) < 2:
+        return [""] * len(settings)
+    names = []
+    for values in settings:
+        rest = {key: value for key, value in values.items() if key != FRACTION}
+        alike = zip(settings, configs, strict=True)
+        models = {class_of(config, "model") for other, config in alike if rest.items() <= other.items()}
+        names.append(label_of(rest, grid, models.pop() if len(models) == 1 else AUTO))
+    return names
 
 
 def exit_code(outcomes: Sequence[Outcome], signal: int | None) -> int:
