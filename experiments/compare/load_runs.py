@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class Run:
     started: str  # in ISO 8601
     is_deterministic: bool = False  # a baseline with the same result for any seed
     columns: Columns | None = None
+    checks: dict[str, str] = field(default_factory=dict)  # findings of method by their kind
     same_rows: str = ""  # fingerprint of data with the same rows and targets, of the first of such runs
 
     @property
@@ -167,6 +168,7 @@ def read_run(folder: Path) -> Run:
         started=str(content["started"]),
         is_deterministic=content.get("deterministic") is True,
         columns=Columns.of(content),
+        checks={str(kind): str(finding) for kind, finding in (content.get("checks") or {}).items()},
     )
 
 

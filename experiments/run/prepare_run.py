@@ -26,6 +26,7 @@ from experiments.run.progress_bar import progress_bar
 from experiments.run.record.artifacts import PredictionWriter
 from experiments.run.record.config_diff import Changes, Start
 from experiments.run.record.metadata import summary
+from experiments.run.record.method_checks import lines_of_run
 from experiments.run.record.record import RunRecord
 from experiments.run.record.run_directory import RunDirectory
 from experiments.run.record.run_lock import acquire
@@ -139,7 +140,7 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
         if test_at_end:
             say("the test rows were not evaluated: fsdp leaves whole weights in checkpoints alone")
     if record is not None and trainer.is_global_zero:
-        say(summary(record.content, record.directory))
+        say("\n".join([summary(record.content, record.directory), *lines_of_run(record.content.get("checks", {}))]))
 
 
 def as_list(value: Any) -> list[Any]:

@@ -25,7 +25,7 @@ try:
     from optuna.trial import FrozenTrial, Trial, TrialState
 
     from experiments.internals.optuna_private import resume_trial
-    from experiments.sweep.search_space import Space, as_text, corners, read_space, settings_of
+    from experiments.sweep.search_space import Space, as_text, corners, edge_lines, read_space, settings_of
 except ImportError as error:
     raise ConfigError("--search needs optuna; pip install '.[search]' in the checkout") from error
 
@@ -173,6 +173,8 @@ def search(options: SweepOptions) -> int:
             best = settings_of(study.best_params)
             chosen = " ".join(settings_words(best))
             display.say(f"chosen by {checked.metric} {decimal(study.best_value)} on validation rows: {chosen}")
+            for sentence in edge_lines(study.best_params, space):
+                display.say(sentence)
         line = (*options.words, *settings_words(best))
         again = check([("fit", *line)])
         config = again.configs()[0]

@@ -11,6 +11,7 @@ from experiments.compare.configuration_identity import spelled
 from experiments.compare.groups import Group, comparable, distinguish, grouped, unlike
 from experiments.compare.learning_curve import FRACTION, learning_curves
 from experiments.compare.load_runs import read_runs
+from experiments.compare.method_notes import method_notes_of
 from experiments.compare.published_table_file import read_paper
 from experiments.compare.same_rows import with_inputs
 from experiments.compare.seed_curves import aggregate
@@ -137,6 +138,8 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
         records = [read_record(run.path) | {"label": group.label} for group in block.groups for run in group.runs]
         reason = "" if block is blocks[0] else f"; not compared with the first: {unlike(blocks[0], block)}"
         to_terminal(side_by_side(records, folder.path.name + reason))
+    for line in method_notes_of(blocks):
+        console.print(line, markup=False)
     curves: dict[str, list[Path]] = {}
     for group in groups:
         name = f"{group.label} data {group.runs[0].fingerprints[0][:6]}" if group.label in curves else group.label

@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 
 from experiments import safe_yaml
+from experiments.run.record.method_checks import on_the_edge
 from experiments.sweep.grid import Settings, check_key
 from lit_models.errors import ConfigError
 
@@ -61,6 +62,16 @@ def corners(space: Space) -> list[Settings]:
         settings_of({key: ends[min(index, len(ends) - 1)] for key, ends in zip(space, values, strict=True)})
         for index in range(count)
     ]
+
+
+def edge_lines(params: dict[str, Any], space: Space) -> list[str]:
+    """Returns a line for each chosen value at the edge of its range."""
+    ranges = {key: each for key, each in space.items() if isinstance(each, FloatDistribution | IntDistribution)}
+    lines = (
+        on_the_edge(key, params[key], each.low, each.high, each.log, isinstance(each, IntDistribution))
+        for key, each in ranges.items()
+    )
+    return [line for line in lines if line]
 
 
 def as_text(space: Space) -> str:

@@ -73,6 +73,7 @@ def _compare(options: argparse.Namespace) -> None:
     from experiments.compare.filter_runs import select
     from experiments.compare.groups import blocks_of, unlike
     from experiments.compare.load_runs import once_per_seed, read_runs
+    from experiments.compare.method_notes import method_notes
     from experiments.compare.same_rows import with_inputs
     from experiments.compare.scoring import score
 
@@ -82,11 +83,13 @@ def _compare(options: argparse.Namespace) -> None:
     runs, repeated = once_per_seed(scores)
     blocks = blocks_of(runs, options.metric)
     best_first = [(block, comparison.compare(block, scores)) for block in blocks]
-    content, rows, sheets = [], [], []
+    content, rows, sheets, checks = [], [], [], []
     for index, (block, standings) in enumerate(best_first, start=1):
         compared = (block, sorted(standings, key=comparison_report.SORT_KEYS[options.sort]))
         number, reason = index if len(blocks) > 1 else 0, unlike(blocks[0], block) if index > 1 else ""
-        content.append(comparison_report.plain(compared, reason))
+        lines = method_notes(block, standings)
+        content.append(comparison_report.plain(compared, reason) | {"checks": lines})
+        checks += lines
         names = {"block": index, "data": block.data, "metric": block.metric}
         rows += [names | comparison_report.flat(standing) for standing in compared[1]]
         if options.what_changed:
@@ -94,6 +97,8 @@ def _compare(options: argparse.Namespace) -> None:
         else:
             sheets.append(comparison_report.sheet(compared, number, reason))
     _print(options.format, {"blocks": content}, rows, sheets, left + unscored + repeated)
+    for line in checks if options.format != "json" else ():
+        say(line, sys.stdout if options.format == "table" else sys.stderr)
     if options.figures is not None:
         from experiments.compare.comparison_figures import draw
 

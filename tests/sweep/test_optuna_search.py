@@ -1,6 +1,7 @@
 """``evenhand sweep --search``: trials see validation rows only, and what they chose is tested."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lit_models.errors import ConfigError
 optuna = pytest.importorskip("optuna", reason="this test needs optuna; pip install '.[search]' in the checkout")
 
 from experiments.sweep import optuna_search as searched  # noqa: E402
-from experiments.sweep.search_space import corners, read_space, settings_of  # noqa: E402
+from experiments.sweep.search_space import corners, edge_lines, read_space, settings_of  # noqa: E402
 
 __all__ = ["calls"]
 
@@ -322,3 +323,21 @@ def test_words_that_contradict_a_search_are_told(
 
 def _name(number: int) -> str:
     return f"trial-{number:04d}"
+
+
+def test_a_choice_at_the_edge_of_its_range_is_named(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "sizes.yaml"
+    path.write_text("data.batch_size: {int: [9, 10]}\n")
+    words = [word for word in TINY if word not in ("--data.batch_size", "10")]
+    line = ["sweep", *words, "--model", "LitLinear", "--search", "random", "--space", str(path), "--experiment", "e"]
+    assert main([*line, "--trials", "1", "--trainer.default_root_dir", str(root)]) == 0
+    assert re.search(r"check: the chosen data.batch_size .*edge of its range, 9 to 10; widen", capfd.readouterr().out)
+
+
+def test_choices_inside_their_ranges_and_of_no_range_are_at_no_edge(space: Path) -> None:
+    ranges = read_space(space)
+    assert edge_lines({"model.optimizer.lr": 1e-3, "model.hidden": "[4]"}, ranges) == []
+    (line,) = edge_lines({"model.optimizer.lr": 0.0999, "model.hidden": "[4]"}, ranges)
+    assert line.startswith("check: the chosen model.optimizer.lr 0.0999 is at the upper edge of its range")

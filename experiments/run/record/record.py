@@ -27,6 +27,7 @@ from experiments.run.record.example_row import keep_example
 from experiments.run.record.export_samples import keep_test_rows
 from experiments.run.record.hyperparameters import curated
 from experiments.run.record.metadata import heading, metadata, step_sentence
+from experiments.run.record.method_checks import check_run
 from experiments.run.record.record_io import read_record
 from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_config
 from experiments.run.record.tensorboard import RunLogger
@@ -150,6 +151,8 @@ class RunRecord(Callback):
             write_predictions(
                 self.directory.path / "predictions.parquet", columns, data.class_names, data.id_columns(rows)
             )
+            arrays = evaluation.target.cpu().numpy(), evaluation.prediction.cpu().numpy()
+            self.content["checks"] = check_run(self.content, *arrays, data.class_names, self.directory.path.parent)
             self.content["notes"] += keep_test_rows(self.directory.path, data, rows)
             self.content["notes"] += keep_example(self.directory.path, data, rows)
             if self.figures and isinstance(trainer.logger, RunLogger) and (writer := trainer.logger.experiment):
