@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
-from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.plugins import DoublePrecision
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -25,15 +25,17 @@ from lit_models.tasks import TaskName, make_task
 from lit_models.training.batch import Batch, BatchFormat, row_ids
 from lit_models.training.class_weights import ClassWeights
 from lit_models.training.epoch_monitor import EpochMonitor
+from lit_models.training.fine_tuning import FineTunedModule
 from lit_models.training.loss_precision import at_least_float32, keep_precision, loss_of
 from lit_models.training.mixup import Mixup
 from lit_models.training.multi_step import MultiStep
 from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, total_steps, trainer_optimizer
+from lit_models.training.parameter_groups import check_rates
 from lit_models.training.safe_hparams import save_plain_hyperparameters
 
 
 @quick_hook_name
-class LitModel(LightningModule):
+class LitModel(FineTunedModule):
     """Trains and evaluates ``self.network``, which a subclass builds in its constructor.
 
     The first six arguments describe the data; the command line fills them in from the data module.
@@ -65,6 +67,7 @@ class LitModel(LightningModule):
         steps_per_execution: Optimizer steps between two calls of Lightning and its callbacks. The result is that of 1,
             bit for bit; small networks train up to twice as fast, and saves every so many steps end such a block. auto
             takes as many as a CPU runs in 0.1 to 0.3 seconds, and 1 if a callback or the model observes single steps.
+        fine_tuning: Options of ``FineTunedModule``: weights to start from, and how they are trained.
     """
 
     network: nn.Module
@@ -92,8 +95,9 @@ class LitModel(LightningModule):
         scale_lr: ScaleRate = "none",
         compile: bool = False,
         steps_per_execution: int | Literal["auto"] = "auto",
+        **fine_tuning: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**fine_tuning)
         save_plain_hyperparameters(self)
         self._axes: dict[str, int] = {}
         self.modality, self.input_shape, self.num_outputs = modality, tuple(input_shape), int(num_outputs)
@@ -154,6 +158,7 @@ class LitModel(LightningModule):
             self.class_weights.fit(data)
         if stage == "fit":
             prepare_numbers(self.network, self.row_facts[-1].numbers, data)
+            self.fine_tuning.prepare(self.trainer, self)
         self._axes = dims(self)
         if stage == "fit" and self.epoch_monitor not in self.trainer.callbacks:  # type: ignore[attr-defined]
             name = f"{type(self).__name__}.configure_callbacks"
@@ -165,7 +170,8 @@ class LitModel(LightningModule):
 
     @override
     def configure_callbacks(self) -> list[Callback]:
-        wanted = [self.epoch_monitor, *([] if self.multi_step.steps == 1 else [self.multi_step])]
+        tuning = [self.fine_tuning] if self.fine_tuning.pattern else []
+        wanted = [self.epoch_monitor, *tuning, *([] if self.multi_step.steps == 1 else [self.multi_step])]
         attached = self.trainer.callbacks if self.trainer.state.fn == "fit" else wanted  # type: ignore[attr-defined]
         return [callback for callback in wanted if callback not in attached]
 
@@ -179,7 +185,10 @@ class LitModel(LightningModule):
                 return optimizer
             epochs = -1 if trainer.max_epochs is None else trainer.max_epochs
             length, every = partial(total_steps, trainer), trainer.check_val_every_n_epoch or 1
-            return [optimizer], self.schedule.build(optimizer, length, epochs, self.schedule_direction(), every)
+            rates = [group["lr"] for group in optimizer.param_groups]
+            configs = self.schedule.build(optimizer, length, epochs, self.schedule_direction(), every)
+            check_rates(optimizer, rates)
+            return [optimizer], configs
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the optimizer or its schedule cannot be made: {error}") from error
 

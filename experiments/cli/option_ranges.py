@@ -62,6 +62,8 @@ ARGUMENTS = {
     **_rules(COUNT, "hidden width channels kernel_size heads num_layers num_blocks convolution members numbers_size"),
     **_rules(COUNT, "step_size T_max T_0 T_mult total_steps total_iters max_iter frequency"),
     **_rules(COUNT, "num_training_steps annealing_epochs steps_per_trial max_trials init_val"),
+    "unfreeze_epoch": COUNT,
+    "lr_decay_by_layer": ("above 0 and up to 1", lambda value: 0 < value <= 1),
     **_rules(POSITIVE, "numbers_sigma expansion div_factor final_div_factor"),
     **_rules(
         NOT_NEGATIVE,

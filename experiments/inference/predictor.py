@@ -27,7 +27,10 @@ from lit_models import ConfigError, LitModel
 
 Device = Literal["auto", "cpu", "cuda"]
 
-OF_TRAINING = ("loss", "class_weights", "optimizer", "schedule", "metrics")
+OF_TRAINING = (
+    *("loss", "class_weights", "optimizer", "schedule", "metrics"),
+    *("weights", "weights_partial", "freeze", "unfreeze_epoch", "lr_decay_by_layer"),
+)
 """Hyper-parameters that do not change predictions."""
 
 MORE_TENSORS, MORE_NUMBERS = 1_000, 2**26

@@ -91,6 +91,8 @@ def prepare_run(
         if command.verb == "validate" and not data.has_val:
             raise ConfigError("no row validates; give val a share in --data.ratios, or evenhand test the test rows")
         start = _evaluation_start(command, config)
+    if start.checkpoint is not None:
+        model.fine_tuning.keep_weights()  # the checkpoint's; the file that training began with may be gone
     if arguments.get("logger") in (None, True):
         arguments.logger = logger or False
     elif directory is not None and start.again and start.checkpoint is not None:

@@ -71,6 +71,11 @@ def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data:
         if _name(search) == BatchSizeFinder.__name__:
             size = Tuner(trainer).scale_batch_size(model, datamodule=data, **options)
             return Found(BATCH_SIZE, int(size or data.batch_size))
+        if model.lr_decay_by_layer < 1:
+            raise ConfigError(
+                "LearningRateFinder searches one rate for all layers; leave --model.lr_decay_by_layer out, or type "
+                "--model.optimizer.lr"
+            )
         steps = {"num_training": options.pop("num_training_steps")} if "num_training_steps" in options else {}
         # The learning rate is an argument of the optimizer; the model has no attribute to update.
         result = Tuner(trainer).lr_find(model, datamodule=data, **{**options, **steps, "update_attr": False})

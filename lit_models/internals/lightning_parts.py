@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 
@@ -48,3 +49,9 @@ def steps_between_saves(checkpoint: Callback) -> int:
 def train_dataloader_source(trainer: Trainer) -> Any:
     """Returns where the fit loop gets its loader: ``instance`` (module, data module or loader) and ``dataloader()``."""
     return trainer.fit_loop._data_source
+
+
+def refill_average(callback: WeightAveraging, model: LightningModule) -> None:
+    """Replaces the weights that an average starts from, which it copied before ``LightningModule.setup``."""
+    if callback._average_model is not None:
+        callback._average_model.module.load_state_dict(model.state_dict())

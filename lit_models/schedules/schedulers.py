@@ -51,7 +51,8 @@ class OneCycleLR(lr_scheduler.OneCycleLR):
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ) -> None:
-        peak = optimizer.defaults["lr"] if max_lr is None else max_lr
+        rates = [group["lr"] for group in optimizer.param_groups]  # of layers with rates of their own
+        peak = rates if max_lr is None else max_lr
         rest: tuple[Any, ...] = (cycle_momentum, base_momentum, max_momentum, div_factor, final_div_factor)
         super().__init__(optimizer, peak, total_steps, None, None, pct_start, anneal_strategy, *rest)
 

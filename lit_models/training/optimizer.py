@@ -1,6 +1,6 @@
 """The optimizer and its learning-rate schedule, built from a model's options."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import ceil, sqrt
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ from torch.optim import SGD, Optimizer
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import train_dataloader_source
 from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
+from lit_models.training.fine_tuning import FineTunedModule
+from lit_models.training.parameter_groups import parameter_groups
 
 ScaleRate = Literal["none", "linear", "sqrt"]
 
@@ -21,7 +23,7 @@ OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 
 
 def trainer_optimizer(
-    trainer: Trainer, module: nn.Module, factory: OptimizerFactory, scale_lr: ScaleRate, axes: Mapping[str, int]
+    trainer: Trainer, module: FineTunedModule, factory: OptimizerFactory, scale_lr: ScaleRate, axes: Mapping[str, int]
 ) -> Optimizer:
     """Builds the optimizer that fits a trainer's precision and number of devices; see ``build_optimizer``.
 
@@ -29,7 +31,8 @@ def trainer_optimizer(
     ``sqrt`` the usual one for Adam (Krizhevsky 2014).
     """
     fused = trainer.precision != "16-mixed"  # fused steps unscale 16-bit gradients themselves, too late for clipping
-    optimizer = build_optimizer(factory, module, fused, axes)
+    later = module.fine_tuning.trained_later
+    optimizer = build_optimizer(factory, module, fused, axes, module.lr_decay_by_layer, later)
     if fused:
         expect_unscaled_gradients(optimizer)
     devices = trainer.world_size
@@ -70,25 +73,26 @@ def dims(module: nn.Module) -> dict[str, int]:
 
 
 def build_optimizer(
-    factory: OptimizerFactory, module: nn.Module, fused: bool = True, axes: Mapping[str, int] | None = None
+    factory: OptimizerFactory,
+    module: nn.Module,
+    fused: bool = True,
+    axes: Mapping[str, int] | None = None,
+    lr_decay: float = 1.0,
+    trained_later: Collection[str] = (),
 ) -> Optimizer:
     """Builds an optimizer over a module's trainable parameters, whose numbers of axes are those before any sharding.
 
     Biases and the scales of norms (parameters with fewer than two axes) get no weight decay, as in nanoGPT's
     ``configure_optimizers``: pulling them to zero regularizes nothing. With ``fused``, an optimizer without a chosen
     implementation gets the fused one if there is one; on a CPU Adam's is three to four times as fast as the default,
-    with the same arithmetic up to rounding.
+    with the same arithmetic up to rounding. Of the frozen parameters it gets those that are ``trained_later``.
     """
     axes = axes or dims(module)
     named = {name.replace(FSDP_PREFIX, ""): parameter for name, parameter in module.named_parameters()}
-    named = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
-    groups: list[Any] = [*named.values()]
-    parameters, optimizer = [*groups], factory(groups)
-    if "weight_decay" in optimizer.defaults:
-        decayed = [parameter for name, parameter in named.items() if axes[name] >= 2]
-        exempt = [parameter for name, parameter in named.items() if axes[name] < 2]
-        groups = [{"params": decayed}, {"params": exempt, "weight_decay": 0.0}]
-        groups = [group for group in groups if group["params"]]
+    named = {name: value for name, value in named.items() if value.requires_grad or name in trained_later}
+    parameters = [*named.values()]
+    optimizer = factory([*parameters])
+    groups = parameter_groups(named, axes, optimizer.defaults, lr_decay)
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]
     stuck = isinstance(optimizer, SGD) and any(parameter.itemsize < 4 and parameter.is_cpu for parameter in parameters)
     if stuck and chosen[0]:

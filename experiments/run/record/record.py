@@ -32,9 +32,11 @@ from experiments.run.record.record_io import read_record
 from experiments.run.record.run_directory import LAUNCHED, RunDirectory, keep_config
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.record.training_end import chosen, interruption, stop_reason
+from experiments.run.record.weights_origin import origin_notes
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.terminal import say
 from lit_models import LitModel
+from lit_models.training.pretrained_weights import note
 
 KEY = "evenhand_record"
 """Key of the training time so far in a checkpoint."""
@@ -73,6 +75,11 @@ class RunRecord(Callback):
         self._started = time.monotonic()
         config, model = safe_yaml.load(self.config), cast(LitModel, pl_module)
         self.content |= metadata(self.directory, config, trainer, model, self._parameters)
+        tuning = model.fine_tuning
+        if weights := self._loaded["weights"] if self._loaded is not None else tuning.loaded:
+            self.content["weights"] = weights
+            self.content["notes"] += [note(weights), *origin_notes(weights, self.content["fingerprints"])]
+        self.content["notes"] += tuning.notes()
         if self.start.again:
             self.content["started"] = read_record(self.directory.path)["started"]
         if self._loaded is not None:
@@ -117,12 +124,13 @@ class RunRecord(Callback):
             "validation": self._validation(pl_module),
             "resumed": self.content.get("resumed", []),
             "threads": torch.get_num_threads(),
+            "weights": self.content.get("weights"),
         }
 
     @override
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            entry = checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})
+            entry = {"weights": None, **checkpoint.get(KEY, {"seconds": 0.0, "validation": None, "resumed": []})}
             epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
             steps = {"step": checkpoint["global_step"], "epoch": epochs + 1}  # the epoch that it goes on in
             self._loaded = {**entry, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}

@@ -8,6 +8,9 @@ from experiments.run.record.config_diff import Changes
 from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError
 
+GROUPS = ("model.freeze", "model.unfreeze_epoch", "model.lr_decay_by_layer")
+"""Settings that decide how parameters are grouped, which the state of an optimizer and a schedule depends on."""
+
 
 def filter_checkpoint(
     model: LightningModule, data: LightningDataModule, changes: Changes, checkpoint: dict[str, Any]
@@ -15,9 +18,9 @@ def filter_checkpoint(
     """Removes the state of a replaced optimizer or schedule, and of data and weights that were allowed to change."""
     if "state_dict" not in checkpoint:
         raise ConfigError("the checkpoint has no state_dict; name another one")
-    if changes.under(f"{OPTIMIZER}.class_path"):
+    if changes.under(f"{OPTIMIZER}.class_path", *GROUPS):
         checkpoint["optimizer_states"] = []
-    if changes.under(SCHEDULE):
+    if changes.under(SCHEDULE) or changes.under(*GROUPS):
         checkpoint["lr_schedulers"] = []
     if any(changes.allows(name) and name != "data.batch_size" for name in changes.under("data")):
         checkpoint.pop(type(data).__qualname__, None)  # the split and the statistics
