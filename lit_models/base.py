@@ -32,6 +32,7 @@ from lit_models.training.multi_step import MultiStep
 from lit_models.training.optimizer import OptimizerFactory, ScaleRate, dims, total_steps, trainer_optimizer
 from lit_models.training.parameter_groups import check_rates
 from lit_models.training.safe_hparams import save_plain_hyperparameters
+from lit_models.training.schedule_free import ScheduleFreeModes, check_schedule_free, is_schedule_free
 
 
 @quick_hook_name
@@ -115,7 +116,8 @@ class LitModel(FineTunedModule):
         )
         # In a plain dict: their state belongs in no checkpoint, since they are reset before every use.
         self.metrics = {**self.task.metrics(), **check_metrics(metrics or {}, self.task)}
-        self.epoch_monitor, self.multi_step = EpochMonitor(), MultiStep(steps_per_execution, base=LitModel)
+        self.epoch_monitor, self.averaging = EpochMonitor(), ScheduleFreeModes()
+        self.multi_step = MultiStep(steps_per_execution, base=LitModel)
         self._evaluated: list[Outputs] = []
 
     @classmethod
@@ -170,7 +172,8 @@ class LitModel(FineTunedModule):
 
     @override
     def configure_callbacks(self) -> list[Callback]:
-        tuning = [self.fine_tuning] if self.fine_tuning.pattern else []
+        tuning: list[Callback] = [self.fine_tuning] if self.fine_tuning.pattern else []
+        tuning += [self.averaging] if is_schedule_free(self.optimizer_factory) else []
         wanted = [self.epoch_monitor, *tuning, *([] if self.multi_step.steps == 1 else [self.multi_step])]
         attached = self.trainer.callbacks if self.trainer.state.fn == "fit" else wanted  # type: ignore[attr-defined]
         return [callback for callback in wanted if callback not in attached]
@@ -181,6 +184,8 @@ class LitModel(FineTunedModule):
             trainer = self.trainer
             optimizer = trainer_optimizer(trainer, self, self.optimizer_factory, self.scale_lr, self._axes)
             self.multi_step.check(trainer, self, optimizer)
+            if is_schedule_free(self.optimizer_factory):
+                check_schedule_free(trainer, optimizer, self.schedule is not None)
             if self.schedule is None:
                 return optimizer
             epochs = -1 if trainer.max_epochs is None else trainer.max_epochs

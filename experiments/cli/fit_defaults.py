@@ -80,6 +80,8 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     rows, names = data.part_rows(), typed_names(words)
     if "LearningRateFinder" in f"{added_callbacks(words)} {typed(words, 'trainer', 'callbacks')}":
         names = names | {RATE}
+    if "schedulefree." in str(typed(words, "model", "optimizer")):
+        names = names | {"model.schedule"}  # which such an optimizer replaces
     batch_size, epochs = size_and_epochs(rows["train"], data)
     patience = max(5, round(0.3 * epochs))
     small = rows["train"] < SMALL.get(data.modality, 0)

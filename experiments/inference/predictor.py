@@ -29,7 +29,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 OF_TRAINING = (
     *("loss", "class_weights", "optimizer", "schedule", "metrics"),
-    *("weights", "weights_partial", "freeze", "unfreeze_epoch", "lr_decay_by_layer"),
+    *("weights", "weights_partial", "freeze", "unfreeze_epoch", "lr_decay_by_layer", "optimizer_groups"),
 )
 """Hyper-parameters that do not change predictions."""
 

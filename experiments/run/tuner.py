@@ -71,10 +71,10 @@ def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data:
         if _name(search) == BatchSizeFinder.__name__:
             size = Tuner(trainer).scale_batch_size(model, datamodule=data, **options)
             return Found(BATCH_SIZE, int(size or data.batch_size))
-        if model.lr_decay_by_layer < 1:
+        if model.lr_decay_by_layer < 1 or any("lr" in group for group in model.optimizer_groups.values()):
             raise ConfigError(
-                "LearningRateFinder searches one rate for all layers; leave --model.lr_decay_by_layer out, or type "
-                "--model.optimizer.lr"
+                "LearningRateFinder searches one rate for all layers; leave --model.lr_decay_by_layer and lr in "
+                "--model.optimizer_groups out, or type --model.optimizer.lr"
             )
         steps = {"num_training": options.pop("num_training_steps")} if "num_training_steps" in options else {}
         # The learning rate is an argument of the optimizer; the model has no attribute to update.

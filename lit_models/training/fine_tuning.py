@@ -13,10 +13,8 @@ from typing_extensions import override
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import refill_average
 from lit_models.internals.torch_parts import FSDP_PREFIX, BatchNorm
+from lit_models.training.parameter_groups import SHOWN
 from lit_models.training.pretrained_weights import load_weights, some
-
-SHOWN = 12
-"""Names in an error message about a pattern that matches nothing."""
 
 
 class FineTuning(Callback):
@@ -136,6 +134,8 @@ class FineTunedModule(LightningModule):
         unfreeze_epoch: Number of epochs after which the frozen parameters are trained too.
         lr_decay_by_layer: Factor of the learning rate from one layer to the one before it, above 0 and up to 1: the
             last layer has the optimizer's rate (Howard & Ruder 2018, "ULMFiT"; Clark et al. 2020, "ELECTRA").
+        optimizer_groups: Settings of the optimizer for the parameters whose names match regular expressions, as in
+            ``{"bias|norm": {"weight_decay": 0}}``; a later expression wins.
     """
 
     def __init__(
@@ -145,10 +145,11 @@ class FineTunedModule(LightningModule):
         freeze: str | None = None,
         unfreeze_epoch: int | None = None,
         lr_decay_by_layer: float = 1.0,
+        optimizer_groups: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
         if not 0 < lr_decay_by_layer <= 1:
             raise ConfigError(f"lr_decay_by_layer must be above 0 and up to 1, and it is {lr_decay_by_layer}")
         self.fine_tuning = FineTuning(weights, weights_partial, freeze, unfreeze_epoch)
         self.register_load_state_dict_post_hook(self.fine_tuning.keep_weights)  # type: ignore[no-untyped-call]
-        self.lr_decay_by_layer = lr_decay_by_layer
+        self.lr_decay_by_layer, self.optimizer_groups = lr_decay_by_layer, optimizer_groups or {}

@@ -2,21 +2,25 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import ceil, sqrt
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
-from torch.optim import SGD, Optimizer
+from torch.optim import LBFGS, SGD, Optimizer
 
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import train_dataloader_source
 from lit_models.internals.torch_parts import FSDP_PREFIX, expect_unscaled_gradients
 from lit_models.training.fine_tuning import FineTunedModule
-from lit_models.training.parameter_groups import parameter_groups
+from lit_models.training.muon import Muon, without_muon
+from lit_models.training.parameter_groups import parameter_groups, pattern_settings
 
 ScaleRate = Literal["none", "linear", "sqrt"]
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
 """An optimizer's class with all arguments but the parameters, as ``--model.optimizer`` makes it."""
@@ -31,8 +35,9 @@ def trainer_optimizer(
     ``sqrt`` the usual one for Adam (Krizhevsky 2014).
     """
     fused = trainer.precision != "16-mixed"  # fused steps unscale 16-bit gradients themselves, too late for clipping
-    later = module.fine_tuning.trained_later
-    optimizer = build_optimizer(factory, module, fused, axes, module.lr_decay_by_layer, later)
+    later, patterns = module.fine_tuning.trained_later, module.optimizer_groups
+    optimizer = build_optimizer(factory, module, fused, axes, module.lr_decay_by_layer, later, patterns)
+    check_closure(trainer, optimizer)
     if fused:
         expect_unscaled_gradients(optimizer)
     devices = trainer.world_size
@@ -41,6 +46,22 @@ def trainer_optimizer(
             rate = group["lr"]
             group["lr"] = rate.mul_(factor) if isinstance(rate, torch.Tensor) else rate * factor
     return optimizer
+
+
+def check_closure(trainer: Trainer, optimizer: Optimizer) -> None:
+    """Raises ``ConfigError`` for LBFGS with what its closure, which is called several times a step, does not fit."""
+    if not isinstance(optimizer, LBFGS):
+        return
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from another class
+    accumulates = any(isinstance(callback, GradientAccumulationScheduler) for callback in callbacks)
+    reasons = {
+        "accumulated gradients, of which it would see the last batch alone": trainer.accumulate_grad_batches > 1
+        or accumulates,
+        "--trainer.precision 16-mixed": trainer.precision == "16-mixed",
+        "gradient clipping, which its line search contradicts": bool(trainer.gradient_clip_val),
+    }
+    for reason in (reason for reason, holds in reasons.items() if holds):
+        raise ConfigError(f"LBFGS does not go with {reason}; leave one of the two out")
 
 
 def total_steps(trainer: Trainer) -> int:
@@ -79,20 +100,26 @@ def build_optimizer(
     axes: Mapping[str, int] | None = None,
     lr_decay: float = 1.0,
     trained_later: Collection[str] = (),
+    patterns: Mapping[str, Mapping[str, Any]] = EMPTY,
 ) -> Optimizer:
     """Builds an optimizer over a module's trainable parameters, whose numbers of axes are those before any sharding.
 
     Biases and the scales of norms (parameters with fewer than two axes) get no weight decay, as in nanoGPT's
     ``configure_optimizers``: pulling them to zero regularizes nothing. With ``fused``, an optimizer without a chosen
     implementation gets the fused one if there is one; on a CPU Adam's is three to four times as fast as the default,
-    with the same arithmetic up to rounding. Of the frozen parameters it gets those that are ``trained_later``.
+    with the same arithmetic up to rounding. Of the frozen parameters it gets those that are ``trained_later``. For
+    ``lr_decay`` and ``patterns`` see ``FineTunedModule``.
     """
     axes = axes or dims(module)
     named = {name.replace(FSDP_PREFIX, ""): parameter for name, parameter in module.named_parameters()}
     named = {name: value for name, value in named.items() if value.requires_grad or name in trained_later}
     parameters = [*named.values()]
     optimizer = factory([*parameters])
-    groups = parameter_groups(named, axes, optimizer.defaults, lr_decay)
+    settings = pattern_settings([*named], patterns, optimizer)
+    if isinstance(optimizer, Muon):
+        for name in without_muon(module, getattr(module, "num_outputs", 0)):
+            settings[name] = {**settings.get(name, {}), "matrices": False}
+    groups = parameter_groups(named, axes, optimizer.defaults, lr_decay, settings)
     chosen = [optimizer.defaults.get(name, False) for name in ("fused", "foreach")]
     stuck = isinstance(optimizer, SGD) and any(parameter.itemsize < 4 and parameter.is_cpu for parameter in parameters)
     if stuck and chosen[0]:

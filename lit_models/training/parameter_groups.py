@@ -1,19 +1,29 @@
 """Groups of an optimizer's parameters: those that do not decay, and layers with learning rates of their own."""
 
+import re
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lit_models.errors import ConfigError
+from lit_models.training.pretrained_weights import some
+
+SHOWN = 12
+"""Names in an error message about a pattern that matches nothing."""
 
 NETWORK = "network."
 """Prefix of a LitModel's layers; other parameters, such as those of a loss, have the rate of the last layer."""
 
 
 def parameter_groups(
-    named: Mapping[str, nn.Parameter], axes: Mapping[str, int], defaults: Mapping[str, Any], lr_decay: float
+    named: Mapping[str, nn.Parameter],
+    axes: Mapping[str, int],
+    defaults: Mapping[str, Any],
+    lr_decay: float,
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Returns an optimizer's groups, the last layer's first; groups without settings of their own have the defaults.
 
@@ -22,16 +32,67 @@ def parameter_groups(
         axes: The number of axes of every parameter of the module; with fewer than two it gets no weight decay.
         defaults: The optimizer's arguments.
         lr_decay: See ``FineTunedModule``.
+        settings: Settings of single parameters by their names; they win over weight decay and rate by layer.
     """
     decays, depths = "weight_decay" in defaults, _depths(axes) if lr_decay < 1 else {}
-    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    groups: dict[tuple[int, bool, str], dict[str, Any]] = {}
     for name, parameter in named.items():
-        key = depths.get(name, 0), decays and axes[name] < 2
-        groups.setdefault(key, {"params": []})["params"].append(parameter)
-    for (depth, is_exempt), group in groups.items():
-        group |= {"weight_decay": 0.0} if is_exempt else {}
-        group |= {"lr": defaults["lr"] * lr_decay**depth} if depth else {}
+        depth, is_exempt, own = depths.get(name, 0), decays and axes[name] < 2, settings.get(name, {})
+        key = depth, is_exempt, repr(sorted(own.items()))
+        if key not in groups:
+            by_axes = {"weight_decay": 0.0} if is_exempt else {}
+            by_layer = {"lr": defaults["lr"] * lr_decay**depth} if depth else {}
+            groups[key] = {"params": [], **by_axes, **by_layer, **own}
+        groups[key]["params"].append(parameter)
     return [groups[key] for key in sorted(groups)]
+
+
+def pattern_settings(
+    names: Sequence[str], patterns: Mapping[str, Mapping[str, Any]], optimizer: Optimizer
+) -> dict[str, dict[str, Any]]:
+    """Returns the settings of the parameters whose names match regular expressions; a later expression wins.
+
+    Raises ``ConfigError`` for an expression that is none or matches nothing, and for a setting that the optimizer does
+    not have or whose value is of another type, which torch ignores or fails on later.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for pattern, settings in patterns.items():
+        owner = f"--model.optimizer_groups {pattern!r}"
+        try:
+            matching = [name for name in names if re.search(pattern, name)]
+        except re.error as error:
+            raise ConfigError(f"{owner} is no regular expression: {error}") from error
+        if not matching:
+            raise ConfigError(f"{owner} matches no parameter; the parameters are {some(names, SHOWN)}")
+        if not isinstance(settings, Mapping) or not settings:
+            raise ConfigError(f'{owner} needs settings, as in \'{{"{pattern}": {{"weight_decay": 0}}}}\'')
+        for setting, value in settings.items():
+            if setting not in optimizer.defaults:
+                have = ", ".join(optimizer.defaults)
+                raise ConfigError(f"{owner}: {type(optimizer).__name__} has no {setting} for a group; it has {have}")
+            if not _is_alike(value, optimizer.defaults[setting]):
+                raise ConfigError(
+                    f"{owner}: {setting} is {value!r}, and the optimizer's is {optimizer.defaults[setting]!r}"
+                )
+        for name in matching:
+            found.setdefault(name, {}).update(
+                {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+            )
+    return found
+
+
+def _is_alike(value: Any, default: Any) -> bool:
+    """Returns True for a finite number, not negative, in place of one, and for a value of the other's type."""
+    if isinstance(default, bool) or default is None:
+        return isinstance(value, bool)
+    if isinstance(default, tuple | list):
+        pairs = zip(value, default, strict=False) if isinstance(value, tuple | list) else ()
+        return (
+            isinstance(value, tuple | list) and len(value) == len(default) and all(_is_alike(*pair) for pair in pairs)
+        )
+    if isinstance(default, int | float | Tensor):
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
+    return isinstance(value, type(default))
 
 
 def layers(axes: Mapping[str, int]) -> list[list[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_data import model_for, quiet_trainer, small_data
+from tiny_data import PLAIN, model_for, quiet_trainer, small_data
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
@@ -152,3 +152,68 @@ def test_networks_without_layers_in_order_are_refused() -> None:
         build_optimizer(optim.AdamW, LitTabM(**table), lr_decay=0.5)
     with pytest.raises(ConfigError, match="this one has one"):
         build_optimizer(optim.AdamW, LitLinear(**table), lr_decay=0.5)
+
+
+def test_patterns_set_settings_and_the_later_one_wins() -> None:
+    model = LitMLP(**IMAGE, hidden=[4])
+    patterns = {"body": {"lr": 0.5, "weight_decay": 0.3}, r"head\.bias": {"lr": 0.2}, "norm|bias": {"weight_decay": 0}}
+    groups = build_optimizer(partial(optim.AdamW, lr=0.1), model, patterns=patterns).param_groups
+    names = {value: name for name, value in model.named_parameters()}
+    found = {names[value]: (group["lr"], group["weight_decay"]) for group in groups for value in group["params"]}
+    assert found["network.body.layers.0.weight"] == (0.5, 0.3)
+    assert found["network.body.layers.1.bias"] == (0.5, 0)
+    assert found["network.body.head.bias"] == (0.2, 0)
+    assert found.keys() == {name for name, _ in model.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (
+            {"bias|norm": {"weightdecay": 0}},
+            "AdamW has no weightdecay for a group; it has lr, betas, eps, weight_decay",
+        ),
+        ({"bias": {"params": 1}}, "AdamW has no params for a group"),
+        ({"stem2": {"lr": 0.1}}, r"'stem2' matches no parameter; the parameters are network\.body\.layers\.0\.weight"),
+        ({"(": {"lr": 0.1}}, "is no regular expression"),
+        ({"bias": {}}, "needs settings"),
+        ({"bias": {"lr": "fast"}}, "lr is 'fast', and the optimizer's is 0.001"),
+        ({"bias": {"lr": -1.0}}, "lr is -1.0"),
+        ({"bias": {"lr": float("nan")}}, "lr is nan"),
+        ({"bias": {"lr": True}}, "lr is True"),
+        ({"bias": {"betas": [0.9]}}, "betas is"),
+        ({"bias": {"amsgrad": 1}}, "amsgrad is 1"),
+    ],
+)
+def test_patterns_that_mean_nothing_are_refused(patterns: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_optimizer(optim.AdamW, LitMLP(**IMAGE, hidden=[4]), patterns=patterns)
+
+
+def test_the_command_takes_groups_as_json(fit: Any) -> None:
+    words = ["--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "1", *PLAIN]
+    made = fit(*words, "--model.optimizer_groups", '{"head": {"lr": 0.1}, "bias|norm": {"weight_decay": 0}}')
+    assert made["hyperparameters"]["model.optimizer_groups.head.lr"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"accumulate_grad_batches": 2}, "LBFGS does not go with accumulated gradients"),
+        ({"gradient_clip_val": 1.0}, "LBFGS does not go with gradient clipping"),
+    ],
+)
+def test_lbfgs_is_refused_with_what_its_closure_does_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        quiet_trainer(max_epochs=1, **options).fit(model_for(DATA, LitMLP, optimizer=optim.LBFGS), DATA)
+
+
+@pytest.mark.parametrize("options", [{"lr_decay_by_layer": 0.5}, {"optimizer_groups": {"head": {"lr": 0.5}}}])
+def test_lbfgs_takes_no_groups(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="LBFGS doesn't support per-parameter options"):
+        quiet_trainer(max_epochs=1).fit(model_for(DATA, LitMLP, optimizer=optim.LBFGS, **options), DATA)
+
+
+def test_lbfgs_takes_no_blocks_of_steps() -> None:
+    with pytest.raises(ConfigError, match="LBFGS, which may evaluate the loss several times a step"):
+        quiet_trainer(max_epochs=1).fit(model_for(DATA, LitMLP, optimizer=optim.LBFGS, steps_per_execution=4), DATA)

@@ -8,7 +8,7 @@ from experiments.run.record.config_diff import Changes
 from experiments.run.resume.optimizer_overrides import OPTIMIZER, SCHEDULE
 from lit_models import ConfigError
 
-GROUPS = ("model.freeze", "model.unfreeze_epoch", "model.lr_decay_by_layer")
+GROUPS = ("model.freeze", "model.unfreeze_epoch", "model.lr_decay_by_layer", "model.optimizer_groups")
 """Settings that decide how parameters are grouped, which the state of an optimizer and a schedule depends on."""
 
 
