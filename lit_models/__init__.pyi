@@ -5,6 +5,7 @@ from .linear import LitLinear as LitLinear
 from .losses import FocalLoss as FocalLoss
 from .losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
 from .mlp import LitMLP as LitMLP
+from .module import LitModule as LitModule
 from .res_cnn import LitResCNN as LitResCNN
 from .res_mlp import LitResMLP as LitResMLP
 from .rnn import LitRNN as LitRNN

@@ -74,6 +74,7 @@ class LitModel(FineTunedModule):
     network: nn.Module
     compiled: CompiledNetwork | None = None
     evaluation: Evaluation | None = None
+    notes: Sequence[str] = ()  # about the network, which a run prints at its start
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from experiments.earlier_settings import completed, is_whole
 from experiments.terminal import escaped
 
 CONFIG_PATH = re.compile(r"(?<![^=,\[\s])experiments/configs/[^\s=,\]]+")
-CLASSES = ("model", "data", "model.optimizer", "model.schedule.scheduler", "model.loss")
+CLASSES = ("model", "data", "model.optimizer", "model.schedule.scheduler", "model.loss", "model.network")
 """Settings that are classes."""
 PIPE = re.compile(r"(--config=)?((?:/dev/fd/|/dev/stdin|/proc/self/fd/).*)")
 REPOSITORY = Path(__file__).parents[2]

@@ -20,6 +20,7 @@ from datamodules import DataModule
 from experiments.cli.arguments import Words
 from experiments.cli.class_settings import check_classes, likely_names, settings_of
 from experiments.internals.jsonargparse_private import option_names, subclass_paths
+from experiments.network_option import check_networks, network_sentence
 from experiments.terminal import say
 from lit_models import LitModel
 
@@ -53,7 +54,10 @@ class Parser(LightningArgumentParser):
         """
         self.words = [*args] if isinstance(args, list) else []
         check_classes(self.words)
-        return super().parse_args(args, *others, **options)
+        config = super().parse_args(args, *others, **options)
+        if self.exit_on_error:  # complete, and not that of a nested class
+            check_networks(config)
+        return config
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Prints the explanation and exits with code 2."""
@@ -96,10 +100,13 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         ]
     if found := re.search(r"subclass of (?:<class ')?(\w+)", message):
         typed = re.search(r"Given value: {'class_path': '([\w.]+)", message)
+        path = typed[1] if typed else _value(message)
+        if key == "model" and (sentence := network_sentence(path)):
+            return [f"error: {sentence}"]
         example = CHOICES[key.rpartition(".")[2]][1] if key.rpartition(".")[2] in CHOICES else ""
         own = "; derive your own from InMemoryData, or train on it in Python with LitMLP.for_data" * (key == "data")
         return [
-            f"error: --{key} {typed[1] if typed else _value(message)}: it is no {found[1]}, and --{key} takes a class "
+            f"error: --{key} {path}: it is no {found[1]}, and --{key} takes a class "
             f"that is derived from it{f', such as {example}' if example else ''}{own}"
         ]
     if names := [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]:
@@ -113,7 +120,8 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
     if found := re.search(r"the following arguments are required: (.+)", message):
         names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
         missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)
-        return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model LitCNN"]
+        model = "LitModule --model.network torch.nn.Linear" if missing == "--model.network" else "LitCNN"
+        return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model {model}"]
     if found := re.search(r"File does not exist: '([^']+)'", message):
         return [f"error: there is no file {found[1]}"]
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]

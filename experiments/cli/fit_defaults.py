@@ -23,6 +23,7 @@ FILES = {
     "LitCNN": "cnn",
     "LitLinear": "linear",
     "LitMLP": "mlp",
+    "LitModule": "module",
     "LitRNN": "lstm",
     "LitResCNN": "res_cnn",
     "LitResMLP": "res_mlp",

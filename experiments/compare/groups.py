@@ -11,6 +11,8 @@ from experiments.compare.same_rows import INPUTS, differing_cells
 from experiments.run.record.hyperparameters import Setting
 from lit_models.metrics.task_metrics import MEASURES
 
+NETWORK = "model.network"
+
 Item = TypeVar("Item")
 
 
@@ -101,6 +103,8 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list
 def name_groups(groups: Sequence[Group]) -> None:
     """Sets labels that distinguish groups: the model, and the options that differ between groups of that model.
 
+    A network of another package is named too, with its options that are names, such as ``model_name``.
+
     An option of a class is compared between groups that share the class. An option that some groups lack is shown only
     where nothing else distinguishes two groups.
     """
@@ -110,7 +114,12 @@ def name_groups(groups: Sequence[Group]) -> None:
         for name, value in options.items():
             values[(name, _owners(name, options))].add(spelled(name, value))
     shown = [
-        [name for name in _named(options) if len(values[(name, _owners(name, options))]) > 1] for options in settings
+        [
+            name
+            for name in _named(options)
+            if len(values[(name, _owners(name, options))]) > 1 or _names_network(name, options[name])
+        ]
+        for options in settings
     ]
     for name in dict.fromkeys(name for options in settings for name in _named(options)):
         by_label = defaultdict(list)
@@ -144,6 +153,12 @@ def differing(groups: Sequence[Group]) -> list[str]:
 def _named(options: dict[str, Setting]) -> list[str]:
     """Returns the options that may distinguish groups of a model; dropped columns are those that are no inputs."""
     return [name for name in options if name != "model" and (name != "data.drop" or INPUTS not in options)]
+
+
+def _names_network(name: str, value: Setting) -> bool:
+    """Returns True for a network of another package, and for an option of it that is a text, not a list or a path."""
+    is_name = isinstance(value, str) and not value.startswith(("[", "(", "{")) and not name.endswith(".class_path")
+    return is_name and (name == NETWORK or (name.startswith(f"{NETWORK}.") and name.count(".") == 2))
 
 
 def _owners(name: str, options: dict[str, Setting]) -> tuple[str, ...]:

@@ -20,10 +20,11 @@ from experiments import safe_yaml
 from experiments.allowed_classes import import_class
 from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
+from experiments.network_option import import_network, read_factory
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
-from lit_models import ConfigError, LitModel
+from lit_models import ConfigError, LitModel, LitModule
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -95,7 +96,10 @@ def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str
     if not (isinstance(cls, type) and issubclass(cls, LitModel)):
         raise ConfigError(f"{class_path} is no model")
     with _at_most(2 * len(state) + MORE_TENSORS, 2 * sum(value.numel() for value in state.values()) + MORE_NUMBERS):
-        model = cls(**of_network(settings))
+        settings = of_network(settings)
+        if issubclass(cls, LitModule):
+            settings["network"] = import_network(read_factory(settings.get("network", ""), None, None))
+        model = cls(**settings)
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("loss.")})
     return model
 

@@ -7,27 +7,30 @@ Patched, since no setting does it:
 - A short name that two classes share is refused, although only one of them may be imported.
 - A configuration file is read by the locale's encoding, and a pipe is waited for; YAML has no bounds.
 - An allowed package is an allowed class: functions and any class of it may be named.
+- A function of any package, and options of ``**kwargs``, are refused where a network is made by one.
 - ``torch.device`` and the enumeration ``Interval`` of Lightning's ``Timer`` cannot be written to YAML.
 """
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentParser, _loaders_dumpers, _typehints, _util
+from jsonargparse import ArgumentParser, Namespace, _loaders_dumpers, _typehints, _util
 from jsonargparse._common import ImportDenied as ImportDenied
 from jsonargparse._common import denying_import_path_entry
 from jsonargparse._paths import Path
 from jsonargparse._typehints import get_all_subclass_paths
+from jsonargparse._util import NestedArg
 from jsonargparse._util import import_object as import_object
 from jsonargparse.typing import register_type
 from lightning.pytorch.callbacks.timer import Interval
 
 from experiments import safe_yaml
 
-PATCHED = ("discard_init_args_on_class_path_change", "resolve_class_path_by_name")
+PATCHED = ("discard_init_args_on_class_path_change", "resolve_class_path_by_name", "adapt_typehints")
 """Names of ``jsonargparse._typehints`` that ``install_patches`` replaces."""
 
 MOVED = re.compile(r"(?<![\w.])datamodules\.(table|images|series|text|streamed_table|streamed_arrays)\.(?=[A-Z])")
@@ -37,16 +40,35 @@ PREFERENCE = ("lit_models.", "datamodules.", "experiments.", "torch.", "lightnin
 """Packages in the order in which a short name is looked up."""
 
 
+_adapt_as_usual: Callable[..., Any] = _typehints.adapt_typehints
+
+_readers: dict[type, Callable[[Any, str | None, Any], Any]] = {}
+"""Functions that read the values of a type, which ``read_type`` has added."""
+
+
 def install_patches() -> None:
-    """Replaces two functions of jsonargparse and registers two types; idempotent."""
+    """Replaces three functions of jsonargparse and registers two types; idempotent."""
     register_type(torch.device, fail_already_registered=False)
     yaml.SafeDumper.add_representer(Interval, lambda dumper, interval: dumper.represent_str(interval.value))
-    for name, function in zip(PATCHED, (_discard_init_args, _resolve_short_name), strict=True):
+    for name, function in zip(PATCHED, (_discard_init_args, _resolve_short_name, _adapt_typehints), strict=True):
         setattr(_typehints, name, function)
     if Path.read_text is not _read_text:
         loader = _loaders_dumpers.get_yaml_default_loader()  # type: ignore[no-untyped-call]
         _loaders_dumpers.yaml_default_loader = safe_yaml.checked(loader)
         Path.read_text = _read_text  # type: ignore[assignment,method-assign]
+
+
+def read_type(kind: type, read: Callable[[Any, str | None, Any], Any], plain: Callable[[Any], Any]) -> None:
+    """Gives an argument of a type of one's own options below it, which jsonargparse has for classes alone; idempotent.
+
+    Args:
+        kind: The type.
+        read: Returns an instance from a value, the dotted name of the option below the argument that has the value, or
+            None, and the previous instance, or None.
+        plain: Returns an instance as values of YAML.
+    """
+    register_type(kind, plain, fail_already_registered=False)
+    _readers[kind] = read
 
 
 def check_imports(check: Callable[[Any, set[str]], str | None]) -> None:
@@ -80,6 +102,28 @@ def option_names(parser: ArgumentParser, verb: str = "") -> list[str]:
     """Returns the names of a parser's options, or those of one of its subcommands."""
     verbs = parser._subcommands_action.choices if parser._subcommands_action else {}
     return [action.dest for action in verbs.get(verb, parser)._actions]
+
+
+def _adapt_typehints(value: Any, typehint: Any, *args: Any, **options: Any) -> Any:
+    read = _readers.get(typehint) if isinstance(typehint, type) else None
+    if read is not None and not isinstance(value, typehint):
+        previous = options.get("prev_val")
+        name, value = value if isinstance(value, NestedArg) else (None, value)
+        value = value.as_dict() if isinstance(value, Namespace) else value
+        if name is not None:
+            value = _typed_value(value)
+        return read(value, name, previous if isinstance(previous, typehint) else None)
+    return _adapt_as_usual(value, typehint, *args, **options)
+
+
+def _typed_value(value: Any) -> Any:
+    """Returns the value of an option in YAML; jsonargparse hands it on as text, in which null and its like are None."""
+    if isinstance(value, str):
+        with suppress(yaml.YAMLError):
+            value = None if value == "None" else _loaders_dumpers.load_value(value, simple_types=True)
+    if isinstance(value, dict):
+        return {key: None if inner == "None" else inner for key, inner in value.items()}
+    return [None if inner == "None" else inner for inner in value] if isinstance(value, list) else value
 
 
 def _read_text(path: Path) -> str:

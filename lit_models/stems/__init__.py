@@ -1,6 +1,17 @@
 """Stems: modules that turn a modality's rows into the vector, grid or sequence that a network takes."""
 
-from lit_models.stems.stem import STEMS, Modality, ModalityStems, Row, Stem, Stemmed, to_grid, to_sequence, to_vector
+from lit_models.stems.stem import (
+    STEMS,
+    Modality,
+    ModalityStems,
+    Row,
+    Stem,
+    Stemmed,
+    to_grid,
+    to_rows,
+    to_sequence,
+    to_vector,
+)
 from lit_models.stems.table import Embeddings
 
 __all__ = [
@@ -12,6 +23,7 @@ __all__ = [
     "Stem",
     "Stemmed",
     "to_grid",
+    "to_rows",
     "to_sequence",
     "to_vector",
 ]

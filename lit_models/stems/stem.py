@@ -63,6 +63,7 @@ class ModalityStems(NamedTuple):
     vector: Callable[[Row], Stem]  # to a module to (N, F)
     sequence: Callable[[Row], Stem]  # to a module to (N, T, D)
     grid: Callable[[Row], Stem] | None = None  # to (N, C, L) or (N, C, H, W); None: the sequence's tokens
+    rows: Callable[[Row], Stem] | None = None  # to what a network of another package takes; None: as they are
     has_categories: bool = False  # a row may have category indices
     has_tokens: bool = False  # a row is token ids
 
@@ -96,7 +97,7 @@ def _unchanged(row: Row) -> Stem:
 
 
 STEMS = {
-    "table": ModalityStems(1, _table_vector, _table_tokens, has_categories=True),
+    "table": ModalityStems(1, _table_vector, _table_tokens, rows=_table_vector, has_categories=True),
     "series": ModalityStems(
         dims=2,
         vector=lambda row: Stem(FlatSeries(row.shape[1]), (prod(row.shape),)),
@@ -152,6 +153,18 @@ def to_sequence(
     """Returns a module to a sequence (N, T, D) of steps, rows of pixels, or columns or tokens of ``token_width``."""
     stems, row = _checked(modality, input_shape, cardinalities, vocab_size, embeddings)
     return stems.sequence(row._replace(token_width=token_width))
+
+
+def to_rows(
+    modality: Modality,
+    input_shape: Sequence[int],
+    cardinalities: Sequence[int] = (),
+    vocab_size: int = 0,
+    embeddings: Embeddings = PLAIN,
+) -> Stem:
+    """Returns a module to what networks usually take: a table's vector (N, F); other rows as they are, texts as ids."""
+    stems, row = _checked(modality, input_shape, cardinalities, vocab_size, embeddings)
+    return (stems.rows or _unchanged)(row)
 
 
 def _checked(

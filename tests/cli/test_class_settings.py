@@ -78,10 +78,14 @@ def test_an_option_of_a_typed_class(refused: Refused, words: list[str], advice: 
 
 
 @pytest.mark.parametrize(
-    ("option", "base", "example"),
-    [("--model", "LitModel", "LitMLP"), ("--model.optimizer", "Optimizer", "SGD"), ("--data", "DataModule", "Table")],
+    ("option", "path", "base", "example"),
+    [
+        ("--model", "torch.optim.SGD", "LitModel", "LitMLP"),
+        ("--model.optimizer", "torch.nn.Linear", "Optimizer", "SGD"),
+        ("--data", "torch.nn.Linear", "DataModule", "Table"),
+    ],
 )
-def test_a_class_of_another_kind(refused: Refused, option: str, base: str, example: str) -> None:
-    message = sentence(refused, "--data", "Digits", "--model", "LitMLP", option, "torch.nn.Linear")
-    assert f"error: {option} torch.nn.Linear: it is no {base}, and" in message
+def test_a_class_of_another_kind(refused: Refused, option: str, path: str, base: str, example: str) -> None:
+    message = sentence(refused, "--data", "Digits", "--model", "LitMLP", option, path)
+    assert f"error: {option} {path}: it is no {base}, and" in message
     assert f"such as {example}" in message

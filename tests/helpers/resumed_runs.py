@@ -21,6 +21,8 @@ MODELS = {
     f"--trainer.accumulate_grad_batches 2 {SCHEDULES['plateau']}",
     "transformer": "--model LitTransformer --model.width 8 --model.heads 2 --model.num_layers 1 "
     f"{SCHEDULES['warmup_cosine']}",
+    "any network": "--trust foreign_networks --model LitModule --model.network foreign_networks.create_model "
+    f"--model.network.model_name conv1d {SCHEDULES['warmup_cosine']}",
 }
 LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
 WATCHED = """--experiment e --trainer.callbacks+ faults.Pause --trainer.callbacks+ EarlyStopping

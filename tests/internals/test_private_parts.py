@@ -17,14 +17,15 @@ PUBLIC = ("_asdict", "_fields", "_replace", "_exit")
 
 ATTRIBUTES = {
     "jsonargparse._typehints": (
+        "adapt_typehints",
         "discard_init_args_on_class_path_change",
         "get_all_subclass_paths",
         "resolve_class_path_by_name",
     ),
     "jsonargparse._common": ("ImportDenied", "denying_import_path_entry"),
-    "jsonargparse._loaders_dumpers": ("get_yaml_default_loader", "yaml_default_loader"),
+    "jsonargparse._loaders_dumpers": ("get_yaml_default_loader", "load_value", "yaml_default_loader"),
     "jsonargparse._paths": ("Path",),
-    "jsonargparse._util": ("canonical_import_paths", "import_object"),
+    "jsonargparse._util": ("NestedArg", "canonical_import_paths", "import_object"),
     "lightning.fabric.plugins.precision.precision": ("_PRECISION_INPUT",),
     "lightning.pytorch.loops.loop": ("_Loop",),
     "lightning.pytorch.strategies.launchers.subprocess_script": ("_launch_process_observer",),

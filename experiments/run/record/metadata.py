@@ -106,7 +106,7 @@ def metadata(
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
         "columns": data.column_fingerprints(),
-        "notes": list(data.notes),
+        "notes": [*data.notes, *model.notes],
         "hyperparameters": flat_hyperparameters(config),
         "step": {
             "batch_size": data.batch_size,
