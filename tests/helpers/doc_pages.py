@@ -29,6 +29,18 @@ ELSEWHERE = {
     "evenhand fit -c experiment.yaml --trainer.accelerator gpu --trainer.devices 4": "needs four GPUs",
     "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint first-machine:29500 --rdzv-id my-run "
     "-m -- evenhand fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",
+    "evenhand fit --trust torchvision --data ImageData --data.path photos --model LitModule "
+    "--model.network torchvision.models.resnet18": "test_network_packages.py",
+    "evenhand fit --trust timm --data ImageData --data.path photos --model LitModule "
+    "--model.network timm.create_model --model.network.model_name resnet18": "test_network_packages.py",
+    "evenhand fit --trust timm --data ImageData --data.path photos --model LitModule "
+    "--model.network timm.create_model --model.network.model_name resnet18 "
+    "--model.network.num_classes 0 --model.head linear": "test_network_packages.py",
+    "evenhand fit --trust transformers --data TextData --data.path reviews.csv --data.text text "
+    "--data.target stars --model LitModule --model.network "
+    "transformers.BertForSequenceClassification --model.network.config transformers.BertConfig "
+    "--model.network.config.num_hidden_layers 2 --model.network.config.hidden_size 64 "
+    "--model.network.config.num_attention_heads 4": "test_network_packages.py",
 }
 """Commands that no test runs as they are shown, and the reason."""
 
