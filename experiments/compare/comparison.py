@@ -8,6 +8,7 @@ from statistics import fmean
 import numpy
 from numpy.typing import NDArray
 
+from experiments.compare.ensembles import Ensemble, ensemble
 from experiments.compare.groups import Block, Group
 from experiments.compare.load_runs import Run
 from experiments.compare.scoring import Score
@@ -34,6 +35,7 @@ class Standing:
     margin: float  # half the difference's 95 % interval, corrected as p is; NaN where a group has fewer than 3 seeds
     p: float  # corrected, of the group being worse than the best; NaN where there are too few seeds or rows
     verdict: str  # best, or compared with the best: worse, no difference shown, too few seeds to tell
+    ensemble: Ensemble | None = None  # of the runs, if it was asked for and each split has several
 
     @property
     def best(self) -> Score:
@@ -61,8 +63,10 @@ class Standing:
         return {name: fmean(score.metrics[name] for score in self.scores) for name in self.scores[0].metrics}
 
 
-def compare(block: Block, scores: Mapping[Run, Score]) -> list[Standing]:
+def compare(block: Block, scores: Mapping[Run, Score], ensembles: bool = False) -> list[Standing]:
     """Ranks the groups of a block by their means, best first; undefined means come last.
+
+    ``ensembles`` adds the mean of each group's predictions, which takes no part in the ranking.
 
     A group is ``worse`` than the best where two tests agree. The first tests the difference over seeds and test rows;
     it is Holm-corrected over all pairs of groups, since the best is chosen by looking at all of them. The second
@@ -103,7 +107,9 @@ def compare(block: Block, scores: Mapping[Run, Score]) -> list[Standing]:
             verdict = "best" if len(order) > 1 else "nothing to compare with"
         ranked = sorted((scores[run] for run in group.runs), key=lambda score: _last_if_nan(-block.sign * score.value))
         difference = float(pairs.difference[index, best])
-        standings.append(Standing(group, ranked, estimates[index], difference, float(margins[index]), p, verdict))
+        together = ensemble(block, group) if ensembles else None
+        margin = float(margins[index])
+        standings.append(Standing(group, ranked, estimates[index], difference, margin, p, verdict, together))
     return standings
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.compare.comparison import LEVEL, MIN_ROWS, Standing
+from experiments.compare.ensembles import Ensemble
 from experiments.compare.groups import Block, count_splits, differing
 from experiments.compare.table_formats import Sheet, defined, number
 
@@ -35,10 +36,14 @@ def sheet(compared: Compared, position: int, reason: str) -> Sheet:
     """
     block, standings = compared
     repeated = any(len(standing.scores) > 1 for standing in standings)
-    every = [_cells(standing, block.metric, repeated) for standing in standings]
-    columns = [name for name in every[0] if any(cells[name] for cells in every)]
+    every = []
+    for standing in standings:
+        every.append(_cells(standing, block.metric, repeated))
+        if standing.ensemble is not None:
+            every.append(_cells_together(standing.group.label, standing.ensemble, block.metric))
+    columns = [name for name in every[0] if any(cells.get(name) for cells in every)]
     index = dict(zip(columns, range(len(columns)), strict=True))
-    rows = [[cells[name] or ("" if name in TEXTS else "–") for name in columns] for cells in every]
+    rows = [[cells.get(name) or ("" if name in TEXTS else "–") for name in columns] for cells in every]
     others = (OF_RUNS, (block.metric, *OF_GROUPS))
     parts = [[index[name] for name in columns if name not in left_out] for left_out in others]
     title = heading(block, position) + (f"; not compared with the first: {reason}" if reason else "")
@@ -74,6 +79,12 @@ def notes(compared: Compared) -> list[str]:
         )
     if "too few test rows to tell" in verdicts:
         sentences.append(f"Too few test rows to tell a difference from chance: it takes {MIN_ROWS}.")
+    together = [standing.ensemble is not None for standing in standings]
+    if any(together):
+        over = "splits" if len(block.splits) > 1 else "test rows"
+        sentences.append(f"Together: the mean of the runs' predictions as one model; its interval is over {over}.")
+        alone = [standing.group.label for standing, there in zip(standings, together, strict=True) if not there]
+        sentences += [f"Not together, for a single run on a split: {', '.join(alone)}."] if alone else []
     for name in ("commits", "devices", "precisions"):
         values = {score.run.identity[name] for standing in standings for score in standing.scores}
         if len(values) > 1:
@@ -103,6 +114,8 @@ def plain(compared: Compared, reason: str) -> dict[str, Any]:
             for score in standing.scores
         ]
         groups.append(flat(standing) | {"settings": standing.group.settings, "runs": runs})
+        if standing.ensemble is not None:
+            groups[-1]["ensemble"] = flat_together(standing.group.label, standing.ensemble)
     return {
         "data": block.data,
         "task": block.task,
@@ -128,6 +141,39 @@ def flat(standing: Standing) -> dict[str, Any]:
         "parameters": standing.parameters,
         "seconds": standing.seconds,
         **defined(standing.metrics),
+    }
+
+
+def flat_rows(standing: Standing) -> list[dict[str, Any]]:
+    """Returns the numbers of a group, and those of its ensemble if there is one."""
+    together = [] if standing.ensemble is None else [flat_together(standing.group.label, standing.ensemble)]
+    return [flat(standing), *together]
+
+
+def flat_together(label: str, ensemble: Ensemble) -> dict[str, Any]:
+    """Returns an ensemble's numbers by name, with all metrics of the task."""
+    interval = {"mean": ensemble.mean, "low": ensemble.low, "high": ensemble.high}
+    cost = {"parameters": ensemble.parameters, "seconds": ensemble.seconds}
+    return {
+        "group": label,
+        "n": sum(ensemble.members),
+        "verdict": "together",
+        **defined(interval),
+        **cost,
+        **defined(ensemble.metrics),
+    }
+
+
+def _cells_together(label: str, ensemble: Ensemble, metric: str) -> dict[str, str]:
+    """Returns the row of an ensemble, below that of its group."""
+    counts = sorted({*ensemble.members})
+    return {
+        "group": label,
+        "n": f"{' to '.join(map(str, (counts[0], *counts[1:][-1:])))} together",
+        metric: number(ensemble.mean),
+        "95 % interval": "" if math.isnan(ensemble.low) else f"{number(ensemble.low)} to {number(ensemble.high)}",
+        "parameters": f"{ensemble.parameters:,}",
+        "seconds": f"{ensemble.seconds:.1f}",
     }
 
 

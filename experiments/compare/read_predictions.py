@@ -1,6 +1,7 @@
 """Reads a run's predictions of its test rows from ``predictions.parquet``."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy
@@ -65,3 +66,20 @@ def read_predictions(folder: Path, task: str) -> Predictions:
             raise Unusable("its predictions.parquet has several predictions a row, and the task is binary")
         prediction = prediction[:, 0]
     return Predictions(row, target, prediction)
+
+
+def mean_predictions(folders: Sequence[Path], task: str) -> Predictions:
+    """Reads the predictions of several runs of the same test rows, and averages probabilities or values.
+
+    Raises:
+        Unusable: If a file is missing or broken, or has other rows or targets than the first.
+    """
+    first = read_predictions(folders[0], task)
+    total = first.prediction.copy()
+    for folder in folders[1:]:
+        other = read_predictions(folder, task)
+        same = numpy.array_equal(other.row, first.row) and numpy.array_equal(other.target, first.target)
+        if not same or other.prediction.shape != total.shape:
+            raise Unusable(f"its predictions have other test rows or targets than those of {folders[0]}")
+        total += other.prediction
+    return replace(first, prediction=total / len(folders))

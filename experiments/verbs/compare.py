@@ -38,6 +38,7 @@ add("--where", action="append", default=[], metavar="NAME=VALUE", help="only run
 add("--sort", choices=SORTS, default="metric", help="order of the groups, best first; metric")
 add("--format", choices=FORMATS, default="table", help="output format; table")
 add("--what-changed", action="store_true", help="show the settings that differ, a row for each")
+add("--ensemble", action="store_true", help="add a row for the mean of each group's predictions")
 add("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
 add("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
 
@@ -45,10 +46,12 @@ add("--paper", type=Path, metavar="FILE", help="show a published table's figures
 def compare(words: Words) -> int:
     """Reads runs and prints a comparison; ``words`` are those behind ``compare``."""
     options = PARSER.parse_args(words)
-    for option in ("metric", "where", "what_changed", "figures") if options.paper else ():
+    for option in ("metric", "where", "what_changed", "ensemble", "figures") if options.paper else ():
         if getattr(options, option):
             message = f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out"
             PARSER.error(message)
+    if options.ensemble and options.what_changed:
+        PARSER.error("--what-changed shows settings, and --ensemble metrics; leave one of them out")
     with exit_on(ConfigError, OSError, ImportError):
         (_published if options.paper else _compare)(options)
     return 0
@@ -82,7 +85,12 @@ def _compare(options: argparse.Namespace) -> None:
     scores, unscored = score(selected, options.metric)
     runs, repeated = once_per_seed(scores)
     blocks = blocks_of(runs, options.metric)
-    best_first = [(block, comparison.compare(block, scores)) for block in blocks]
+    best_first = [(block, comparison.compare(block, scores, options.ensemble)) for block in blocks]
+    if options.ensemble and not any(standing.ensemble for _, standings in best_first for standing in standings):
+        raise ConfigError(
+            "--ensemble averages the predictions of a group's runs on a split, and no group here has several; train "
+            "it with more seeds, or leave --ensemble out"
+        )
     content, rows, sheets, checks = [], [], [], []
     for index, (block, standings) in enumerate(best_first, start=1):
         compared = (block, sorted(standings, key=comparison_report.SORT_KEYS[options.sort]))
@@ -91,7 +99,7 @@ def _compare(options: argparse.Namespace) -> None:
         content.append(comparison_report.plain(compared, reason) | {"checks": lines})
         checks += lines
         names = {"block": index, "data": block.data, "metric": block.metric}
-        rows += [names | comparison_report.flat(standing) for standing in compared[1]]
+        rows += [names | row for standing in compared[1] for row in comparison_report.flat_rows(standing)]
         if options.what_changed:
             sheets.append(comparison_report.changes(compared, number))
         else:

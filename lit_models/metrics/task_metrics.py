@@ -17,6 +17,8 @@ class Measure:
 
     compute: Callable[[Array, Array, Weights], Array]  # targets, predictions and row weights to values (B,)
     lower_is_better: bool = False
+    bounds: tuple[float, float] | None = (0.0, 1.0)  # least and greatest value; None if one of them does not exist
+    is_row_mean: bool = False  # True for a mean over rows
 
     def __call__(self, target: Array, prediction: Array, weights: Weights = None) -> Array:
         """Returns values (B,); NaN where a prediction is not finite, since its rank or argmax has no meaning."""
@@ -26,17 +28,19 @@ class Measure:
             return self.compute(target, prediction, weights)
 
 
+_Error = partial(Measure, lower_is_better=True, bounds=None)
+
 _OF_CLASSES = {
     "balanced_accuracy": Measure(classes.balanced_accuracy),
-    "mcc": Measure(classes.mcc),
-    "log_loss": Measure(classes.log_loss, lower_is_better=True),
-    "brier": Measure(classes.brier, lower_is_better=True),
-    "ece": Measure(classes.ece, lower_is_better=True),
+    "mcc": Measure(classes.mcc, bounds=(-1.0, 1.0)),
+    "log_loss": _Error(classes.log_loss),
+    "brier": _Error(classes.brier),
+    "ece": _Error(classes.ece),
 }
 
 MEASURES: dict[str, dict[str, Measure]] = {
     "binary": {
-        "accuracy": Measure(classes.accuracy),
+        "accuracy": Measure(classes.accuracy, is_row_mean=True),
         "precision_binary": Measure(partial(classes.of_class_1, classes.precision)),
         "recall_binary": Measure(partial(classes.of_class_1, classes.recall)),
         "f1_binary": Measure(partial(classes.of_class_1, classes.f1)),
@@ -44,7 +48,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
         **_OF_CLASSES,
     },
     "multiclass": {
-        "accuracy": Measure(classes.accuracy),
+        "accuracy": Measure(classes.accuracy, is_row_mean=True),
         "precision_macro": Measure(partial(classes.macro, classes.precision)),
         "recall_macro": Measure(partial(classes.macro, classes.recall)),
         "f1_macro": Measure(partial(classes.macro, classes.f1)),
@@ -55,14 +59,14 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "f1_macro": Measure(partial(classes.over_labels, classes.f1)),
         "precision_macro": Measure(partial(classes.over_labels, classes.precision)),
         "recall_macro": Measure(partial(classes.over_labels, classes.recall)),
-        "accuracy_micro": Measure(classes.accuracy_micro),
+        "accuracy_micro": Measure(classes.accuracy_micro, is_row_mean=True),
         "auroc_macro": Measure(classes.auroc),
     },
     "regression": {
-        "rmse": Measure(values.rmse, lower_is_better=True),
-        "mae": Measure(values.mae, lower_is_better=True),
-        "r2": Measure(values.r2),
-        "median_absolute_error": Measure(values.median_absolute_error, lower_is_better=True),
+        "rmse": _Error(values.rmse),
+        "mae": _Error(values.mae),
+        "r2": Measure(values.r2, bounds=None),
+        "median_absolute_error": _Error(values.median_absolute_error),
     },
 }
 """Metrics by task and by their names in records; ``Task.measures`` names those of training."""
