@@ -61,6 +61,12 @@ RUN_OPTIONS: tuple[tuple[str, Any, Any, str, str], ...] = (
 _SEVERAL: dict[str, Any] = {"action": "append", "default": []}
 SHARED_OPTIONS: dict[str, dict[str, Any]] = {
     "ckpt_path": {"metavar": "PATH", "help": "a run's folder, of which the best checkpoint is taken, or a checkpoint"},
+    "ckpt_paths": {
+        "nargs": "+",
+        "action": "extend",
+        "metavar": "PATH",
+        "help": "a run's folder, of which the best checkpoint is taken, or a checkpoint; several predict together",
+    },
     "device": {
         "choices": ["auto", "cpu", "cuda"],
         "default": "auto",
@@ -74,9 +80,10 @@ SHARED_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def add_shared(group: Any, *names: str, **changes: Any) -> None:
-    """Adds shared options, with changes of their arguments."""
+    """Adds shared options, with changes of their arguments; ``ckpt_paths`` is ``--ckpt_path`` with several values."""
     for name in names:
-        group.add_argument(f"--{name}", **{**SHARED_OPTIONS[name], **changes})
+        option = "ckpt_path" if name == "ckpt_paths" else name
+        group.add_argument(f"--{option}", **{**SHARED_OPTIONS[name], **changes})
 
 
 def has_option(words: Words, *options: str) -> bool:

@@ -44,7 +44,8 @@ def sheet(compared: Compared, position: int, reason: str) -> Sheet:
     columns = [name for name in every[0] if any(cells.get(name) for cells in every)]
     index = dict(zip(columns, range(len(columns)), strict=True))
     rows = [[cells.get(name) or ("" if name in TEXTS else "–") for name in columns] for cells in every]
-    others = (OF_RUNS, (block.metric, *OF_GROUPS))
+    several_rows = len(every) > len(standings)  # of a group, which n tells apart
+    others = (OF_RUNS, (block.metric, *(name for name in OF_GROUPS if name != "n" or not several_rows)))
     parts = [[index[name] for name in columns if name not in left_out] for left_out in others]
     title = heading(block, position) + (f"; not compared with the first: {reason}" if reason else "")
     spare = [index[name] for name in SPARE if name in index]
@@ -186,7 +187,7 @@ def _cells(standing: Standing, metric: str, repeated: bool) -> dict[str, str]:
     several = len(standing.scores) > 1
     run = standing.best.run.path.name
     best, median = (f"{number(score.value)} {score.run.path.name}" for score in (standing.best, standing.median))
-    is_tested = standing.verdict != "best" and not math.isnan(standing.margin)
+    is_tested = standing.verdict not in ("best", "nothing to compare with") and not math.isnan(standing.margin)
     ends = (standing.difference - standing.margin, standing.difference + standing.margin)
     return {
         "group": standing.group.label,
@@ -211,15 +212,15 @@ def _verdict(standing: Standing) -> str:
         case "nothing to compare with":
             return ""
         case "worse":
-            return f"worse by {_amount(standing.difference)} ({p})"
+            return f"worse by {amount(standing.difference)} ({p})"
         case "no difference shown":
             return f"no difference shown ({p})"
         case "best" | "undefined":
             return standing.verdict
-    return f"worse by {_amount(standing.difference)}" if standing.difference else "the same"
+    return f"worse by {amount(standing.difference)}" if standing.difference else "the same"
 
 
-def _amount(difference: float) -> str:
+def amount(difference: float) -> str:
     """Writes the size of a difference with three digits, with two below .1."""
     size = abs(difference)
     return number(size) if size >= 100 else _without_zero(f"{size:#.{3 if size >= 0.1 else 2}g}")

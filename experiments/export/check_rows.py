@@ -1,17 +1,17 @@
 """Rows that an export is checked on: test rows that the run kept, or random ones if there are none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy
-import polars
 import torch
 from torch import Tensor
 
 from datamodules import DataError
-from datamodules.preprocessing.inputs import TIME, Chunk
+from datamodules.preprocessing.inputs import TIME
 from experiments.compare.load_runs import Unusable
-from experiments.compare.read_predictions import read_predictions
+from experiments.compare.read_predictions import Predictions, mean_predictions
 from experiments.inference.predictor import Predictor
 from experiments.run.record.export_samples import FILE, read_test_rows
 
@@ -30,22 +30,21 @@ class CheckRows:
     of: int = 0  # number of test rows that the run has
 
 
-def check_rows(predictor: Predictor, run: Path | None) -> CheckRows:
-    """Returns test rows of a run with its predictions, or random rows if there is only a checkpoint.
+def check_rows(predictor: Predictor, runs: Sequence[Path | None]) -> CheckRows:
+    """Returns test rows of runs with the mean of their predictions.
 
-    Raises ``DataError`` if the test rows that the run kept do not fit its predictions.
+    They are random rows if there is only a checkpoint, or if the runs have no test rows in common. Raises ``DataError``
+    if the test rows that the first run kept do not fit its predictions.
     """
+    run = runs[0]
     kept = read_test_rows(run) if run is not None else None
-    if kept is None or run is None or not (run / "predictions.parquet").is_file():
-        random = predictor.inputs.example_rows(MADE_UP, torch.Generator().manual_seed(0))
+    tested = _tested(runs, predictor.task) if kept is not None else None
+    if kept is None or run is None or tested is None:
+        random = predictor.members[0].inputs.example_rows(MADE_UP, torch.Generator().manual_seed(0))
         return CheckRows(_padded(predictor, random, of_run=False), torch.arange(MADE_UP))
     if fault := _fault(kept, predictor):
         raise DataError(f"{run / FILE} is damaged, {fault}; delete it, or test the run again")
     row = kept.pop("row")
-    try:
-        tested = read_predictions(run, predictor.task)
-    except Unusable as error:
-        raise DataError(f"{run} cannot be exported, {error}; test the run again") from error
     index = numpy.searchsorted(tested.row, row.numpy()).clip(max=len(tested.row) - 1)
     if (tested.row[index] != row.numpy()).any():
         raise DataError(f"{run} kept other test rows than it predicted; test the run again")
@@ -55,12 +54,20 @@ def check_rows(predictor: Predictor, run: Path | None) -> CheckRows:
 
 def eager(predictor: Predictor, raw: dict[str, Tensor]) -> Tensor:
     """Predicts raw rows as ``evenhand predict`` does (N, ...), float64."""
-    ids = polars.DataFrame({"row": numpy.arange(len(raw["x"]))})
-    return predictor.compute(Chunk(ids, _prepared(predictor, raw), ids.clear()))
+    return predictor.compute_raw(raw)
 
 
-def _prepared(predictor: Predictor, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {**raw, "x": predictor.inputs.preprocessor()(raw["x"], raw.get("lengths"))}
+def _tested(runs: Sequence[Path | None], task: str) -> Predictions | None:
+    """Returns the mean predictions of test rows, or None if a run has none, or several runs have different rows."""
+    folders = [run for run in runs if run is not None and (run / "predictions.parquet").is_file()]
+    if len(folders) < len(runs):
+        return None
+    try:
+        return mean_predictions(folders, task)
+    except Unusable as error:
+        if len(folders) > 1:
+            return None
+        raise DataError(f"{folders[0]} cannot be exported, {error}; test the run again") from error
 
 
 def _padded(predictor: Predictor, raw: dict[str, Tensor], of_run: bool) -> dict[str, Tensor]:
@@ -80,9 +87,11 @@ def _padded(predictor: Predictor, raw: dict[str, Tensor], of_run: bool) -> dict[
 
 def _takes_lengths(predictor: Predictor, raw: dict[str, Tensor]) -> bool:
     """Returns False for a user's network that takes whole rows alone."""
-    row = _prepared(predictor, {name: tensor[:1] for name, tensor in raw.items()})
+    row = {name: tensor[:1] for name, tensor in raw.items()}
     try:
-        predictor.model(row["x"], row.get("categories"), row["lengths"])
+        for member in predictor.members:
+            x = member.inputs.preprocessor()(row["x"], row["lengths"])
+            member.model(x, row.get("categories"), row["lengths"])
     except TypeError:
         return False
     return True

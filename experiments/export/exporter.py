@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +24,34 @@ from experiments.run.record.example_row import FILE as EXAMPLE
 from experiments.run.record.example_row import read_example, read_ranges
 
 
-def export(path: str | Path, format: str, output: Path, packages: list[str] | None = None) -> str:
+def export(
+    path: str | Path | Sequence[str | Path], format: str, output: Path, packages: list[str] | None = None
+) -> str:
     """Writes the artefact of a run or a checkpoint, or nothing; returns its files, differences and notes in lines.
 
-    Raises ``ConfigError`` for a path that is no run or a network that cannot be traced, and ``DataError`` for an output
-    that is there, or where the artefact answers otherwise than the run.
+    Several paths become one artefact that answers with the mean of their predictions. Raises ``ConfigError`` for a path
+    that is no run or a network that cannot be traced, and ``DataError`` for an output that is there, or where the
+    artefact answers otherwise than the run.
     """
     if output.exists():
         raise DataError(f"{output} exists; name a folder that does not, or remove it")
     packages = packages or []
-    predictor, checkpoint = load(path, "cpu", packages), checkpoint_of(path)
-    run = run_of(checkpoint)
+    predictor = load(path, "cpu", packages)
+    checkpoints = [checkpoint_of(each) for each in ([path] if isinstance(path, str | Path) else path)]
+    runs = [run_of(checkpoint) for checkpoint in checkpoints]
     output.parent.mkdir(parents=True, exist_ok=True)
     with errors_naming(output), tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as name:
         folder = Path(name) / output.name
         folder.mkdir()
-        rows = check_rows(predictor, run)
+        rows = check_rows(predictor, runs)
         expected = eager(predictor, rows.raw)
         any_steps = export_format(format).save(predictor, rows.raw, folder)
         write_rows(folder, rows, expected)
         for file, text in predictor.inputs.exported_files().items():
             (folder / file).write_text(text, encoding="utf-8")
-        if run is not None and (example := read_example(run)):
-            write_json(folder / EXAMPLE, example | {"ranges": read_ranges(run)})
-        content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(run, checkpoint)}
+        if runs[0] is not None and (example := read_example(runs[0])):
+            write_json(folder / EXAMPLE, example | {"ranges": read_ranges(runs[0])})
+        content = _content(predictor, rows, expected, format, any_steps) | {"run": about_run(checkpoints)}
         artifact.write(folder, content)  # for the check, which reads the folder as every user does
         content["checked"] |= check(load_export(folder, packages), folder)
         (folder / CARD).write_text(card(content), encoding="utf-8")
@@ -60,14 +65,15 @@ def export(path: str | Path, format: str, output: Path, packages: list[str] | No
 def _content(
     predictor: Predictor, rows: CheckRows, expected: torch.Tensor, format: str, any_steps: bool
 ) -> dict[str, Any]:
-    described, notes, cls = artifact.describe(predictor), [], type(predictor.model)
+    described, notes = artifact.describe(predictor), []
+    names = " and ".join(sorted({type(member.model).__name__ for member in predictor.members}))
     inputs = [spec for spec in described["inputs"] if spec["name"] in rows.raw]
     has_lengths, steps = "lengths" in rows.raw, rows.raw["x"].shape[-1]
     if not (any_steps and has_lengths):
         inputs[0]["shape"] = [steps if size == TIME else size for size in inputs[0]["shape"]]
         if has_lengths:
             notes.append(
-                f"{cls.__name__} has no graph for any number of steps: every row is given padded to "
+                f"{names} has no graph for any number of steps: every row is given padded to "
                 f"{steps:,}, with its own number in lengths, and load_export pads"
             )
     recorded = {}
@@ -78,10 +84,7 @@ def _content(
         **described,
         "inputs": inputs,
         "output": {**described["output"], "sizes": list(expected.shape[1:])},
-        "model": {
-            "class_path": f"{cls.__module__}.{cls.__qualname__}",
-            "hyper_parameters": of_network(predictor.model.hparams),
-        },
+        "model": _network(predictor),
         "raw": predictor.inputs.exported_state(),
         "notes": notes,
         "checked": {
@@ -93,6 +96,22 @@ def _content(
             "metrics_of_run": recorded,
         },
     }
+
+
+def _network(predictor: Predictor) -> dict[str, Any]:
+    """Returns the class and the hyper-parameters of a network, or of each member of an ensemble."""
+    networks = [
+        {"class_path": class_path(member.model), "hyper_parameters": of_network(member.model.hparams)}
+        for member in predictor.members
+    ]
+    if len(networks) == 1:
+        return networks[0]
+    return {"class_path": class_path(predictor), "hyper_parameters": {"members": networks}}
+
+
+def class_path(instance: object) -> str:
+    """Returns the class path of an object."""
+    return f"{type(instance).__module__}.{type(instance).__qualname__}"
 
 
 def _metric_notes(checked: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Graph of a trained model: raw numbers in, probabilities or values out."""
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,18 @@ class Graph(nn.Module):
         return prediction
 
 
+class MeanOfGraphs(nn.Module):
+    """Mean of the predictions of several graphs."""
+
+    def __init__(self, graphs: Sequence[Graph]) -> None:
+        super().__init__()
+        self.graphs = nn.ModuleList(graphs)
+
+    def forward(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Predicts raw rows with category indices (N, C) and lengths (N,), float64."""
+        return torch.stack([graph(x, categories, lengths) for graph in self.graphs]).mean(dim=0)
+
+
 class Traced(NamedTuple):
     """Graph without Python in it."""
 
@@ -40,7 +53,8 @@ def trace(predictor: Predictor, raw: dict[str, Tensor]) -> Traced:
 
     The raw rows are padded to the most steps. Raises ``ConfigError`` for a network that cannot be traced.
     """
-    graph = Graph(predictor.inputs.preprocessor(), predictor.model).cpu().eval()
+    graphs = [Graph(member.inputs.preprocessor(), member.model) for member in predictor.members]
+    graph = (graphs[0] if len(graphs) == 1 else MeanOfGraphs(graphs)).cpu().eval()
     # A batch of one would stay a batch of one.
     example = {name: tensor[torch.arange(2) % len(tensor)].clone() for name, tensor in raw.items()}
     padded = "lengths" in example
@@ -53,8 +67,9 @@ def trace(predictor: Predictor, raw: dict[str, Tensor]) -> Traced:
             warnings.simplefilter("ignore")  # about buffers that an LSTM keeps beside its weights
             program = torch.export.export(graph, (), kwargs=example, dynamic_shapes=shapes)
     except Exception as error:  # a user's network raises errors of every kind
+        names = " or ".join(sorted({type(each.model).__name__ for each in graphs}))
         raise ConfigError(
-            f"{type(graph.model).__name__} cannot be traced into a graph: {reason_of(error)}; its forward may not "
+            f"{names} cannot be traced into a graph: {reason_of(error)}; its forward may not "
             "depend on the values of its inputs, or take --format safetensors"
         ) from error
     x = next(node for node in program.graph.nodes if node.op == "placeholder" and node.name == "x")

@@ -29,11 +29,19 @@ def card(content: dict[str, Any]) -> str:
     }
     parts = [
         f"# {run['id'] or run['checkpoint']['name']}",
-        f"{content['model']['class_path'].rpartition('.')[2]} for {content['task']}, exported as {content['format']} "
-        f"by Evenhand {version}.",
+        f"{_networks(content['model'])} for {content['task']}, exported as {content['format']} by Evenhand {version}.",
         *("\n\n".join([f"## {title}", "\n".join(lines)]) for title, lines in sections.items()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _networks(model: dict[str, Any]) -> str:
+    """Returns the class of the network, or those of an ensemble's members."""
+    members = model["hyper_parameters"].get("members")
+    if not isinstance(members, list):
+        return str(model["class_path"].rpartition(".")[2])
+    names = sorted({member["class_path"].rpartition(".")[2] for member in members})
+    return f"Mean of {len(members)} networks ({', '.join(names)})"
 
 
 def _data(run: dict[str, Any]) -> list[str]:

@@ -19,6 +19,7 @@ from experiments.export.check_rows import eager
 from experiments.export.formats import ExportFormat, Graph
 from experiments.inference.predictor import Predictor, build_model
 from experiments.run.record.export_samples import save_tensors
+from lit_models import ConfigError
 
 STATISTICS = "preparation.safetensors"
 """File of the train rows' statistics."""
@@ -37,6 +38,11 @@ class Safetensors(ExportFormat):
 
     @override
     def save(self, predictor: Predictor, raw: dict[str, Tensor], folder: Path) -> bool:
+        if len(predictor.members) > 1:
+            raise ConfigError(
+                f"weights are those of one network, and --ckpt_path names {len(predictor.members)} runs; take --format "
+                "onnx or torch-export, or export each run by itself"
+            )
         self.write({name: tensor.cpu().contiguous() for name, tensor in predictor.model.state_dict().items()}, folder)
         save_tensors(folder / STATISTICS, predictor.inputs.statistics())
         return True

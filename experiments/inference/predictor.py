@@ -1,10 +1,12 @@
-"""Predictions of a trained run from its checkpoint alone: ``load("runs/...").predict(rows)``."""
+"""Predictions of trained runs from their checkpoints alone: ``load("runs/...").predict(rows)``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy
+import polars
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -21,6 +23,7 @@ from experiments.allowed_classes import import_class
 from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
 from experiments.network_option import import_network, read_factory
+from experiments.inference.ensemble_check import check_different, difference
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
@@ -53,6 +56,11 @@ class Predictor(Answering):
         self.device = device or torch.device("cpu")
         self.model = model.eval().requires_grad_(False).to(self.device)
 
+    @property
+    def members(self) -> "Sequence[Predictor]":
+        """Predictors whose mean this one is: itself alone."""
+        return [self]
+
     @override
     @torch.inference_mode()
     def compute(self, chunk: Chunk) -> Tensor:
@@ -63,14 +71,69 @@ class Predictor(Answering):
             outputs.append(self.model(on_device["x"], on_device.get("categories"), on_device.get("lengths")).float())
         return self.model.task.predict(torch.cat(outputs)).cpu()
 
+    def compute_raw(self, raw: Mapping[str, Tensor]) -> Tensor:
+        """Computes the predictions (N, ...) of the tensors of ``inputs.unprepared()``, float64."""
+        ids = polars.DataFrame({"row": numpy.arange(len(raw["x"]))})
+        prepared = {**raw, "x": self.inputs.preprocessor()(raw["x"], raw.get("lengths"))}
+        return self.compute(Chunk(ids, prepared, ids.clear()))
 
-def load(path: str | Path, device: Device = "auto", trust: list[str] | None = None) -> Predictor:
+
+class Ensemble(Predictor):
+    """Predictor whose predictions are the mean of its members', each by its own preprocessing and network.
+
+    Rows are read as they come, and every member normalizes them by the statistics of its own train rows, which may be
+    those of other splits. Architectures may differ. ``model`` is that of the first member.
+
+    Args:
+        members: At least two predictors of rows of one form, with the same task and classes.
+        names: Their paths, for error messages.
+
+    Raises:
+        ConfigError: For members that do not go together.
+    """
+
+    def __init__(self, members: Sequence[Predictor], names: Sequence[str | Path]) -> None:
+        first = members[0]
+        for member, name in zip(members[1:], names[1:], strict=True):
+            is_same_size = first.model.num_outputs == member.model.num_outputs
+            if found := difference(first, member) or (None if is_same_size else "classes"):
+                raise ConfigError(
+                    f"--ckpt_path {name} has other {found} than {names[0]}, and their mean has no meaning; name runs "
+                    "of the same data"
+                )
+        super().__init__(first.model, first.inputs.unprepared(), first.class_names, first.target_names, first.device)
+        self._members = [*members]
+
+    @property
+    @override
+    def members(self) -> Sequence[Predictor]:
+        return self._members
+
+    @override
+    def compute(self, chunk: Chunk) -> Tensor:
+        return self.compute_raw(chunk.tensors)
+
+    @override
+    def compute_raw(self, raw: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([member.compute_raw(raw) for member in self._members]).mean(dim=0)
+
+
+def load(path: str | Path | Sequence[str | Path], device: Device = "auto", trust: list[str] | None = None) -> Predictor:
     """Loads a run's folder by its best checkpoint, or a checkpoint; nothing else of the run is read.
 
-    A user's ``trust``-ed packages have the classes that the run names; a pyproject.toml is not read. Raises
-    ``ConfigError`` for another path, and ``DataError`` if the checkpoint does not describe its inputs.
+    Several paths predict together: the mean of their probabilities or values. A user's ``trust``-ed packages have the
+    classes that the runs name; a pyproject.toml is not read. Raises ``ConfigError`` for another path or paths that do
+    not go together, and ``DataError`` if a checkpoint does not describe its inputs.
     """
     allow(trust or [])
+    paths = [path] if isinstance(path, str | Path) else [*path]
+    if len(paths) == 1:
+        return _load(paths[0], device)
+    check_different(paths)
+    return Ensemble([_load(each, device) for each in paths], paths)
+
+
+def _load(path: str | Path, device: Device) -> Predictor:
     file = checkpoint_of(path)
     checkpoint = read(file)
     try:

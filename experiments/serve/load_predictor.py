@@ -1,7 +1,7 @@
 """Predictor of a run or an artefact for the server, and its facts for ``/info``."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from datamodules.errors import DataError
 from experiments.cli.entry_point import quieten
 from experiments.export import artifact
 from experiments.export.exported_predictor import Exported, load_export
+from experiments.export.provenance import about_run
 from experiments.inference.base import Answering
 from experiments.inference.predictor import Predictor, load
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
@@ -34,32 +35,38 @@ def open_answers(settings: Settings) -> tuple[Callable[[list[Body]], list[Reply]
         with torch.autocast(device, torch.bfloat16, enabled=low):
             return answers(bodies)
 
-    return answer, describe(predictor, settings.path)
+    return answer, describe(predictor, settings.paths)
 
 
 def open_predictor(settings: Settings) -> Answering:
     """Loads a run or an artefact; raises ``ConfigError`` for options that an artefact does not have."""
-    if not (Path(settings.path) / artifact.FILE).is_file():
-        predictor = load(settings.path, settings.device, [*settings.packages])  # type: ignore[arg-type]  # checked there
-        if settings.compile:
-            predictor.model.compile(dynamic=True)
+    exported = [path for path in settings.paths if (Path(path) / artifact.FILE).is_file()]
+    if not exported:
+        predictor = load(settings.paths, settings.device, [*settings.packages])  # type: ignore[arg-type]  # checked there
+        for member in predictor.members if settings.compile else ():
+            member.model.compile(dynamic=True)
         return predictor
+    if len(settings.paths) > 1:
+        raise ConfigError(
+            f"{exported[0]} is an exported graph, which is served alone; name the runs, or export them together"
+        )
     if settings.compile or settings.precision != "32" or settings.device == "cuda":
         raise ConfigError(
-            f"{settings.path} is an exported graph, which computes as it was written, on a CPU; leave --compile, "
+            f"{exported[0]} is an exported graph, which computes as it was written, on a CPU; leave --compile, "
             "--precision and --device out, or name the run"
         )
-    return load_export(settings.path, [*settings.packages])
+    return load_export(exported[0], [*settings.packages])
 
 
-def describe(predictor: Answering, path: str) -> dict[str, Any]:
+def describe(predictor: Answering, paths: Sequence[str]) -> dict[str, Any]:
     """Describes requests and predictions in JSON values: the run with its test metrics, and a test row to begin with.
 
     Values are missing where neither the run nor the artefact has them.
     """
     signature = predictor.signature if isinstance(predictor, Exported) else artifact.describe(predictor)
-    run = _exported_run(signature, Path(path)) if isinstance(predictor, Exported) else _trained_run(Path(path))
-    example = read_example(Path(path)) if isinstance(predictor, Exported) else _example_of(Path(path))
+    path = Path(paths[0])
+    run = _exported_run(signature, path) if isinstance(predictor, Exported) else _trained_runs([*map(Path, paths)])
+    example = read_example(path) if isinstance(predictor, Exported) else _example_of(path)
     return {
         "task": predictor.task,
         "rows": predictor.inputs.request_schema(),
@@ -78,6 +85,16 @@ def _exported_run(signature: dict[str, Any], folder: Path) -> dict[str, Any]:
     facts = {name: about[name] for name in ("data", "rank_by", "intervals") if about.get(name)}
     facts["data"] = str(facts.get("data", "")).rpartition(".")[2]
     return {"name": about.get("id") or folder.resolve().name, **facts, "metrics": about.get("metrics") or {}}
+
+
+def _trained_runs(paths: Sequence[Path]) -> dict[str, Any]:
+    """Returns what the records of runs know of their mean prediction; of one run as ``_trained_run`` does."""
+    if len(paths) == 1:
+        return _trained_run(paths[0])
+    try:
+        return _exported_run({"run": about_run([checkpoint_of(path) for path in paths])}, paths[0])
+    except (OSError, ConfigError, DataError):
+        return {"name": f"{paths[0].resolve().name} and {len(paths) - 1} more", "metrics": {}}
 
 
 def _trained_run(path: Path) -> dict[str, Any]:

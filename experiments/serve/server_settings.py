@@ -32,7 +32,7 @@ class Body(NamedTuple):
 class Settings:
     """Options of the network."""
 
-    path: str  # a run's folder, a checkpoint, or an artefact's folder
+    paths: tuple[str, ...]  # a run's folder, a checkpoint, or an artefact's folder; several runs predict together
     device: str = "auto"  # auto, cpu or cuda
     packages: tuple[str, ...] = ()  # trusted packages of the user
     max_rows: int = 10_000  # most rows of a request

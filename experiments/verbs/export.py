@@ -11,6 +11,8 @@ EPILOG = """\
   evenhand export --verify iris-onnx
   python -c "from experiments.export import load_export; print(load_export('iris-onnx').predict('new.csv'))"
 
+Several runs of the same data become one graph, which answers with the mean of their predictions.
+
 formats: {formats}
 
 The folder also has signature.json (inputs, output, classes, versions, metrics, hashes), MODEL_CARD.md, and test rows
@@ -23,7 +25,7 @@ exit codes: 0 written, or unchanged, 2 cannot be exported, or was changed""".rep
 
 def _parser(required: bool) -> VerbParser:
     made = VerbParser("export", "Export a run as files, or verify such files.", EPILOG)
-    add_shared(made, "ckpt_path", required=required)
+    add_shared(made, "ckpt_paths", required=required)
     made.add_argument("--format", choices=FORMATS, required=required, help="see below")
     made.add_argument("--output", metavar="DIR", type=Path, required=required, help="a folder that does not exist")
     text = "check hashes, signature, predictions and metrics of an exported folder, with its own files alone"

@@ -34,8 +34,11 @@ def _between(least: int, most: int) -> Callable[[str], int]:
 
 PARSER = VerbParser("serve", "Serve a trained run over HTTP.", EPILOG)
 add = PARSER.add_argument
-text = "a run's folder, of which the best checkpoint is taken, a checkpoint, or a folder of evenhand export"
-add_shared(PARSER, "ckpt_path", required=True, help=text)
+text = (
+    "a run's folder, of which the best checkpoint is taken, a checkpoint, or a folder of evenhand export; several "
+    "runs predict together"
+)
+add_shared(PARSER, "ckpt_paths", required=True, help=text)
 add("--port", metavar="N", type=_between(1024, 65535), default=8000, help="8000")
 text = "127.0.0.1, for this machine alone; 0.0.0.0 and :: for every other one"
 add("--host", choices=["127.0.0.1", "0.0.0.0", "::"], default="127.0.0.1", help=text)
@@ -59,7 +62,7 @@ def serve(words: Words) -> int:
         say(f"error: evenhand serve needs {error.name}; pip install '.[serve]' in the checkout", sys.stderr)
         raise SystemExit(2) from error
     network = (options.max_rows, options.threads, options.precision, options.compile)
-    settings = Settings(options.ckpt_path, options.device, tuple(options.trust), *network)
+    settings = Settings(tuple(options.ckpt_path), options.device, tuple(options.trust), *network)
     with exit_on(ServeError):
         serve_until_stopped(settings, options.host, options.port, options.max_body_mib)
     return 0

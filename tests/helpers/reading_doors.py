@@ -11,7 +11,7 @@ from experiments.serve.server_settings import Body, Settings
 
 def answer() -> None:
     """Answers ``body`` of the content type in ``kind`` with the run in ``run``; a status from 500 on is a bug."""
-    answers, _ = open_answers(Settings(Path("run").read_text()))
+    answers, _ = open_answers(Settings((Path("run").read_text(),)))
     (reply,) = answers([Body(Path("kind").read_text(), Path("body").read_bytes())])
     json.dumps(reply.content, allow_nan=False).encode()
     assert reply.status < 500, reply

@@ -87,7 +87,7 @@ def test_audio_predicts_exports_and_serves(tmp_path: Path) -> None:
         file.setnchannels(1), file.setsampwidth(2), file.setframerate(8000)
         file.writeframes((x[2] * 2**12).astype("<i2").tobytes())
     for path in (run, graph):
-        answers, about = open_answers(Settings(str(path), packages=("toy_audio",)))
+        answers, about = open_answers(Settings((str(path),), packages=("toy_audio",)))
         assert about["rows"]["content_types"] == ["application/json", "audio/*"]
         rows, sound, image, short = answers([
             Body("application/json", json.dumps({"rows": x[:2].tolist()}).encode()),

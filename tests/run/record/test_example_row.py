@@ -92,7 +92,7 @@ def test_an_export_and_the_server_have_the_example_too(fit: Fit, tmp_path: Path)
     assert {*example} == {"row", "values", "ranges"}
     name = {"name": "tabledata/a", "rank_by": "test/accuracy"}
     for path, about in ((run, {**name, "data": "TableData my.csv"}), (output, {**name, "data": "TableData"})):
-        _, facts = open_answers(Settings(str(path), "cpu"))
+        _, facts = open_answers(Settings((str(path),), "cpu"))
         assert facts["example"] == example
         assert facts["metrics"] == pytest.approx(record["metrics"])
         if path == output:
@@ -100,7 +100,7 @@ def test_an_export_and_the_server_have_the_example_too(fit: Fit, tmp_path: Path)
             assert facts["run"].pop("intervals") == signature["run"]["intervals"]
             assert "example.json" in signature["files"]
         assert facts["run"] == about
-    _, facts = open_answers(Settings(str(run / "checkpoints" / "last.ckpt"), "cpu"))
+    _, facts = open_answers(Settings((str(run / "checkpoints" / "last.ckpt"),), "cpu"))
     assert facts["metrics"] == {}  # the test was of best.ckpt
     (output / "example.json").write_text("{}")
     with pytest.raises(SystemExit):
