@@ -114,6 +114,21 @@ class DataModule(LightningDataModule):
         """Returns the columns that name rows, by their ids, besides these: that of ``--data.id``; none by default."""
         return polars.DataFrame()
 
+    def columns_at(self, index: Tensor) -> polars.DataFrame:
+        """Returns all columns of rows, by their ids, inputs or not, by which predictions may be looked at in slices.
+
+        These are the columns of a table, else summary columns such as the length, and those that name rows.
+        """
+        sample = self.inspection_sample()
+        if sample.row_ids is None:  # every row is in the sample
+            others = [other for other in sample.about if other.name not in sample.features.columns]
+            columns = sample.features.with_columns(others)[index.numpy()]
+        else:
+            raw = self.raw(index)
+            columns = raw if isinstance(raw, polars.DataFrame) else polars.DataFrame()
+        names = self.id_columns(index)
+        return columns.with_columns(name for name in names if name.name not in columns.columns)
+
     def column_fingerprints(self) -> dict[str, Any]:
         """Returns the names of ``target`` and ``inputs``, and SHA-256 of the ``cells`` of each column by its name.
 

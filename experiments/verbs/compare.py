@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli.arguments import VerbParser, Words
+from experiments.cli.arguments import VerbParser, Words, add_shared
 from experiments.terminal import exit_on, say
 from lit_models.errors import ConfigError
 
 if TYPE_CHECKING:
+    from experiments.compare.groups import Block
     from experiments.compare.load_runs import LeftOut
     from experiments.compare.table_formats import Sheet
 
@@ -21,6 +22,7 @@ if there were none, whatever the number of groups. Runs of other rows, other spl
 their own; unfinished and broken runs are listed.
 
   evenhand compare runs/mnist1d
+  evenhand compare runs/adult/LitMLP-seed0 --by sex
   evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
 
 A published table, whose recipes evenhand sweep --paper has run, has its figures next to those of the runs:
@@ -39,19 +41,27 @@ add("--sort", choices=SORTS, default="metric", help="order of the groups, best f
 add("--format", choices=FORMATS, default="table", help="output format; table")
 add("--what-changed", action="store_true", help="show the settings that differ, a row for each")
 add("--ensemble", action="store_true", help="add a row for the mean of each group's predictions")
+text = "slice the test rows by a column's categories or quantiles, or by target for each class, worst first"
+add("--by", metavar="COLUMN", help=text)
 add("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
 add("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
+add_shared(PARSER, "trust")
 
 
 def compare(words: Words) -> int:
     """Reads runs and prints a comparison; ``words`` are those behind ``compare``."""
     options = PARSER.parse_args(words)
-    for option in ("metric", "where", "what_changed", "ensemble", "figures") if options.paper else ():
+    for option in ("metric", "where", "what_changed", "ensemble", "by", "figures") if options.paper else ():
         if getattr(options, option):
             message = f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out"
             PARSER.error(message)
     if options.ensemble and options.what_changed:
         PARSER.error("--what-changed shows settings, and --ensemble metrics; leave one of them out")
+    for option in ("what_changed", "ensemble", "figures") if options.by else ():
+        if getattr(options, option):
+            PARSER.error(f"--by has a table of its own; leave it or --{option.replace('_', '-')} out")
+    if options.by and options.sort != "metric":
+        PARSER.error("--by sorts slices by the metric, the worst first; leave --sort out")
     with exit_on(ConfigError, OSError, ImportError):
         (_published if options.paper else _compare)(options)
     return 0
@@ -85,6 +95,9 @@ def _compare(options: argparse.Namespace) -> None:
     scores, unscored = score(selected, options.metric)
     runs, repeated = once_per_seed(scores)
     blocks = blocks_of(runs, options.metric)
+    if options.by:
+        _slices(options, blocks, left + unscored + repeated)
+        return
     best_first = [(block, comparison.compare(block, scores, options.ensemble)) for block in blocks]
     if options.ensemble and not any(standing.ensemble for _, standings in best_first for standing in standings):
         raise ConfigError(
@@ -112,6 +125,15 @@ def _compare(options: argparse.Namespace) -> None:
 
         for path in draw(best_first, options.figures):
             say(f"figure: {path}", sys.stderr)
+
+
+def _slices(options: argparse.Namespace, blocks: "list[Block]", left: "list[LeftOut]") -> None:
+    from experiments.compare.slice_report import sliced
+
+    reports = [sliced(block, options.by, options.metric, options.trust) for block in blocks]
+    rows = [row for report in reports for row in report.rows]
+    sheets = [sheet for report in reports for sheet in report.sheets]
+    _print(options.format, {"blocks": [report.content for report in reports]}, rows, sheets, left)
 
 
 def _print(

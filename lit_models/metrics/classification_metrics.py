@@ -9,7 +9,7 @@ Args:
     weights: Row weights (B, N), or None for weight 1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy
@@ -184,6 +184,18 @@ def confusion_matrix(target: NDArray[numpy.int64], predicted: NDArray[numpy.int6
 def predicted_class(prediction: Array) -> NDArray[numpy.int64]:
     """Returns the index (N,) of the predicted class: the threshold is 0.5 for binary, the highest probability else."""
     return (prediction > 0.5).astype(int) if prediction.ndim == 1 else prediction.argmax(axis=1)
+
+
+def one_against_rest(target: Array, prediction: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Yields for each class or label its rows (N,), the rows predicted as it (N,), each 0 or 1, and its probability."""
+    if target.ndim == 2:
+        labels = zip(target.T, (prediction > 0.5).T.astype(float), prediction.T, strict=True)
+        yield from labels
+        return
+    predicted = predicted_class(prediction)
+    probabilities = numpy.stack([1 - prediction, prediction]) if prediction.ndim == 1 else prediction.T
+    for index, probability in enumerate(probabilities):
+        yield (target == index).astype(float), (predicted == index).astype(float), probability
 
 
 def _class_counts(target: Array, prediction: Array, weights: Weights) -> Counts:

@@ -18,7 +18,7 @@ class Measure:
     compute: Callable[[Array, Array, Weights], Array]  # targets, predictions and row weights to values (B,)
     lower_is_better: bool = False
     bounds: tuple[float, float] | None = (0.0, 1.0)  # least and greatest value; None if one of them does not exist
-    is_row_mean: bool = False  # True for a mean over rows
+    is_fraction: bool = False  # True for the fraction of rows that meet a condition
 
     def __call__(self, target: Array, prediction: Array, weights: Weights = None) -> Array:
         """Returns values (B,); NaN where a prediction is not finite, since its rank or argmax has no meaning."""
@@ -27,6 +27,9 @@ class Measure:
         with numpy.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return self.compute(target, prediction, weights)
 
+
+OF_CLASSES = ("binary", "multiclass", "multilabel")
+"""Tasks whose predictions are probabilities of classes or labels."""
 
 _Error = partial(Measure, lower_is_better=True, bounds=None)
 
@@ -40,7 +43,7 @@ _OF_CLASSES = {
 
 MEASURES: dict[str, dict[str, Measure]] = {
     "binary": {
-        "accuracy": Measure(classes.accuracy, is_row_mean=True),
+        "accuracy": Measure(classes.accuracy, is_fraction=True),
         "precision_binary": Measure(partial(classes.of_class_1, classes.precision)),
         "recall_binary": Measure(partial(classes.of_class_1, classes.recall)),
         "f1_binary": Measure(partial(classes.of_class_1, classes.f1)),
@@ -48,7 +51,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
         **_OF_CLASSES,
     },
     "multiclass": {
-        "accuracy": Measure(classes.accuracy, is_row_mean=True),
+        "accuracy": Measure(classes.accuracy, is_fraction=True),
         "precision_macro": Measure(partial(classes.macro, classes.precision)),
         "recall_macro": Measure(partial(classes.macro, classes.recall)),
         "f1_macro": Measure(partial(classes.macro, classes.f1)),
@@ -59,7 +62,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "f1_macro": Measure(partial(classes.over_labels, classes.f1)),
         "precision_macro": Measure(partial(classes.over_labels, classes.precision)),
         "recall_macro": Measure(partial(classes.over_labels, classes.recall)),
-        "accuracy_micro": Measure(classes.accuracy_micro, is_row_mean=True),
+        "accuracy_micro": Measure(classes.accuracy_micro),
         "auroc_macro": Measure(classes.auroc),
     },
     "regression": {

@@ -53,6 +53,16 @@ def test_accuracies_of_slices_are_covered(rows: int, accuracy: float, simulation
     assert covered(draw, rows, ACCURACY, accuracy, simulations) >= few(simulations)
 
 
+@pytest.mark.parametrize(("rows", "accuracy"), [(5, 0.9), (10, 0.7), (20, 0.5), (40, 0.97), (60, 0.8)])
+def test_the_exact_coverage_of_an_accuracy_is_95_percent(rows: int, accuracy: float) -> None:
+    """Summed over every number of right rows, with its binomial probability."""
+    total = 0.0
+    for right in range(rows + 1):
+        low, high = row_interval(weighted_means(numpy.arange(rows) < right), rows, ACCURACY)
+        total += stats.binom.pmf(right, rows, accuracy) * (low <= accuracy <= high)
+    assert total >= 0.945
+
+
 @BOTH
 @pytest.mark.parametrize("rows", [50, 300])
 def test_errors_of_slices_are_covered(rows: int, simulations: int) -> None:

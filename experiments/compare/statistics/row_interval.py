@@ -48,15 +48,16 @@ def row_interval(runs: Array, rows: int, measure: Measure, level: float = 0.05) 
         return numpy.nan, numpy.nan
     variance = _variance(runs, rows)
     is_constant = variance.total <= ROUNDING
-    if is_constant and not measure.is_row_mean:
+    if is_constant and not measure.is_fraction:
         return numpy.nan, numpy.nan
-    t = _quantile(round(rows - 1 if is_constant else variance.df, 6), level)
+    t = _quantile(round(float(rows - 1) if is_constant else variance.df, 6), level)
     if measure.bounds is None:
         low, high = _skewed(value, variance, t)
         return (max(low, 0.0) if measure.lower_is_better else low), high
     least, most = measure.bounds
     fraction, scale = min(max((value - least) / (most - least), 0.0), 1.0), most - least
-    effective = rows if is_constant else fraction * (1 - fraction) * scale**2 / variance.total
+    is_exact = measure.is_fraction and (len(runs) == 1 or is_constant)  # without the noise of resamples
+    effective = rows if is_exact else fraction * (1 - fraction) * scale**2 / variance.total
     low, high = _wilson(fraction, effective, t)
     return least + scale * low, least + scale * high
 
