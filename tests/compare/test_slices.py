@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,11 +18,14 @@ from conftest import Fit
 from handmade_runs import guesses, record_run
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sklearn
 from tiny_data import PLAIN, QUICK
 
 from experiments.__main__ import main
-from experiments.compare.slices import BINS, MIN_ROWS, slices_of
+from experiments.compare.groups import blocks_of
+from experiments.compare.load_runs import read_runs
+from experiments.compare.slices import BINS, MIN_ROWS, score_slices, slices_of
 
 Refused = Callable[..., str]
 
@@ -202,3 +206,26 @@ def test_every_row_is_in_one_slice_of_any_column(cells: polars.Series) -> None:
     rare = [each for each in slices if each.name.endswith("other values")]
     assert len(rare) <= 1
     assert all(each.rows.sum() >= MIN_ROWS for each in slices if rare and each.name not in (rare[0].name, "missing"))
+
+
+@pytest.mark.parametrize("simulations", [8, pytest.param(1000, marks=pytest.mark.slow)])
+def test_intervals_of_slices_cover_and_equal_slices_show_no_difference(tmp_path: Path, simulations: int) -> None:
+    """Three slices of 60 to 200 rows with a column that tells nothing, and two runs whose skill differs by chance."""
+    generator = numpy.random.default_rng(1)
+    column = polars.Series("column", numpy.repeat(["a", "b", "c"], [60, 140, 200]))
+    hits, alarms, path = numpy.zeros(3), 0, tmp_path / "runs"
+    for _ in range(simulations):
+        shutil.rmtree(path, ignore_errors=True)
+        target, difficulty = generator.integers(0, 2, 400), generator.normal(0, 1, 400)
+        for seed in range(2):
+            right = generator.normal(1.2, 0.1) + difficulty + generator.normal(0, 1, 400) > 0
+            record_run(
+                path / str(seed), target, numpy.where(right, target, 1 - target) * 0.8 + 0.1, "binary", seed=seed
+            )
+        (block,) = blocks_of(read_runs([path])[0], None)
+        scores = sorted(score_slices(block, block.groups[0], slices_of(column)), key=lambda score: score.name)
+        truth = stats.norm.cdf(1.2 / numpy.sqrt(2 + 0.1**2))
+        hits += [score.low <= truth <= score.high for score in scores]
+        alarms += any(not score.gap_low <= 0 <= score.gap_high for score in scores)
+    assert (hits >= stats.binom.ppf(0.001, simulations, 0.95)).all()
+    assert alarms <= stats.binom.ppf(0.999, simulations, 0.05)
