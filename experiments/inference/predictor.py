@@ -22,8 +22,8 @@ from experiments import safe_yaml
 from experiments.allowed_classes import import_class
 from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
-from experiments.network_option import import_network, read_factory
 from experiments.inference.ensemble_check import check_different, difference
+from experiments.network_option import import_network, read_factory
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
