@@ -263,12 +263,14 @@ def test_a_run_records_its_fraction_and_is_compared_with_one_of_all_rows(
     assert "--data.train_fraction is 0.5, and the checkpoint was trained with 0.25" in capsys.readouterr().err
 
 
-def test_a_fraction_of_all_rows_writes_the_checkpoint_and_metrics_of_a_run_without_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    first, second = fit("first"), fit("second", "--data.train_fraction=1")
-    assert first["metrics"] == second["metrics"]
-    states = [torch.load(f"runs/d/{run}/checkpoints/best.ckpt", weights_only=True) for run in ("first", "second")]
-    for one, other in zip(*(state["state_dict"].values() for state in states), strict=True):
-        assert torch.equal(one, other)
+def test_a_fraction_of_1_is_the_data_without_the_setting() -> None:
+    x, y = torch.randn(100, 4), torch.arange(100) % 2
+    before, now = small_data(x, y), small_data(x, y, train_fraction=1.0)
+    for data in (before, now):
+        data.setup("fit")
+    states = [data.state_dict() for data in (before, now)]
+    assert states[0].keys() == states[1].keys()
+    assert states[0]["fingerprints"] == states[1]["fingerprints"]
+    assert before.notes == now.notes
+    for name in ("train", "val", "test"):
+        assert all(torch.equal(before.part(name)[key], now.part(name)[key]) for key in ("x", "y", "row"))
