@@ -176,7 +176,9 @@ def test_a_killed_run_goes_on_bit_for_bit_within_and_across_the_unfreezing(forks
 
 @pytest.mark.slow
 def test_a_compiled_network_is_unfrozen_too() -> None:
-    states = epochs_of(mlp(freeze=FIRST, unfreeze_epoch=1, compile=True), epochs=2)
-    plain = epochs_of(mlp(freeze=FIRST, unfreeze_epoch=1), epochs=2)
+    options = {"freeze": FIRST, "unfreeze_epoch": 1, "dropout": 0.0}  # a compiled one draws other masks
+    compiled, plain = (epochs_of(mlp(compile=value, **options), epochs=2) for value in (True, False))
+    assert "network.body.layers.0.weight" not in changed(compiled[0], compiled[1])
+    assert "network.body.layers.0.weight" in changed(compiled[1], compiled[2])
     for name, value in plain[-1].items():
-        torch.testing.assert_close(states[-1][name], value, atol=1e-4, rtol=1e-4, msg=name)
+        torch.testing.assert_close(compiled[-1][name], value, atol=1e-3, rtol=1e-3, msg=name)
