@@ -208,7 +208,7 @@ def test_every_row_is_in_one_slice_of_any_column(cells: polars.Series) -> None:
     assert all(each.rows.sum() >= MIN_ROWS for each in slices if rare and each.name not in (rare[0].name, "missing"))
 
 
-@pytest.mark.parametrize("simulations", [8, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("simulations", [8, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 def test_intervals_of_slices_cover_and_equal_slices_show_no_difference(tmp_path: Path, simulations: int) -> None:
     """Three slices of 60 to 200 rows with a column that tells nothing, and two runs whose skill differs by chance."""
     generator = numpy.random.default_rng(1)

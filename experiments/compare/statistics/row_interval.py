@@ -50,7 +50,7 @@ def row_interval(runs: Array, rows: int, measure: Measure, level: float = 0.05) 
     is_constant = variance.total <= ROUNDING
     if is_constant and not measure.is_fraction:
         return numpy.nan, numpy.nan
-    t = _quantile(round(float(rows - 1) if is_constant else variance.df, 6), level)
+    t = _quantile(rows - 1 if is_constant else int(variance.df), level)  # few different ones, each found once
     if measure.bounds is None:
         low, high = _skewed(value, variance, t)
         return (max(low, 0.0) if measure.lower_is_better else low), high
@@ -74,7 +74,7 @@ def difference(first: tuple[float, float, float], second: tuple[float, float, fl
 
 
 @lru_cache
-def _quantile(df: float, level: float) -> float:
+def _quantile(df: int, level: float) -> float:
     return float(student_t.quantile(df, level))
 
 
