@@ -64,7 +64,7 @@ def test_the_exact_coverage_of_an_accuracy_is_95_percent(rows: int, accuracy: fl
 
 
 @BOTH
-@pytest.mark.parametrize("rows", [50, 300])
+@pytest.mark.parametrize("rows", [100, 300])
 def test_errors_of_slices_are_covered(rows: int, simulations: int) -> None:
     def draw(generator: numpy.random.Generator) -> Any:
         return numpy.sqrt(weighted_means(generator.normal(0, 2, rows) ** 2))
@@ -121,7 +121,7 @@ def test_where_nothing_is_known_there_is_no_interval() -> None:
 def test_an_error_is_never_negative_and_a_bounded_metric_within_its_bounds() -> None:
     generator = numpy.random.default_rng(0)
     for _ in range(50):
-        low, _ = row_interval(weighted_means(generator.lognormal(0, 3, 60)), 60, MAE)
+        low, _ = row_interval(weighted_means(generator.lognormal(0, 3, 120)), 120, MAE)
         assert low >= 0
         low, high = row_interval(2 * weighted_means(generator.random(8) < 0.9) - 1, 8, MEASURES["binary"]["mcc"])
         assert numpy.isnan(low) or -1 <= low <= high <= 1

@@ -141,7 +141,7 @@ def test_labels_and_two_classes_have_scores_too(tmp_path: Path, compare_json: An
 
 def test_values_are_sliced_by_quantiles_of_the_target_and_any_metric(tmp_path: Path, compare_output: Output) -> None:
     generator = numpy.random.default_rng(0)
-    target = generator.exponential(size=400)
+    target = generator.exponential(size=480)
     for model in ("LitMLP", "LitCNN"):
         for seed in range(3):
             record_run(
