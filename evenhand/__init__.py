@@ -1,6 +1,6 @@
-"""Public face: ``from evenhand import TableData, LitMLP, load``; nothing imports it.
+"""Public face: ``from evenhand import TableData, LitMLP, fit, load``; nothing imports it.
 
-A name is imported at first use. The names are those of ``datamodules``, ``lit_models`` and of prediction.
+A name is imported at first use. The names are those of ``datamodules``, ``lit_models``, of prediction and of ``api``.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from evenhand.own_packages import use_own_packages
 
 use_own_packages()
 
-_SOURCES = ("datamodules", "lit_models", "experiments.inference", "experiments.export")
+_SOURCES = ("datamodules", "lit_models", "experiments.inference", "experiments.export", "evenhand.api")
 
 
 def __getattr__(name: str) -> Any:

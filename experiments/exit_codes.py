@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -26,6 +26,14 @@ class Interrupted(SystemExit):
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)
+
+
+class Refused(SystemExit):
+    """The parser refused the words of a command; ``lines`` say why, and are printed where the command ends."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(2)
+        self.lines = lines
 
 
 class Diverged(Exception):  # noqa: N818  # the record's word for the state of the run

@@ -12,6 +12,7 @@ from paths import REPOSITORY
 
 import datamodules
 import evenhand
+import evenhand.api
 import lit_models
 from experiments.export import load_export
 from experiments.inference import load
@@ -39,7 +40,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_it_has_the_names_of_the_packages_and_of_prediction() -> None:
-    assert {*dir(evenhand)} == {*dir(datamodules), *dir(lit_models), "load", "load_export"}
+    assert {*dir(evenhand)} == {*dir(datamodules), *dir(lit_models), "load", "load_export", *dir(evenhand.api)}
+    assert {"fit", "compare", "Run"} <= {*dir(evenhand)}
     assert evenhand.LitMLP is lit_models.LitMLP
     assert evenhand.TableData is datamodules.TableData
     assert (evenhand.load, evenhand.load_export) == (load, load_export)

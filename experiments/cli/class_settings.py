@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -43,7 +44,7 @@ def check_classes(words: Words) -> None:
     Raises:
         ConfigError: For the first one.
     """
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         setting, (_, equals, value) = setting_name(word), word.partition("=")
         value = value if equals else following
         ending = Path(value).suffix.lower()

@@ -20,7 +20,7 @@ from datamodules.errors import is_out_of_memory
 from experiments import import_allowlist
 from experiments.cli.arguments import Words, has_option, read_pipes, take
 from experiments.cli.typed_settings import typed_text
-from experiments.exit_codes import Diverged, RankDied, SaveError, handled, interrupt
+from experiments.exit_codes import Diverged, RankDied, Refused, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes
 from experiments.network_option import install_network_option
@@ -87,32 +87,25 @@ def _thread_error(error: threading.ExceptHookArgs) -> None:
         report_thread(error)
 
 
-def answer(words: Words, function: Callable[[Words, list[str], list[str]], object]) -> int:
-    """Runs a command, and turns an error into a sentence and an exit code.
+Command = Callable[[Words, list[str], list[str]], object]
+"""Gets the words without ``--trust``, ``--allow_change`` and ``--debug``, the whole command, and the settings that may
+change."""
 
-    The function gets the words without ``--trust``, ``--allow_change`` and ``--debug``, the whole command, and the
-    settings that may change.
+
+def answer(words: Words, function: Command) -> int:
+    """Runs a command, and turns an error into a sentence and an exit code.
 
     Raises:
         SystemExit: With 1 for a bug, 2 for a bad configuration or bad data, 3 if the run diverged, 4 if another of its
             processes is gone, 130 and 143 after SIGINT and SIGTERM.
     """
-    command = ["evenhand", *words]
-    words, packages = take(words, "--trust")
-    words, allowed = take(words, "--allow_change")
     debug = "--debug" in words
     quieten()
-    disable_tf32()
     try:
-        with handled(interrupt):
-            words = read_pipes(words)
-            path = typed_text(words, "ckpt_path")
-            import_allowlist.allow(packages, Path() if import_allowlist.project_applies(words, path) else None)
-            if path not in (None, LAST):
-                path = str(checkpoint_of(path, "last" if words[:1] == ["fit"] else "best"))
-                words = [*words, "--ckpt_path", path]
-                config_in(path, for_fit=False)  # fails before the parser, which takes a while to be made
-            function([word for word in words if word != "--debug"], command, allowed)
+        perform(words, function)
+    except Refused as refused:
+        say("\n".join(refused.lines), sys.stderr)
+        raise
     except Exception as error:
         if isinstance(error, BrokenPipeError) and has_option(words, "--print_config"):
             discard(sys.stdout)  # behind ``| head``
@@ -125,10 +118,28 @@ def answer(words: Words, function: Callable[[Words, list[str], list[str]], objec
         if not getattr(reported, "silent", False):
             say(f"error: {bug}{error_sentence(reported or error)[:1000]}{hint}", sys.stderr)
         raise SystemExit(getattr(reported, "code", 2) if reported else 1) from error
+    return 0
+
+
+def perform(words: Words, function: Command) -> None:
+    """Runs a command; its errors are raised as they are."""
+    command = ["evenhand", *words]
+    words, packages = take(words, "--trust")
+    words, allowed = take(words, "--allow_change")
+    disable_tf32()
+    try:
+        with handled(interrupt):
+            words = read_pipes(words)
+            path = typed_text(words, "ckpt_path")
+            import_allowlist.allow(packages, Path() if import_allowlist.project_applies(words, path) else None)
+            if path not in (None, LAST):
+                path = str(checkpoint_of(path, "last" if words[:1] == ["fit"] else "best"))
+                words = [*words, "--ckpt_path", path]
+                config_in(path, for_fit=False)  # fails before the parser, which takes a while to be made
+            function([word for word in words if word != "--debug"], command, allowed)
     finally:
         release()
         os.environ.pop(LAUNCHED, None)  # left by a fit that failed early; the next one in this process is another run
-    return 0
 
 
 def root_cause(error: BaseException) -> str:

@@ -5,7 +5,6 @@ jsonargparse nests the errors of every alternative of a type, up to fifty lines 
 
 import difflib
 import re
-import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
@@ -19,9 +18,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from datamodules import DataModule
 from experiments.cli.arguments import Words
 from experiments.cli.class_settings import check_classes, likely_names, settings_of
+from experiments.exit_codes import Refused
 from experiments.internals.jsonargparse_private import option_names, subclass_paths
 from experiments.network_option import check_networks, network_sentence
-from experiments.terminal import say
 from lit_models import LitModel
 
 CHOICES: dict[str, tuple[type, str]] = {
@@ -60,12 +59,11 @@ class Parser(LightningArgumentParser):
         return config
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Prints the explanation and exits with code 2."""
+        """Raises ``Refused`` with the explanation."""
         if not self.exit_on_error:  # a nested parser of a class; the outer one explains
             super().error(message, ex)
-        valid = option_names(getattr(ex, "subcommand_parser", None) or self, next(iter(sys.argv[1:]), ""))
-        say("\n".join(line[:300] for line in explain(message, valid, self.words)[:5]), sys.stderr)
-        self.exit(2)
+        valid = option_names(getattr(ex, "subcommand_parser", None) or self, next(iter(self.words), ""))
+        raise Refused([line[:300] for line in explain(message, valid, self.words)[:5]])
 
 
 def explain(message: str, valid: list[str], words: Words) -> list[str]:

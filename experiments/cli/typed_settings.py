@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import yaml
@@ -80,7 +81,7 @@ def added_callbacks(words: Words) -> str:
 
 def _options(words: Words) -> Iterator[tuple[str, str]]:
     """Yields each word as an option with its value, which stands behind ``=`` or is the next word."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         name, equals, value = word.partition("=")
         yield name, value if equals else following
 

@@ -1,15 +1,16 @@
-"""Tables as text: for a terminal, Markdown, LaTeX and CSV."""
+"""Tables as text: for a terminal, Markdown, LaTeX, HTML and CSV."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import polars
 from rich.text import Text
 
 from experiments.console import Console
-from experiments.terminal import decimal
+from experiments.terminal import decimal, escaped
 from experiments.text_table import TextTable, fold
 
 
@@ -86,6 +87,21 @@ def to_latex(sheet: Sheet) -> str:
     return "\n".join([*begin, *body, r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
+def to_html(sheet: Sheet) -> str:
+    """Formats a table as HTML, for a notebook."""
+    sides = ["left" if index in sheet.texts else "right" for index in range(len(sheet.columns))]
+    lines = [("th", sheet.columns), *(("td", row) for row in sheet.rows)]
+    cells = [
+        "".join(
+            f'<{tag} style="text-align:{side}">{_html(cell)}</{tag}>' for side, cell in zip(sides, row, strict=True)
+        )
+        for tag, row in lines
+    ]
+    rows = "\n".join(f"<tr>{line}</tr>" for line in cells)
+    notes = "".join(f"<p>{_html(note)}</p>\n" for note in sheet.notes)
+    return f"<p><strong>{_html(sheet.title)}</strong></p>\n<table>\n{rows}\n</table>\n{notes}"
+
+
 def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Formats rows as CSV, numbers at full precision; None and missing columns are empty cells."""
     return polars.DataFrame(rows, infer_schema_length=None, strict=False).write_csv()
@@ -103,6 +119,10 @@ def _latex(text: str) -> str:
     special |= {"<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "−": r"$-$"}
     special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
     return "".join(special.get(sign, sign) for sign in _flat(text))
+
+
+def _html(text: str) -> str:
+    return escape(escaped(_flat(text)))
 
 
 def _flat(text: str) -> str:

@@ -1,5 +1,6 @@
 """Predictions of trained runs from their checkpoints alone: ``load("runs/...").predict(rows)``."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from experiments.run.precision import disable_tf32
 from lit_models import ConfigError, LitModel, LitModule
 
 Device = Literal["auto", "cpu", "cuda"]
+Place = str | os.PathLike[str]
 
 OF_TRAINING = (
     *("loss", "class_weights", "optimizer", "schedule", "metrics"),
@@ -118,7 +120,7 @@ class Ensemble(Predictor):
         return torch.stack([member.compute_raw(raw) for member in self._members]).mean(dim=0)
 
 
-def load(path: str | Path | Sequence[str | Path], device: Device = "auto", trust: list[str] | None = None) -> Predictor:
+def load(path: Place | Sequence[Place], device: Device = "auto", trust: list[str] | None = None) -> Predictor:
     """Loads a run's folder by its best checkpoint, or a checkpoint; nothing else of the run is read.
 
     Several paths predict together: the mean of their probabilities or values. A user's ``trust``-ed packages have the
@@ -126,7 +128,7 @@ def load(path: str | Path | Sequence[str | Path], device: Device = "auto", trust
     not go together, and ``DataError`` if a checkpoint does not describe its inputs.
     """
     allow(trust or [])
-    paths = [path] if isinstance(path, str | Path) else [*path]
+    paths = [os.fspath(each) for each in ([path] if isinstance(path, str | os.PathLike) else path)]
     if len(paths) == 1:
         return _load(paths[0], device)
     check_different(paths)

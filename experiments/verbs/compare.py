@@ -81,49 +81,21 @@ def _published(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from experiments.compare import comparison, comparison_report
-    from experiments.compare.argument_defaults import with_defaults
-    from experiments.compare.filter_runs import select
-    from experiments.compare.groups import blocks_of, unlike
-    from experiments.compare.load_runs import once_per_seed, read_runs
-    from experiments.compare.method_notes import method_notes
-    from experiments.compare.same_rows import with_inputs
-    from experiments.compare.scoring import score
+    from experiments.compare.compared_runs import compare_runs, read_blocks
 
-    runs, left = read_runs(options.paths)
-    selected = with_inputs(select(with_defaults(runs), options.where))
-    scores, unscored = score(selected, options.metric)
-    runs, repeated = once_per_seed(scores)
-    blocks = blocks_of(runs, options.metric)
     if options.by:
-        _slices(options, blocks, left + unscored + repeated)
+        blocks, _, left = read_blocks(options.paths, options.metric, options.where)
+        _slices(options, blocks, left)
         return
-    best_first = [(block, comparison.compare(block, scores, options.ensemble)) for block in blocks]
-    if options.ensemble and not any(standing.ensemble for _, standings in best_first for standing in standings):
-        raise ConfigError(
-            "--ensemble averages the predictions of a group's runs on a split, and no group here has several; train "
-            "it with more seeds, or leave --ensemble out"
-        )
-    content, rows, sheets, checks = [], [], [], []
-    for index, (block, standings) in enumerate(best_first, start=1):
-        compared = (block, sorted(standings, key=comparison_report.SORT_KEYS[options.sort]))
-        number, reason = index if len(blocks) > 1 else 0, unlike(blocks[0], block) if index > 1 else ""
-        lines = method_notes(block, standings)
-        content.append(comparison_report.plain(compared, reason) | {"checks": lines})
-        checks += lines
-        names = {"block": index, "data": block.data, "metric": block.metric}
-        rows += [names | row for standing in compared[1] for row in comparison_report.flat_rows(standing)]
-        if options.what_changed:
-            sheets.append(comparison_report.changes(compared, number))
-        else:
-            sheets.append(comparison_report.sheet(compared, number, reason))
-    _print(options.format, {"blocks": content}, rows, sheets, left + unscored + repeated)
-    for line in checks if options.format != "json" else ():
+    compared = compare_runs(options.paths, options.metric, options.where, options.sort, options.ensemble)
+    sheets = compared.changes() if options.what_changed else compared.sheets()
+    _print(options.format, compared.content(), compared.rows(), sheets, compared.left_out)
+    for line in compared.checks() if options.format != "json" else ():
         say(line, sys.stdout if options.format == "table" else sys.stderr)
     if options.figures is not None:
         from experiments.compare.comparison_figures import draw
 
-        for path in draw(best_first, options.figures):
+        for path in draw(compared.best_first, options.figures):
             say(f"figure: {path}", sys.stderr)
 
 

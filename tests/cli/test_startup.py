@@ -48,6 +48,12 @@ def test_a_wrong_flag_is_told_before_data_are_read(refused: Callable[..., str], 
     assert "nowhere" not in output
 
 
+def test_fit_alone_is_told_what_is_missing(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit"])
+    assert capfd.readouterr().err.startswith("error: --data, --model is missing; for example: evenhand fit --data")
+
+
 @pytest.mark.parametrize(
     ("word", "advice"),
     [("fitt", "did you mean fit?"), ("swep", "did you mean sweep?"), ("--data", "--help"), ("\n", "")],

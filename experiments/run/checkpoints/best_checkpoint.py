@@ -43,7 +43,7 @@ def best_path(trainer: Trainer) -> str | None:
     return None
 
 
-def checkpoint_of(path: str | Path, name: Literal["best", "last"] = "best") -> Path:
+def checkpoint_of(path: str | os.PathLike[str], name: Literal["best", "last"] = "best") -> Path:
     """Returns the best or the last checkpoint of a run's folder, or the path itself if it is no folder.
 
     A run whose own ModelCheckpoint monitors a metric has its best one under a name of its own, which ``last.ckpt`` has.
