@@ -1,3 +1,5 @@
+from .estimators import EvenhandClassifier as EvenhandClassifier
+from .estimators import EvenhandRegressor as EvenhandRegressor
 from .run_comparison import Comparison as Comparison
 from .run_comparison import compare as compare
 from .run_results import Run as Run

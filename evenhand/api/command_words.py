@@ -148,7 +148,7 @@ def write_inputs(
 
 
 def _targets(y: Any, target: str | Sequence[str] | None) -> tuple[polars.DataFrame, str | list[str]]:
-    frame = as_frame(y)
+    frame = as_frame(y) if hasattr(y, "columns") else y  # a Series of pandas would be a row
     if not isinstance(frame, polars.DataFrame):
         values = _array(frame, "y")
         if values.ndim not in (1, 2):

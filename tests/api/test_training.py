@@ -99,12 +99,22 @@ def words_of(*arguments: Any, **options: Any) -> list[str]:
     return found[0]
 
 
+class Series:
+    """Column with the interface of a Series of pandas."""
+
+    iloc, index, dtype = None, (), numpy.dtype("int64")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return numpy.arange(60) % 3
+
+
 NUMBERS = numpy.random.default_rng(0).normal(size=(60, 3))
 ARRAYS: dict[str, tuple[Any, Any, Any, str]] = {
     "lists": (NUMBERS.tolist(), [*range(3)] * 20, None, "TableData multiclass"),
     "texts as classes": (NUMBERS, numpy.array(["no", "yes"] * 30, dtype=object), None, "TableData binary"),
     "several targets": (torch.tensor(NUMBERS), torch.linspace(0, 1, 120).view(60, 2), None, "TableData regression"),
     "frame and column": (table()[:60], polars.Series(range(60)), "size", "TableData regression"),
+    "frame and column of pandas": (table()[:60], Series(), None, "TableData multiclass"),
     "images": (numpy.linspace(0, 1, 60 * 108).reshape(60, 6, 6, 3), numpy.arange(60) % 3, None, "ImageData multiclass"),
     "series": (waves()["x"], numpy.arange(60) % 3, None, "SeriesData multiclass"),
 }
