@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.compare import comparison, comparison_report
+from experiments.compare import comparison_report
 from experiments.compare.argument_defaults import with_defaults
+from experiments.compare.comparison import Comparison
 from experiments.compare.comparison_report import Compared
 from experiments.compare.filter_runs import select
 from experiments.compare.groups import Block, blocks_of, unlike
 from experiments.compare.load_runs import LeftOut, Run, once_per_seed, read_runs
+from experiments.compare.look_count import LookCount, Looks
 from experiments.compare.method_notes import method_notes
+from experiments.compare.pair_report import Pair, pair_sheet, pairs_of, plain_pair
 from experiments.compare.same_rows import with_inputs
 from experiments.compare.scoring import Score, score
 from experiments.compare.table_formats import Sheet
@@ -25,6 +28,9 @@ class ComparedRuns:
     best_first: list[Compared]
     sort: str
     left_out: list[LeftOut]
+    looks: list[LookCount]  # at the test rows of each block
+    margin: float | None = None  # within which groups are equal
+    pairs: list[list[Pair]] | None = None  # of each block, in place of its groups
 
     @property
     def blocks(self) -> list[Compared]:
@@ -33,9 +39,15 @@ class ComparedRuns:
         return [(block, sorted(standings, key=key)) for block, standings in self.best_first]
 
     def sheets(self) -> list[Sheet]:
-        """Returns a table of each block, with a row for each group."""
-        reports = zip(self.blocks, self._positions(), self._reasons(), strict=True)
-        return [comparison_report.sheet(*report) for report in reports]
+        """Returns a table of each block, with a row for each group, or for each pair."""
+        reports = zip(self.blocks, self.looks, self._positions(), self._reasons(), strict=True)
+        if self.pairs is None:
+            return [comparison_report.sheet(*report, self.margin) for report in reports]
+        return [
+            pair_sheet(pairs, comparison_report.heading(compared[0], position), notes, self.margin)
+            for (compared, looks, position, _), pairs in zip(reports, self.pairs, strict=True)
+            for notes in [comparison_report.notes(compared, looks)]
+        ]
 
     def changes(self) -> list[Sheet]:
         """Returns a table of each block, with a row for each setting that differs between its groups."""
@@ -43,26 +55,30 @@ class ComparedRuns:
 
     def content(self) -> dict[str, Any]:
         """Returns the blocks as plain values."""
-        blocks = zip(self.blocks, self._reasons(), self.best_first, strict=True)
-        return {
-            "blocks": [
-                comparison_report.plain(compared, reason) | {"checks": method_notes(*best_first)}
-                for compared, reason, best_first in blocks
-            ]
-        }
+        reports = zip(self.blocks, self.looks, self._reasons(), strict=True)
+        blocks = [comparison_report.plain(*report, self.margin) for report in reports]
+        for block, best_first in zip(blocks, self.best_first, strict=True):
+            block["checks"] = method_notes(*best_first)
+        for block, pairs in zip(blocks, self.pairs or (), strict=False):
+            block["pairs"] = [*map(plain_pair, pairs)]
+        return {"blocks": blocks}
 
     def checks(self) -> list[str]:
         """Returns the notes on the method of every block."""
         return [line for compared in self.best_first for line in method_notes(*compared)]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Returns the numbers of each group, all blocks one below another."""
-        return [
-            {"block": index, "data": block.data, "metric": block.metric, **row}
-            for index, (block, standings) in enumerate(self.blocks, start=1)
-            for standing in standings
-            for row in comparison_report.flat_rows(standing)
-        ]
+        """Returns the numbers of each group, or each pair, all blocks one below another."""
+        rows = []
+        for index, ((block, standings), looks) in enumerate(zip(self.blocks, self.looks, strict=True)):
+            names = {"block": index + 1, "data": block.data, "metric": block.metric}
+            names |= {"test_looks": looks.total, "optimism": looks.plain()["optimism"]}
+            if self.pairs is None:
+                numbers = [row for standing in standings for row in comparison_report.flat_rows(standing)]
+            else:
+                numbers = [*map(plain_pair, self.pairs[index])]
+            rows += [names | row for row in numbers]
+        return rows
 
     def _positions(self) -> list[int]:
         return [*range(1, len(self.best_first) + 1)] if len(self.best_first) > 1 else [0] * len(self.best_first)
@@ -79,20 +95,30 @@ def compare_runs(
     where: Sequence[str] = (),
     sort: str = "metric",
     ensemble: bool = False,
+    margin: float | None = None,
+    pairs: bool = False,
 ) -> ComparedRuns:
     """Reads the runs at or below the paths, groups them by their settings and compares the groups.
 
-    With ``ensemble`` the mean of the predictions of a group's runs is scored too. Raises ``ConfigError`` as
-    ``read_blocks`` does, and if no group has several runs to average.
+    With ``ensemble`` the mean of the predictions of a group's runs is scored too, with ``margin`` it is tested whether
+    groups are equal within it, and with ``pairs`` every pair is compared. Raises ``ConfigError`` as ``read_blocks``
+    does, and if no group has several runs to average.
     """
     blocks, scores, left = read_blocks(paths, metric, where)
-    best_first = [(block, comparison.compare(block, scores, ensemble)) for block in blocks]
+    comparisons = [Comparison(block, scores, ensemble, margin) for block in blocks]
+    best_first = [(each.block, each.standings()) for each in comparisons]
     if ensemble and not any(standing.ensemble for _, standings in best_first for standing in standings):
         raise ConfigError(
             "--ensemble averages the predictions of a group's runs on a split, and no group here has several; train "
             "it with more seeds, or leave --ensemble out"
         )
-    return ComparedRuns(best_first, sort, left)
+    looks = Looks.read([*(run.path for run in scores), *(run.path for run in left)])
+    counts = [
+        looks.at(block, [score for standing in standings for score in standing.scores])
+        for block, standings in best_first
+    ]
+    every = [pairs_of(each) for each in comparisons] if pairs else None
+    return ComparedRuns(best_first, sort, left, counts, margin, every)
 
 
 def read_blocks(

@@ -1,8 +1,8 @@
-"""Statistics of a block's groups, and a verdict on each group against the best."""
+"""Statistics of a block's groups, and a verdict on each group against the best, or on every pair."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import fmean
 
 import numpy
@@ -13,8 +13,10 @@ from experiments.compare.groups import Block, Group
 from experiments.compare.load_runs import Run
 from experiments.compare.scoring import Score
 from experiments.compare.statistics import student_t
-from experiments.compare.statistics.pairwise_tests import MIN_UNITS, Estimate, Pairs, Sample, estimate, holm, pairwise
+from experiments.compare.statistics.equivalence import tost
+from experiments.compare.statistics.pairwise_tests import MIN_UNITS, Estimate, Sample, estimate, holm, pairwise
 from experiments.compare.statistics.permutation import permutation
+from experiments.compare.statistics.power import Requirement, requirement
 
 LEVEL = 0.05
 Array = NDArray[numpy.float64]
@@ -25,17 +27,51 @@ MIN_ROWS = 6
 
 
 @dataclass(frozen=True)
+class Versus:
+    """Comparison of a group with another one, whose mean is better or the same."""
+
+    difference: float  # mean minus the better group's mean
+    margin: float  # half the difference's 95 % interval, corrected as p is; NaN where a group has fewer than 3 seeds
+    p: float  # corrected, of the group being worse than the other; NaN where there are too few seeds or rows
+    verdict: str  # worse, no difference shown, too few seeds to tell, too few test rows to tell, undefined
+    equal_p: float = numpy.nan  # corrected, of a difference at or beyond ``--margin``; NaN without, or as ``margin`` is
+    plan: Callable[[], Requirement | None] | None = None
+
+    @cached_property
+    def needs(self) -> Requirement | None:
+        """Seeds and rows with which to show a difference, where none is shown; computed when somebody reads it."""
+        return self.plan() if self.plan is not None else None
+
+
+@dataclass(frozen=True)
 class Standing:
     """A group with its statistics."""
 
     group: Group
     scores: list[Score]  # of the runs, best first
     estimate: Estimate
-    difference: float  # mean minus the best group's mean
-    margin: float  # half the difference's 95 % interval, corrected as p is; NaN where a group has fewer than 3 seeds
-    p: float  # corrected, of the group being worse than the best; NaN where there are too few seeds or rows
-    verdict: str  # best, or compared with the best: worse, no difference shown, too few seeds to tell
+    versus: Versus  # the best group; the verdict of the best itself is best, undefined or nothing to compare with
     ensemble: Ensemble | None = None  # of the runs, if it was asked for and each split has several
+
+    @property
+    def difference(self) -> float:
+        """Mean minus the best group's mean."""
+        return self.versus.difference
+
+    @property
+    def margin(self) -> float:
+        """Half the difference's interval."""
+        return self.versus.margin
+
+    @property
+    def p(self) -> float:
+        """Of the group being worse than the best."""
+        return self.versus.p
+
+    @property
+    def verdict(self) -> str:
+        """Best, or compared with the best."""
+        return self.versus.verdict
 
     @property
     def best(self) -> Score:
@@ -63,66 +99,112 @@ class Standing:
         return {name: fmean(score.metrics[name] for score in self.scores) for name in self.scores[0].metrics}
 
 
-def compare(block: Block, scores: Mapping[Run, Score], ensembles: bool = False) -> list[Standing]:
-    """Ranks the groups of a block by their means, best first; undefined means come last.
+class Comparison:
+    """Tests of the groups of a block, which are in ``order`` by their means, best first; undefined means come last.
 
-    ``ensembles`` adds the mean of each group's predictions, which takes no part in the ranking.
-
-    A group is ``worse`` than the best where two tests agree. The first tests the difference over seeds and test rows;
-    it is Holm-corrected over all pairs of groups, since the best is chosen by looking at all of them. The second
+    A group is ``worse`` than a better one where two tests agree. The first tests the difference over seeds and test
+    rows; it is Holm-corrected over all pairs of groups, since the best is chosen by looking at all of them. The second
     permutes the runs, which is exact for any distribution over seeds; few seeds cannot pass it. The interval of a
     difference excludes 0 exactly where both reject: it is the first test's at its corrected level, and reaches 0 where
     the second does not reject.
+
+    Args:
+        block: Comparable groups.
+        scores: Scores of their runs.
+        ensembles: Adds the mean of each group's predictions, which takes no part in the ranking.
+        margin: Groups whose difference is shown to be smaller, also Holm-corrected over all pairs, are equal.
     """
-    run = block.groups[0].runs[0]
-    rows, ratio = run.rows["test"], run.rows["test"] / max(run.rows["train"], 1)
-    samples = [
-        [numpy.array([scores[run].values for run in group.runs if run.split == split]) for split in block.splits]
-        for group in block.groups
-    ]
-    estimates = [estimate(sample, ratio) for sample in samples]
-    repeats = max(ENOUGH_SEEDS, *(len(split) for sample in samples for split in sample))
-    for group, sample in zip(block.groups, samples, strict=True):
-        if all(run.is_deterministic for run in group.runs):  # with further seeds it would have the same values
-            sample[:] = [split[:1].repeat(repeats, axis=0) for split in sample]
-    order = sorted(range(len(samples)), key=lambda index: _last_if_nan(-block.sign * estimates[index].mean))
-    pairs = pairwise(samples, rows, ratio)
-    best = order[0]
-    p_values, margins = _corrected(pairs, best)
-    standings = []
-    for index in order:
-        group, mean, p = block.groups[index], estimates[index].mean, numpy.nan
-        if index != best:
-            over_seeds = permutation(*([split[:, 0] for split in samples[side]] for side in (index, best)))
-            p = float(numpy.maximum(p_values[index], over_seeds.p))
-            verdict = _verdict(mean, p, over_seeds.smallest, rows)
-            if over_seeds.p >= LEVEL:
-                margins[index] = max(margins[index], abs(pairs.difference[index, best]))
-            units = min(_units(samples[index]), _units(samples[best]))
-            margins[index] = margins[index] if units >= MIN_UNITS and rows >= MIN_ROWS else numpy.nan
-            p = p if verdict in ("worse", "no difference shown") else numpy.nan
-        elif numpy.isnan(mean):
-            verdict = "undefined"
-        else:
-            verdict = "best" if len(order) > 1 else "nothing to compare with"
-        ranked = sorted((scores[run] for run in group.runs), key=lambda score: _last_if_nan(-block.sign * score.value))
-        difference = float(pairs.difference[index, best])
-        together = ensemble(block, group) if ensembles else None
-        margin = float(margins[index])
-        standings.append(Standing(group, ranked, estimates[index], difference, margin, p, verdict, together))
-    return standings
+
+    def __init__(
+        self, block: Block, scores: Mapping[Run, Score], ensembles: bool = False, margin: float | None = None
+    ) -> None:
+        run = block.groups[0].runs[0]
+        self.block, self.scores, self.ensembles, self.equal_within = block, scores, ensembles, margin
+        self.rows, ratio = run.rows["test"], run.rows["test"] / max(run.rows["train"], 1)
+        self.samples = [
+            [numpy.array([scores[run].values for run in group.runs if run.split == split]) for split in block.splits]
+            for group in block.groups
+        ]
+        self.estimates = [estimate(sample, ratio) for sample in self.samples]
+        repeats = max(ENOUGH_SEEDS, *(len(split) for sample in self.samples for split in sample))
+        for group, sample in zip(block.groups, self.samples, strict=True):
+            if all(run.is_deterministic for run in group.runs):  # with further seeds it would have the same values
+                sample[:] = [split[:1].repeat(repeats, axis=0) for split in sample]
+        means = [_last_if_nan(-block.sign * each.mean) for each in self.estimates]
+        self.order = sorted(range(len(means)), key=means.__getitem__)
+        self.pairs = pairwise(self.samples, self.rows, ratio)
+        self.p = _holm(self.pairs.p)
+        self.equal_p = _holm(tost(self.pairs, margin)) if margin else numpy.full_like(self.p, numpy.nan)
+
+    def standings(self) -> list[Standing]:
+        """Ranks the groups, each compared with the best."""
+        best = self.order[0]
+        margins = self._margins(best)
+        standings = []
+        for index in self.order:
+            if index != best:
+                versus = self.versus(index, best, float(margins[index]))
+            elif numpy.isnan(self.estimates[index].mean):
+                versus = Versus(float(self.pairs.difference[index, best]), numpy.nan, numpy.nan, "undefined")
+            else:
+                verdict = "best" if len(self.order) > 1 else "nothing to compare with"
+                versus = Versus(0.0, numpy.nan, numpy.nan, verdict)
+            sign, group = self.block.sign, self.block.groups[index]
+            scores = (self.scores[run] for run in group.runs)
+            ranked = sorted(scores, key=lambda score: _last_if_nan(-sign * score.value))
+            together = ensemble(self.block, group) if self.ensembles else None
+            standings.append(Standing(group, ranked, self.estimates[index], versus, together))
+        return standings
+
+    def every_pair(self) -> Iterator[tuple[Group, Group, Versus]]:
+        """Yields every pair of groups, the better one first, and how the second compares with it."""
+        for position, better in enumerate(self.order):
+            margins = self._margins(better)
+            for other in self.order[position + 1 :]:
+                groups = self.block.groups
+                yield groups[better], groups[other], self.versus(other, better, float(margins[other]))
+
+    def versus(self, index: int, better: int, margin: float) -> Versus:
+        """Compares a group with a better one; ``margin`` is half the interval of the first test."""
+        over_seeds = permutation(*([split[:, 0] for split in self.samples[side]] for side in (index, better)))
+        p = float(numpy.maximum(self.p[index, better], over_seeds.p))
+        difference = float(self.pairs.difference[index, better])
+        verdict = _verdict(self.estimates[index].mean, p, over_seeds.smallest, self.rows)
+        if over_seeds.p >= LEVEL:
+            margin = max(margin, abs(difference))
+        is_tested = (
+            min(_units(self.samples[index]), _units(self.samples[better])) >= MIN_UNITS and self.rows >= MIN_ROWS
+        )
+        equal_p = float(self.equal_p[index, better]) if is_tested else numpy.nan
+        plan = None
+        if verdict == "no difference shown" and not equal_p < LEVEL:
+            size, pairs = self.equal_within or abs(difference), len(self.order) * (len(self.order) - 1) // 2
+            plan = partial(requirement, self.samples[index], self.samples[better], self.rows, size, pairs)
+        p = p if verdict in ("worse", "no difference shown") else numpy.nan
+        return Versus(difference, margin if is_tested else numpy.nan, p, verdict, equal_p, plan)
+
+    def _margins(self, reference: int) -> Array:
+        """Returns half the intervals of the differences from a group (G,), at the levels that Holm's p values give."""
+        p: Array = self.p[reference]
+        margins: Array = self.pairs.error[reference].copy()
+        defined = ~numpy.isnan(p)
+        shares = numpy.divide(self.pairs.p[reference], p, out=numpy.ones_like(p), where=p > 0)
+        margins[defined] *= student_t.quantile(self.pairs.df[reference][defined], LEVEL * shares[defined])
+        return margins
 
 
-def _corrected(pairs: Pairs, best: int) -> tuple[Array, Array]:
-    """Returns Holm's p values over all pairs, and the margins at the levels that Holm gives them, of one group (G,)."""
-    upper = numpy.triu_indices(len(pairs.p), k=1)
-    corrected = numpy.full_like(pairs.p, numpy.nan)
-    corrected[upper] = holm(pairs.p[upper])
-    p, margins = numpy.fmax(corrected, corrected.T)[best], pairs.error[best].copy()
-    defined = ~numpy.isnan(p)
-    shares = numpy.divide(pairs.p[best], p, out=numpy.ones_like(p), where=p > 0)
-    margins[defined] *= student_t.quantile(pairs.df[best][defined], LEVEL * shares[defined])
-    return p, margins
+def compare(block: Block, scores: Mapping[Run, Score], ensembles: bool = False) -> list[Standing]:
+    """Ranks the groups of a block by their means, best first, and compares each with the best."""
+    return Comparison(block, scores, ensembles).standings()
+
+
+def _holm(p: Array) -> Array:
+    """Corrects the p values (G, G) of all pairs, each of which counts once; NaN on the diagonal."""
+    upper = numpy.triu_indices(len(p), k=1)
+    corrected = numpy.full_like(p, numpy.nan)
+    corrected[upper] = holm(p[upper])
+    both: Array = numpy.fmax(corrected, corrected.T)
+    return both
 
 
 def _units(sample: Sample) -> int:

@@ -7,7 +7,9 @@ from typing import Any
 from experiments.compare.comparison import LEVEL, MIN_ROWS, Standing
 from experiments.compare.ensembles import Ensemble
 from experiments.compare.groups import Block, count_splits, differing
-from experiments.compare.table_formats import Sheet, defined, number
+from experiments.compare.look_count import LookCount
+from experiments.compare.table_formats import Sheet, defined, number, without_zero
+from experiments.compare.verdict_text import difference_interval, meanings, plain_versus, verdict_text
 
 Compared = tuple[Block, list[Standing]]
 
@@ -28,7 +30,7 @@ SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
 """Sort keys by the values of ``--sort``."""
 
 
-def sheet(compared: Compared, position: int, reason: str) -> Sheet:
+def sheet(compared: Compared, looks: LookCount, position: int, reason: str, margin: float | None = None) -> Sheet:
     """Returns a block as a table, with its position unless that is 0, and why it is not compared with the first.
 
     A narrow terminal gets a table of how good each group is, and one of its runs and their cost. Columns that say
@@ -38,7 +40,7 @@ def sheet(compared: Compared, position: int, reason: str) -> Sheet:
     repeated = any(len(standing.scores) > 1 for standing in standings)
     every = []
     for standing in standings:
-        every.append(_cells(standing, block.metric, repeated))
+        every.append(_cells(standing, block.metric, repeated, margin))
         if standing.ensemble is not None:
             every.append(_cells_together(standing.group.label, standing.ensemble, block.metric))
     columns = [name for name in every[0] if any(cells.get(name) for cells in every)]
@@ -50,7 +52,7 @@ def sheet(compared: Compared, position: int, reason: str) -> Sheet:
     title = heading(block, position) + (f"; not compared with the first: {reason}" if reason else "")
     spare = [index[name] for name in SPARE if name in index]
     texts = [index[name] for name in TEXTS if name in index]
-    return Sheet(title, columns, rows, notes(compared), texts, parts, spare)
+    return Sheet(title, columns, rows, notes(compared, looks, margin), texts, parts, spare)
 
 
 def heading(block: Block, position: int) -> str:
@@ -60,8 +62,8 @@ def heading(block: Block, position: int) -> str:
     return (f"{position}. " if position else "") + f"{block.data}: {block.metric}, {direction} is better, on {rows}"
 
 
-def notes(compared: Compared) -> list[str]:
-    """Returns sentences on the meaning of the numbers, and on other differences between the runs."""
+def notes(compared: Compared, looks: LookCount, margin: float | None = None) -> list[str]:
+    """Returns sentences on the meaning of the numbers, on looks at the test rows, and on differences of the runs."""
     block, standings = compared
     verdicts = {standing.verdict for standing in standings}
     sentences = []
@@ -70,13 +72,14 @@ def notes(compared: Compared) -> list[str]:
         sentences.append(f"95 % interval: t over {over}.")
     if verdicts & {"worse", "no difference shown"}:
         sentences.append(
-            f"Worse: p < {_without_zero(LEVEL)} over new seeds and over new test rows, Holm-corrected over all pairs "
+            f"Worse: p < {without_zero(LEVEL)} over new seeds and over new test rows, Holm-corrected over all pairs "
             "of groups, as the interval of the difference is."
         )
+    sentences += meanings([standing.versus for standing in standings], margin)
     if "too few seeds to tell" in verdicts:
         sentences.append(
             "Too few seeds to tell a difference from chance: four a group, or one on each of six splits, can reach "
-            f"p < {_without_zero(LEVEL)}."
+            f"p < {without_zero(LEVEL)}."
         )
     if "too few test rows to tell" in verdicts:
         sentences.append(f"Too few test rows to tell a difference from chance: it takes {MIN_ROWS}.")
@@ -86,6 +89,7 @@ def notes(compared: Compared) -> list[str]:
         sentences.append(f"Together: the mean of the runs' predictions as one model; its interval is over {over}.")
         alone = [standing.group.label for standing, there in zip(standings, together, strict=True) if not there]
         sentences += [f"Not together, for a single run on a split: {', '.join(alone)}."] if alone else []
+    sentences.append(looks.sentence(over_splits=len(block.splits) > 1))
     for name in ("commits", "devices", "precisions"):
         values = {score.run.identity[name] for standing in standings for score in standing.scores}
         if len(values) > 1:
@@ -104,7 +108,7 @@ def changes(compared: Compared, position: int) -> Sheet:
     return Sheet(heading(block, position), columns, rows, texts=range(len(columns)), is_divisible=True)
 
 
-def plain(compared: Compared, reason: str) -> dict[str, Any]:
+def plain(compared: Compared, looks: LookCount, reason: str, margin: float | None = None) -> dict[str, Any]:
     """Returns a block for JSON; an undefined number is None."""
     block, standings = compared
     groups = []
@@ -124,19 +128,20 @@ def plain(compared: Compared, reason: str) -> dict[str, Any]:
         "splits": list(block.splits),
         "test_rows": block.groups[0].runs[0].rows["test"],
         "unlike_the_first": reason or None,
-        "notes": notes(compared),
+        "test_looks": looks.plain(),
+        "equal_within": margin,
+        "notes": notes(compared, looks, margin),
         "groups": groups,
     }
 
 
 def flat(standing: Standing) -> dict[str, Any]:
     """Returns a group's numbers by name, with the means of all metrics of the task."""
-    numbers = standing.estimate._asdict() | {"difference": standing.difference, "margin": standing.margin}
     return {
         "group": standing.group.label,
         "n": len(standing.scores),
-        **defined({**numbers, "p": standing.p}),
-        "verdict": standing.verdict,
+        **defined(standing.estimate._asdict()),
+        **plain_versus(standing.versus),
         "best_run": str(standing.best.run.path),
         "median_run": str(standing.median.run.path),
         "parameters": standing.parameters,
@@ -178,7 +183,7 @@ def _cells_together(label: str, ensemble: Ensemble, metric: str) -> dict[str, st
     }
 
 
-def _cells(standing: Standing, metric: str, repeated: bool) -> dict[str, str]:
+def _cells(standing: Standing, metric: str, repeated: bool, margin: float | None) -> dict[str, str]:
     """Returns a row of the table by columns; empty where there is nothing to say that another cell does not.
 
     ``repeated`` is True if any group has several runs.
@@ -187,8 +192,6 @@ def _cells(standing: Standing, metric: str, repeated: bool) -> dict[str, str]:
     several = len(standing.scores) > 1
     run = standing.best.run.path.name
     best, median = (f"{number(score.value)} {score.run.path.name}" for score in (standing.best, standing.median))
-    is_tested = standing.verdict not in ("best", "nothing to compare with") and not math.isnan(standing.margin)
-    ends = (standing.difference - standing.margin, standing.difference + standing.margin)
     return {
         "group": standing.group.label,
         "n": str(len(standing.scores)) if repeated else "",
@@ -200,35 +203,6 @@ def _cells(standing: Standing, metric: str, repeated: bool) -> dict[str, str]:
         "median run": median if several else "",
         "parameters": f"{standing.parameters:,}",
         "seconds": f"{standing.seconds:.1f}",
-        "interval of the difference": " to ".join(map(_signed, ends)) if is_tested else "",
-        "against the best": _verdict(standing),
+        "interval of the difference": difference_interval(standing.versus),
+        "against the best": verdict_text(standing.versus, margin),
     }
-
-
-def _verdict(standing: Standing) -> str:
-    """Returns a verdict for people, such as ``worse by .066 (p = .008)``."""
-    p = "p < .001" if standing.p < 0.001 else f"p = {_without_zero(f'{standing.p:.3f}')}"
-    match standing.verdict:
-        case "nothing to compare with":
-            return ""
-        case "worse":
-            return f"worse by {amount(standing.difference)} ({p})"
-        case "no difference shown":
-            return f"no difference shown ({p})"
-        case "best" | "undefined":
-            return standing.verdict
-    return f"worse by {amount(standing.difference)}" if standing.difference else "the same"
-
-
-def amount(difference: float) -> str:
-    """Writes the size of a difference with three digits, with two below .1."""
-    size = abs(difference)
-    return number(size) if size >= 100 else _without_zero(f"{size:#.{3 if size >= 0.1 else 2}g}")
-
-
-def _without_zero(number: float | str) -> str:
-    return str(number).removeprefix("0")
-
-
-def _signed(value: float) -> str:
-    return f"{'+' * (value >= 0)}{number(value)}"

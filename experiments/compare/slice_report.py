@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import polars
 
 from experiments.compare.class_scores import ClassScore, score_classes
-from experiments.compare.comparison_report import amount
 from experiments.compare.groups import Block, Group, count_splits
 from experiments.compare.load_runs import Run
 from experiments.compare.read_predictions import Predictions, read_predictions
 from experiments.compare.slices import SliceScore, score_slices, slices_of
-from experiments.compare.table_formats import Sheet, defined, number
+from experiments.compare.table_formats import Sheet, amount, defined, number
 from lit_models.errors import ConfigError
 from lit_models.metrics.task_metrics import OF_CLASSES
 

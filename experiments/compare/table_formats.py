@@ -70,6 +70,17 @@ def number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:,.1f}" if 1e4 <= abs(value) < 1e9 else decimal(value)
 
 
+def amount(difference: float) -> str:
+    """Writes the size of a difference with three digits, with two below .1."""
+    size = abs(difference)
+    return number(size) if size >= 100 else without_zero(f"{size:#.{3 if size >= 0.1 else 2}g}")
+
+
+def without_zero(number: float | str) -> str:
+    """Writes a number below 1 as people do: .05."""
+    return str(number).removeprefix("0")
+
+
 def to_markdown(sheet: Sheet) -> str:
     """Formats a table as GitHub's Markdown."""
     lines = [[_flat(cell).replace("|", "\\|") for cell in row] for row in (sheet.columns, *sheet.rows)]

@@ -1,5 +1,6 @@
 """Fits the baselines, and records each as a run like any other."""
 
+import hashlib
 import shlex
 import time
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from experiments.floor.features import Features, features
 from experiments.run.atomic_write import whole_folder, write_json
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.hyperparameters import curated, flat_hyperparameters
+from experiments.run.record.look_callback import finite, rows_tested
+from experiments.run.record.look_ledger import Look, write_look
 from experiments.run.record.metadata import identity
 from experiments.run.record.run_directory import RunDirectory, root_of
 from experiments.run.record.tensorboard import write_session
@@ -83,10 +86,28 @@ def fit_floor(
             write_predictions(folder / "predictions.parquet", columns, data.class_names, named)
             validation = {f"val/{name}": value for name, value in (record["validation"] or {}).items()}
             write_session(folder, curated(record["hyperparameters"]), record["metrics"] | validation)
+            look = _look(data, directory, test.row, *evaluated["test"])
+            write_look(look, [folder, directory.root])
             write_json(folder / "record.json", record)
         say(f"{model}: {directory.path}")
         records.append(record | {"label": model})
     return records
+
+
+def _look(
+    data: DataModule, directory: RunDirectory, row: Tensor, prediction: Tensor, metrics: dict[str, float]
+) -> Look:
+    """Returns the look of a baseline, which is identified by its predictions."""
+    return Look(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        command="floor",
+        experiment=directory.experiment,
+        run=directory.run,
+        file="",
+        checkpoint=hashlib.sha256(prediction.numpy().tobytes()).hexdigest(),
+        **rows_tested(data, row),
+        metrics=finite(metrics),
+    )
 
 
 def _evaluate(task: Task, baseline: Baseline, rows: Features) -> tuple[Tensor, dict[str, float]]:

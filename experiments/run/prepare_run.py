@@ -25,10 +25,11 @@ from experiments.run.precision import AnyPrecisionTrainer, resolved_precision
 from experiments.run.progress_bar import progress_bar
 from experiments.run.record.artifacts import PredictionWriter
 from experiments.run.record.config_diff import Changes, Start
+from experiments.run.record.look_callback import LookWriter
 from experiments.run.record.metadata import summary
 from experiments.run.record.method_checks import lines_of_run
 from experiments.run.record.record import RunRecord
-from experiments.run.record.run_directory import RunDirectory
+from experiments.run.record.run_directory import RunDirectory, root_of
 from experiments.run.record.run_lock import acquire
 from experiments.run.record.tensorboard import RunLogger
 from experiments.run.record.training_end import chosen
@@ -86,7 +87,8 @@ def prepare_run(
         start = resume_plan(directory, config, text, command.allowed)
         record, logger = RunRecord(directory, text, command.words, start, config.figures), RunLogger(directory)
         save_every = config.save_every_n_steps if arguments.get("enable_checkpointing") is not False else 0
-        callbacks = run_callbacks(record, callbacks, model, save_every, data.has_val)
+        looks = LookWriter("fit", directory.root, directory.path)  # before the record, which ends the run
+        callbacks = [looks, *run_callbacks(record, callbacks, model, save_every, data.has_val)]
     else:
         if command.verb == "validate" and not data.has_val:
             raise ConfigError("no row validates; give val a share in --data.ratios, or evenhand test the test rows")
@@ -98,6 +100,8 @@ def prepare_run(
     elif directory is not None and start.again and start.checkpoint is not None:
         steps = read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0)
         _keep_csv_rows(as_list(arguments.logger or None), steps)
+    if command.verb == "test":
+        callbacks.append(LookWriter("test", root_of(config.trainer.get("default_root_dir"))))
     if command.verb == "predict":
         callbacks.append(PredictionWriter(Path("predictions.parquet"), data.class_names))
     arguments.callbacks = [

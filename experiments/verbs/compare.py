@@ -43,6 +43,8 @@ add("--what-changed", action="store_true", help="show the settings that differ, 
 add("--ensemble", action="store_true", help="add a row for the mean of each group's predictions")
 text = "slice the test rows by a column's categories or quantiles, or by target for each class, worst first"
 add("--by", metavar="COLUMN", help=text)
+add("--margin", type=float, metavar="M", help="show which groups are equal within this difference of the metric")
+add("--pairs", action="store_true", help="show every pair of groups, with rows that flip right to wrong")
 add("--figures", type=Path, metavar="DIR", help="draw PNG and SVG files into this folder")
 add("--paper", type=Path, metavar="FILE", help="show a published table's figures next to the runs'")
 add_shared(PARSER, "trust")
@@ -51,13 +53,19 @@ add_shared(PARSER, "trust")
 def compare(words: Words) -> int:
     """Reads runs and prints a comparison; ``words`` are those behind ``compare``."""
     options = PARSER.parse_args(words)
-    for option in ("metric", "where", "what_changed", "ensemble", "by", "figures") if options.paper else ():
+    of_runs = ("metric", "where", "what_changed", "ensemble", "by", "margin", "pairs", "figures")
+    for option in of_runs if options.paper else ():
         if getattr(options, option):
             message = f"--{option.replace('_', '-')} is not for a published table; leave it or --paper out"
             PARSER.error(message)
     if options.ensemble and options.what_changed:
         PARSER.error("--what-changed shows settings, and --ensemble metrics; leave one of them out")
-    for option in ("what_changed", "ensemble", "figures") if options.by else ():
+    for option in ("what_changed", "ensemble") if options.pairs else ():
+        if getattr(options, option):
+            PARSER.error(f"--pairs and --{option.replace('_', '-')} are two tables; leave one of them out")
+    if options.margin is not None and not 0 < options.margin < float("inf"):
+        PARSER.error(f"--margin {options.margin:g} is no difference of a metric; type one above 0, as in --margin .01")
+    for option in ("what_changed", "ensemble", "margin", "pairs", "figures") if options.by else ():
         if getattr(options, option):
             PARSER.error(f"--by has a table of its own; leave it or --{option.replace('_', '-')} out")
     if options.by and options.sort != "metric":
@@ -87,7 +95,10 @@ def _compare(options: argparse.Namespace) -> None:
         blocks, _, left = read_blocks(options.paths, options.metric, options.where)
         _slices(options, blocks, left)
         return
-    compared = compare_runs(options.paths, options.metric, options.where, options.sort, options.ensemble)
+    compared = compare_runs(
+        *(options.paths, options.metric, options.where, options.sort),
+        *(options.ensemble, options.margin, options.pairs),
+    )
     sheets = compared.changes() if options.what_changed else compared.sheets()
     _print(options.format, compared.content(), compared.rows(), sheets, compared.left_out)
     for line in compared.checks() if options.format != "json" else ():

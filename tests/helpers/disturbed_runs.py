@@ -19,7 +19,7 @@ import numpy
 import polars
 import torch
 from fork_server import Child, Server
-from resumed_runs import SCHEDULES, assert_equal, curves
+from resumed_runs import SCHEDULES, assert_equal, curves, looks
 
 CLONE_NEWUTS = 0x04000000
 """Of ``unshare(2)``: host names."""
@@ -299,6 +299,7 @@ def final_state(run: Path) -> dict[str, Any]:
     kept["config"] = (run / "config.yaml").read_text()
     kept["predictions"] = polars.read_parquet(run / "predictions.parquet").to_dict(as_series=False)
     kept["split"] = (run / "split.parquet").read_bytes() if (run / "split.parquet").exists() else b""
+    kept["looks"] = [{**look, "run": ""} for look in looks(run)]
     files = {path.name for path in run.rglob("*") if not path.name.startswith("events.")}
     # The lock of a killed session keeps the name that the run had then.
     kept["files"] = sorted((files - unused) | {path.name for path in run.parent.glob(f".{run.name}.*")})

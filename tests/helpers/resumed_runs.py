@@ -56,9 +56,16 @@ def state(path: Path) -> dict[str, Any]:
     kept["averaged"] = [(one["n_averaged"], one["average_model_state"]) for one in swa]
     kept["rng"] = checkpoint["evenhand_resume"]["rng"]
     kept["best"] = torch.load(path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    kept["looks"] = [looks(path), looks(path.parent.parent)]
     return (
         kept | {name: record[name] for name in ("metrics", "validation", "epochs", "status")} | {"curves": curves(path)}
     )
+
+
+def looks(folder: Path) -> list[dict[str, Any]]:
+    """Returns the looks at test rows of a run or of a folder of runs, but for their times."""
+    lines = (folder / "test_looks.jsonl").read_text().splitlines()
+    return [{**json.loads(line), "time": ""} for line in lines]
 
 
 def curves(path: Path) -> dict[str, list[tuple[int, float]]]:

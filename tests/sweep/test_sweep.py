@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from in_process_sweep import Calls, calls, records
 from paths import PYTHONPATH
+from resumed_runs import looks
 from tiny_data import QUICK
 
 from experiments.__main__ import main
@@ -365,8 +366,14 @@ def test_killed_and_started_again_only_what_is_missing_runs(root: Path, calls: C
     assert [len(one.get("resumed", [])) for one in made] == [0, 1, 0]
     assert made[1]["resumed"][0]["step"] < 25 * 5, "the killed sweep's run did not go on to its end"
     assert "3 of 3 runs are finished" in printed.read_text()
+    ledger = looks(root / "runs")
+    assert [looks(run) for run in runs] == [[look] for look in ledger]
     plain = ["--model", "LitMLP", "--model.hidden", "[8]", "--seed_everything", "1", "--experiment", "alone"]
-    assert fit(*TINY[2:-1], "25", *plain)["metrics"] == made[1]["metrics"]
+    alone = fit(*TINY[2:-1], "25", *plain)
+    assert alone["metrics"] == made[1]["metrics"]
+    (look,) = looks(alone["path"])
+    assert look == ledger[1] | {"experiment": "alone", "run": alone["run"]}
+    assert looks(root / "runs") == ledger  # the same weights on the same rows
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -29,22 +29,33 @@ def permutation(first: Sequence[Array], second: Sequence[Array]) -> Permutation:
     same seed gives two architectures nothing in common, and where it does the test is conservative. The test is exact
     for any distribution over seeds, and does not account for test rows. A group's values are (n,) for each split.
     """
-    count = prod(comb(len(a) + len(b), len(a)) for a, b in zip(first, second, strict=True))
-    balanced = all(len(a) == len(b) for a, b in zip(first, second, strict=True))
+    sizes = [(len(a), len(b)) for a, b in zip(first, second, strict=True)]
+    smallest = smallest_p(sizes)
     observed = abs(sum(a.mean() - b.mean() for a, b in zip(first, second, strict=True)))
     enough = observed * (1 - 1e-9) - 1e-15
-    if count <= MAX_EXACT:
+    if _count(sizes) <= MAX_EXACT:
         total = numpy.zeros(1)
         for a, b in zip(first, second, strict=True):
             total = (total[:, None] + _all(a, b)[None, :]).ravel()
-        return Permutation(float((numpy.abs(total) >= enough).mean()), (2 if balanced else 1) / count)
+        return Permutation(float((numpy.abs(total) >= enough).mean()), smallest)
     generator = numpy.random.default_rng(0)
     total = numpy.zeros(SAMPLED)
     for a, b in zip(first, second, strict=True):
         drawn = generator.permuted(numpy.tile(numpy.concatenate([a, b]), (SAMPLED, 1)), axis=1)
         total += drawn[:, : len(a)].mean(axis=1) - drawn[:, len(a) :].mean(axis=1)
     extreme = int((numpy.abs(total) >= enough).sum())
-    return Permutation((1 + extreme) / (1 + SAMPLED), 1 / (1 + SAMPLED))  # never 0: Phipson & Smyth 2010
+    return Permutation((1 + extreme) / (1 + SAMPLED), smallest)  # never 0: Phipson & Smyth 2010
+
+
+def smallest_p(sizes: Sequence[tuple[int, int]]) -> float:
+    """Returns the smallest p value of two groups with these numbers of runs in each split."""
+    if (count := _count(sizes)) > MAX_EXACT:
+        return 1 / (1 + SAMPLED)
+    return (2 if all(a == b for a, b in sizes) else 1) / count
+
+
+def _count(sizes: Sequence[tuple[int, int]]) -> int:
+    return prod(comb(a + b, a) for a, b in sizes)
 
 
 def _all(a: Array, b: Array) -> Array:

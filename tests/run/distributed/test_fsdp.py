@@ -74,6 +74,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         record = json.loads((path / "record.json").read_text()) if path.exists() else {}
         last = path / "checkpoints" / "last.ckpt"
         state = torch.load(last, weights_only=True)["state_dict"] if last.exists() else {}
+        looks = path / "test_looks.jsonl"
+        record["looks"] = looks.read_text().splitlines() if looks.exists() else []
         return {**record, "code": done.returncode, "stderr": done.stderr, "state": state}
 
     return fit
@@ -92,6 +94,7 @@ def test_a_fit_learns_measures_and_keeps_what_one_with_whole_weights_does(run: R
     assert there["status"] == "finished"
     assert there["metrics"] == pytest.approx(expected["metrics"], rel=1e-5)
     assert there["parameters"] == expected["parameters"]
+    assert len(there["looks"]) == 1
     for name, value in expected["state"].items():
         torch.testing.assert_close(there["state"][name], value, atol=1e-5, rtol=1e-5)
         assert there["state"][name].dtype == value.dtype

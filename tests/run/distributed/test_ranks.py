@@ -115,6 +115,8 @@ def test_every_row_is_evaluated_once_on_any_number_of_processes(forks: Server, t
         rank_runs.finish(children)
         metrics.append(dict(re.findall(r"(test/\w+)\W+([-\w.+]+)", children[0].output.read_text())))
     assert len(metrics[0]) == 6
+    for folder in (tmp_path / "runs", tmp_path / "runs/e/one"):  # one checkpoint, tested four times by 1 to 4 processes
+        assert len((folder / "test_looks.jsonl").read_text().splitlines()) == 1
     for other in metrics[1:]:
         assert {name: float(value) for name, value in other.items()} == pytest.approx(
             {name: float(value) for name, value in metrics[0].items()}, abs=1e-6, nan_ok=True

@@ -42,6 +42,7 @@ def test_the_folder_holds_everything(fit: Fit) -> None:
         "test_rows.safetensors",
         "example.json",
         "inspection.json",
+        "test_looks.jsonl",
     }
     assert names - events == {"best.ckpt", "last.ckpt", *written}
     assert record["seed"] == 3
