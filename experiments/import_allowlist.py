@@ -96,8 +96,14 @@ def allow(packages: list[str], project: Path | None = None) -> None:
         say(f"trusted by {Path('pyproject.toml').absolute()}: {', '.join(found)}", sys.stderr)
     packages = [*packages, *found]
     # jsonargparse never removes a path from its allow-list. Classes of ALLOWED are checked one by one.
-    expired = [path for path in _previous - {*packages} if not is_below(path, ALLOWED) or is_below(path, [CLI])]
-    set_parsing_settings(import_path_denylist=["*", CLI, *expired], import_path_allowlist=[*ALLOWED, *packages])
+    expired = [
+        path for path in _previous - {*packages} if not is_below(path, [*ALLOWED, *packages]) or is_below(path, [CLI])
+    ]
+    # A denied class stays denied in a package that is trusted later, unless it is named.
+    packages_and_classes = [*packages, *(path for path in _previous if is_below(path, packages))]
+    set_parsing_settings(
+        import_path_denylist=["*", CLI, *expired], import_path_allowlist=[*ALLOWED, *packages_and_classes]
+    )
     _previous.update(packages)
     _trusted.clear()
     _trusted.update(packages)

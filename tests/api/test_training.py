@@ -87,6 +87,7 @@ def test_classes_of_a_user_need_no_trust_and_are_predicted_with() -> None:
     assert len(run.load().predict(numpy.zeros((3, 4), dtype=numpy.float32))) == 3
     with pytest.raises(ConfigError, match="tiny_package"):
         evenhand.load(run)
+    assert evenhand.load(run, trust=["tiny_package"])  # the package of a class that was trusted alone
 
 
 def words_of(*arguments: Any, **options: Any) -> list[str]:
