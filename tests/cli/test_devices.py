@@ -66,6 +66,7 @@ def test_machines_that_a_person_starts_are(monkeypatch: pytest.MonkeyPatch) -> N
     check_devices(config, training=False)
 
 
+@pytest.mark.slow  # tests/run/distributed/test_ranks.py has its variables, without its start
 def test_torchrun_alone_says_it(tmp_path: Path) -> None:
     words = ["fit", *WORDS[2:], "--data", "Diabetes", "--trainer.accelerator", "cpu", "--run", "one"]
     command = [

@@ -105,12 +105,14 @@ def seen(folder: Path, name: str) -> dict[str, list[int]]:
     return {step: sorted(rows) for step, rows in steps.items()}
 
 
-def start(server: Server, words: list[str], folder: Path, processes: int, **env: str) -> list[Child]:
+def start(
+    server: Server, words: list[str], folder: Path, processes: int, types_devices: bool = True, **env: str
+) -> list[Child]:
     """The command in so many processes that torchrun would start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [*words, "--trainer.devices", str(processes)]
+    words = [*words, "--trainer.devices", str(processes)] if types_devices else words
     if processes == 1:
         return [server.start(words, folder, **env)]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "none", "GROUP_RANK": "0"}

@@ -71,10 +71,14 @@ def test_a_compiled_network_trains_on_two_processes_what_another_does_on_one(for
     assert differ(weights, other) < 1e-5
 
 
-def test_processes_that_were_given_no_seed_draw_one_together(forks: Server, tmp_path: Path) -> None:
+def test_processes_that_were_given_no_devices_take_their_launchers_and_without_a_seed_draw_one_together(
+    forks: Server, tmp_path: Path
+) -> None:
     words = [word for word in FIT if word not in ("--seed_everything", "1")]
     words += [*DOTS.split(), "--model", "LitMLP", "--run", "one"]
-    rank_runs.finish(rank_runs.start(forks, words, tmp_path, 2, SEEN="one"))  # with other weights they would refuse
+    # With other weights they would refuse.
+    rank_runs.finish(rank_runs.start(forks, words, tmp_path, 2, types_devices=False, SEEN="one"))
+    assert json.loads((tmp_path / "runs/e/one/record.json").read_text())["device"]["processes"] == 2
 
 
 def test_streamed_rows_are_shared_out_too(forks: Server, tmp_path: Path) -> None:
