@@ -63,7 +63,7 @@ def send_all(rank: int, folder: Path, shared: bool) -> None:
 @pytest.mark.parametrize("shared", [True, False])
 def test_everybody_gets_every_message(tmp_path: Path, shared: bool) -> None:
     (tmp_path / "memory").mkdir()
-    multiprocessing.spawn(send_all, args=(tmp_path, shared), nprocs=PROCESSES)  # type: ignore[attr-defined, no-untyped-call]
+    multiprocessing.start_processes(send_all, args=(tmp_path, shared), nprocs=PROCESSES, start_method="fork")  # type: ignore[attr-defined, no-untyped-call]
     assert {path.name for path in tmp_path.iterdir()} >= {"0", "1", "2"}
     assert not list((tmp_path / "memory").iterdir())  # nothing is left
 
@@ -110,7 +110,7 @@ def take_another(rank: int, folder: Path) -> None:
 @pytest.mark.skipif(not HERE, reason="needs Linux on an x86 processor")
 @pytest.mark.parametrize(("failure", "processes"), [(lose_one, 3), (stop_sending, 2), (take_another, 2)])
 def test_nobody_waits_for_ever(tmp_path: Path, failure: Callable[[int, Path], None], processes: int) -> None:
-    multiprocessing.spawn(failure, args=(tmp_path,), nprocs=processes)  # type: ignore[attr-defined, no-untyped-call]
+    multiprocessing.start_processes(failure, args=(tmp_path,), nprocs=processes, start_method="fork")  # type: ignore[attr-defined, no-untyped-call]
     assert (tmp_path / "0").exists()
 
 

@@ -82,7 +82,7 @@ def work(rank: int, folder: Path, shared: bool) -> None:
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rank_runs")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    multiprocessing.spawn(work, args=(folder, request.param), nprocs=2)  # type: ignore[attr-defined, no-untyped-call]
+    multiprocessing.start_processes(work, args=(folder, request.param), nprocs=2, start_method="fork")  # type: ignore[attr-defined, no-untyped-call]
     return folder
 
 
