@@ -161,9 +161,9 @@ def _never_predicted(target: Array, prediction: Array, class_names: Sequence[str
     names = [str(class_names[index]) if index < len(class_names) else str(index) for index in lacking]
     rows = int(count[lacking].sum())
     noun = ("class" if len(names) == 1 else "classes") if target.ndim == 1 else "label" + "s" * (len(names) > 1)
-    verb = "is" if len(names) == 1 else "are"
+    verb, them = ("is", "it") if len(names) == 1 else ("are", "one of them")
     listed = ", ".join(names[:3]) + " ..." * (len(names) > 3)
-    return f"{noun} {listed} {verb} never predicted, and {rows:,} of {len(target):,} test rows have it"
+    return f"{noun} {listed} {verb} never predicted, and {rows:,} of {len(target):,} test rows have {them}"
 
 
 def _gap(record: Mapping[str, Any], rank: str, value: float, sd: float) -> str:

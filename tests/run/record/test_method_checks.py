@@ -142,7 +142,7 @@ def test_several_classes_and_labels_are_named_and_those_of_few_rows_are_not() ->
     content = record(task="multiclass", rank_by="test/none")
     everything = numpy.tile([0.7, 0.1, 0.1, 0.1], (200, 1))
     findings = check_run(content, target, everything, ("a", "b", "c", "d"), NOWHERE)
-    assert findings == {"never predicted": "classes b, c are never predicted, and 96 of 200 test rows have it"}
+    assert findings == {"never predicted": "classes b, c are never predicted, and 96 of 200 test rows have one of them"}
     labels = numpy.stack([target == 0, target == 1], axis=1).astype(int)
     content = record(task="multilabel", rank_by="test/none")
     findings = check_run(content, labels, numpy.tile([0.9, 0.2], (200, 1)), ("x", "y"), NOWHERE)
