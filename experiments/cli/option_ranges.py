@@ -81,14 +81,19 @@ def check_ranges(config: dict[str, Any]) -> None:
     """Checks every number of a configuration of ``fit``; classes of the user's packages check their own.
 
     Raises:
-        ConfigError: For the first number that is out of its range, or not finite, and for a Trainer whose settings are
-            not given by their names.
+        ConfigError: For the first number that is out of its range, or not finite, for a Trainer whose settings are not
+            given by their names, and for runs in a folder that is a URL.
     """
     if not isinstance(trainer := config.get("trainer", {}), dict) or (trainer and "num_nodes" not in trainer):
         raise ConfigError(f"trainer is {str(trainer)[:60]!r} in the configuration; write settings below it, one a line")
     settings = flat(config)
     if re.fullmatch("[0:]+", str(settings.get("trainer.max_time"))):
         raise ConfigError("--trainer.max_time is no time at all; give it as DD:HH:MM:SS, or leave it out")
+    if "://" in (folder := str(settings.get("trainer.default_root_dir"))):  # Lightning takes fsspec's URLs
+        raise ConfigError(
+            f"--trainer.default_root_dir {folder[:80]} is a URL, and a run needs a folder with locks and atomic renames; "
+            "name a folder of this machine, and copy the run there when it is finished"
+        )
     for name in (name for name in SWITCHES if settings.get(name, False) is None):
         raise ConfigError(f"--{name} must be true or false, and it is null")
     for name, value in settings.items():

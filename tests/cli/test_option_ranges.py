@@ -168,3 +168,20 @@ def test_a_trainer_that_is_no_mapping_is_refused(
     with pytest.raises(SystemExit):
         main([verb, "-c", str(tmp_path / "c.yaml")])
     assert "in the configuration; write settings below it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "url"), [("fit", "memory://x"), ("fit", "s3://bucket/runs"), ("floor", "file:///tmp/x")]
+)
+def test_runs_in_a_folder_that_is_a_url_are_refused(
+    verb: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning takes them, and the record would go into a local folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    model = [] if verb == "floor" else ["--model", "LitMLP"]
+    with pytest.raises(SystemExit, match="2"):
+        main([verb, "--data", "Digits", *model, "--trainer.default_root_dir", url])
+    message = capfd.readouterr().err.strip()
+    assert message.startswith(f"error: --trainer.default_root_dir {url} is a URL")
+    assert len(message.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
