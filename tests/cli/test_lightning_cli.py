@@ -241,6 +241,7 @@ MODELS, OPTIMS = sorted(set(FILES.values()) | {"gru"}), sorted(CONFIGS.glob("opt
 def test_configs_compose(fit: Fit, model: str, optim: Path) -> None:
     files = (CONFIGS / f"defaults/{model}.yaml", optim, CONFIGS / "trainer/cpu.yaml")
     words = [word for path in files for word in ("-c", str(path))]
+    words += ["--model.network", "torch.nn.Linear"] if model == "module" else []
     record = fit("--data", "Tiny", *words, "--trainer.max_epochs", "1")
     assert (
         record["hyperparameters"]["model.optimizer"]

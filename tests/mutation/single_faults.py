@@ -143,7 +143,7 @@ FAULTS = [
     Fault(
         "the margin of a difference has a normal quantile",
         "experiments/compare/comparison.py",
-        "student_t.quantile(pairs.df[best][defined], LEVEL * shares[defined])",
+        "student_t.quantile(self.pairs.df[reference][defined], LEVEL * shares[defined])",
         "1.959964",
         "tests/compare/test_compare_intervals.py::test_over_seeds_they_are_students_and_welchs",
     ),
