@@ -33,7 +33,9 @@ def differs(run: Finished, answers: polars.DataFrame) -> float:
     return float(numpy.abs(numbers(answers)[:, -recorded.shape[1] :] - recorded).max())
 
 
-@pytest.mark.parametrize("modality", NETWORKS)
+@pytest.mark.parametrize(
+    "modality", [pytest.param(name, marks=[pytest.mark.slow] * (name != "text")) for name in NETWORKS]
+)
 def test_onnx_answers_as_the_run(tmp_path: Path, modality: str) -> None:
     run = finished(tmp_path / "run", modality, "LitModule", *words(modality))
     output = tmp_path / "out"

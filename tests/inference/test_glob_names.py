@@ -11,6 +11,7 @@ from digit_images import digits, write_folder
 from high_low_table import table, write
 from wave_series import waves
 
+from datamodules import TableData
 from experiments.__main__ import main
 from experiments.inference import predict_file
 
@@ -30,9 +31,9 @@ def test_tables(fit: Fit, tmp_path: Path, ending: str, monkeypatch: pytest.Monke
         write(table(90), tmp_path / name / f"new.{ending}")
     for name in NAMES:
         train = write(table(60), tmp_path / name / f"{name}.{ending}")
-        record = fit("--data", "TableData", "--data.path", train, "--data.target", "label", *QUICK)
-        assert sum(record["rows"].values()) == 60
-    run, output = record["path"], tmp_path / "out[1]*.parquet"
+        assert sum(TableData(train, "label").part_rows().values()) == 60
+    run = fit("--data", "TableData", "--data.path", train, "--data.target", "label", *QUICK)["path"]
+    output = tmp_path / "out[1]*.parquet"
     for rows, name in enumerate(NAMES, start=11):
         new = write(table(rows), tmp_path / "data" / f"{name}.{ending}")
         assert rows_predicted(run, new, output) == rows
