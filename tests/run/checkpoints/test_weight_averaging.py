@@ -86,7 +86,7 @@ def forks() -> Iterator[Server]:
 KILLED = """fit --trust faults --data faults.Waves --data.batch_size 16 --model LitMLP --model.hidden [8]
 --model.dropout 0.2 --trainer.max_epochs 3 --seed_everything 3 --experiment e --run one
 --trainer.callbacks+ faults.Pause
---trainer.callbacks+ EMAWeightAveraging --trainer.callbacks.decay 0.8 --save_every_n_steps 2"""
+--trainer.callbacks+ EMAWeightAveraging --trainer.callbacks.decay 0.8 --save_every_n_steps 2 --figures false"""
 
 
 def test_a_killed_run_goes_on_with_its_average(forks: Server, tmp_path: Path) -> None:
