@@ -102,7 +102,8 @@ def shortening(verb: str, words: list[str]) -> list[str]:
     if verb == "fit":
         return quick
     few = {"--resplit": "1", "--trials": "2"}
-    quick += ["--seeds", "0", *(word for name, value in few.items() if name in words for word in (name, value))]
+    seeds = "0..1" if "together" in words else "0"  # two, whose mean the page shows
+    quick += ["--seeds", seeds, *(word for name, value in few.items() if name in words for word in (name, value))]
     if "--paper" in words:
         paper = read_paper(Path(*find_packaged_configs([words[words.index("--paper") + 1]])))
         quick += ["--rows", paper.rows[0].name]
