@@ -91,8 +91,8 @@ def check_ranges(config: dict[str, Any]) -> None:
         raise ConfigError("--trainer.max_time is no time at all; give it as DD:HH:MM:SS, or leave it out")
     if "://" in (folder := str(settings.get("trainer.default_root_dir"))):  # Lightning takes fsspec's URLs
         raise ConfigError(
-            f"--trainer.default_root_dir {folder[:80]} is a URL, and a run needs a folder with locks and atomic renames; "
-            "name a folder of this machine, and copy the run there when it is finished"
+            f"--trainer.default_root_dir {folder[:80]} is a URL, and a run needs a folder with locks and atomic "
+            "renames; name a folder of this machine, and copy the run there when it is finished"
         )
     for name in (name for name in SWITCHES if settings.get(name, False) is None):
         raise ConfigError(f"--{name} must be true or false, and it is null")
