@@ -71,6 +71,7 @@ class Server:
         """``evenhand WORDS`` in a folder, with these environment variables; its output goes there or to ``outputs``."""
         self._count += 1
         output = (outputs or folder) / f"output-{self._count}.txt"
+        output.touch()  # a child that is killed at once never opens it
         answer = self.ask({"words": words, "folder": str(folder), "env": env, "output": str(output)})
         return Child(answer["pid"], output, self)
 

@@ -30,8 +30,7 @@ def _wait_for_a_later_name(folder: Path) -> None:
     TensorBoard reads them in the order of their names, which begin with the second and go on with the number of the
     process: of two sessions within a second, the second one could come first, and its curves would go back.
     """
-    now = time.time()
-    if any(folder.glob(f"events.out.tfevents.{int(now):010d}.*")):
+    while any(folder.glob(f"events.out.tfevents.{int(now := time.time()):010d}.*")):
         time.sleep(int(now) + 1 - now)
 
 
