@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,20 @@ class ComparedRuns:
         """Returns the blocks as plain values."""
         reports = zip(self.blocks, self.looks, self._reasons(), strict=True)
         blocks = [comparison_report.plain(*report, self.margin) for report in reports]
-        for block, best_first in zip(blocks, self.best_first, strict=True):
-            block["checks"] = method_notes(*best_first)
+        for block, notes in zip(blocks, self._method_notes, strict=True):
+            block["checks"] = notes
         for block, pairs in zip(blocks, self.pairs or (), strict=False):
             block["pairs"] = [*map(plain_pair, pairs)]
         return {"blocks": blocks}
 
     def checks(self) -> list[str]:
         """Returns the notes on the method of every block."""
-        return [line for compared in self.best_first for line in method_notes(*compared)]
+        return [line for notes in self._method_notes for line in notes]
+
+    @cached_property
+    def _method_notes(self) -> list[list[str]]:
+        """The notes of each block, which permute its runs."""
+        return [method_notes(*compared) for compared in self.best_first]
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns the numbers of each group, or each pair, all blocks one below another."""
