@@ -102,6 +102,12 @@ def test_no_two_files_share_a_name() -> None:
     assert [path for path in FILES.values() if path.name.startswith("test_")] == []
 
 
+def test_helpers_are_imported_by_their_own_names() -> None:
+    # `python -m pytest` finds a package named tests in the folder that it starts in; the README's command, `pytest`, does not.
+    pattern = re.compile(r"^\s*(from|import) tests\b", re.MULTILINE)
+    assert not [path for path in sorted((REPOSITORY / "tests").rglob("*.py")) if pattern.search(path.read_text())]
+
+
 def test_behaviours_are_in_the_files_that_contributing_names() -> None:
     table = (REPOSITORY / "CONTRIBUTING.md").read_text()
     rows = re.findall(r"^\| (.+) \| `([\w/]+\.py)` \| `(\w+)` \|$", table, re.MULTILINE)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy
 import pytest
+from handmade_runs import record_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from experiments.compare.learning_curve import LearningCurve, learning_curves
 from experiments.compare.learning_curve_figure import FOLDER, TAG, write_figures
 from experiments.compare.load_runs import read_runs
-from tests.helpers.handmade_runs import record_run
 
 ROWS = [100, 200, 500, 1000]
 TARGET = numpy.arange(30) % 3

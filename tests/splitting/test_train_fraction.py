@@ -10,13 +10,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_data import QUICK, small_data
 
 from datamodules import DataError, DataModule, Digits, SeriesData, StreamedArrays, StreamedTable, TableData, TextData
 from datamodules.splitting.split_options import SplitSettings, Splittable, split_data
 from datamodules.splitting.splits import Split
 from datamodules.splitting.train_fraction import Strata, divide_train, undivided
 from experiments.__main__ import main
-from tests.helpers.tiny_data import QUICK, small_data
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.8, 1.0)
 

@@ -8,6 +8,7 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_data import QUICK
 
 from experiments.__main__ import main
 from experiments.run.record.method_checks import (
@@ -18,7 +19,6 @@ from experiments.run.record.method_checks import (
     lines_of_run,
     on_the_edge,
 )
-from tests.helpers.tiny_data import QUICK
 
 NOWHERE = Path("no folder")
 
