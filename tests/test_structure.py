@@ -103,7 +103,7 @@ def test_no_two_files_share_a_name() -> None:
 
 
 def test_helpers_are_imported_by_their_own_names() -> None:
-    # `python -m pytest` finds a package named tests in the folder that it starts in; the README's command, `pytest`, does not.
+    # `python -m pytest` finds a package `tests` in the folder where it starts; `pytest`, as in the README, does not
     pattern = re.compile(r"^\s*(from|import) tests\b", re.MULTILINE)
     assert not [path for path in sorted((REPOSITORY / "tests").rglob("*.py")) if pattern.search(path.read_text())]
 
