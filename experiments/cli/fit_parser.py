@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
@@ -77,21 +77,28 @@ def dump(parser: LightningArgumentParser, config: Namespace) -> str:
 def parse_lines(lines: Sequence[Words]) -> list[str]:
     """Parses several command lines of ``fit`` with one parser, and returns their configurations as YAML."""
     parser, loaded = fit_parser(), dict[str, DataModule]()
-    configs = [parser.parse_args(complete_words(words, loaded)[0][1:]) for words in lines]
+    configs = [parser.parse_args(complete_words(words, loaded).words[1:]) for words in lines]
     for config in configs:
         check_ranges(config.as_dict())
     return [dump(parser, config) for config in configs]
 
 
-def complete_words(words: Words, loaded: dict[str, DataModule] | None = None) -> tuple[Words, str]:
+class CompleteWords(NamedTuple):
+    """Words of a verb in order of precedence, an earlier configuration or what is chosen for the data below them."""
+
+    words: Words
+    message: str = ""
+    """What was chosen; empty without a choice."""
+    is_valid: bool = False
+    """Whether all that was typed has been parsed and validated, with the model that is typed."""
+
+
+def complete_words(words: Words, loaded: dict[str, DataModule] | None = None) -> CompleteWords:
     """Puts an earlier configuration, or what is chosen for the data, below the words of a verb.
 
     Args:
         words: The verb and its words.
         loaded: Data modules by their configuration as YAML, for several commands on the same data; others are added.
-
-    Returns:
-        The words in order of precedence, and a message about what was chosen, empty without it.
     """
     words, has_all = whole_configs(in_precedence(words))
     has_all = has_all and not any(word.partition("=")[0] in ("--model", "--data") for word in words)
@@ -99,7 +106,7 @@ def complete_words(words: Words, loaded: dict[str, DataModule] | None = None) ->
     adds_callbacks = "trainer.callbacks+" in typed_settings(words)  # to those that are chosen, in a resumed run as well
     asks_help = any(word.startswith(("-h", "--help", "--model.help", "--data.help")) for word in words)
     if verb != ["fit"] or asks_help or not (adds_callbacks if below else typed(words, "data") and not has_all):
-        return [*verb, *below, *rest], ""
+        return CompleteWords([*verb, *below, *rest])
     if typed_class(words, "model") == AUTO:
         words = take(words, "--model")[0]
     whole = [*verb, *below, *words[1:]]
@@ -113,7 +120,7 @@ def complete_words(words: Words, loaded: dict[str, DataModule] | None = None) ->
     chosen, message = choose(data, config, words, is_typed)
     if below:
         chosen, message = {"trainer": {"callbacks": chosen["trainer"]["callbacks"]}}, ""
-    return [*verb, "-c", yaml.safe_dump(chosen), *below, *words[1:]], message
+    return CompleteWords([*verb, "-c", yaml.safe_dump(chosen), *below, *words[1:]], message, is_typed)
 
 
 def load_data(words: Words) -> tuple[Namespace, DataModule]:
@@ -143,7 +150,7 @@ def _instantiated(config: Namespace) -> DataModule:
     parser = Parser()
     parser.add_subclass_arguments(DataModule, "data")
     with constructor_errors():
-        data: DataModule = parser.instantiate_classes(parser.parse_object({"data": config.data})).data
+        data: DataModule = parser.instantiate_classes(Namespace(data=config.data)).data
     return data
 
 

@@ -66,7 +66,9 @@ class EvenhandCLI(LightningCLI):
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         assert isinstance(args, list)
-        words, self.message = complete_words(args)
+        words, self.message, is_valid = complete_words(args)
+        assert isinstance(parser, Parser)
+        parser.validates = not is_valid
         self.mode_typed, self.length_typed = types_mode(words), "trainer.max_epochs" in typed_names(args)
         self.config = parser.parse_args(words)
         config = self.config[self.config.subcommand]
