@@ -150,7 +150,7 @@ def _instantiated(config: Namespace) -> DataModule:
     parser = Parser()
     parser.add_subclass_arguments(DataModule, "data")
     with constructor_errors():
-        data: DataModule = parser.instantiate_classes(Namespace(data=config.data)).data
+        data: DataModule = parser.instantiate_classes(Namespace(data=config.data)).data  # type: ignore[no-untyped-call]
     return data
 
 
