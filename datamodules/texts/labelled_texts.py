@@ -16,6 +16,7 @@ from datamodules.raw_data import Rows
 from datamodules.tables.read_table import MISSING
 from datamodules.tables.targets import check_train_targets, read_target
 from datamodules.texts.inputs import TextInputs
+from datamodules.texts.pretrained_tokenizer import read_tokenizer
 from datamodules.texts.read_texts import joined
 from datamodules.texts.vocabulary import SPECIAL, TokenIds, TokenizerName, Vocabulary, learn
 from datamodules.types import TaskName
@@ -25,13 +26,16 @@ class LabelledTexts(InMemoryData):
     """Texts in a polars frame, which a subclass passes to ``take`` in its constructor.
 
     A text becomes the ids of its tokens (T,), lower-cased: 0 is padding behind its end, 1 a token that does not occur
-    twice in the train rows. A missing or empty text is one unknown token. The vocabulary is learned on the train rows.
+    twice in the train rows. A missing or empty text is one unknown token. The vocabulary is learned on the train rows,
+    unless it is that of a pretrained network.
 
     Args:
         tokenizer: Pieces of words (bpe), or words.
         max_vocab_size: Largest number of different tokens, with padding and unknown; the most frequent are kept.
         max_length: Largest number of tokens of a row; longer texts are cut. T is the length of the longest train row,
             if less.
+        pretrained_tokenizer: A ``tokenizer.json`` of Hugging Face, or its folder, whose tokens and ids are taken
+            as they are; ``tokenizer`` and ``max_vocab_size`` are then not used.
         normalize: None: ids are not normalized.
         kwargs: Options of every data set in memory, see ``InMemoryData``.
 
@@ -46,6 +50,7 @@ class LabelledTexts(InMemoryData):
         tokenizer: TokenizerName = "bpe",
         max_vocab_size: int = 10_000,
         max_length: int = 256,
+        pretrained_tokenizer: str | None = None,
         normalize: Literal["none"] = "none",
         **kwargs: Any,
     ) -> None:
@@ -58,6 +63,7 @@ class LabelledTexts(InMemoryData):
             if value < least:
                 raise DataError(f"max_{name} must be at least {least}, and it is {value}")
         self.tokenizer, self.max_vocab_size, self.max_length = tokenizer, max_vocab_size, max_length
+        self.pretrained_tokenizer = pretrained_tokenizer
         self.missing: Sequence[str] = MISSING
         self.folders: tuple[str, ...] = ()
         self.txt_table = False
@@ -100,10 +106,16 @@ class LabelledTexts(InMemoryData):
         self._taken = Rows(x, y, test, val, about=frame.drop(target))
         split = self.split_now()
         check_train_targets(read, split.train)
-        vocabulary = learn(self.texts.gather(split.train.numpy()).to_list(), self.tokenizer, self.max_vocab_size)
+        if self.pretrained_tokenizer is None:
+            texts = self.texts.gather(split.train.numpy()).to_list()
+            vocabulary = learn(texts, self.tokenizer, self.max_vocab_size)
+            kind, source = f"{self.tokenizer} tokens", "the train rows"
+        else:
+            vocabulary = read_tokenizer(self.pretrained_tokenizer, self.max_length)
+            kind, source = "tokens", self.pretrained_tokenizer
         self._encode(vocabulary, self.max_length, split.train)
-        learned = f"vocabulary of the train rows: {self.vocab_size:,} {self.tokenizer} tokens"
-        self.notes = (*self.notes, learned, *self._encoded.notes(split))
+        note = f"vocabulary of {source}: {self.vocab_size:,} {kind}"
+        self.notes = (*self.notes, note, *self._encoded.notes(split))
 
     def load(self) -> Rows:
         """Returns a digest of each text, which identifies rows before a vocabulary exists, and the targets."""

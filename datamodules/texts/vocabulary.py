@@ -1,4 +1,4 @@
-"""Vocabulary, learned from the train rows, that encodes texts as the ids of their tokens."""
+"""Vocabulary, learned from the train rows or of a pretrained network, that encodes texts as the ids of their tokens."""
 
 import json
 import os
@@ -43,15 +43,19 @@ CHUNK = 1000
 
 @dataclass
 class TokenIds:
-    """N texts, each cut to T tokens or padded; a text without a token is one unknown token."""
+    """N texts, each cut to T tokens or padded.
+
+    A text without a token is one unknown token, or the tokens that a pretrained tokenizer puts around each text.
+    """
 
     ids: Tensor  # (N, T) int32, 0 behind a text's end
     lengths: Tensor  # ids of each row without padding (N,) int64, at least 1
     whole: Tensor  # tokens of each text before it is cut (N,) int64; 0 for a text without a token
+    unknown_id: int | None = UNKNOWN  # None: the vocabulary has a token for everything
 
     def unknown(self) -> Tensor:
         """Counts the unknown ids of each row (N,) int64."""
-        return (self.ids == UNKNOWN).sum(dim=1)
+        return (self.ids == (-1 if self.unknown_id is None else self.unknown_id)).sum(dim=1)
 
     def notes(self, split: Split) -> list[str]:
         """Returns notes: texts cut and texts without a token, and the rate of unknown tokens among the others'."""
@@ -74,7 +78,10 @@ class TokenIds:
 
 
 class Vocabulary:
-    """Tokenizer from JSON in the format of Hugging Face's ``tokenizers``; two are equal if they encode texts alike."""
+    """Tokenizer from JSON in the format of Hugging Face's ``tokenizers``; two are equal if they encode texts alike.
+
+    Rows are cut and padded here, whatever the JSON says of it. ``[SEP]`` and the like in a text are text.
+    """
 
     def __init__(self, text: str) -> None:
         """Reads the JSON; raises ``DataError`` for another text."""
@@ -82,9 +89,23 @@ class Vocabulary:
             self._tokenizer = Tokenizer.from_str(text)
         except Exception as error:  # the library raises nothing narrower
             raise DataError(f"the vocabulary cannot be read: {error}") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._tokenizer.encode_special_tokens = True
+        self.special: int = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        """Number of tokens that are put around each text, such as ``[CLS]`` and ``[SEP]``."""
+        self._size: int = max(self._tokenizer.get_vocab().values(), default=-1) + 1
+        self._cutting: dict[int, Tokenizer] = {}  # by their number of tokens
 
     def __len__(self) -> int:
-        return self._tokenizer.get_vocab_size()
+        """Returns the number of ids, 0 to the highest one, so that a table of embeddings holds all of them."""
+        return self._size
+
+    @property
+    def unknown_id(self) -> int | None:
+        """Id of the token of what is not in the vocabulary; None if there is none."""
+        token = getattr(self._tokenizer.model, "unk_token", None)
+        return None if token is None else self._tokenizer.token_to_id(token)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.to_json() == other.to_json()
@@ -111,16 +132,29 @@ class Vocabulary:
         counts: list[int] = []
         for start in range(0, len(texts), CHUNK):
             for encoding in self._tokenizer.encode_batch_fast(list(texts[start : start + CHUNK])):
-                tokens = encoding.ids
-                counts.append(len(tokens))
-                rows.append(tokens[:max_length])
-        whole = torch.tensor(counts, dtype=torch.int64)
-        steps = max_length if train is None else min(max_length, max(1, int(whole[train].max())))
+                counts.append(len(encoding.ids))
+                rows.append(encoding.ids[:max_length])
+        written = torch.tensor(counts, dtype=torch.int64)
+        steps = max_length if train is None else min(max_length, max(1, int(written[train].max())))
         ids = numpy.full((len(rows), steps), PADDING, dtype=numpy.int32)
-        for row, tokens in zip(ids, rows, strict=True):
+        for index, (row, tokens) in enumerate(zip(ids, rows, strict=True)):
+            if counts[index] > steps and self.special:
+                tokens = self._cut(texts[index], steps)
             row[: len(tokens)] = tokens[:steps]
-        ids[whole.numpy() == 0, 0] = UNKNOWN
-        return TokenIds(torch.from_numpy(ids), whole.clamp(1, steps), whole)
+        unknown = self.unknown_id
+        ids[written.numpy() == 0, 0] = PADDING if unknown is None else unknown
+        whole = written.where(written > self.special, 0)
+        return TokenIds(torch.from_numpy(ids), written.clamp(1, steps), whole, unknown)
+
+    def _cut(self, text: str, steps: int) -> list[int]:
+        """Returns the ids of the beginning of a text, with the tokens around it."""
+        if steps not in self._cutting:
+            tokenizer = Tokenizer.from_str(self.to_json())
+            tokenizer.encode_special_tokens = True
+            tokenizer.enable_truncation(steps)
+            self._cutting[steps] = tokenizer
+        ids: list[int] = self._cutting[steps].encode(text).ids
+        return ids
 
 
 def learn(texts: Sequence[str], kind: TokenizerName, max_size: int) -> Vocabulary:
