@@ -30,15 +30,19 @@ def two_sided(t: ArrayLike, df: ArrayLike) -> Array:
 
 
 def quantile(df: ArrayLike, level: ArrayLike = 0.05) -> Array:
-    """Computes, by bisection, the t that |T| exceeds with the probability ``level``; arrays broadcast."""
+    """Computes, by Newton's method, the t that |T| exceeds with the probability ``level``; arrays broadcast.
+
+    The probability is convex in t: steps from 0 approach the quantile from below and never pass it. No t is above 1e6.
+    """
     df, level = numpy.broadcast_arrays(numpy.asarray(df, dtype=float), numpy.asarray(level, dtype=float))
-    low, high = numpy.zeros_like(df), numpy.full_like(df, 1e6)
-    for _ in range(70):
-        middle = (low + high) / 2
-        beyond = two_sided(middle, df) > level
-        low, high = numpy.where(beyond, middle, low), numpy.where(beyond, high, middle)
-    found: Array = (low + high) / 2
-    return found
+    scale, t = numpy.exp(numpy.vectorize(_log_scale, otypes=[float])(df)) / numpy.sqrt(df), numpy.zeros_like(df)
+    for _ in range(100):
+        density = numpy.maximum(scale * (1 + t**2 / df) ** (-(df + 1) / 2), 1e-300)
+        step = (two_sided(t, df) - level) / (2 * density)
+        t = numpy.minimum(numpy.where(step > 0, t + step, t), 1e6)
+        if not (step > 1e-9 * t).any():  # the error of a step is its square
+            break
+    return t
 
 
 @lru_cache
