@@ -116,7 +116,7 @@ MODELS = {
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("norm", ["layer", "none"])
 def test_a_run_with_another_norm_learns_and_says_so(fit: Fit, model: str, norm: str) -> None:
-    words = f"{MODELS[model]} --model.norm {norm} --model.optimizer.lr 0.03 --trainer.max_epochs 40 --seed_everything 0"
+    words = f"{MODELS[model]} --model.norm {norm} --model.optimizer.lr 0.1 --trainer.max_epochs 12 --seed_everything 0"
     record = fit(*words.split())
     checkpoint = read(record["path"] / "checkpoints/best.ckpt")
     assert checkpoint["hyper_parameters"]["norm"] == norm

@@ -90,26 +90,40 @@ def test_a_narrow_range_is_learned_that_a_linear_model_cannot_see(fit: Fit, tmp_
     x = numpy.random.default_rng(0).normal(size=600)
     label = numpy.where((x > 0.2) & (x < 0.8), "in", "out")
     path = writer(tmp_path, "my.csv")(polars.DataFrame({"x": x, "label": label}))
-    words = f"--data TableData --data.path {path} --data.target label --trainer.max_epochs 60 --model LitLinear"
+    words = f"--data TableData --data.path {path} --data.target label --trainer.max_epochs 25 --model LitLinear"
+    words += " --data.batch_size 64"
     accuracy = {
-        name: fit(*words.split(), "--model.numbers", name, "--model.optimizer.lr", "0.02")["metrics"]["test/accuracy"]
+        name: fit(*words.split(), "--model.numbers", name, "--model.optimizer.lr", "0.05")["metrics"]["test/accuracy"]
         for name in ("linear", numbers)
     }
     assert accuracy["linear"] < 0.85
     assert accuracy[numbers] > 0.93
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch-export", "safetensors"])
+EMBEDDED = {
+    "LitMLP": "--model.numbers plr --model.numbers_sigma 8",
+    "LitTransformer": "--model.numbers plr --model.numbers_sigma 8",
+    "LitTabM": "--model.numbers ple --model.numbers_size 4",
+}
+QUICK_EXPORTS = {
+    ("LitMLP", "onnx"),
+    ("LitTransformer", "torch-export"),
+    ("LitTabM", "onnx"),
+    ("LitTabM", "safetensors"),
+}
+"""Each model, embedding and format once, for the quick suite."""
+
+
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("model", "format"),
     [
-        ("LitMLP", "--model.numbers plr --model.numbers_sigma 8"),
-        ("LitTransformer", "--model.numbers plr --model.numbers_sigma 8"),
-        ("LitTabM", "--model.numbers ple --model.numbers_size 4"),
+        pytest.param(model, format, marks=() if (model, format) in QUICK_EXPORTS else pytest.mark.slow)
+        for model in EMBEDDED
+        for format in ("onnx", "torch-export", "safetensors")
     ],
 )
-def test_an_export_agrees(model: str, words: str, format: str, tmp_path: Path) -> None:
-    run = finished(tmp_path / "run", "table", model, *words.split())
+def test_an_export_agrees(model: str, format: str, tmp_path: Path) -> None:
+    run = finished(tmp_path / "run", "table", model, *EMBEDDED[model].split())
     words_of_export = ["--ckpt_path", str(run.path), "--format", format, "--output", str(tmp_path / "out")]
     assert main(["export", *words_of_export]) == 0  # which compares all test rows, to 1e-5
     assert main(["export", "--verify", str(tmp_path / "out")]) == 0
@@ -163,7 +177,8 @@ def test_a_linear_model_of_one_hot_categories_is_scikit_learns(fit: Fit, tmp_pat
     frame = polars.DataFrame({f"c{column}": numpy.array(list("abcd"))[codes[:, column]] for column in range(12)})
     path = writer(tmp_path, "my.csv")(frame.with_columns(label=polars.Series(label)))
     words = f"--data TableData --data.path {path} --data.target label --model LitLinear --model.one_hot 10"
-    more = "--seed_everything 0 --trainer.max_epochs 60 --model.optimizer.lr 0.01 --model.optimizer.weight_decay 0"
+    more = "--seed_everything 0 --trainer.max_epochs 20 --model.optimizer.lr 0.03 --model.optimizer.weight_decay 0"
+    more += " --data.batch_size 32"
     found = fit(*words.split(), *more.split())["metrics"]["test/auroc"]
     data = made(path)
     train, test = (data.part(name) for name in ("train", "test"))

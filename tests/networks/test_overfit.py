@@ -23,7 +23,7 @@ ARCHITECTURES: list[tuple[type[LitModel], dict[str, Any]]] = [
     (LitTransformer, {"width": 32, "num_layers": 1, "dropout": 0.0, "optimizer": partial(AdamW, lr=0.01)}),
 ]
 MEASURES = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "accuracy_micro", "regression": "r2"}
-ROWS = 24
+ROWS, EPOCHS = 24, 80
 
 
 def targets(x: Tensor, task: str) -> Tensor:
@@ -51,8 +51,8 @@ def test_a_tiny_set_is_learned_by_heart(architecture: type[LitModel], settings: 
     pl.seed_everything(0, verbose=False)
     x = torch.randn(2 * ROWS, 2, 6)
     data = small_data(x, targets(x, task), task, ratios=(0.5, 0.25, 0.25), stratify=False, batch_size=ROWS)
-    model = model_for(data, architecture, **{"optimizer": partial(AdamW, lr=0.02, weight_decay=0.0)} | settings)
-    trainer = quiet_trainer(max_epochs=150, limit_val_batches=0)
+    model = model_for(data, architecture, **{"optimizer": partial(AdamW, lr=0.05, weight_decay=0.0)} | settings)
+    trainer = quiet_trainer(max_epochs=EPOCHS, limit_val_batches=0)
     trainer.fit(model, data)
     (learned,) = quiet_trainer().validate(model, data.train_dataloader(), verbose=False)
     assert learned[f"val/{MEASURES[task]}"] >= 0.99
@@ -87,8 +87,8 @@ def test_tiny_padded_rows_are_learned_by_heart(
     made = make()
     facts = made.pop("facts")
     batches = TensorLoader(made | {"row": torch.arange(ROWS)}, ROWS)
-    facts["optimizer"] = partial(AdamW, lr=0.02, weight_decay=0.0)
+    facts["optimizer"] = partial(AdamW, lr=0.05, weight_decay=0.0)
     model = architecture(task="multiclass", num_outputs=3, **facts | settings)
-    quiet_trainer(max_epochs=150, limit_val_batches=0).fit(model, batches, batches)
+    quiet_trainer(max_epochs=EPOCHS, limit_val_batches=0).fit(model, batches, batches)
     (learned,) = quiet_trainer().validate(model, batches, verbose=False)
     assert learned["val/accuracy"] >= 0.99

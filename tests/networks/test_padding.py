@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_data import QUICK
 from torch import Tensor, nn
@@ -36,6 +36,17 @@ SMALL: dict[str, tuple[type[LitModel], dict[str, Any]]] = {
 LENGTHS = st.lists(st.integers(1, STEPS), min_size=2, max_size=5)
 both = pytest.mark.parametrize("modality", FACTS)
 every = pytest.mark.parametrize("name", SMALL)
+exported = pytest.mark.parametrize(
+    ("modality", "name"),
+    [
+        pytest.param(modality, name, marks=() if number % 2 == place else pytest.mark.slow)
+        for number, name in enumerate(SMALL)
+        for place, modality in enumerate(FACTS)
+    ],
+)
+"""Each network with one of the modalities; the other is slow."""
+
+FEW = settings(QUICK, max_examples=12)
 
 
 def model_of(name: str, modality: str) -> LitModel:
@@ -73,7 +84,7 @@ def gradients(model: LitModel, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @both
 @every
-@QUICK
+@FEW
 @given(lengths=LENGTHS, more=st.integers(0, STEPS), seed=st.integers(0, 99))
 def test_a_padded_row_has_the_outputs_that_it_has_alone(
     modality: str, name: str, lengths: list[int], more: int, seed: int
@@ -90,7 +101,7 @@ def test_a_padded_row_has_the_outputs_that_it_has_alone(
 
 @both
 @every
-@QUICK
+@FEW
 @given(lengths=LENGTHS, seed=st.integers(0, 99))
 def test_padding_changes_no_gradient(modality: str, name: str, lengths: list[int], seed: int) -> None:
     rows = rows_of(modality, lengths, seed)
@@ -134,7 +145,7 @@ def torchs(network: RNN, make: type[nn.LSTM] | type[nn.GRU], inputs: int, hidden
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize(("cell", "make"), [("lstm", nn.LSTM), ("gru", nn.GRU)])
-@QUICK
+@FEW
 @given(lengths=LENGTHS)
 def test_an_rnn_is_torchs_over_packed_sequences(cell: str, make: Any, layers: int, lengths: list[int]) -> None:
     torch.manual_seed(0)
@@ -172,13 +183,12 @@ def test_what_stands_for_padding_is_never_learned(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*_flat_weights.*")  # nn.LSTM's and nn.GRU's own
-@both
-@every
+@exported
 def test_a_model_that_knows_lengths_can_be_exported(modality: str, name: str) -> None:
     model = model_of(name, modality).eval()
     examples = padded(rows_of(modality, [4, 9, 2], 0), STEPS)
     rows = {0: torch.export.Dim("rows")}
-    exported = torch.export.export(model.network, (), examples, dynamic_shapes={"x": rows, "lengths": rows}).module()
+    graph = torch.export.export(model.network, (), examples, dynamic_shapes={"x": rows, "lengths": rows}).module()
     for lengths in ([5], [1, 11, 7, 3, 10]):
         batch = padded(rows_of(modality, lengths, 1), STEPS)
-        torch.testing.assert_close(exported(**batch), model(**batch), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(graph(**batch), model(**batch), atol=1e-5, rtol=1e-5)

@@ -81,7 +81,7 @@ def test_it_works_in_training_only_and_draws_nothing_unless_asked_for(name: str)
     torch.testing.assert_close(exported(x), plain(x))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ["res mlp", pytest.param("res cnn 1-d", marks=pytest.mark.slow), "transformer"])
 def test_compiled_it_is_one_graph(name: str) -> None:
     make, shape = NETWORKS[name]
     torch.manual_seed(0)
@@ -123,7 +123,7 @@ def test_padding_comes_through_nowhere() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "--model LitResMLP --model.width 8",
+        pytest.param("--model LitResMLP --model.width 8", marks=pytest.mark.slow),
         "--model LitResCNN --model.channels [4,4]",
         "--model LitTransformer --model.width 8 --model.heads 2",
     ],

@@ -25,16 +25,35 @@ def people(constant: Any) -> polars.DataFrame:
     return polars.DataFrame({"age": age, "sensor": constant, "label": numpy.where(age > 40, "old", "young")})
 
 
-@SCALED
-@pytest.mark.parametrize("constant", [numpy.full(90, 0.1), ROUNDED], ids=["equal", "rounded"])
-def test_no_prediction_depends_on_a_constant_column(tmp_path: Path, method: str, constant: Any) -> None:
-    people(constant).write_csv(tmp_path / "people.csv")
+CONSTANTS = {"equal": numpy.full(90, 0.1), "rounded": ROUNDED}
+QUICK = [
+    ("standard", "equal", "onnx"),
+    ("minmax", "rounded", "safetensors"),
+    ("robust", "equal", "safetensors"),
+    ("quantile", "rounded", "torch-export"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "constant", "format"),
+    [
+        *QUICK,
+        *(
+            pytest.param(method, name, "onnx", marks=pytest.mark.slow)
+            for method in ("standard", "minmax", "robust", "quantile")
+            for name in CONSTANTS
+            if (method, name, "onnx") not in QUICK
+        ),
+    ],
+)
+def test_no_prediction_depends_on_a_constant_column(tmp_path: Path, method: str, constant: str, format: str) -> None:
+    people(CONSTANTS[constant]).write_csv(tmp_path / "people.csv")
     words = f"--data TableData --data.path {tmp_path}/people.csv --data.target label --data.normalize {method}"
     where = f"--trainer.default_root_dir {tmp_path} --experiment e --run a --figures false"
     assert main(["fit", *f"{words} --model LitMLP --trainer.max_epochs 2 --seed_everything 0 {where}".split()]) == 0
     run = tmp_path / "runs" / "e" / "a"
-    assert main(["export", "--ckpt_path", str(run), "--format", "onnx", "--output", str(tmp_path / "onnx")]) == 0
-    for predict in (load(run).predict, load_export(tmp_path / "onnx").predict):
+    assert main(["export", "--ckpt_path", str(run), "--format", format, "--output", str(tmp_path / "out")]) == 0
+    for predict in (load(run).predict, load_export(tmp_path / "out").predict):
         rows = [predict(people(value)[:5])["probability_old"].to_list() for value in (0.1, 0.3, -5.0, 1e9)]
         assert rows[1:] == rows[:1] * 3
         assert len(set(rows[0])) == 5
