@@ -28,7 +28,7 @@ def test_a_small_table_gets_the_linear_model_then_residual_blocks_and_a_large_on
         2860: ("LitTabM", "quantile"),
     }.items():
         words = ["--data", "TableData", "--data.path", write(table(rows), tmp_path / "t.csv"), "--data.target", "label"]
-        config = config_of(fit(*words, "--trainer.max_epochs", "1")["path"])
+        config = config_of(fit(*words, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1")["path"])
         assert config["model"]["class_path"].endswith(expected[0])
         assert config["data"]["init_args"]["normalize"] == expected[1]
 

@@ -95,12 +95,16 @@ def test_a_profiler_reports_once(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.lower().count("profiler report") == 1
 
 
-def test_a_reader_that_is_gone_at_the_end() -> None:
+@pytest.mark.parametrize(
+    "words",
+    ["compare --help", pytest.param("fit --data Digits --model LitLinear --print_config", marks=pytest.mark.slow)],
+)
+def test_a_reader_that_is_gone_at_the_end(words: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    words = ["-m", "experiments", "fit", "--data", "Digits", "--model", "LitLinear", "--print_config"]
+    command = [sys.executable, "-m", "experiments", *words.split()]
     with os.fdopen(writer, "w") as stream:
-        done = subprocess.run([sys.executable, *words], stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -120,6 +124,8 @@ def test_a_closed_pipe_ends_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdout", stream)
         assert main(["inspect", "--data", "Digits"]) == 0
         assert main(["--help"]) == 0
+        with pytest.raises(SystemExit, match="0"):
+            main(["fit", "--data", "Digits", "--model", "LitLinear", "--print_config"])
         assert main(WORDS.split()) == 0
         assert main(["validate", "--trust", "faults", "--ckpt_path", "runs/e/one"]) == 0  # prints Lightning's table
     with open("/dev/full", "w") as stream, monkeypatch.context() as patch:

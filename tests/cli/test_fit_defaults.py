@@ -71,6 +71,7 @@ def test_every_architecture_gets_the_same_batches_length_schedule_and_normalizat
 ) -> None:
     words = ["--data", "TableData", "--data.path", write(table(800), tmp_path / "t.csv"), "--data.target", "label"]
     words += ["--trainer.limit_train_batches", "1", "--trainer.check_val_every_n_epoch", "30", "--test_at_end", "false"]
+    words += ["--trainer.max_time", "00:00:00:01"]
     configs = [config_of(fit(*words)["path"])]
     assert (
         "no --model was typed: LitResMLP for 560 train rows (table), numbers quantile-normalized"
@@ -90,7 +91,7 @@ def test_fit_with_and_without_the_model_and_a_sweep_are_one_run(
     fit: Fit, calls: Calls, root: Path, tmp_path: Path
 ) -> None:
     words = ["--data", "TableData", "--data.path", write(table(800), tmp_path / "t.csv"), "--data.target", "label"]
-    words += ["--seed_everything", "5", "--trainer.max_epochs", "2"]
+    words += ["--trainer.limit_train_batches", "4", "--seed_everything", "5", "--trainer.max_epochs", "2"]
     runs = [fit(*words), fit(*words, "--model", "LitResMLP"), fit(*words, "--model", "auto")]
     sweep = ["sweep", *words[:-4], *words[-2:], "--seeds", "5", "--grid", "model=auto,LitResMLP", "--figures", "false"]
     assert main([*sweep, "--experiment", "s", "--trainer.default_root_dir", str(root)]) == 0
@@ -149,7 +150,7 @@ def test_the_usual_name_of_the_rate_is_answered(refused: Callable[..., str]) -> 
 
 
 def test_a_number_of_steps_is_the_length(fit: Fit) -> None:
-    record = fit("--data", "Tiny", "--model", "LitMLP", "--trainer.max_steps", "700")
+    record = fit("--data", "Tiny", "--model", "LitMLP", "--trainer.max_steps", "7")
     assert config_of(record["path"])["trainer"]["max_epochs"] == -1
 
 

@@ -109,7 +109,7 @@ READERS["project"] = (project, False)
 @pytest.mark.parametrize("reader", READERS)
 def test_mutated_files(reader: str, run: Path, fuzz: Fuzzer, tmp_path: Path) -> None:
     prepare, writes = READERS[reader]
-    assert fuzz.run(range(25), tmp_path, prepare(run), writes) == []
+    assert fuzz.run(range(8), tmp_path, prepare(run), writes) == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """The options that a user types are the options of the run."""
 
-import subprocess
 import sys
 from itertools import cycle
 from pathlib import Path
@@ -12,9 +11,12 @@ from conftest import Fit
 from paths import REPOSITORY
 
 from datamodules.bundled import reviews
+from experiments.__main__ import main
 from experiments.cli.fit_defaults import FILES
+from experiments.cli.fit_parser import fit_parser
 
 CONFIGS = REPOSITORY / "experiments" / "configs"
+ONE = ("--trainer.max_epochs", "1")
 TINY = ("--data", "Tiny", "--model", "LitMLP", "--trainer.max_epochs", "2", "--data.batch_size", "10")
 
 
@@ -23,7 +25,7 @@ def hyperparameters(record: dict, *names: str) -> list:
 
 
 def test_the_recipe_runs_as_typed(fit: Fit) -> None:
-    record = fit("-c", str(CONFIGS / "recipes/mnist1d/cnn.yaml"), "--trainer.max_epochs", "1")
+    record = fit("-c", str(CONFIGS / "recipes/mnist1d/cnn.yaml"), *ONE, "--trainer.limit_train_batches", "5")
     assert (record["model"], record["data"], record["status"]) == ("LitCNN", "MNIST1D", "finished")
     assert record["rows"] == {"train": 3294, "val": 706, "test": 1000}
 
@@ -35,6 +37,7 @@ def test_short_names_also_the_ambiguous_one(fit: Fit) -> None:
     words += " --model.optimizer SGD --model.optimizer.lr 0.1 --model.optimizer.momentum 0.9"
     words += " --model.schedule.scheduler ReduceLROnPlateau --model.schedule.scheduler.patience 5"
     words += " --model.schedule.monitor val/loss --trainer.max_epochs 1 --model.hidden 8"
+    words += " --trainer.limit_train_batches 3"
     record = fit(*words.split())
     assert hyperparameters(record, "cell", "loss", "loss.label_smoothing") == ["gru", "CrossEntropyLoss", 0.1]
     assert hyperparameters(record, "optimizer", "optimizer.lr", "optimizer.momentum") == ["SGD", 0.1, 0.9]
@@ -88,23 +91,22 @@ def test_an_argument_typed_ahead_of_its_class_is_kept(fit: Fit) -> None:
 
 
 def test_a_package_of_ones_own(fit: Fit) -> None:
-    record = fit("--data", "Tiny", "--model", "LitOwn", "--model.width", "5", "--model.loss", "tiny_package.OwnLoss")
+    record = fit(
+        "--data", "Tiny", "--model", "LitOwn", "--model.width", "5", "--model.loss", "tiny_package.OwnLoss", *ONE
+    )
     assert hyperparameters(record, "width", "loss") == [5, "OwnLoss"]
 
 
-def test_a_package_that_nobody_trusts_is_not_imported(tmp_path: Path) -> None:
+def test_a_package_that_nobody_trusts_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "sly.py").write_text("import pathlib; pathlib.Path('ran').touch()\nclass Loss: pass")
-    words = [sys.executable, "-m", "experiments", "fit", "--data", "MNIST1D", "--model", "LitMLP"]
-    repository = str(REPOSITORY)
-    done = subprocess.run(
-        [*words, "--model.loss", "sly.Loss"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{repository}:{tmp_path}", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert "--trust" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", "--data", "MNIST1D", "--model", "LitMLP", "--model.loss", "sly.Loss"])
+    assert "--trust" in capfd.readouterr().err
+    assert "sly" not in sys.modules
     assert not (tmp_path / "ran").exists()
 
 
@@ -215,14 +217,37 @@ def test_a_run_of_that_name_is_not_written_over(fit: Fit, root: Path, capfd: pyt
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()} == before
 
 
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}-{path.stem}"
+
+
+RECIPES = sorted(CONFIGS.glob("recipes/*/*.yaml"))
+TRAINED = {
+    *("adult-tabm", "adult-res_mlp", "california-mlp", "fashion_mnist-cnn", "japanese_vowels-transformer"),
+    *("mnist1d-lstm", "mnist1d-gru", "reviews-linear"),
+}
+"""Recipes of each data set and of each architecture, for the quick suite; it parses the others."""
+
+
+def test_every_recipe_is_a_configuration() -> None:
+    others = [path for path in RECIPES if name_of(path) not in TRAINED]
+    assert len(others) == len(RECIPES) - len(TRAINED)
+    parser = fit_parser()
+    for path in others:
+        model = yaml.safe_load(path.read_text())["model"]["class_path"]
+        assert parser.parse_args(["-c", str(path)]).model.class_path == f"lit_models.{model}"
+
+
 @pytest.mark.parametrize(
-    "path", sorted(CONFIGS.glob("recipes/*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+    "path",
+    [
+        pytest.param(path, marks=() if name_of(path) in TRAINED else pytest.mark.slow, id=name_of(path))
+        for path in RECIPES
+    ],
 )
 def test_no_recipe_rots(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    from experiments.__main__ import main
-
     files = {"adult": "widedeep", "california": "widedeep", "reviews": "widedeep", "japanese_vowels": "sktime"}
     files["fashion_mnist"] = "fashion"
     if path.parent.name in files:

@@ -95,8 +95,13 @@ def test_a_switch_that_is_null(tmp_path: Path) -> None:
 
 
 def test_numbers_in_their_range() -> None:
-    words = [[f"--{option}", value] for option, value in lines(ACCEPTED)]
-    assert len(configs(words)) == len(words)
+    """Values of several options in one line: another one for each option in each line, as far as it has more."""
+    most = max(map(len, ACCEPTED.values()))
+    words = [
+        [word for option, values in ACCEPTED.items() for word in (f"--{option}", values[line % len(values)])]
+        for line in range(most)
+    ]
+    assert len(configs(words)) == most == 4
 
 
 @pytest.mark.parametrize(
