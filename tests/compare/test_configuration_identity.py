@@ -316,7 +316,7 @@ def test_a_setting_changed_at_a_resume_is_another_configuration(tmp_path: Path, 
 
 
 def test_real_runs_are_one_group_in_every_spelling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fits one configuration in ten spellings and with ten seeds, and others with one argument changed."""
+    """Fits one configuration in ten spellings, several in a run, and others with one argument changed."""
     rows = [f"{row % 7},{row % 5},{'ab'[row % 2]}" for row in range(60)]
     (tmp_path / "rows.csv").write_text("\n".join(["x,y,kind", *rows]))
     (tmp_path / "link.csv").symlink_to("rows.csv")
@@ -331,15 +331,21 @@ def test_real_runs_are_one_group_in_every_spelling(tmp_path: Path, monkeypatch: 
     }
     same = [
         {},
-        {"path": f"{tmp_path}/rows.csv"},
-        {"path": "./link.csv"},
-        {"lr": "--model.optimizer.lr=0.001"},
-        {"clip": "--trainer.gradient_clip_val 1.0"},
-        {"clip": "-c recipe.yaml"},
-        {"stop": f"{stop} --trainer.callbacks.patience 3 --trainer.callbacks.min_delta 0"},
-        {"steps": "--model.steps_per_execution 1"},
-        {"defaults": "--model.dropout 0.1 --trainer.accumulate_grad_batches 1 --data.sampler shuffle"},
-        {"quiet": "--trainer.enable_progress_bar false --trainer.log_every_n_steps 7 --data.device cpu"},
+        {
+            "path": f"{tmp_path}/rows.csv",
+            "lr": "--model.optimizer.lr=0.001",
+            "clip": "--trainer.gradient_clip_val 1.0",
+            "steps": "--model.steps_per_execution 1",
+        },
+        {
+            "path": "./link.csv",
+            "clip": "-c recipe.yaml",
+            "stop": f"{stop} --trainer.callbacks.patience 3 --trainer.callbacks.min_delta 0",
+        },
+        {
+            "defaults": "--model.dropout 0.1 --trainer.accumulate_grad_batches 1 --data.sampler shuffle",
+            "quiet": "--trainer.enable_progress_bar false --trainer.log_every_n_steps 7 --data.device cpu",
+        },
     ]
     other = [
         {"clip": "--trainer.gradient_clip_val 2"},

@@ -82,7 +82,7 @@ def outcome(folder: Path, rows: Any) -> Any:
     return None
 
 
-@pytest.mark.parametrize("most", [60, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("most", [20, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_every_field(artefact: tuple[Path, Any], tmp_path: Path, most: int) -> None:
     """By ``load_export`` and ``predict``: another type is refused wherever it is not printed alone."""
     folder, rows = shutil.copytree(artefact[0], tmp_path / "copy"), artefact[1]

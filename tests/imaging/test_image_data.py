@@ -266,7 +266,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     "model",
     [
         "LitLinear",
-        "LitMLP",
+        pytest.param("LitMLP", marks=pytest.mark.slow),  # its stem is that of the linear model
         "LitCNN --model.channels [16,32]",
         "LitRNN --model.hidden 32",
         "LitTransformer --model.width 32 --model.num_layers 1",
@@ -274,7 +274,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_every_architecture_trains_on_a_folder(fit: Fit, folder: str, model: str) -> None:
     words = f"--data ImageData --data.path {folder} --data.batch_size 20 --data.augment.crop 1 --model {model}"
-    words += " --model.optimizer.lr 0.01 --trainer.max_epochs 20 --seed_everything 0"
+    words += " --model.optimizer.lr 0.02 --trainer.max_epochs 10 --seed_everything 0"
     record = fit(*words.split())
     assert record["metrics"]["test/accuracy"] > 0.75
     assert record["rows"] == {"train": 140, "val": 30, "test": 30}

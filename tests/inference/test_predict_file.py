@@ -26,8 +26,14 @@ TASKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("ending", "task"),
+    [
+        pytest.param(ending, task, marks=() if (number + first) % 2 else pytest.mark.slow)
+        for first, ending in enumerate(("csv", "parquet"))
+        for number, task in enumerate(TASKS)
+    ],
+)
 def test_the_test_rows_of_a_table(task: str, ending: str, fit: Fit, tmp_path: Path, predicted: Any) -> None:
     target, change = TASKS[task]
     frame, path = change(people()), tmp_path / f"my.{ending}"
