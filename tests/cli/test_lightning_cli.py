@@ -262,13 +262,32 @@ def test_no_recipe_rots(
 MODELS, OPTIMS = sorted(set(FILES.values()) | {"gru"}), sorted(CONFIGS.glob("optim/*.yaml"))
 
 
-@pytest.mark.parametrize(("model", "optim"), [*zip(MODELS, cycle(OPTIMS), strict=False)])
-def test_configs_compose(fit: Fit, model: str, optim: Path) -> None:
+PAIRS = [*zip(MODELS, cycle(OPTIMS), strict=False)]
+
+
+def words_of(model: str, optim: Path) -> list[str]:
     files = (CONFIGS / f"defaults/{model}.yaml", optim, CONFIGS / "trainer/cpu.yaml")
     words = [word for path in files for word in ("-c", str(path))]
-    words += ["--model.network", "torch.nn.Linear"] if model == "module" else []
-    record = fit("--data", "Tiny", *words, "--trainer.max_epochs", "1")
-    assert (
-        record["hyperparameters"]["model.optimizer"]
-        == yaml.safe_load(optim.read_text())["model"]["init_args"]["optimizer"]["class_path"]
-    )
+    return words + (["--model.network", "torch.nn.Linear"] if model == "module" else [])
+
+
+def optimizer_in(optim: Path) -> str:
+    name: str = yaml.safe_load(optim.read_text())["model"]["init_args"]["optimizer"]["class_path"]
+    return name
+
+
+def test_configs_compose() -> None:
+    parser = fit_parser()
+    for model, optim in PAIRS:
+        config = parser.parse_args(["--data", "Digits", *words_of(model, optim)])
+        assert config.model.init_args.optimizer.class_path.rpartition(".")[2] == optimizer_in(optim)
+        assert config.trainer.accelerator == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("model", "optim"),
+    [pytest.param(*pair, marks=() if number % 3 == 0 else pytest.mark.slow) for number, pair in enumerate(PAIRS)],
+)
+def test_configs_that_compose_train(fit: Fit, model: str, optim: Path) -> None:
+    record = fit("--data", "Tiny", *words_of(model, optim), "--trainer.max_epochs", "1")
+    assert record["hyperparameters"]["model.optimizer"] == optimizer_in(optim)

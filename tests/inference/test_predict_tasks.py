@@ -46,7 +46,13 @@ def words(task: str, kind: str, path: Path, **settings: Any) -> list[str]:
     return [*options, *(word for name, value in settings.items() for word in (f"--data.{name}", str(value))), *QUICKLY]
 
 
-@pytest.mark.parametrize("task", TARGETS)
+def some(*quick: str) -> Any:
+    """Parametrizes a test by the task; the others are slow. Of tables, all tasks are in ``test_predict_file.py``."""
+    marks = {task: () if task in quick else pytest.mark.slow for task in TARGETS}
+    return pytest.mark.parametrize("task", [pytest.param(task, marks=marks[task]) for task in TARGETS])
+
+
+@some("binary", "multiclass")
 def test_texts(task: str, fit: Fit, tmp_path: Path) -> None:
     frame, path = opinions(60), tmp_path / "my.csv"
     frame.select("text", **TARGETS[task](numpy.arange(60))).write_csv(path)
@@ -55,7 +61,7 @@ def test_texts(task: str, fit: Fit, tmp_path: Path) -> None:
     check(moved, tmp_path / "new.csv", task, tmp_path)
 
 
-@pytest.mark.parametrize("task", TARGETS)
+@some("multiclass", "regression")
 def test_images(task: str, fit: Fit, tmp_path: Path) -> None:
     x, y = digits(80)
     index = Path(write_index(tmp_path, x, **TARGETS[task](y + numpy.arange(80))))
@@ -65,7 +71,7 @@ def test_images(task: str, fit: Fit, tmp_path: Path) -> None:
     check(moved, tmp_path / "new.csv", task, tmp_path)
 
 
-@pytest.mark.parametrize("task", TARGETS)
+@some("multilabel", "regression")
 def test_series(task: str, fit: Fit, tmp_path: Path) -> None:
     arrays, path = waves(), tmp_path / "my.npz"
     arrays["x"][3, 0, 4] = arrays["x"][5, 1] = numpy.nan
