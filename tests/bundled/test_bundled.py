@@ -151,7 +151,9 @@ def test_the_archives_have_what_their_web_page_says(
 
 
 def test_the_sets_inside_scikit_learn(fit: Fit) -> None:
-    words = "--model LitLinear --model.optimizer.lr 0.03 --trainer.max_epochs 20 --seed_everything 0"
+    words = (
+        "--model LitLinear --model.optimizer.lr 0.05 --data.batch_size 64 --trainer.max_epochs 12 --seed_everything 0"
+    )
     digits, cancer, diabetes = (fit("--data", name, *words.split()) for name in ("Digits", "BreastCancer", "Diabetes"))
     rows = [sum(record["rows"].values()) for record in (digits, cancer, diabetes)]
     assert rows == [1797, 569, 442]

@@ -114,7 +114,7 @@ def statistics_of(data: InMemoryData) -> list[Tensor]:
 
 @METHODS
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
-@settings(QUICK, max_examples=15)
+@settings(QUICK, max_examples=10)
 @given(x=numbers(40, 2), other=numbers(40, 2), target=numbers(40), other_target=numbers(40))
 def test_validation_and_test_rows_change_no_bit_of_the_statistics(
     method: Any, task: str, x: numpy.ndarray, other: numpy.ndarray, target: numpy.ndarray, other_target: numpy.ndarray
