@@ -10,6 +10,7 @@ from experiments.compare import comparison_report
 from experiments.compare.argument_defaults import with_defaults
 from experiments.compare.comparison import Comparison
 from experiments.compare.comparison_report import Compared
+from experiments.compare.data_sets import DataSets, data_sets
 from experiments.compare.filter_runs import select
 from experiments.compare.groups import Block, blocks_of, unlike
 from experiments.compare.load_runs import LeftOut, Run, once_per_seed, read_runs
@@ -26,12 +27,13 @@ from lit_models.errors import ConfigError
 class ComparedRuns:
     """Groups of comparable runs, in blocks that are not comparable with each other."""
 
+    comparisons: list[Comparison]
     best_first: list[Compared]
     sort: str
     left_out: list[LeftOut]
     looks: list[LookCount]  # at the test rows of each block
     margin: float | None = None  # within which groups are equal
-    pairs: list[list[Pair]] | None = None  # of each block, in place of its groups
+    shows_pairs: bool = False  # tables of pairs in place of those of groups
 
     @property
     def blocks(self) -> list[Compared]:
@@ -41,14 +43,25 @@ class ComparedRuns:
 
     def sheets(self) -> list[Sheet]:
         """Returns a table of each block, with a row for each group, or for each pair."""
-        reports = zip(self.blocks, self.looks, self._positions(), self._reasons(), strict=True)
-        if self.pairs is None:
-            return [comparison_report.sheet(*report, self.margin) for report in reports]
+        if not self.shows_pairs:
+            return self.group_sheets
+        reports = zip(self.blocks, self.looks, self._positions(), self.pairs, strict=True)
         return [
             pair_sheet(pairs, comparison_report.heading(compared[0], position), notes, self.margin)
-            for (compared, looks, position, _), pairs in zip(reports, self.pairs, strict=True)
+            for compared, looks, position, pairs in reports
             for notes in [comparison_report.notes(compared, looks)]
         ]
+
+    @cached_property
+    def group_sheets(self) -> list[Sheet]:
+        """A table of each block, with a row for each group."""
+        reports = zip(self.blocks, self.looks, self._positions(), self._reasons(), strict=True)
+        return [comparison_report.sheet(*report, self.margin) for report in reports]
+
+    @cached_property
+    def pairs(self) -> list[list[Pair]]:
+        """Every pair of groups of each block, which reads the predictions again."""
+        return [pairs_of(each) for each in self.comparisons]
 
     def changes(self) -> list[Sheet]:
         """Returns a table of each block, with a row for each setting that differs between its groups."""
@@ -58,20 +71,25 @@ class ComparedRuns:
         """Returns the blocks as plain values."""
         reports = zip(self.blocks, self.looks, self._reasons(), strict=True)
         blocks = [comparison_report.plain(*report, self.margin) for report in reports]
-        for block, notes in zip(blocks, self._method_notes, strict=True):
+        for block, notes in zip(blocks, self.checks_of_blocks, strict=True):
             block["checks"] = notes
-        for block, pairs in zip(blocks, self.pairs or (), strict=False):
+        for block, pairs in zip(blocks, self.pairs, strict=True) if self.shows_pairs else ():
             block["pairs"] = [*map(plain_pair, pairs)]
         return {"blocks": blocks}
 
     def checks(self) -> list[str]:
         """Returns the notes on the method of every block."""
-        return [line for notes in self._method_notes for line in notes]
+        return [line for notes in self.checks_of_blocks for line in notes]
 
     @cached_property
-    def _method_notes(self) -> list[list[str]]:
-        """The notes of each block, which permute its runs."""
+    def checks_of_blocks(self) -> list[list[str]]:
+        """The notes on the method of each block, which permute its runs."""
         return [method_notes(*compared) for compared in self.best_first]
+
+    @cached_property
+    def data_sets(self) -> DataSets | None:
+        """Groups over several data sets, with their average ranks; None where there is one data set."""
+        return data_sets(self.best_first)
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns the numbers of each group, or each pair, all blocks one below another."""
@@ -79,7 +97,7 @@ class ComparedRuns:
         for index, ((block, standings), looks) in enumerate(zip(self.blocks, self.looks, strict=True)):
             names = {"block": index + 1, "data": block.data, "metric": block.metric}
             names |= {"test_looks": looks.total, "optimism": looks.plain()["optimism"]}
-            if self.pairs is None:
+            if not self.shows_pairs:
                 numbers = [row for standing in standings for row in comparison_report.flat_rows(standing)]
             else:
                 numbers = [*map(plain_pair, self.pairs[index])]
@@ -123,8 +141,7 @@ def compare_runs(
         looks.at(block, [score for standing in standings for score in standing.scores])
         for block, standings in best_first
     ]
-    every = [pairs_of(each) for each in comparisons] if pairs else None
-    return ComparedRuns(best_first, sort, left, counts, margin, every)
+    return ComparedRuns(comparisons, best_first, sort, left, counts, margin, pairs)
 
 
 def read_blocks(

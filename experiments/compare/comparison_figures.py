@@ -1,6 +1,6 @@
 """Figures of a comparison, as PNG and SVG: learning curves, costs and ranks. Importing this file imports matplotlib."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy
@@ -8,7 +8,7 @@ import numpy
 from experiments.compare.comparison import Standing
 from experiments.compare.critical_difference import Units, across, average_ranks, critical_difference, within
 from experiments.compare.groups import Block
-from experiments.compare.seed_curves import read_curves
+from experiments.compare.seed_curves import Curve, read_curves
 from experiments.figures.drawing import GROUP_COLORS, plain, sheet
 from lit_models.errors import ConfigError
 
@@ -32,14 +32,14 @@ def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list
     files = []
     for number, (block, standings) in enumerate(compared, start=1):
         figures = {
-            "curves": _curves(block, standings),
-            "costs": _costs(block, standings),
-            "ranks": _ranks(within(block, standings), f"{block.data}, {block.metric}"),
+            "curves": draw_curves(block, standings),
+            "costs": draw_costs(block, standings),
+            "ranks": draw_ranks(within(block, standings), f"{block.data}, {block.metric}"),
         }
         for name, figure in figures.items():
             files += _save(figure, folder / (name if number == 1 else f"{name}-{number}"))
     if len({block.groups[0].runs[0].rows_fingerprint for block, _ in compared}) == len(compared) > 1:
-        files += _save(_ranks(across(compared), "All data sets"), folder / "ranks-data-sets")
+        files += _save(draw_ranks(across(compared), "All data sets"), folder / "ranks-data-sets")
     return files
 
 
@@ -56,20 +56,25 @@ def _save(figure: Figure | None, stem: Path) -> list[Path]:
     return files
 
 
-def _curves(block: Block, standings: Sequence[Standing]) -> Figure | None:
-    """Draws the validation metric over steps, mean and standard deviation over runs; None if no run logged it."""
+def draw_curves(
+    block: Block, standings: Sequence[Standing], read: Callable[[Path], dict[str, Curve]] = read_curves
+) -> Figure | None:
+    """Draws the validation metric over steps, mean and standard deviation over runs; None if no run logged it.
+
+    ``read`` returns the logged values of a run.
+    """
     shown = standings[: len(GROUP_COLORS)]
-    logged = [[read_curves(score.run.path) for score in standing.scores] for standing in shown]
+    logged = [[read(score.run.path) for score in standing.scores] for standing in shown]
     for name in (block.metric, block.groups[0].runs[0].rank_by):  # the first may not be logged in training
         curves = [[run[f"val/{name}"] for run in runs if f"val/{name}" in run] for runs in logged]
-        if any(curves):
+        if any(runs and standing.parameters for runs, standing in zip(curves, shown, strict=True)):
             break
     else:
         return None
     drawn, (axes,) = sheet(width=7.5, height=4.5)
     axes.grid(alpha=0.25)
     for standing, runs, color in zip(shown, curves, GROUP_COLORS, strict=False):
-        if not runs:
+        if not runs or not standing.parameters:  # a baseline has a point, and no curve
             continue
         steps = sorted(set.intersection(*(set(run) for run in runs)))  # up to the shortest run's last step
         values = numpy.array([[run[step][0] for step in steps] for run in runs])
@@ -87,7 +92,7 @@ def _curves(block: Block, standings: Sequence[Standing]) -> Figure | None:
     return drawn  # type: ignore[no-any-return]
 
 
-def _costs(block: Block, standings: Sequence[Standing]) -> Figure:
+def draw_costs(block: Block, standings: Sequence[Standing]) -> Figure:
     """Draws each group's mean with its 95 % interval over seconds on the left, over parameters on the right."""
     drawn, panels = sheet(1, 2, 10, 4.5)
     shown = standings[: len(GROUP_COLORS)]
@@ -122,7 +127,7 @@ def _scale(axes: Axes, values: list[float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _ranks(units: Units, title: str) -> Figure | None:
+def draw_ranks(units: Units, title: str) -> Figure | None:
     """Draws the critical-difference diagram of Demšar (2006), whose bars join groups that are not shown to differ.
 
     Returns None for a single group or a single unit, or if a value is undefined.

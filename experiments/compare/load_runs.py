@@ -70,6 +70,7 @@ class Run:
     is_deterministic: bool = False  # a baseline with the same result for any seed
     columns: Columns | None = None
     checks: dict[str, str] = field(default_factory=dict)  # findings of method by their kind
+    command: str = ""  # that was typed; empty in a record without one
     same_rows: str = ""  # fingerprint of data with the same rows and targets, of the first of such runs
 
     @property
@@ -169,6 +170,7 @@ def read_run(folder: Path) -> Run:
         is_deterministic=content.get("deterministic") is True,
         columns=Columns.of(content),
         checks={str(kind): str(finding) for kind, finding in (content.get("checks") or {}).items()},
+        command=str(content.get("command") or ""),
     )
 
 

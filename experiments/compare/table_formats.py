@@ -1,6 +1,7 @@
 """Tables as text: for a terminal, Markdown, LaTeX, HTML and CSV."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +13,9 @@ from rich.text import Text
 from experiments.console import Console
 from experiments.terminal import decimal, escaped
 from experiments.text_table import TextTable, fold
+
+MOST_LISTED = 6
+"""Names that a sentence lists."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,23 @@ def without_zero(number: float | str) -> str:
     return str(number).removeprefix("0")
 
 
+def listed(names: Sequence[str]) -> str:
+    """Writes some names in a line, and the number of the others."""
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return f"{', '.join(names[:MOST_LISTED])}{more}"
+
+
 def to_markdown(sheet: Sheet) -> str:
     """Formats a table as GitHub's Markdown."""
-    lines = [[_flat(cell).replace("|", "\\|") for cell in row] for row in (sheet.columns, *sheet.rows)]
+    lines = [[_markdown(cell) for cell in row] for row in (sheet.columns, *sheet.rows)]
     rule = ["---" if index in sheet.texts else "---:" for index in range(len(sheet.columns))]
     text = "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
-    return "\n\n".join([f"**{_flat(sheet.title)}**", text, *sheet.notes]) + "\n"
+    return "\n\n".join([f"**{_markdown(sheet.title)}**", text, *map(_without_tags, sheet.notes)]) + "\n"
 
 
 def to_latex(sheet: Sheet) -> str:
     """Formats a table as a LaTeX ``table`` environment, which needs the package booktabs."""
-    lines = [" & ".join(map(_latex, row)) + r" \\" for row in (sheet.columns, *sheet.rows)]
+    lines = [_first_cell(" & ".join(map(_latex, row))) + r" \\" for row in (sheet.columns, *sheet.rows)]
     kinds = "".join("l" if index in sheet.texts else "r" for index in range(len(sheet.columns)))
     begin = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(' '.join((sheet.title + '.', *sheet.notes)))}}}"]
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
@@ -130,6 +140,21 @@ def _latex(text: str) -> str:
     special |= {"<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "−": r"$-$"}
     special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
     return "".join(special.get(sign, sign) for sign in _flat(text))
+
+
+def _first_cell(line: str) -> str:
+    """Protects the begin of a line: behind the \\\\ of the line before, [ and * would be its arguments."""
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line
+
+
+def _markdown(text: str) -> str:
+    """Escapes what ends a cell, and what would be an HTML element."""
+    return _without_tags(text).replace("|", "\\|")
+
+
+def _without_tags(text: str) -> str:
+    """Escapes what would be an HTML element; p < .05 stays as it is."""
+    return re.sub(r"<(?=[a-zA-Z/!?])", r"\<", _flat(text))
 
 
 def _html(text: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from experiments.terminal import escaped
+
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Palette of Okabe & Ito (2008), which people with color vision deficiencies can distinguish, without the yellow."""
 GREY = "#767676"
@@ -60,5 +62,8 @@ def titled(names: Sequence[str], text: str) -> str:
 
 
 def plain(label: str) -> str:
-    """Returns a label that matplotlib draws as it is: ``$`` begins a formula, and a legend hides a first ``_``."""
-    return f"{' ' * label.startswith('_')}{label}".replace("$", r"\$")
+    """Returns a label that matplotlib draws as it is: ``$`` begins a formula, and a legend hides a first ``_``.
+
+    Control characters, which no font has, are escaped.
+    """
+    return f"{' ' * label.startswith('_')}{escaped(label)}".replace("$", r"\$")
