@@ -9,7 +9,7 @@ from experiments.compare.comparison import Standing
 from experiments.compare.critical_difference import Units, across, average_ranks, critical_difference, within
 from experiments.compare.groups import Block
 from experiments.compare.seed_curves import Curve, read_curves
-from experiments.figures.drawing import GROUP_COLORS, plain, sheet
+from experiments.figures.drawing import GROUP_COLORS, folded, legend_columns, plain, sheet
 from lit_models.errors import ConfigError
 
 try:
@@ -81,7 +81,7 @@ def draw_curves(
         mean = values.mean(axis=0)
         for run in runs if len(runs) > 1 else ():
             axes.plot(list(run), [value for value, _ in run.values()], color=color, alpha=0.2, linewidth=0.8)
-        axes.plot(steps, mean, color=color, label=f"{plain(standing.group.label)} (n = {len(runs)})")
+        axes.plot(steps, mean, color=color, label=folded(f"{standing.group.label} (n = {len(runs)})", 60))
         if len(runs) > 1:
             sd = values.std(axis=0, ddof=1)
             axes.fill_between(steps, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
@@ -105,13 +105,15 @@ def draw_costs(block: Block, standings: Sequence[Standing]) -> Figure:
         for standing, cost, color in zip(shown, values, GROUP_COLORS, strict=False):
             mean, _, low, high = standing.estimate
             half = 0.0 if numpy.isnan(low) else high - mean
-            axes.errorbar(cost, mean, half, fmt="o", color=color, capsize=3, label=plain(standing.group.label))
+            axes.errorbar(cost, mean, half, fmt="o", color=color, capsize=3, label=folded(standing.group.label, 120))
         _scale(axes, values)
         axes.set(xlabel=name, ylabel=plain(f"test/{block.metric}"))
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""
     drawn.suptitle(f"{plain(block.data)}: mean and its 95 % interval{best}", fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=min(4, len(shown)), fontsize=8, frameon=False)
+    drawn.legend(
+        handles, labels, loc="outside lower center", ncols=legend_columns(labels, 160), fontsize=8, frameon=False
+    )
     return drawn  # type: ignore[no-any-return]
 
 
@@ -155,7 +157,7 @@ def draw_ranks(units: Units, title: str) -> Figure | None:
         low = -(top + 0.8 * (position if is_left else count - 1 - position))
         side, align = (1, "right") if is_left else (count, "left")
         axes.plot([ranks[group], ranks[group], side], [0, low, low], color="black", linewidth=0.8)
-        text = f" {plain(labels[group])}  {ranks[group]:.2f} "
+        text = "\n".join(f" {line} " for line in folded(f"{labels[group]}  {ranks[group]:.2f}", 60).splitlines())
         axes.text(side, low, text, ha=align, va="center", fontsize=8)
     for level, (first, last) in enumerate(bars):
         axes.plot([first - 0.03, last + 0.03], [-0.35 * (level + 1)] * 2, color="black", linewidth=3)

@@ -8,6 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 from experiments.terminal import escaped
+from experiments.text_table import fold
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Palette of Okabe & Ito (2008), which people with color vision deficiencies can distinguish, without the yellow."""
@@ -67,3 +68,14 @@ def plain(label: str) -> str:
     Control characters, which no font has, are escaped.
     """
     return f"{' ' * label.startswith('_')}{escaped(label)}".replace("$", r"\$")
+
+
+def folded(label: str, width: int) -> str:
+    """Returns a label as ``plain`` does, in lines of at most ``width`` characters."""
+    return "\n".join(map(plain, fold(label, width)))
+
+
+def legend_columns(labels: Sequence[str], width: int) -> int:
+    """Returns the number of columns, at most four, of a legend that is ``width`` characters wide."""
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    return max(1, min(4, len(labels), width // (longest + 8)))  # a marker and a gap take eight

@@ -26,6 +26,7 @@ their own; unfinished and broken runs are listed.
   evenhand compare runs/mnist1d
   evenhand compare runs/adult/LitMLP-seed0 --by sex
   evenhand compare runs --where model.dropout=0.1 --metric log_loss --format markdown
+  evenhand compare runs/adult runs/digits --html report.html
 
 A published table, whose recipes evenhand sweep --paper has run, has its figures next to those of the runs:
 

@@ -148,7 +148,7 @@ def _runs(compared: Compared) -> list[str]:
     columns = ["run", "group", block.metric, "seconds", "commit", "device"]
     rows = [
         [score.run.name, label, number(score.value), f"{score.run.seconds:.1f}"]
-        + [score.run.identity[name] for name in ("commits", "devices")]
+        + [score.run.identity[name].replace("None", "").strip() or "–" for name in ("commits", "devices")]
         for label, score in scores
     ]
     runs = html.table(Sheet("Runs, the best of each group first", columns, rows, texts=(0, 1, 4, 5)))

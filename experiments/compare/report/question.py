@@ -40,7 +40,7 @@ def facts_of(block: Block, standings: Sequence[Standing]) -> list[tuple[str, str
     floor = floor_of(standings)
     advice = "no classical baseline is among these runs; evenhand floor with the options of the data adds them"
     return [
-        ("Groups", listed([each.group.label for each in standings])),
+        ("Groups", f"{len(standings):,}"),
         ("Data", f"{block.data}, {block.task}"),
         ("Metric", f"{block.metric}, {'higher' if block.sign > 0 else 'lower'} is better"),
         ("Rows", f"{run.rows['train']:,} train and {run.rows['test']:,} test rows, {count_splits(block)}"),

@@ -19,8 +19,7 @@ from experiments.compare.read_predictions import read_predictions
 from experiments.compare.report.html_elements import figure
 from experiments.compare.report.question import floor_of
 from experiments.compare.slice_report import Sliced
-from experiments.figures.drawing import COLORS, GREY, GROUP_COLORS, plain, sheet
-from experiments.text_table import fold
+from experiments.figures.drawing import COLORS, GREY, GROUP_COLORS, folded, legend_columns, plain, sheet
 from lit_models.metrics.classification_metrics import BINS, calibration_bin, class_confidence
 from lit_models.metrics.row_weights import grouped_sum
 
@@ -114,12 +113,12 @@ def _in_font_of_page(style: re.Match[str]) -> str:
 def _draw_intervals(rows: Sequence[Interval], name: str, line: tuple[str, float] | None) -> Any:
     """Draws values with their intervals, the first on top; of many rows only the first ones, which its title says."""
     shown = rows[:MOST_ROWS]
-    names = ["\n".join(map(plain, fold(row.name, 40))) for row in shown]
+    names = [folded(row.name, 40) for row in shown]
     lines = sum(label.count("\n") + 1 for label in names)
     drawn, (axes,) = sheet(width=7.5, height=1.1 + 0.22 * lines + 0.14 * len(shown))
     positions = range(len(shown))
     if line is not None:
-        axes.axvline(line[1], color=GREY, linestyle="--", linewidth=1, label=plain(line[0]))
+        axes.axvline(line[1], color=GREY, linestyle="--", linewidth=1, label=folded(line[0], 90))
         drawn.legend(loc="outside lower right", fontsize=8, frameon=False)
     for position, row in zip(positions, shown, strict=True):
         axes.plot(row.points, [position] * len(row.points), "o", color=COLORS[5], alpha=0.6, markersize=4)
@@ -142,7 +141,7 @@ def _draw_reliability(block: Block, standings: Sequence[Standing]) -> Any:
     defined = [each for each in standings if not numpy.isnan(each.metrics["ece"])]
     for standing, color in zip(defined[:MOST_LINES], GROUP_COLORS, strict=False):
         confidence, right, fraction = _reliability(block.task, standing)
-        label = f"{plain(standing.group.label)} (expected calibration error {standing.metrics['ece']:.3f})"
+        label = folded(f"{standing.group.label} (expected calibration error {standing.metrics['ece']:.3f})", 100)
         axes.plot(confidence, right, color=color, linewidth=1, alpha=0.5)
         axes.scatter(
             confidence, right, 8 + 200 * fraction, color=color, alpha=0.8, linewidth=0, clip_on=False, label=label
@@ -151,7 +150,9 @@ def _draw_reliability(block: Block, standings: Sequence[Standing]) -> Any:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"probability of {of_class}", ylabel="fraction of rows")
     if len(defined) > MOST_LINES:
         axes.set_title(f"the best {MOST_LINES} of {len(defined)} groups", fontsize=9, pad=12)
-    legend = drawn.legend(loc="outside lower center", fontsize=8, frameon=False, ncols=2 if len(defined) > 2 else 1)
+    handles, labels = axes.get_legend_handles_labels()
+    columns = legend_columns(labels, 120)
+    legend = drawn.legend(handles, labels, loc="outside lower center", fontsize=8, frameon=False, ncols=columns)
     for handle in legend.legend_handles:
         handle.set_sizes([30])
     return drawn

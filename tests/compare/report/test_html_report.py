@@ -20,6 +20,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from experiments.__main__ import main
+from experiments.compare.report import html_report
 from experiments.compare.report.report_figures import Figures
 
 HOSTILE = "<script>alert('1')</script>&\"\x1b"
@@ -59,7 +60,11 @@ def three_groups(folder: Path) -> list[Path]:
 def test_the_page_has_every_number_of_the_terminal_and_needs_nothing_else(tmp_path: Path, write: Write) -> None:
     for seed, run in enumerate(three_groups(tmp_path / "runs" / "a")[:8]):
         log(run, {"val/accuracy": [0.5, 0.6 + seed / 100], "train/memory_mib": [100.0 + seed, 120.0 + seed]})
-    page, shown = write(tmp_path / "runs")
+    page, shown = write(tmp_path / "runs", "--markdown", tmp_path / "table.md")
+    lines = [line.strip("| ") for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| ")]
+    cells = {cell.strip() for line in (lines[0], *lines[2:]) for cell in line.split("|")}
+    assert len(cells) > 30
+    assert cells - {*page.of("td"), *page.of("th"), ""} == set()
     assert len(numbers := NUMBER.findall(shown)) > 40
     assert [number for number in numbers if number not in page.text] == []
     for line in shown.splitlines():
@@ -78,8 +83,9 @@ def test_the_page_has_every_number_of_the_terminal_and_needs_nothing_else(tmp_pa
     assert any(text.startswith("logistic, 0.") for text in page.of("dd"))  # the floor
     assert {
         "evenhand fit --model LitCNN",
-        f"evenhand compare {tmp_path / 'runs'} --html {tmp_path / 'report.html'}",
+        f"evenhand compare {tmp_path / 'runs'} --markdown {tmp_path / 'table.md'} --html {tmp_path / 'report.html'}",
     } < {*page.of("code")}
+    assert any(text.startswith("Validation in training: mean") for text in page.of("figcaption"))
     assert {"122", "126"} < {*page.of("td")}  # MiB: the means of 120 to 123, rounded to even, and of 124 to 127
 
 
@@ -102,7 +108,9 @@ def test_the_page_can_be_read_with_a_screen_reader_and_is_the_same_bits_twice(tm
             and each[1].get("tabindex") != "0"] == []  # fmt: skip
 
 
-def test_every_pair_is_in_the_page_whatever_the_terminal_shows(tmp_path: Path, write: Write, compare_json: Any) -> None:
+def test_every_pair_is_in_the_page_whatever_the_terminal_shows(
+    tmp_path: Path, write: Write, compare_json: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     three_groups(tmp_path / "runs" / "a")
     page, _ = write(tmp_path / "runs", "--margin", "0.05")
     pairs = compare_json(tmp_path / "runs", "--pairs", "--margin", "0.05")["blocks"][0]["pairs"]
@@ -111,7 +119,10 @@ def test_every_pair_is_in_the_page_whatever_the_terminal_shows(tmp_path: Path, w
         assert f"{pair['difference']:.4f}" in page.of("td")
         assert f"{pair['right_to_wrong']:,.1f}" in page.of("td")
     assert len(page.of("h3")) == len({*page.of("h3")})
+    monkeypatch.setattr(html_report, "find_spec", lambda name: None)
     again, shown = write(tmp_path / "runs", "--pairs")
+    assert any(text.startswith("No figures: they need matplotlib") for text in again.of("p"))
+    assert "svg" not in [tag for tag, _ in again.tags]
     assert "right to wrong" in shown
     assert "Every pair of groups" in again.of("h3")
     assert "sd" in again.of("th")  # the table of groups
