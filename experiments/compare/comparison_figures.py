@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy
 
 from experiments.compare.comparison import Standing
-from experiments.compare.critical_difference import Units, across, average_ranks, critical_difference, within
+from experiments.compare.critical_difference import Units, average_ranks, critical_difference, within
+from experiments.compare.data_sets import data_sets
 from experiments.compare.groups import Block
 from experiments.compare.seed_curves import Curve, read_curves
 from experiments.figures.drawing import GROUP_COLORS, folded, legend_columns, plain, sheet
@@ -23,8 +24,9 @@ except ModuleNotFoundError as error:
 def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list[Path]:
     """Draws each block's learning curves, costs and ranks as PNG and SVG, as far as its runs have them.
 
-    Ranks are averaged over several splits, else over seeds. Over several data sets with groups of the same labels, they
-    are also averaged over the data sets. Returns the paths of the files; those of a second block are ``curves-2`` etc.
+    Ranks are averaged over several splits, else over seeds. Over data sets that are enough for a critical difference,
+    they are also averaged over the data sets. Returns the paths of the files; those of a second block are ``curves-2``
+    etc.
 
     Raises:
         ConfigError: If the folder cannot be written.
@@ -38,8 +40,8 @@ def draw(compared: Sequence[tuple[Block, list[Standing]]], folder: Path) -> list
         }
         for name, figure in figures.items():
             files += _save(figure, folder / (name if number == 1 else f"{name}-{number}"))
-    if len({block.groups[0].runs[0].rows_fingerprint for block, _ in compared}) == len(compared) > 1:
-        files += _save(draw_ranks(across(compared), "All data sets"), folder / "ranks-data-sets")
+    if (together := data_sets(compared)) is not None and together.critical_difference is not None:
+        files += _save(draw_ranks(together.units, "All data sets"), folder / "ranks-data-sets")
     return files
 
 

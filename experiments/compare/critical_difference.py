@@ -59,13 +59,3 @@ def within(block: Block, standings: Sequence[Standing]) -> Units:
             by_seed = sorted(scores, key=lambda score: float(score.run.settings.get("seed", 0)))
             columns.append([score.value for score in by_seed[:count]])
     return Units(block.sign * numpy.array(columns).T, labels, "splits" if several else "seeds")
-
-
-def across(compared: Sequence[tuple[Block, list[Standing]]]) -> Units:
-    """Returns a unit for each block, over the groups whose labels all blocks have."""
-    means = [
-        {standing.group.label: block.sign * standing.estimate.mean for standing in standings}
-        for block, standings in compared
-    ]
-    labels = [label for label in means[0] if all(label in mean_of for mean_of in means)]
-    return Units(numpy.array([[mean_of[label] for label in labels] for mean_of in means]), labels, "data sets")

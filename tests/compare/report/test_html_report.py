@@ -20,6 +20,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from experiments.__main__ import main
+from experiments.compare import comparison_figures
 from experiments.compare.report import html_report
 from experiments.compare.report.report_figures import Figures
 
@@ -211,7 +212,9 @@ def test_data_sets_are_ranked_with_the_critical_difference_of_scipy(
 ) -> None:
     data_sets(tmp_path / "runs", 6)
     monkeypatch.setattr(Figures, "of_groups", lambda *_: iter(()))  # other tests draw them
-    page, _ = write(tmp_path / "runs", "--latex", tmp_path / "table.tex")
+    monkeypatch.setattr(comparison_figures, "draw_costs", lambda *_: None)
+    page, _ = write(tmp_path / "runs", "--latex", tmp_path / "table.tex", "--figures", tmp_path / "figures")
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"ranks-data-sets.png", "ranks-data-sets.svg"}
     blocks = compare_json(tmp_path / "runs")["blocks"]
     means = [[next(each["mean"] for each in block["groups"] if each["group"] == model) for model in NOISE]
              for block in blocks]  # fmt: skip
