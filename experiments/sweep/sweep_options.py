@@ -27,6 +27,7 @@ class SweepOptions:
     jobs: int | None
     ray: str | None
     search: str | None
+    each: str | None
     trials: int
     space: Path | None
     paper: Path | None
@@ -43,7 +44,9 @@ class SweepOptions:
         for option, value in (("jobs", self.jobs), ("resplit", self.resplit), ("trials", self.trials)):
             if value is not None and value < 1:
                 raise ConfigError(f"--{option} is {value}; it is a number from 1 on")
-        if (self.search is None) != (self.space is None):
+        if self.each is not None and self.search is None:
+            raise ConfigError("--each gives every architecture the same trials of a search; add --search tpe")
+        if (self.search is None) != (self.space is None and self.each is None):
             raise ConfigError("--search tpe and --space FILE belong together; add the other one, or leave both out")
         if self.paper is not None and (self.grid or self.search):
             raise ConfigError("--paper names the runs, as --grid and --search do; leave the other one out")

@@ -31,6 +31,10 @@ with a space.yaml such as
   model.layers: {int: [1, 4]}
   model.hidden: {choices: [[64], [128, 128]]}
 
+Three architectures, each with twenty trials in a space of its own, and each winner with every seed:
+
+  evenhand sweep --data Digits --seeds 0..4 --search tpe --trials 20 --each model=LitLinear,LitMLP,LitCNN
+
 exit codes: 0 every run is finished, 2 the sweep cannot start, 130 Ctrl-C, 143 SIGTERM; if runs failed, the code of the
 first one (2 configuration, data or disk, 3 diverged, 137 killed). A search may complete without some trials."""
 
@@ -44,7 +48,9 @@ add("--resplit", type=int, metavar="K", help=text)
 add("--experiment", metavar="NAME", help="folder of the runs; the data's name if left out")
 add("--jobs", type=int, metavar="N", help="runs side by side, which share the cores and GPUs; 1")
 add("--ray", metavar="ADDRESS", help="run on a Ray cluster whose machines share this folder; auto finds it")
-add("--search", choices=["tpe", "random"], help="search the space of --space instead of a grid")
+add("--search", choices=["tpe", "gp", "random"], help="search the space of --space instead of a grid")
+text = "as many trials for each architecture, in its own space or that of --space: model=LitMLP,LitCNN"
+add("--each", metavar="model=A,B", help=text)
 add("--trials", type=int, default=50, metavar="N", help="trials of a search, earlier ones included; 50")
 add("--space", type=Path, metavar="FILE", help="YAML: a range, log, int or choices for each setting")
 add("--paper", type=Path, metavar="FILE", help="run the rows of a published table, into runs/paper-NAME/")

@@ -16,13 +16,13 @@ from tiny_data import QUICK
 from tiny_package import Tiny
 
 from experiments.__main__ import main
-from experiments.sweep.optuna_search import Curve
 from lit_models.errors import ConfigError
 
 optuna = pytest.importorskip("optuna", reason="this test needs optuna; pip install '.[search]' in the checkout")
 
-from experiments.sweep import optuna_search as searched  # noqa: E402
+from experiments.sweep import trials  # noqa: E402
 from experiments.sweep.search_space import corners, edge_lines, read_space, settings_of  # noqa: E402
+from experiments.sweep.trials import Curve  # noqa: E402
 
 __all__ = ["calls"]
 
@@ -209,7 +209,7 @@ def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls
             return script[self.name][: launcher.epoch[self.name]]
 
     monkeypatch.setattr("experiments.sweep.optuna_search.launcher_of", lambda options, jobs: launcher)
-    monkeypatch.setattr(searched, "Curve", Read)
+    monkeypatch.setattr(trials, "Curve", Read)
     monkeypatch.setattr("experiments.sweep.optuna_search.run_combinations", lambda *_: 0)
     assert run(root, space, "--trials", "7") == 0
     assert launcher.stopped == [_name(6)]
