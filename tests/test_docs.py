@@ -51,7 +51,7 @@ def test_a_page_can_be_followed(
     every = MNIST1D().load()
     few = replace(every, x=every.x[::8], y=every.y[::8], test=torch.arange(500, 625))
     monkeypatch.setattr(MNIST1D, "load", lambda data: few)
-    reader = Reader(page.stem in FOLLOWED, request)
+    reader = Reader(page.stem in FOLLOWED, request, page.read_text())
     names: dict[str, object] = {}
     shown, before = "", Block("", "", "")
     for block in blocks(page):

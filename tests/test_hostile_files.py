@@ -67,16 +67,26 @@ def whole(here: Path) -> tuple[Path, dict[str, Any]]:
     return path, torch.load(path, weights_only=True)
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Returns the last checkpoint of a run, which no test changes."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return whole(folder)[1]
+
+
 @pytest.mark.parametrize("verb", ["fit", "test", "validate", "predict"])
 @pytest.mark.parametrize("kind", ["torch", "inside", "bare"])
-def test_a_pickle_with_a_reducer(here: Path, refused: Refused, verb: str, kind: str) -> None:
+def test_a_pickle_with_a_reducer(
+    here: Path, refused: Refused, checkpoint: dict[str, Any], verb: str, kind: str
+) -> None:
     path = here / "hostile.ckpt"
     if kind == "bare":
         path.write_bytes(pickle.dumps(Reducer()))
     elif kind == "torch":
         torch.save(Reducer(), path)
     else:
-        _, checkpoint = whole(here)
         torch.save(checkpoint | {"callbacks": {"EarlyStopping": Reducer()}}, path)
     message = refused(verb, "--ckpt_path", str(path), *(["--run", "two"] if verb == "fit" else []))
     assert "hostile.ckpt is no checkpoint" in message
@@ -106,9 +116,10 @@ def test_a_checkpoint_in_the_place_of_the_runs_own(here: Path, capfd: pytest.Cap
         {"trainer": {"max_epochs": 1, "profiler": {"class_path": "lurking.Net"}}},
     ],
 )
-def test_a_class_of_nobody_we_trust(here: Path, refused: Refused, change: dict[str, Any], verb: str) -> None:
+def test_a_class_of_nobody_we_trust(
+    here: Path, refused: Refused, checkpoint: dict[str, Any], change: dict[str, Any], verb: str
+) -> None:
     """In a configuration, and in the configuration inside a checkpoint."""
-    _, checkpoint = whole(here)
     if verb == "test" and "trainer" in change and "callbacks" in change["trainer"]:
         change = {"trainer": {"max_epochs": 1, "plugins": [{"class_path": "lurking.call"}]}}
     if verb == "test" and "logger" in change.get("trainer", {}):

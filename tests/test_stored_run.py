@@ -13,6 +13,7 @@ from typing import Any
 import polars
 import pytest
 import torch
+from diagonal import diagonal
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lit_models
@@ -73,9 +74,10 @@ def assert_same_outcome(run: str, metrics: dict[str, float], validation: dict[st
     assert content["validation"] == pytest.approx(validation, abs=ROUNDING)
 
 
-@pytest.mark.parametrize("checkpoint", ["finished", "finished/checkpoints/best.ckpt", "modules"])
-@pytest.mark.parametrize("verb", ["test", "validate"])
-def test_a_stored_checkpoint_is_evaluated(verb: str, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("checkpoint", "verb"), diagonal(["finished", "finished/checkpoints/best.ckpt", "modules"], ["test", "validate"])
+)
+def test_a_stored_checkpoint_is_evaluated(checkpoint: str, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = record(checkpoint.partition("/")[0])
     assert main([verb, "--ckpt_path", str(RUNS / checkpoint)]) == 0
     printed = dict(re.findall(r"((?:test|val)/\w+)\s*│\s*(\S+)", capsys.readouterr().out))

@@ -10,10 +10,12 @@ import venv
 import zipfile
 from pathlib import Path
 
+import numpy
 import pytest
 from doc_pages import ELSEWHERE, FOLLOWED, PAGES, Block, bare, blocks, lacking
 from paths import REPOSITORY
 from shell_session import Shell
+from sklearn.datasets import load_digits
 from user_files import write_all
 
 PACKAGES = ("datamodules", "evenhand", "experiments", "lit_models")
@@ -86,8 +88,7 @@ def test_commands_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> Non
     python(*evenhand, "fit", *files, "--run", "one", *short, cwd=tmp_path, path=installed)
     assert "accuracy" in python(*evenhand, "compare", "runs/digits", cwd=tmp_path, path=installed)
     words = ("predict", "--ckpt_path", "runs/digits/one", "--input", "digits.npy", "--output", "out.csv")
-    save = "from sklearn.datasets import load_digits; import numpy; numpy.save('digits', load_digits().images[:9])"
-    python("-c", save, cwd=tmp_path)
+    numpy.save(tmp_path / "digits", load_digits().images[:9])
     python(*evenhand, *words, cwd=tmp_path, path=installed)
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 10
 

@@ -83,14 +83,14 @@ def write_inputs(folder: Path) -> None:
     numpy.savez(folder / "images.npz", images=images.astype(numpy.uint8), labels=y)
 
 
-def random_words(draw: random.Random) -> list[str]:
+def random_words(draw: random.Random, epochs: int) -> list[str]:
     """Returns the command of a random run, without its name."""
     data = draw.choice([*DATA])
     options = [option for option in OPTIONS if draw.random() < 0.3]
     if draw.random() < 0.5:
         options.append(draw.choice([*SCHEDULES.values()]))
     parts = [DATA[data], MODELS[draw.choice(OF_DATA[data])], *options]
-    more = f"--data.batch_size 16 --trainer.max_epochs 3 --seed_everything {draw.randrange(9)} --figures false"
+    more = f"--data.batch_size 16 --trainer.max_epochs {epochs} --seed_everything {draw.randrange(9)} --figures false"
     return ["fit", *" ".join(parts).split(), *more.split(), "--experiment", "e"]
 
 
@@ -159,9 +159,9 @@ def rename_host(name: str) -> None:
     socket.sethostname(name)
 
 
-def random_twin(forks: Server, disk: Disk, draw: random.Random) -> Twin:
+def random_twin(forks: Server, disk: Disk, draw: random.Random, epochs: int) -> Twin:
     """Runs the first random command whose options go together."""
-    while (made := _twin(forks, disk, random_words(draw))) is None:
+    while (made := _twin(forks, disk, random_words(draw, epochs))) is None:
         pass
     return made
 
@@ -181,7 +181,7 @@ def _twin(forks: Server, disk: Disk, words: list[str]) -> Twin | None:
 
 
 class Trial:
-    """One run that is disturbed one to three times, and then left alone.
+    """One run that is disturbed, and then left alone.
 
     Args:
         forks: Starts the processes.
@@ -197,9 +197,12 @@ class Trial:
         self.home.mkdir()
         write_inputs(self.home)
 
-    def run(self) -> str:
-        """Returns ``equal`` or the sentence of a refusal; raises AssertionError for anything else."""
-        for _ in range(self.draw.randint(1, 3)):
+    def run(self, most: int) -> str:
+        """Disturbs the run once up to ``most`` times.
+
+        Returns ``equal`` or the sentence of a refusal; raises AssertionError for anything else.
+        """
+        for _ in range(self.draw.randint(1, most)):
             self._session()
             if self.draw.random() < 0.5:
                 self._move()

@@ -35,11 +35,13 @@ class Reader:
     Args:
         leaves: Whether to leave servers and requests to another test.
         request: Provides the fixtures of data that are fetched.
+        page: The text of the page.
     """
 
-    def __init__(self, leaves: bool, request: pytest.FixtureRequest) -> None:
+    def __init__(self, leaves: bool, request: pytest.FixtureRequest, page: str) -> None:
         self.leaves = leaves
         self.request = request
+        self.page = page
         self.variables: dict[str, str] = {}
         self.missing: list[str] = []
 
@@ -57,7 +59,7 @@ class Reader:
         elif words[0] == "evenhand" and not self.has_data(command):
             self.missing.append(command)
         elif words[0] == "evenhand" and words[1] != "serve":
-            self.call(*map(first_two, words[1:]), *shortening(words[1], words[2:]), file=file)
+            self.call(*self.shorter(words[1:]), *shortening(words[1], words[2:]), file=file)
         elif words[0] == "evenhand" and not self.leaves:
             answers(words[1:])
         else:
@@ -65,6 +67,20 @@ class Reader:
                 f"{command} is neither run nor listed in tests/helpers/doc_pages.py"
             )
             assert self.leaves, f"{command} asks a server that only tests/test_wheel.py starts"
+
+    def shorter(self, words: list[str]) -> list[str]:
+        """Returns a command with fewer files in a grid and fewer epochs of a run that goes on.
+
+        A grid over configuration files keeps two where the page compares its runs, and one elsewhere;
+        tests/configs/test_option_sweeps.py reads all of them.
+        """
+        named = dict(pairwise(words))
+        kept = 2 if f"evenhand compare runs/{named.get('--experiment')}" in self.page else 1
+        short = [",".join(word.split(",")[:kept]) if word.startswith("config=") else word for word in words]
+        if words[0] == "fit" and is_resume(words) and "--trainer.max_epochs" in words:
+            index = words.index("--trainer.max_epochs") + 1
+            short[index] = str(int(words[index]) // 10)
+        return short
 
     def has_data(self, command: str) -> bool:
         """Returns True if the data of the command are cached or can be fetched."""
@@ -88,15 +104,14 @@ class Reader:
         assert not code, words
 
 
-def first_two(word: str) -> str:
-    """Shortens a grid over configuration files to two; tests/configs/test_option_sweeps.py reads all of them."""
-    return ",".join(word.split(",")[:2]) if word.startswith("config=") else word
+def is_resume(words: list[str]) -> bool:
+    """Returns True if the words name no data, so that a run has them."""
+    return not {"-c", "--data", "--paper"} & {*words}
 
 
 def shortening(verb: str, words: list[str]) -> list[str]:
     """Returns options that make a command take a second or two."""
-    resumes = not {"-c", "--data", "--paper"} & {*words}
-    if verb not in ("fit", "sweep") or resumes or "--print_config" in words or "--model.help" in words:
+    if verb not in ("fit", "sweep") or is_resume(words) or "--print_config" in words or "--model.help" in words:
         return []
     quick = [word for setting in QUICK.items() for word in setting]
     if verb == "fit":

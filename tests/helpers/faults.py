@@ -134,7 +134,7 @@ class Pause(Callback):
         if os.environ.get("PAUSE_AT") == moment:
             Path("reached").touch()
             if "GO_ON" in os.environ:
-                time.sleep(0.2)
+                time.sleep(2 if os.environ["GO_ON"] == "slowly" else 0.2)
             else:
                 time.sleep(600)
 

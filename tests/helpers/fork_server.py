@@ -1,5 +1,7 @@
 """A process that has imported everything and forks a fresh one for each command line: seconds become tenths."""
 
+import atexit
+import io
 import json
 import os
 import resource
@@ -8,9 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +77,23 @@ class Server:
         answer = self.ask({"words": words, "folder": str(folder), "env": env, "output": str(output)})
         return Child(answer["pid"], output, self)
 
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(120)
+
+
+@cache
+def _started() -> Server:
+    running = Server()
+    atexit.register(running.close)
+    return running
+
 
 @contextmanager
 def server() -> Iterator[Server]:
-    running = Server()
-    try:
-        yield running
-    finally:
-        assert running.process.stdin is not None
-        running.process.stdin.close()
-        running.process.wait(120)
+    """Gives the server that all tests of this process share, because its start costs as much as five small fits."""
+    yield _started()
 
 
 def _serve() -> None:
@@ -94,8 +103,11 @@ def _serve() -> None:
     import in_process_sweep  # noqa: F401
     import torch  # noqa: F401
 
+    from experiments.__main__ import main
     from experiments.cli import lightning_cli  # noqa: F401
 
+    with redirect_stdout(io.StringIO()), suppress(SystemExit):  # leaves the parser that every fit has
+        main(["fit", "--data", "MNIST1D", "--model", "LitMLP", "--print_config"])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
@@ -134,6 +146,8 @@ def _run(question: dict[str, Any]) -> int:
             time.sleep(max(0.0, float(os.environ["START_AT"]) - time.time()))
         if "SWEEP_HERE" in os.environ:
             in_process_sweep.install()
+        if "HOLD" in os.environ:
+            return _hold(Path(os.environ["HOLD"]))
         if "BREAK_WRITE" in os.environ:
             writes = write_failures.install(int(os.environ["BREAK_WRITE"]), os.environ["BREAK_HOW"])
         if "FAIL_AT" in os.environ:
@@ -146,6 +160,17 @@ def _run(question: dict[str, Any]) -> int:
     finally:
         if writes is not None and "WRITES" in os.environ:
             write_failures.report(writes, Path(os.environ["WRITES"]))
+
+
+def _hold(run: Path) -> int:
+    """Holds the lock of a run until it is killed or the run is taken over, with a heartbeat every 50 ms."""
+    from experiments.run.record import run_lock
+
+    run_lock.BEAT = 0.05
+    run_lock.acquire(run)
+    Path("locked").touch()
+    time.sleep(60)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """Breaks a process at its k-th write beneath the working directory: by a kill, or by a disk that is full or read-only.
 
+It can also copy the folder ahead of each of the first k writes, as kills at these writes would leave it.
+
 A write is a file opened for writing, renamed, removed, truncated or flushed to the disk, or a folder made.
 """
 
 import errno
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -21,7 +24,8 @@ class Writes:
 
     Args:
         at: Number of the first write that fails.
-        how: ``kill``, or the name of an error number.
+        how: ``kill``; ``copy``, which copies the folder to ``FOLDER-1``, ``FOLDER-2`` and so on before it kills; or the
+            name of an error number.
     """
 
     def __init__(self, at: int, how: str) -> None:
@@ -42,9 +46,11 @@ class Writes:
 
     def tick(self, event: str, path: str) -> None:
         self.count += 1
+        if self.how == "copy" and self.count < self.at:
+            shutil.copytree(self.home, f"{self.home.rstrip(os.sep)}-{self.count}", symlinks=True)
         if not 0 < self.at <= self.count:
             return
-        if self.how == "kill":
+        if self.how in ("kill", "copy"):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how != "ENOSPC" or event not in FREES_ROOM:
             raise OSError(getattr(errno, self.how), os.strerror(getattr(errno, self.how)), path)

@@ -1,6 +1,7 @@
 """A run whose record or kept test rows are damaged: a sentence with the file, and exit code 2."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,23 @@ from torch import Tensor
 Rows = dict[str, Tensor]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Returns a folder and a copy of it with a run, which was trained in the first."""
+    home, kept = (tmp_path_factory.mktemp(name) for name in ("home", "kept"))
+    train(home)
+    shutil.copytree(home, kept, dirs_exist_ok=True)
+    return home, kept
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return train(tmp_path)
+def run(trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts the run back where it was trained, which becomes the working directory; returns its folder."""
+    home, kept = trained
+    shutil.rmtree(home)
+    shutil.copytree(kept, home)
+    monkeypatch.chdir(home)
+    return home / "runs/e/a"
 
 
 def export(capfd: pytest.CaptureFixture[str], run: Path) -> str:
@@ -72,16 +86,14 @@ def test_a_record_of_a_run_that_is_to_go_on(run: Path, capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("hidden", [[30_000, 30_000], [8] * 5_000, [10**12], "text", [[8]]])
-def test_hyper_parameters_of_another_network(
-    run: Path, capfd: pytest.CaptureFixture[str], hidden: object, tmp_path: Path
-) -> None:
+def test_hyper_parameters_of_another_network(run: Path, capfd: pytest.CaptureFixture[str], hidden: object) -> None:
     """A larger network than the weights are of is not built: it would fill the memory."""
     checkpoint = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
     checkpoint["hyper_parameters"] |= {"hidden": hidden}
     del checkpoint["hyper_parameters"]["pair_buckets"]  # which a LitMLP does not have
     config = checkpoint["evenhand_config"].replace("LitLinear", "LitMLP")
-    torch.save({**checkpoint, "evenhand_config": config}, tmp_path / "large.ckpt")
-    message = refusal(capfd, "predict", "--ckpt_path", str(tmp_path / "large.ckpt"), "--input", str(tmp_path / "t.csv"))
+    torch.save({**checkpoint, "evenhand_config": config}, "large.ckpt")
+    message = refusal(capfd, "predict", "--ckpt_path", "large.ckpt", "--input", "t.csv")
     if hidden == [10**12]:
         assert "there is not enough memory" in message
         return

@@ -10,6 +10,7 @@ import polars
 import pytest
 import torch
 from conftest import Fit
+from diagonal import diagonal
 from paths import REPOSITORY
 from tiny_data import PLAIN
 
@@ -33,7 +34,10 @@ def targets() -> list[float]:
     return data.targets(data.split.test).flatten().tolist()
 
 
-@pytest.mark.parametrize("bits", ["bf16-true", "16-true", "64-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "bits",
+    ["bf16-true", "64-true", *(pytest.param(bits, marks=pytest.mark.slow) for bits in ("16-true", "bf16-mixed"))],
+)
 def test_targets_and_their_statistics_keep_all_of_their_bits(fit: Fit, targets: list[float], bits: str) -> None:
     words = [*WORDS.split(), "--trainer.accelerator", "cpu", "--model.optimizer.lr", "1e-3", *PLAIN]
     words += ["--data.batch_size", "100"]
@@ -48,14 +52,16 @@ def test_targets_and_their_statistics_keep_all_of_their_bits(fit: Fit, targets: 
     assert record["metrics"] == pytest.approx(whole["metrics"], rel=0.1)
 
 
-@pytest.mark.parametrize("bits", ["bf16-true", "64-true", "bf16-mixed"])
 @pytest.mark.parametrize(
-    "words",
-    [
-        "--data Diabetes --model.loss HuberLoss",
-        "--data Digits --model.class_weights true",
-        "--data Digits --model.class_weights true --model.loss MultiMarginLoss --model.mixup 0.2",
-    ],
+    ("words", "bits"),
+    diagonal(
+        [
+            "--data Diabetes --model.loss HuberLoss",
+            "--data Digits --model.class_weights true",
+            "--data Digits --model.class_weights true --model.loss MultiMarginLoss --model.mixup 0.2",
+        ],
+        ["bf16-true", "64-true", "bf16-mixed"],
+    ),
 )
 def test_a_loss_has_float32_at_least(fit: Fit, words: str, bits: str) -> None:
     """Some of torch's take no outputs and targets of unlike bits, and no weights of others than the outputs'."""
@@ -91,8 +97,16 @@ class OwnLoss(nn.Module):
 """
 
 
-@pytest.mark.parametrize("bits", ["bf16-true", "64-true", "bf16-mixed"])
-@pytest.mark.parametrize("more", ["", "--model.mixup 0.2 --trainer.gradient_clip_val 1"])
+MORE = ["", "--model.mixup 0.2 --trainer.gradient_clip_val 1"]
+
+
+@pytest.mark.parametrize(
+    ("more", "bits"),
+    [
+        *diagonal(MORE, ["bf16-true", "bf16-mixed"]),
+        *(pytest.param(more, "64-true", marks=pytest.mark.slow) for more in MORE),
+    ],
+)
 def test_a_loss_of_ones_own_has_parameters_and_makes_tensors(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: str, more: str
 ) -> None:
@@ -105,8 +119,7 @@ def test_a_loss_of_ones_own_has_parameters_and_makes_tensors(
     assert other["metrics"]["test/loss"] == pytest.approx(whole["metrics"]["test/loss"], rel=0.1)
 
 
-@pytest.mark.parametrize("algorithm", ["norm", "value"])
-@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize(("algorithm", "steps"), diagonal(["norm", "value"], [1, 5]))
 def test_gradients_are_clipped_beside_a_fused_optimizer(fit: Fit, algorithm: str, steps: int) -> None:
     words = f"--data Digits --model LitMLP --model.dropout 0 --seed_everything 1 --model.steps_per_execution {steps}"
     words += " --model.optimizer SGD --model.optimizer.lr 1 --trainer.precision bf16-mixed --trainer.max_steps 5"
@@ -121,8 +134,7 @@ def test_gradients_are_clipped_beside_a_fused_optimizer(fit: Fit, algorithm: str
             assert not torch.allclose(weight, free[name], rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("bits", ["bf16-true", "16-true"])
-@pytest.mark.parametrize("momentum", [0, 0.9])
+@pytest.mark.parametrize(("bits", "momentum"), diagonal(["bf16-true", "16-true"], [0, 0.9]))
 def test_sgd_moves_weights_of_16_bits(fit: Fit, bits: str, momentum: float) -> None:
     """The fused one of torch 2.13 does not on a CPU, but for the last few of each parameter."""
     words = "--data Digits --model LitMLP --model.dropout 0 --seed_everything 1 --trainer.max_epochs 3"
@@ -136,7 +148,7 @@ def test_a_fused_sgd_that_would_not_move_is_refused(refused: Callable[..., str])
     assert "fused" in refused(*words.split(), "--trainer.precision", "bf16-true")
 
 
-@pytest.mark.parametrize("bits", ["64-true", "bf16-true"])
+@pytest.mark.parametrize("bits", [pytest.param("64-true", marks=pytest.mark.slow), "bf16-true"])
 def test_a_run_that_goes_on_has_the_bits_that_it_had(fit: Fit, root: Path, bits: str) -> None:
     words = f"--data Digits --model LitMLP --seed_everything 1 --trainer.precision {bits} --experiment e".split()
     words += ["--model.schedule", "null"]  # whose length would be that of the run
@@ -202,17 +214,16 @@ def test_a_processor_without_bfloat16_says_that_it_takes_long(
 FAST = str(REPOSITORY / "experiments/configs/trainer/fast.yaml")
 
 
-@pytest.mark.parametrize(("here", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(("expected", "named"), diagonal(["bf16-mixed", "32-true"], [True, False]))
 def test_the_fast_preset_trains_in_what_the_processor_has_and_goes_on_in_it(
     root: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-    here: bool,
     expected: str,
     named: bool,
 ) -> None:
     """A run goes on by its name, or by its job's, which is started again on another devices."""
+    here = expected == "bf16-mixed"
     monkeypatch.setattr(precision, "has_bfloat16", lambda: here)
     monkeypatch.setattr(run_directory, "job_id", lambda: "77")
     words = ["fit", "-c", FAST, *WORDS.split(), "--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(root)]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_data import PLAIN
 
+from experiments.cli import fit_defaults
 from experiments.terminal import duration
 
 TINY = ["--data", "Tiny", "--model", "LitMLP", "--model.hidden", "[8]"]
@@ -47,7 +48,10 @@ def test_a_run_of_a_typed_length_that_may_stop_earlier(
     assert re.fullmatch(r"epoch 3/3  .* \d+\.\d s", last)
 
 
-def test_a_chosen_length_is_the_most(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_chosen_length_is_the_most(
+    fit: Fit, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_defaults, "size_and_epochs", lambda rows, data: (16, 20))  # 300 epochs as a rule
     fit(*TINY, "--trainer.limit_train_batches", "1", "--trainer.check_val_every_n_epoch", "10")
     first, second, *_ = lines(capfd)
     assert re.fullmatch(r"epoch 1 of at most \d+  .* about \d+ s left at most", first)

@@ -48,7 +48,10 @@ def test_every_architecture_learns_generated_series(fit: Fit, save: Save, model:
 
 
 @pytest.mark.usefixtures("sktime")
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(model, marks=() if model in ("LitLinear", "LitRNN") else pytest.mark.slow) for model in MODELS],
+)
 def test_every_architecture_learns_japanese_vowels(fit: Fit, model: str) -> None:
     words = f"--data JapaneseVowels --data.batch_size 32 --model {model} {MODELS[model]}"
     record = fit(*words.split(), *LEARN)

@@ -217,7 +217,7 @@ def test_sixteen_clients_for_a_minute(server: Server, run: Path) -> None:
     assert clients(server, run, 60) > 1000
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_what_was_asked_before_the_end_is_answered(run: Path, tmp_path: Path, number: int) -> None:
     with serving(run, tmp_path) as server:
         answers: list[int] = []

@@ -10,6 +10,7 @@ import torch
 from conftest import Fit
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from in_process_sweep import Calls, calls
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_data import QUICK
 from torch import Tensor
@@ -25,6 +26,8 @@ from datamodules.splitting.grouping import (
 )
 from datamodules.splitting.splits import Split
 from experiments.__main__ import main
+
+__all__ = ["calls"]
 
 EPOCHS = ["--trainer.max_epochs", "12", "--seed_everything", "0"]
 TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.ratios", "[0.8,0,0.2]", "--data.batch_size", "10"]
@@ -148,7 +151,7 @@ def test_the_other_commands_go_without(root: Path, capfd: pytest.CaptureFixture[
     assert "no row validates" in capfd.readouterr().err
 
 
-def test_a_search_is_refused(root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_search_is_refused(root: Path, calls: Calls, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     (tmp_path / "space.yaml").write_text("model.optimizer.lr: {log: [1e-5, 1e-1]}\n")
     words = ["--model", "LitLinear", "--search", "random", "--space", str(tmp_path / "space.yaml")]
@@ -167,6 +170,7 @@ def test_a_search_is_refused(root: Path, tmp_path: Path, capfd: pytest.CaptureFi
         )
     assert stopped.value.code == 2
     assert "a search chooses on validation rows" in capfd.readouterr().err
+    assert not calls.started
 
 
 def test_statistics_are_those_of_all_rows_that_are_not_tested() -> None:

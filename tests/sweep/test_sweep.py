@@ -340,20 +340,23 @@ def test_help_needs_no_torch() -> None:
 
 def test_killed_and_started_again_only_what_is_missing_runs(root: Path, calls: Calls, fit: Fit) -> None:
     """Real processes: SIGKILL in the middle of the second of three runs, and at once the same command again."""
-    words = [*TINY[:-1], "25", "--model", "LitMLP", "--model.hidden", "[8]", "--experiment", "e"]
+    shared = ["--trust", "faults", *TINY[2:-1], "3", "--model", "LitMLP", "--model.hidden", "[8]"]
+    shared += ["--save_every_n_steps", "1", "--trainer.callbacks+", "faults.Pause"]
+    words = ["--trust", "tiny_package", *shared, "--experiment", "e"]
     words += ["--trainer.default_root_dir", str(root), "--seeds"]
     assert main(["sweep", *words, "0"]) == 0
     runs = [root / "runs/e" / f"LitMLP-seed{seed}" for seed in range(3)]
     finished = (runs[0] / "record.json").read_bytes()
     printed = root / "output.txt"
 
-    def start() -> "subprocess.Popen[bytes]":
+    def start(**more: str) -> "subprocess.Popen[bytes]":
         with printed.open("ab") as output:
             line = [sys.executable, "-m", "experiments", "sweep", *words, "0..2"]
-            return subprocess.Popen(line, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": PYTHONPATH})
+            env = {**os.environ, "PYTHONPATH": PYTHONPATH, **more}
+            return subprocess.Popen(line, stdout=output, stderr=output, env=env, cwd=root)
 
-    first, end = start(), time.monotonic() + 120
-    while not (runs[1] / "checkpoints/last.ckpt").exists():
+    first, end = start(PAUSE_AT="step 7", GO_ON="slowly"), time.monotonic() + 120
+    while not (root / "reached").exists():
         assert first.poll() is None, printed.read_text()
         assert time.monotonic() < end, printed.read_text()
         time.sleep(0.005)
@@ -364,12 +367,11 @@ def test_killed_and_started_again_only_what_is_missing_runs(root: Path, calls: C
     assert (runs[0] / "record.json").read_bytes() == finished
     assert [one["status"] for one in made] == ["finished"] * 3
     assert [len(one.get("resumed", [])) for one in made] == [0, 1, 0]
-    assert made[1]["resumed"][0]["step"] < 25 * 5, "the killed sweep's run did not go on to its end"
+    assert made[1]["resumed"][0]["step"] < 3 * 5, "the killed sweep's run did not go on to its end"
     assert "3 of 3 runs are finished" in printed.read_text()
     ledger = looks(root / "runs")
     assert [looks(run) for run in runs] == [[look] for look in ledger]
-    plain = ["--model", "LitMLP", "--model.hidden", "[8]", "--seed_everything", "1", "--experiment", "alone"]
-    alone = fit(*TINY[2:-1], "25", *plain)
+    alone = fit(*shared, "--seed_everything", "1", "--experiment", "alone")
     assert alone["metrics"] == made[1]["metrics"]
     (look,) = looks(alone["path"])
     assert look == ledger[1] | {"experiment": "alone", "run": alone["run"]}

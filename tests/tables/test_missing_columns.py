@@ -40,7 +40,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("model", ["LitLinear", "LitMLP", "LitTransformer"])
 def test_a_network_learns_from_where_a_number_is_missing(fit: Fit, in_folder: Path, model: str) -> None:
-    words = f"{INCOME} --model {model} --trainer.max_epochs 15 --model.optimizer.lr 0.01 --seed_everything 0"
+    words = f"{INCOME} --model {model} --trainer.max_epochs 6 --model.optimizer.lr 0.01 --seed_everything 0"
     assert fit(*words.split())["metrics"]["test/accuracy"] > 0.85
 
 
@@ -85,7 +85,10 @@ def test_a_streamed_table_has_the_same_columns(in_folder: Path) -> None:
         assert torch.equal(in_memory.part(name)["x"][:, 2], missing.float())
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch-export", "safetensors", "state-dict"])
+@pytest.mark.parametrize(
+    "format",
+    ["onnx", "safetensors", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch-export", "state-dict"))],
+)
 def test_a_run_and_its_export_answer_alike_where_a_number_is_missing(fit: Fit, in_folder: Path, format: str) -> None:
     fit(*f"{INCOME} --model LitLinear --trainer.max_epochs 3 --run a --experiment e".split())
     assert main(["export", "--ckpt_path", "runs/e/a", "--format", format, "--output", "model"]) == 0

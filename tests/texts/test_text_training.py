@@ -89,7 +89,13 @@ def test_every_architecture_learns_from_texts(fit: Fit, file: Write, model: str)
 
 
 @pytest.mark.usefixtures("widedeep")
-@pytest.mark.parametrize("model", SMALL)
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, marks=() if model in ("LitLinear", "LitTransformer") else pytest.mark.slow)
+        for model in SMALL
+    ],
+)
 def test_every_architecture_trains_on_real_reviews(fit: Fit, file: Write, model: str) -> None:
     content = polars.read_parquet(wheels.read_member(wheels.WIDEDEEP, MEMBER))
     path = file(content.head(300))

@@ -152,11 +152,20 @@ KILLED = """fit --trust faults --data faults.Waves --data.batch_size 16 --model 
 --save_every_n_steps 2 --model.weights start.pt --model.freeze blocks --model.unfreeze_epoch 1"""
 
 
-def test_a_killed_run_goes_on_bit_for_bit_within_and_across_the_unfreezing(forks: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kills",
+    [
+        [["step 3", "epoch 0", "step 19"]],
+        pytest.param([["step 3", "epoch 0"], ["validation 0", "step 11", "step 19"]], marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_run_goes_on_bit_for_bit_within_and_across_the_unfreezing(
+    forks: Server, tmp_path: Path, kills: list[list[str]]
+) -> None:
     torch.manual_seed(5)
     start = LitCNN(task="multiclass", modality="series", input_shape=(1, 16), num_outputs=3, channels=[4, 4])
     ends = []
-    for moments in ([], ["step 3", "epoch 0"], ["validation 0", "step 11", "step 19"]):
+    for moments in ([], *kills):
         folder = tmp_path / str(len(moments))
         folder.mkdir()
         torch.save(start.state_dict(), folder / "start.pt")

@@ -143,7 +143,7 @@ def forks() -> Iterator[Server]:
 
 WORDS = """fit --trust faults --data faults.Waves --data.batch_size 16 --model LitCNN --model.channels [4,4]
 --model.mixup 0.4 --trainer.max_epochs 3 --seed_everything 3 --experiment e --run one --trainer.callbacks+ faults.Pause
---save_every_n_steps 2"""
+--save_every_n_steps 2 --figures false"""
 
 
 def run(forks: Server, folder: Path, steps: int) -> dict[str, Any]:

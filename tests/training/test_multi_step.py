@@ -165,14 +165,21 @@ def run(forks: Server, folder: Path, steps: int) -> dict[str, Any]:
     return state(folder / "runs" / "e" / "one")
 
 
-@pytest.mark.parametrize(("moment", "before", "after"), [("step 6", 3, 3), ("step 14", 50, 1), ("step 20", 1, 7)])
+@pytest.fixture(scope="module")
+def single_steps(forks: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Returns what an undisturbed run of single steps ends with."""
+    return run(forks, tmp_path_factory.mktemp("whole"), 1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "before", "after"),
+    [pytest.param("step 6", 3, 3, marks=pytest.mark.slow), ("step 14", 50, 1), ("step 20", 1, 7)],
+)
 def test_a_killed_run_goes_on_in_blocks_of_any_size(
-    forks: Server, tmp_path: Path, moment: str, before: int, after: int
+    forks: Server, tmp_path: Path, single_steps: dict[str, Any], moment: str, before: int, after: int
 ) -> None:
     """Saved inside an epoch, dropout and a warm-up going on; blocks end where ``last.ckpt`` is due."""
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
-    expected = run(forks, tmp_path / "whole", 1)
+    (tmp_path / "killed").mkdir()
     child = forks.start(
         [*WORDS.split(), "--model.steps_per_execution", str(before)], tmp_path / "killed", PAUSE_AT=moment
     )
@@ -180,7 +187,7 @@ def test_a_killed_run_goes_on_in_blocks_of_any_size(
     child.kill()
     last = torch.load(tmp_path / "killed/runs/e/one/checkpoints/last.ckpt", weights_only=True)
     assert last["global_step"] == int(moment.split()[1]) - 2  # the moment's own is not written yet
-    assert_equal(run(forks, tmp_path / "killed", after), expected)
+    assert_equal(run(forks, tmp_path / "killed", after), single_steps)
 
 
 def test_a_step_that_diverges_is_found_in_its_block(

@@ -32,14 +32,23 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert torch.equal(value, other[name]), name
 
 
-def test_the_best_checkpoint_holds_the_average_that_was_validated(fit: Fit) -> None:
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Returns the record of an undisturbed run with averaged weights, and its path."""
+    root = tmp_path_factory.mktemp("averaged")
+    words = [*AVERAGED, "--trainer.max_epochs", str(EPOCHS), "--figures", "false", "--experiment", "tiny"]
+    main(["fit", "--trust", "tiny_package", *words, "--run", "whole", "--trainer.default_root_dir", str(root)])
+    path = root / "runs/tiny/whole"
+    return json.loads((path / "record.json").read_text()) | {"path": path}
+
+
+def test_the_best_checkpoint_holds_the_average_that_was_validated(fit: Fit, averaged: dict[str, Any]) -> None:
     every = ["--trainer.callbacks+", "ModelCheckpoint", "--trainer.callbacks.every_n_train_steps", "1"]
     every += ["--trainer.callbacks.save_top_k", "-1", "--trainer.callbacks.filename", "{step}"]
     length = ["--trainer.max_epochs", str(EPOCHS)]
     plain = fit(*WORDS, *every, *length)
     weights = states(plain["path"])
     assert sorted(weights) == [*range(1, EPOCHS * STEPS + 1)]
-    averaged = fit(*AVERAGED, *length)
     checkpoint = read(averaged["path"] / "checkpoints/best.ckpt")
     steps = checkpoint["global_step"]
     # The average of step 1 is its weights; from then on it moves by 1 - decay to each step's.
@@ -54,27 +63,31 @@ def test_the_best_checkpoint_holds_the_average_that_was_validated(fit: Fit) -> N
 
 @pytest.mark.parametrize("verb", ["test", "validate"])
 def test_the_best_checkpoint_alone_repeats_what_the_run_said_of_it(
-    verb: str, fit: Fit, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verb: str,
+    averaged: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = fit(*AVERAGED, "--trainer.max_epochs", str(EPOCHS))
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
-    assert main([verb, "--trust", "tiny_package", "--ckpt_path", str(made["path"] / "checkpoints/best.ckpt")]) == 0
-    loss = made["metrics"]["test/loss"] if verb == "test" else made["validation"]["loss"]
+    assert main([verb, "--trust", "tiny_package", "--ckpt_path", str(averaged["path"] / "checkpoints/best.ckpt")]) == 0
+    loss = averaged["metrics"]["test/loss"] if verb == "test" else averaged["validation"]["loss"]
     assert str(loss)[:5] in capsys.readouterr().out
 
 
-def test_a_longer_run_goes_on_with_the_weights_and_with_their_average(fit: Fit, root: Path) -> None:
-    whole = fit(*AVERAGED, "--trainer.max_epochs", str(EPOCHS), "--run", "whole")
+def test_a_longer_run_goes_on_with_the_weights_and_with_their_average(
+    fit: Fit, root: Path, averaged: dict[str, Any]
+) -> None:
     part = fit(*AVERAGED, "--trainer.max_epochs", "2", "--run", "part")
     words = ["fit", "--trust", "tiny_package", "--run", "part", "--experiment", "tiny", "--figures", "false"]
     words += ["--trainer.max_epochs", str(EPOCHS), "--trainer.default_root_dir", str(root)]
     assert main(words) == 0
-    one, two = (read(run["path"] / "checkpoints/last.ckpt") for run in (whole, part))
+    one, two = (read(run["path"] / "checkpoints/last.ckpt") for run in (averaged, part))
     for key in ("state_dict", "current_model_state"):
         assert_same(one[key], two[key])
     again = json.loads((part["path"] / "record.json").read_text())
-    assert again["metrics"] == whole["metrics"]
+    assert again["metrics"] == averaged["metrics"]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +104,7 @@ KILLED = """fit --trust faults --data faults.Waves --data.batch_size 16 --model 
 
 def test_a_killed_run_goes_on_with_its_average(forks: Server, tmp_path: Path) -> None:
     ends = []
-    for moments in ([], ["step 3"], ["step 11", "validation 1"]):
+    for moments in ([], ["step 3", "step 11", "validation 1"]):
         folder = tmp_path / str(len(moments))
         folder.mkdir()
         for moment in moments:

@@ -27,12 +27,15 @@ def forks() -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
-def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_one_and_on_two(
-    forks: Server, tmp_path: Path, rank: int
+@pytest.mark.parametrize(
+    ("rank", "counts"), [(1, (1,)), *(pytest.param(rank, (1, 2), marks=pytest.mark.slow) for rank in (0, 1))]
+)
+def test_a_killed_process_ends_the_other_and_the_run_goes_on_on_any_number(
+    forks: Server, tmp_path: Path, rank: int, counts: tuple[int, ...]
 ) -> None:
+    """On two, bit for bit: the next test."""
     steps, weights, _ = fitted(forks, tmp_path, "whole", WORDS)
-    for processes in (1, 2):
+    for processes in counts:
         run = f"on-{processes}"
         children = rank_runs.start(
             forks, [*FIT, *WORDS.split(), "--run", run], tmp_path, 2, SEEN=run, STOP_AT=f"{rank} 4"

@@ -140,8 +140,8 @@ def test_a_config_given_back_repeats_the_run(fit: Fit, words: str) -> None:
 
 
 def test_the_best_epoch_is_tested_and_not_the_last(fit: Fit) -> None:
-    # A rate this high makes the epochs jump about; seeds are tried until the last one is not the best.
-    for seed in range(20):
+    # A rate this high makes the epochs jump about; seeds are tried until the last one is not the best, as with 8.
+    for seed in (8, *range(20)):
         words = ("--trainer.max_epochs", "6", "--model.optimizer.lr", "0.5", "--seed_everything", str(seed), *PLAIN)
         record = fit("--data", "Tiny", "--model", "LitMLP", *words)
         best = torch.load(record["path"] / "checkpoints" / "best.ckpt", weights_only=True)

@@ -3,15 +3,13 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fork_server import server
 from hostile_runs import refusal, train
-from paths import PYTHONPATH
 
 from experiments.run.record import run_lock
 from experiments.run.record.record_io import process, read_record
@@ -77,19 +75,14 @@ def test_a_file_that_names_nobody_counts_by_its_age(
 
 
 def test_a_process_that_slept_leaves_the_run_to_the_one_that_took_it_over() -> None:
-    code = "from pathlib import Path; from experiments.run.record import run_lock; run_lock.BEAT = 0.05; "
-    code += "run_lock.acquire(Path('runs/e/a')); print('locked', flush=True); import time; time.sleep(60)"
-    env = {**os.environ, "PYTHONPATH": PYTHONPATH}
-    words = [sys.executable, "-c", code]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as holder:
-        assert holder.stdout is not None
-        assert holder.stderr is not None
-        assert holder.stdout.readline() == b"locked\n"
+    with server() as forks:
+        holder = forks.start([], Path.cwd(), HOLD="runs/e/a")
+        holder.wait_for(Path("locked"))
         hold(json.loads(LOCK.read_text()), age=130)
         end = time.monotonic() + 30
         while time.time() - LOCK.stat().st_mtime > 60:
             assert time.monotonic() < end, "no heartbeat"
             time.sleep(0.01)
         LOCK.write_text(json.dumps(ELSEWHERE))
-        assert holder.wait(30) == 2
-        assert "was taken over by another process" in holder.stderr.read().decode()
+        assert holder.wait() == 2
+        assert "was taken over by another process" in holder.output.read_text()

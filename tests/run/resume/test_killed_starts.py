@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ import pytest
 import torch
 from fork_server import Server, server
 from numpy.typing import NDArray
-from paths import PYTHONPATH
 
 from experiments.__main__ import main
 from experiments.run.record.record_io import config_of, read_record
@@ -33,11 +30,24 @@ def forks() -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Returns a folder and a copy of it with a finished run, which was trained in the first."""
+    home, kept = (tmp_path_factory.mktemp(name) for name in ("home", "kept"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        main(WORDS.split())
+    shutil.copytree(home, kept, dirs_exist_ok=True)
+    return home, kept
+
+
 @pytest.fixture(autouse=True)
-def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes a finished run in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    main(WORDS.split())
+def trained(trained_once: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the finished run back where it was trained, which becomes the working directory."""
+    home, kept = trained_once
+    shutil.rmtree(home)
+    shutil.copytree(kept, home)
+    monkeypatch.chdir(home)
 
 
 def interrupt(**changes: object) -> None:
@@ -79,29 +89,59 @@ def test_a_configuration_that_no_record_names_is_that_of_a_killed_start() -> Non
     assert json.loads((RUN / "record.json").read_text())["config"] == "config-2.yaml"
 
 
+def kill_at(forks: Server, folder: Path, number: int, how: str = "kill") -> Path:
+    """Kills the start of a run at one of its writes; returns its folder."""
+    here = folder / str(number)
+    here.mkdir()
+    words = [*WORDS.split(), "--run", "two"]
+    child = forks.start(words, here, folder, BREAK_WRITE=str(number), BREAK_HOW=how)
+    assert child.wait() == -signal.SIGKILL, child.output.read_text()
+    return here
+
+
+def is_begun(folder: Path) -> bool:
+    """Returns True if the run is there, False if nothing of it is; asserts that there is no half of it."""
+    files = [(folder / "runs/e/two" / name).is_file() for name in ("config.yaml", "record.json")]
+    assert files == 2 * [(folder / "runs/e/two").exists()]
+    return all(files)
+
+
 def test_configuration_and_record_appear_together(forks: Server, tmp_path: Path) -> None:
-    """A kill at any write of the start leaves a whole folder or none, and nothing for the next start or ``compare``."""
-    words, before = [*WORDS.split(), "--run", "two"], tmp_path
+    """A kill at any write of the start leaves a whole folder or none, and nothing for the next start or ``compare``.
+
+    One start copies its folder ahead of each write, which is what a kill there leaves.
+    """
+    (tmp_path / "copies").mkdir()
+    copies = kill_at(forks, tmp_path / "copies", 59, "copy")
+    number = next(number for number in range(1, 59) if is_begun(copies.with_name(f"59-{number}")))
+    assert number > 5
+    assert is_begun(kill_at(forks, tmp_path, number))
+    check_next_start(forks, tmp_path, kill_at(forks, tmp_path, number - 1))
+
+
+@pytest.mark.slow
+def test_configuration_and_record_appear_together_after_a_kill_of_every_write(forks: Server, tmp_path: Path) -> None:
+    begun = False
     for number in range(1, 60):
-        here = tmp_path / str(number)
-        here.mkdir()
-        child = forks.start(words, here, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="kill")
-        assert child.wait() == -signal.SIGKILL, child.output.read_text()
-        files = [(here / "runs/e/two" / name).is_file() for name in ("config.yaml", "record.json")]
-        assert files == 2 * [(here / "runs/e/two").exists()]
-        if all(files):
+        before, here = tmp_path / str(number - 1), kill_at(forks, tmp_path, number)
+        if begun := is_begun(here):
             break
-        before = here
-    assert 5 < number < 59
+    assert begun
+    check_next_start(forks, tmp_path, before)
+
+
+def check_next_start(forks: Server, folder: Path, before: Path) -> None:
+    """Asserts that a start that was killed just before its run was there is no run, and that the next one ends it."""
+    assert not is_begun(before)
     assert [path.name for path in (before / "runs/e").iterdir() if path.suffix == ".new"] == [".two.new"]
     with pytest.raises(SystemExit, match="2"):
         main(["compare", str(before / "runs")])
-    child = forks.start(words, before, tmp_path)
+    child = forks.start([*WORDS.split(), "--run", "two"], before, folder)
     assert child.wait() == 0, child.output.read_text()
     assert [path.name for path in (before / "runs/e").iterdir()] == ["two"]
 
 
-@pytest.mark.parametrize("number", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize("number", [1, 5, 9, *(pytest.param(number, marks=pytest.mark.slow) for number in (3, 7))])
 def test_a_start_on_a_full_disk_leaves_no_record_alone(forks: Server, tmp_path: Path, number: int) -> None:
     words = [*WORDS.split(), "--run", "two"]
     child = forks.start(words, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="ENOSPC")
@@ -112,20 +152,20 @@ def test_a_start_on_a_full_disk_leaves_no_record_alone(forks: Server, tmp_path: 
     assert child.wait() == 0, child.output.read_text()
 
 
-@pytest.mark.parametrize("number", range(1, 8))
-def test_a_resume_on_a_full_disk_leaves_the_earlier_record(forks: Server, tmp_path: Path, number: int) -> None:
-    words = [*WORDS.split(), "--run", "two"]
-    assert forks.start(words, tmp_path).wait() == 0
-    before = read_record(tmp_path / "runs/e/two")
-    longer = [*words, "--trainer.max_epochs", "3"]
-    child = forks.start(longer, tmp_path, BREAK_WRITE=str(number), BREAK_HOW="ENOSPC")
+@pytest.mark.parametrize(
+    "number", [*range(1, 8, 2), *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 8, 2))]
+)
+def test_a_resume_on_a_full_disk_leaves_the_earlier_record(forks: Server, number: int) -> None:
+    before, here = read_record(RUN), Path.cwd()
+    longer = [*WORDS.split(), "--trainer.max_epochs", "3"]
+    child = forks.start(longer, here, BREAK_WRITE=str(number), BREAK_HOW="ENOSPC")
     assert child.wait() == 2, child.output.read_text()
-    after = read_record(tmp_path / "runs/e/two")
+    after = read_record(RUN)
     assert {name: after[name] for name in ("config", "started", "fingerprints")} == {
         name: before[name] for name in ("config", "started", "fingerprints")
     } or after["config"] == "config-2.yaml"
-    assert forks.start(longer, tmp_path).wait() == 0
-    assert read_record(tmp_path / "runs/e/two")["epochs"] == 3
+    assert forks.start(longer, here).wait() == 0
+    assert read_record(RUN)["epochs"] == 3
 
 
 def test_a_run_whose_folder_is_a_link_to_an_empty_one_is_written_there(forks: Server, tmp_path: Path) -> None:
@@ -188,27 +228,23 @@ def test_a_record_of_another_machine_without_a_lock_is_not_in_progress() -> None
     assert not list(RUN.parent.glob(".*"))
 
 
-def test_a_locked_run_is_in_progress(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_locked_run_is_in_progress(forks: Server, capfd: pytest.CaptureFixture[str]) -> None:
     """From the moment of the decision on: the record does not have to say so yet."""
     interrupt()
-    code = "import sys; from experiments.run.record.run_lock import acquire; from pathlib import Path; "
-    code += "acquire(Path('runs/e/one')); print('locked', flush=True); sys.stdin.read()"
-    pipe, env = subprocess.PIPE, {**os.environ, "PYTHONPATH": PYTHONPATH}
-    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, env=env) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"locked\n"
-        with pytest.raises(SystemExit) as stopped:
-            main(WORDS.split())
-        assert stopped.value.code == 2
-        assert "is in progress" in capfd.readouterr().err
-        holder.kill()
+    holder = forks.start([], Path.cwd(), HOLD=str(RUN))
+    holder.wait_for(Path("locked"))
+    with pytest.raises(SystemExit) as stopped:
+        main(WORDS.split())
+    assert stopped.value.code == 2
+    assert "is in progress" in capfd.readouterr().err
+    holder.kill()
     main(WORDS.split())
 
 
 def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain Lightning looks for best.ckpt at the old absolute path."""
     interrupt()
-    (tmp_path / "runs").rename(tmp_path / "moved")
+    Path("runs").rename(tmp_path / "moved")
     shutil.copytree(tmp_path / "moved", tmp_path / "home" / "runs")
     shutil.rmtree(tmp_path / "moved")
     monkeypatch.chdir(tmp_path / "home")
@@ -222,7 +258,7 @@ def test_an_untested_run_that_was_moved_is_tested(tmp_path: Path, monkeypatch: p
     main([*WORDS.split(), "--run", "two", "--test_at_end", "false"])
     assert read_record(RUN.parent / "two")["status"] == "untested"
     (tmp_path / "home").mkdir()
-    (tmp_path / "runs").rename(tmp_path / "home" / "runs")
+    Path("runs").rename(tmp_path / "home" / "runs")
     monkeypatch.chdir(tmp_path / "home")
     main([*WORDS.split(), "--run", "two", "--test_at_end", "true"])
     assert read_record(RUN.parent / "two")["metrics"] == read_record(RUN)["metrics"]

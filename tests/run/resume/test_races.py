@@ -95,7 +95,7 @@ def run_pairs(forks: Server, folder: Path, count: int) -> None:
 
 
 def test_one_of_two_goes_and_the_other_is_refused(forks: Server, tmp_path: Path) -> None:
-    run_pairs(forks, tmp_path, 10)
+    run_pairs(forks, tmp_path, len(PAIRS))
 
 
 @pytest.mark.slow

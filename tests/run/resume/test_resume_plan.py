@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,27 @@ def forks() -> Iterator[Server]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Returns a folder and a copy of it with a finished run, which was trained in the first."""
+    home, kept = (tmp_path_factory.mktemp(name) for name in ("home", "kept"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        main(WORDS.split())
+    shutil.copytree(home, kept, dirs_exist_ok=True)
+    return home, kept
+
+
+@pytest.fixture
+def trained(trained_once: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts the finished run back where it was trained, which becomes the working directory; returns the folder."""
+    home, kept = trained_once
+    shutil.rmtree(home)
+    shutil.copytree(kept, home)
+    monkeypatch.chdir(home)
+    return home
 
 
 Refused = Callable[..., str]
@@ -76,28 +98,44 @@ def make_unfinished(folder: Path, name: str = "one") -> None:
 SLURM = {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
 
 
+@pytest.fixture(scope="module")
+def signalled_words() -> list[str]:
+    """Returns the command of a run that only a signal makes save within an epoch."""
+    words = words_of("cnn", "0")
+    return words[: words.index("--save_every_n_steps")]
+
+
+@pytest.fixture(scope="module")
+def unsignalled(forks: Server, tmp_path_factory: pytest.TempPathFactory, signalled_words: list[str]) -> dict[str, Any]:
+    """Returns what the run ends with that gets no signal."""
+    return state(run(forks, tmp_path_factory.mktemp("whole"), signalled_words))
+
+
 @pytest.mark.parametrize(
     ("number", "code", "moment", "env"),
     [
         (signal.SIGTERM, 143, "start 5", {}),
-        (signal.SIGTERM, 143, "validation 1", {}),
+        pytest.param(signal.SIGTERM, 143, "validation 1", {}, marks=pytest.mark.slow),
         (signal.SIGINT, 130, "validation 1", {}),
-        (signal.SIGHUP, 129, "start 5", {}),
+        pytest.param(signal.SIGHUP, 129, "start 5", {}, marks=pytest.mark.slow),
         (signal.SIGUSR1, 138, "start 5", SLURM),
     ],
 )
 def test_a_signal_saves_at_the_next_step_and_the_resumed_run_equals(
-    forks: Server, tmp_path: Path, number: int, code: int, moment: str, env: dict[str, str]
+    forks: Server,
+    tmp_path: Path,
+    signalled_words: list[str],
+    unsignalled: dict[str, Any],
+    number: int,
+    code: int,
+    moment: str,
+    env: dict[str, str],
 ) -> None:
     """Plain Lightning: SIGTERM exits 0 and saves nothing, SIGINT exits 1, SIGHUP kills.
 
     Under SLURM, SIGUSR1 leaves a checkpoint beside the runs that any later run starts from, and requeues the job.
     """
-    words = words_of("cnn", "0")
-    words = words[: words.index("--save_every_n_steps")]  # only the signal saves within an epoch
-    (tmp_path / "whole").mkdir()
-    expected = state(run(forks, tmp_path / "whole", words))
-    child = forks.start(words, tmp_path, PAUSE_AT=moment, GO_ON="1", **env)
+    child = forks.start(signalled_words, tmp_path, PAUSE_AT=moment, GO_ON="1", **env)
     child.wait_for(tmp_path / "reached")
     os.kill(child.pid, number)
     assert child.wait() == code, child.output.read_text()
@@ -106,8 +144,8 @@ def test_a_signal_saves_at_the_next_step_and_the_resumed_run_equals(
     assert record(tmp_path)["status"] == "interrupted"
     saved = last(tmp_path)
     assert saved["global_step"] == (6 if moment == "start 5" else 18)
-    path = run(forks, tmp_path, words)
-    assert_equal(state(path), expected)
+    path = run(forks, tmp_path, signalled_words)
+    assert_equal(state(path), unsignalled)
 
 
 def test_ctrl_c_names_the_command_that_goes_on(forks: Server, tmp_path: Path) -> None:
@@ -168,27 +206,24 @@ def test_a_job_that_is_started_again_goes_on_with_its_run(forks: Server, tmp_pat
     assert len(list((tmp_path / "runs/e").iterdir())) == 2
 
 
-def test_a_restart_with_the_same_configuration_is_silent(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_restart_with_the_same_configuration_is_silent(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Plain Lightning dies: SaveConfigCallback expected the file to NOT exist."""
-    main(WORDS.split())
-    make_unfinished(here)
+    make_unfinished(trained)
     before = capfd.readouterr().err
     main(WORDS.split())
     assert capfd.readouterr().err == before
-    assert {path.name for path in (here / "runs/e/one").glob("*.yaml")} == {"config.yaml"}
-    assert record(here)["status"] == "finished"
+    assert {path.name for path in (trained / "runs/e/one").glob("*.yaml")} == {"config.yaml"}
+    assert record(trained)["status"] == "finished"
 
 
-def test_a_run_is_gone_on_with_by_its_name_alone(here: Path) -> None:
-    main(WORDS.split())
-    make_unfinished(here)
+def test_a_run_is_gone_on_with_by_its_name_alone(trained: Path) -> None:
+    make_unfinished(trained)
     main(["fit", "--trust", "faults", "--run", "one"])
-    assert record(here)["status"] == "finished"
-    assert record(here)["hyperparameters"]["model.optimizer.lr"] == 0.1
+    assert record(trained)["status"] == "finished"
+    assert record(trained)["hyperparameters"]["model.optimizer.lr"] == 0.1
 
 
-def test_a_finished_run_says_what_to_do(here: Path, refused: Refused) -> None:
-    main(WORDS.split())
+def test_a_finished_run_says_what_to_do(trained: Path, refused: Refused) -> None:
     message = refused(*WORDS.split())
     assert "finished" in message
     assert "--trainer.max_epochs" in message
@@ -215,18 +250,17 @@ def test_a_finished_run_is_extended_and_its_schedule_told(
     assert (here / "runs/e/one/config-2.yaml").exists()
 
 
-def test_a_learning_rate_typed_anew_wins_in_the_optimizer(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_learning_rate_typed_anew_wins_in_the_optimizer(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Plain Lightning trains at the checkpoint's 0.1 and its saved config says 0.1 (PL#21455)."""
-    main(WORDS.split())
-    path = here / "runs/e/one/checkpoints/last.ckpt"
+    path = trained / "runs/e/one/checkpoints/last.ckpt"
     capfd.readouterr()
     typed = f"fit --trust faults --model.optimizer.lr 0.5 --ckpt_path {path} --experiment e --run two"
     main([*typed.split(), "--trainer.max_epochs", "3"])
     table = next(line.split() for line in capfd.readouterr().err.splitlines() if "model.optimizer.lr" in line)
     assert table == ["model.optimizer.lr", "0.1", "0.5"]
-    assert [group["lr"] for group in last(here, "two")["optimizer_states"][0]["param_groups"]] == [0.5, 0.5]
-    assert [value for _, value in curves(here / "runs/e/two")["train/lr"]] == [0.5]
-    content = record(here, "two")
+    assert [group["lr"] for group in last(trained, "two")["optimizer_states"][0]["param_groups"]] == [0.5, 0.5]
+    assert [value for _, value in curves(trained / "runs/e/two")["train/lr"]] == [0.5]
+    content = record(trained, "two")
     assert content["hyperparameters"]["model.optimizer.lr"] == 0.5
     assert content["resumed"][0]["changed"]["model.optimizer.lr"] == [0.1, 0.5]
 
@@ -239,10 +273,9 @@ def test_a_learning_rate_typed_anew_scales_the_schedule(here: Path) -> None:
     assert rates == pytest.approx([0.01, 0.001, 0.0005, 0.00005], rel=1e-4)  # logged after the step
 
 
-def test_another_schedule_is_taken_up_at_the_step_of_the_run(here: Path) -> None:
-    main(WORDS.split())
+def test_another_schedule_is_taken_up_at_the_step_of_the_run(trained: Path) -> None:
     main([*WORDS.split(), "--trainer.max_epochs", "4", "--model.schedule.scheduler", "CosineAnnealingLR"])
-    rates = [value for _, value in curves(here / "runs/e/one")["train/lr"]]
+    rates = [value for _, value in curves(trained / "runs/e/one")["train/lr"]]
     assert rates[:2] == pytest.approx([0.1, 0.1])
     assert rates[3] < rates[2] < 0.06
 
@@ -257,15 +290,14 @@ def test_another_schedule_is_taken_up_at_the_step_of_the_run(here: Path) -> None
         ("--model LitCNN", "model"),
     ],
 )
-def test_what_changes_shapes_data_or_split_is_refused(here: Path, refused: Refused, words: str, key: str) -> None:
+def test_what_changes_shapes_data_or_split_is_refused(trained: Path, refused: Refused, words: str, key: str) -> None:
     """Plain Lightning trains on the restored split and records the typed one, or dies with a size mismatch."""
-    main(WORDS.split())
-    make_unfinished(here)
-    before = {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.is_file()}
+    make_unfinished(trained)
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()}
     typed = WORDS.replace("--model LitMLP --model.hidden [8]", "") if key == "model" else WORDS
     message = refused(*typed.split(), *words.split())
     assert f"--allow_change {key}" in message
-    assert {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.is_file()} == before
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*") if path.is_file()} == before
 
 
 def remove_options(folder: Path, *lines: str) -> None:
@@ -278,26 +310,24 @@ def remove_options(folder: Path, *lines: str) -> None:
     torch.save(last(folder) | {"evenhand_config": "\n".join(kept) + "\n"}, path)
 
 
-def test_a_run_of_a_version_with_fewer_options_goes_on(here: Path, refused: Refused) -> None:
-    main(WORDS.split())
-    make_unfinished(here)
-    remove_options(here, "mixup: 0.0", "norm: batch")
+def test_a_run_of_a_version_with_fewer_options_goes_on(trained: Path, refused: Refused) -> None:
+    make_unfinished(trained)
+    remove_options(trained, "mixup: 0.0", "norm: batch")
     assert "--allow_change model.mixup" in refused(*WORDS.split(), "--model.mixup", "0.2")
     main(WORDS.split())
-    assert record(here)["status"] == "finished"
-    assert record(here)["resumed"][-1]["changed"] == {}
+    assert record(trained)["status"] == "finished"
+    assert record(trained)["resumed"][-1]["changed"] == {}
 
 
-def test_a_change_that_was_allowed_happens(here: Path) -> None:
-    main(WORDS.split())
-    old = record(here)["fingerprints"]["split"]
+def test_a_change_that_was_allowed_happens(trained: Path) -> None:
+    old = record(trained)["fingerprints"]["split"]
     words = (
         "--data.split_seed 5 --model.hidden [9] --trainer.max_epochs 3 --allow_change data --allow_change model.hidden"
     )
     main([*WORDS.split(), *words.split()])
-    assert record(here)["fingerprints"]["split"] != old
-    assert next(iter(last(here)["state_dict"].values())).shape[0] == 9
-    assert record(here)["epochs"] == 3
+    assert record(trained)["fingerprints"]["split"] != old
+    assert next(iter(last(trained)["state_dict"].values())).shape[0] == 9
+    assert record(trained)["epochs"] == 3
 
 
 def test_the_last_checkpoint_by_its_short_name(here: Path, refused: Refused) -> None:
@@ -318,9 +348,8 @@ def test_a_run_is_not_named_after_one_that_was_refused(here: Path, refused: Refu
     assert run.name.startswith("LitMLP-seed")
 
 
-def test_a_runs_folder_is_a_checkpoint(here: Path, refused: Refused, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_runs_folder_is_a_checkpoint(trained: Path, refused: Refused, capfd: pytest.CaptureFixture[str]) -> None:
     """Its best to look at, its last to go on from."""
-    main(WORDS.split())
     capfd.readouterr()
     outputs = []
     for path in ("runs/e/one", "runs/e/one/checkpoints/best.ckpt"):
@@ -330,8 +359,8 @@ def test_a_runs_folder_is_a_checkpoint(here: Path, refused: Refused, capfd: pyte
     assert "accuracy" in outputs[0]
     words = ["fit", "--trust", "faults", "--run", "two", "--trainer.max_epochs", "3", "--ckpt_path"]
     main([*words, "runs/e/one"])
-    assert record(here, "two")["resumed"][-1]["step"] == last(here)["global_step"]
-    (here / "runs/e/one/checkpoints/last.ckpt").unlink()
+    assert record(trained, "two")["resumed"][-1]["step"] == last(trained)["global_step"]
+    (trained / "runs/e/one/checkpoints/last.ckpt").unlink()
     assert "--ckpt_path runs/e/one is a folder without checkpoints/last.ckpt" in refused(*words, "runs/e/one")
 
 
@@ -349,9 +378,8 @@ def test_time_adds_up_over_sessions(forks: Server, tmp_path: Path) -> None:
     assert 0.2 < record(tmp_path / "two")["seconds"] < 0.2 + whole + (time.monotonic() - began)
 
 
-def test_checkpoints_of_another_kind_are_refused(here: Path, refused: Refused) -> None:
-    main(WORDS.split())
-    path = here / "runs/e/one/checkpoints/best.ckpt"
+def test_checkpoints_of_another_kind_are_refused(trained: Path, refused: Refused) -> None:
+    path = trained / "runs/e/one/checkpoints/best.ckpt"
     message = refused(*f"test --trust faults --ckpt_path {path} --model LitCNN".split())
     assert "trained with lit_models.LitMLP" in message
     message = refused(*f"test --trust faults --ckpt_path {path} --data MNIST1D".split())
