@@ -1,4 +1,4 @@
-"""What a number of trials comes to: the best validation metric over trials, and what is expected of fewer.
+"""Best validation metric over the trials of a search, and what is expected of fewer.
 
 Expected validation performance: Dodge, Gururangan, Card, Schwartz & Smith, "Show Your Work: Improved Reporting of
 Experimental Results", EMNLP 2019, section 3.2.
@@ -6,8 +6,6 @@ Experimental Results", EMNLP 2019, section 3.2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy
 import optuna
@@ -15,10 +13,8 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from experiments.run.atomic_write import write_atomically
 from experiments.terminal import decimal
 
-FILE = "trials.png"
 SHARES = (4, 2)
 """What is expected of a quarter and of half of the trials is said."""
 
@@ -91,13 +87,3 @@ def expected_best(values: Sequence[float], is_higher_better: bool) -> tuple[nump
     mean = probability @ ordered
     variance = (probability * (ordered - mean[:, None]) ** 2).sum(axis=1)
     return mean, numpy.sqrt(variance)
-
-
-def write_figure(folder: Path, budgets: Sequence[Budget]) -> Path | None:
-    """Draws the best validation metric over trials into a folder; None without matplotlib."""
-    if find_spec("matplotlib") is None:
-        return None
-    from experiments.sweep.budget_figure import draw
-
-    write_atomically(folder / FILE, draw(budgets))
-    return folder / FILE

@@ -2,16 +2,24 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy
 from matplotlib.ticker import MaxNLocator
 
 from experiments.figures.drawing import GROUP_COLORS, plain, sheet
+from experiments.run.atomic_write import write_atomically
 from experiments.sweep.budget import Budget, expected_best
 
+FILE = "trials.png"
 
-def draw(budgets: Sequence[Budget]) -> bytes:
-    """Returns the PNG: of random trials the expected best with its standard deviation, else the best so far."""
+
+def write_figure(folder: Path, budgets: Sequence[Budget]) -> Path:
+    """Writes a PNG into a folder: the expected best of random trials with its standard deviation, else the best so far.
+
+    Returns:
+        The path.
+    """
     figure, (axes,) = sheet(width=7.5, height=4.5)
     lowest, highest = [], []
     for budget, color in zip(budgets, GROUP_COLORS, strict=False):
@@ -36,4 +44,5 @@ def draw(budgets: Sequence[Budget]) -> bytes:
     axes.set_title("The same number of trials for each; points are the trials", fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    write_atomically(folder / FILE, buffer.getvalue())
+    return folder / FILE

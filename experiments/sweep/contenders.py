@@ -1,4 +1,4 @@
-"""What a search searches: the typed settings, or for each architecture of ``--each`` settings of its own space."""
+"""Contenders of a search: the typed settings, or each architecture of ``--each`` with a space of its own."""
 
 import re
 from dataclasses import dataclass

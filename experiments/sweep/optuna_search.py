@@ -1,6 +1,7 @@
 """``--search``: trials on validation rows, as many for each contender of ``--each``; what they choose is tested."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ try:
     import optuna
     from optuna.trial import TrialState
 
-    from experiments.sweep.budget import Budget, write_figure
+    from experiments.sweep.budget import Budget
     from experiments.sweep.contenders import Contender, contenders_of
     from experiments.sweep.search_space import Space, as_text, corners, edge_lines, settings_of
     from experiments.sweep.trials import Trials
@@ -125,8 +126,10 @@ def _report_budgets(contenders: list[Contender], studies: list[optuna.Study], me
     budgets = [Budget.of(one.name, study, metric) for one, study in zip(contenders, studies, strict=True)]
     for budget in budgets:
         say("\n".join(budget.lines()))
-    if (path := write_figure(folder.path, budgets)) is not None:
-        say(f"best validation metric over trials: {path}")
+    if find_spec("matplotlib") is not None:
+        from experiments.sweep.budget_figure import write_figure
+
+        say(f"best validation metric over trials: {write_figure(folder.path, budgets)}")
 
 
 def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked, seed: int) -> optuna.Study:

@@ -20,6 +20,7 @@ DIAGONAL = [
     ("table", "LitTabM", "torch-export"),
     ("image", "LitCNN", "torch-export"),
     ("series", "LitCNN", "onnx"),
+    ("series", "LitRNN", "onnx"),
     ("series", "LitLinear", "safetensors"),
     ("text", "LitTransformer", "torch-export"),
     ("text", "LitRNN", "state-dict"),

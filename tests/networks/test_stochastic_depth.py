@@ -81,7 +81,9 @@ def test_it_works_in_training_only_and_draws_nothing_unless_asked_for(name: str)
     torch.testing.assert_close(exported(x), plain(x))
 
 
-@pytest.mark.parametrize("name", ["res mlp", pytest.param("res cnn 1-d", marks=pytest.mark.slow), "transformer"])
+@pytest.mark.parametrize(
+    "name", ["res mlp", *(pytest.param(f"res cnn {each}-d", marks=pytest.mark.slow) for each in (1, 2)), "transformer"]
+)
 def test_compiled_it_is_one_graph(name: str) -> None:
     make, shape = NETWORKS[name]
     torch.manual_seed(0)
