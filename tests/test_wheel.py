@@ -63,7 +63,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_holds_what_the_checkout_holds(wheel: Path) -> None:
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if not name.partition("/")[0].endswith(".dist-info")}
-    kept = (".py", ".pyi", ".yaml", ".html", ".typed")
+    kept = (".py", ".pyi", ".yaml", ".html", ".css", ".typed")
     files = [
         path
         for name in PACKAGES

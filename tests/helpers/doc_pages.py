@@ -41,6 +41,13 @@ ELSEWHERE = {
     "transformers.BertForSequenceClassification --model.network.config transformers.BertConfig "
     "--model.network.config.num_hidden_layers 2 --model.network.config.hidden_size 64 "
     "--model.network.config.num_attention_heads 4": "test_network_packages.py",
+    "evenhand fit --trust transformers --data WomensReviews --data.pretrained_tokenizer MODEL "
+    "--data.max_length 128 --model LitModule --model.network transformers.BertModel "
+    "--model.network.config transformers.BertConfig --model.network.config.hidden_size 384 "
+    "--model.network.config.num_hidden_layers 6 --model.network.config.num_attention_heads 12 "
+    "--model.network.config.intermediate_size 1536 --model.head linear --model.weights "
+    "MODEL/model.safetensors --model.weights_partial true --model.optimizer.lr 5e-5 --trainer.max_epochs "
+    "1": "a package with the weights of MiniLM",
 }
 """Commands that no test runs as they are shown, and the reason."""
 
