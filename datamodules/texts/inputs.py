@@ -175,7 +175,7 @@ class TextInputs(Inputs):
         encoded = self.vocabulary.encode(texts.gather(index.numpy()).to_list(), self.steps)
         counts = Counter({
             f"texts cut behind {self.steps:,} tokens": int((encoded.whole > self.steps).sum()),
-            "missing or empty texts, taken for one unknown token": int((encoded.whole == 0).sum()),
+            f"missing or empty texts, taken for {self.vocabulary.empty_text}": int((encoded.whole == 0).sum()),
         })  # fmt: skip
         return Chunk(good, self.tensors(encoded, torch.arange(len(good))), bad, +counts, notes, done)
 

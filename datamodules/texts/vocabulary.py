@@ -52,6 +52,7 @@ class TokenIds:
     lengths: Tensor  # ids of each row without padding (N,) int64, at least 1
     whole: Tensor  # tokens of each text before it is cut (N,) int64; 0 for a text without a token
     unknown_id: int | None = UNKNOWN  # None: the vocabulary has a token for everything
+    empty_text: str = "one unknown token"  # what a text without a token is
 
     def unknown(self) -> Tensor:
         """Counts the unknown ids of each row (N,) int64."""
@@ -73,7 +74,7 @@ class TokenIds:
             f"tokens that are unknown: {', '.join(rates)} tokens",
         ]
         if empty.any():
-            notes.append(f"missing or empty texts: {int(empty.sum()):,} of {len(empty):,} rows, one unknown token each")
+            notes.append(f"missing or empty texts: {int(empty.sum()):,} of {len(empty):,} rows, {self.empty_text} each")
         return notes
 
 
@@ -112,6 +113,13 @@ class Vocabulary:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def empty_text(self) -> str:
+        """Words for a text without a token of its own, in notes."""
+        if self.special:
+            return f"the {self.special} tokens around a text"
+        return "one unknown token" if self.unknown_id is not None else "one token of padding"
+
     def to_json(self) -> str:
         """Returns the JSON of the tokenizer."""
         return self._tokenizer.to_str()
@@ -144,7 +152,7 @@ class Vocabulary:
         unknown = self.unknown_id
         ids[written.numpy() == 0, 0] = PADDING if unknown is None else unknown
         whole = written.where(written > self.special, 0)
-        return TokenIds(torch.from_numpy(ids), written.clamp(1, steps), whole, unknown)
+        return TokenIds(torch.from_numpy(ids), written.clamp(1, steps), whole, unknown, self.empty_text)
 
     def _cut(self, text: str, steps: int) -> list[int]:
         """Returns the ids of the beginning of a text, with the tokens around it."""

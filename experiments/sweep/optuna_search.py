@@ -50,10 +50,8 @@ def search(options: SweepOptions) -> int:
         for contender in contenders
     ]
     checked = check([line for those in lines for line in those], facts=True)
-    final, seed = (
-        Folder(experiment_folder(checked.configs(), options.experiment)),
-        seeds_of(options, checked.configs())[0],
-    )
+    configs = checked.configs()
+    final, seed = Folder(experiment_folder(configs, options.experiment)), seeds_of(options, configs)[0]
     with final.locked():
         studies, first = list[optuna.Study](), 0
         for contender, those in zip(contenders, lines, strict=True):

@@ -47,7 +47,7 @@ class SweepOptions:
         if self.each is not None and self.search is None:
             raise ConfigError("--each gives every architecture the same trials of a search; add --search tpe")
         if (self.search is None) != (self.space is None and self.each is None):
-            raise ConfigError("--search tpe and --space FILE belong together; add the other one, or leave both out")
+            raise ConfigError("--search tpe and --space FILE or --each model=A,B belong together; add the other one")
         if self.paper is not None and (self.grid or self.search):
             raise ConfigError("--paper names the runs, as --grid and --search do; leave the other one out")
         if self.rows and self.paper is None:

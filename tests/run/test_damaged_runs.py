@@ -1,13 +1,13 @@
 """A run whose record or kept test rows are damaged: a sentence with the file, and exit code 2."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from hostile_runs import refusal, train
+from kept_folder import KeptFolder
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -16,22 +16,14 @@ Rows = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Returns a folder and a copy of it with a run, which was trained in the first."""
-    home, kept = (tmp_path_factory.mktemp(name) for name in ("home", "kept"))
-    train(home)
-    shutil.copytree(home, kept, dirs_exist_ok=True)
-    return home, kept
+def trained(tmp_path_factory: pytest.TempPathFactory) -> KeptFolder:
+    return KeptFolder(tmp_path_factory, lambda: train(Path.cwd()))
 
 
 @pytest.fixture
-def run(trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Puts the run back where it was trained, which becomes the working directory; returns its folder."""
-    home, kept = trained
-    shutil.rmtree(home)
-    shutil.copytree(kept, home)
-    monkeypatch.chdir(home)
-    return home / "runs/e/a"
+def run(trained: KeptFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts the run back where it was trained, in what becomes the working directory; returns its folder."""
+    return trained.put_back(monkeypatch) / "runs/e/a"
 
 
 def export(capfd: pytest.CaptureFixture[str], run: Path) -> str:

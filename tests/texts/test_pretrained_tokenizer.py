@@ -58,7 +58,7 @@ def test_ids_by_hand(file: Write, folder: Path) -> None:
         f"vocabulary of {folder}: 9 tokens",
         "texts cut behind 6 tokens: 1 of 4 train, 1 of 1 val, 0 of 1 test rows",
         "tokens that are unknown: 6.67% of train, 50.00% of val, 60.00% of test tokens",
-        "missing or empty texts: 1 of 6 rows, one unknown token each",
+        "missing or empty texts: 1 of 6 rows, the 2 tokens around a text each",
     )
     same = made(path, pretrained_tokenizer=str(folder / "tokenizer.json"), max_length=6, split_column="part")
     assert same.vocabulary == data.vocabulary

@@ -13,6 +13,7 @@ import polars
 import pytest
 import torch
 from fork_server import Server, server
+from kept_folder import KeptFolder
 from numpy.typing import NDArray
 
 from experiments.__main__ import main
@@ -31,23 +32,14 @@ def forks() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Returns a folder and a copy of it with a finished run, which was trained in the first."""
-    home, kept = (tmp_path_factory.mktemp(name) for name in ("home", "kept"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        main(WORDS.split())
-    shutil.copytree(home, kept, dirs_exist_ok=True)
-    return home, kept
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> KeptFolder:
+    return KeptFolder(tmp_path_factory, lambda: main(WORDS.split()))
 
 
 @pytest.fixture(autouse=True)
-def trained(trained_once: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Puts the finished run back where it was trained, which becomes the working directory."""
-    home, kept = trained_once
-    shutil.rmtree(home)
-    shutil.copytree(kept, home)
-    monkeypatch.chdir(home)
+def trained(trained_once: KeptFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts the finished run back; returns its folder, which is the working directory."""
+    return trained_once.put_back(monkeypatch)
 
 
 def interrupt(**changes: object) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from fork_server import Server, server
+from kept_folder import KeptFolder
 from paths import PYTHONPATH
 from resumed_runs import assert_equal, curves, run, state, words_of
 
@@ -39,24 +39,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Returns a folder and a copy of it with a finished run, which was trained in the first."""
-    home, kept = (tmp_path_factory.mktemp(name) for name in ("home", "kept"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        main(WORDS.split())
-    shutil.copytree(home, kept, dirs_exist_ok=True)
-    return home, kept
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> KeptFolder:
+    return KeptFolder(tmp_path_factory, lambda: main(WORDS.split()))
 
 
 @pytest.fixture
-def trained(trained_once: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Puts the finished run back where it was trained, which becomes the working directory; returns the folder."""
-    home, kept = trained_once
-    shutil.rmtree(home)
-    shutil.copytree(kept, home)
-    monkeypatch.chdir(home)
-    return home
+def trained(trained_once: KeptFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts the finished run back; returns its folder, which is the working directory."""
+    return trained_once.put_back(monkeypatch)
 
 
 Refused = Callable[..., str]
