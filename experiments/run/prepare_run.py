@@ -95,11 +95,11 @@ def prepare_run(
         start = _evaluation_start(command, config)
     if start.checkpoint is not None:
         model.fine_tuning.keep_weights()  # the checkpoint's; the file that training began with may be gone
-    if arguments.get("logger") in (None, True):
-        arguments.logger = logger or False
-    elif directory is not None and start.again and start.checkpoint is not None:
-        steps = read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0)
-        _keep_csv_rows(as_list(arguments.logger or None), steps)
+    others = [other for other in as_list(arguments.get("logger")) if isinstance(other, Logger)]
+    if arguments.get("logger") is not False:  # typed loggers stand beside the run's own
+        arguments.logger = [*([logger] if logger else []), *others] or False
+    if directory is not None and start.again and start.checkpoint is not None:
+        _keep_csv_rows(others, read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0))
     if command.verb == "test":
         callbacks.append(LookWriter("test", root_of(config.trainer.get("default_root_dir"))))
     if command.verb == "predict":

@@ -32,16 +32,18 @@ class Adapter(nn.Module):
         stem: Stem of the rows, with the shape of what the network gets.
         body: The network.
         has_steps: True if the last axis of a row is its steps, so that rows may be padded.
-        repeats: Channels to which the one of grey images is repeated; 0 to leave rows as they are.
+        images: Prepares images for the network; None to leave rows as they are.
     """
 
     head: nn.Linear | None
+    images: nn.Module | None
 
-    def __init__(self, stem: Stem, body: nn.Module, has_steps: bool, repeats: int = 0) -> None:
+    def __init__(self, stem: Stem, body: nn.Module, has_steps: bool, images: nn.Module | None = None) -> None:
         super().__init__()
         self.stem, self.body = stem.module, body
+        self.register_module("images", images)
         self.register_module("head", None)
-        self.repeats, self.steps = repeats, stem.shape[-1] if has_steps else 0
+        self.steps = stem.shape[-1] if has_steps else 0
         self.is_sequence = False  # of features: (N, T, D), and not (N, D, T)
         taken = inspect.signature(body.forward).parameters
         self.ids = next((name for name in IDS if name in taken and name != next(iter(taken))), "")
@@ -56,19 +58,24 @@ class Adapter(nn.Module):
         Raises:
             ConfigError: If the network returns no outputs, or no features for its head.
         """
+        outputs = self.features(x, categories, lengths)
+        if self.head is not None:
+            outputs = self.head(outputs)
+        return outputs.unsqueeze(1) if outputs.dim() == 1 else outputs
+
+    def features(self, x: Tensor, categories: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Computes the features (N, D) that the head gets, of the same arguments; without a head the outputs."""
         returned, padding = self.run(x, categories, lengths)
         outputs = read_output(returned, LOGITS if self.head is None else FEATURES)
         if outputs is None:
             raise ConfigError(f"{type(self.body).__name__} has returned something else than when it was tried")
-        if self.head is not None:
-            outputs = self.head(pool_features(outputs, self.is_sequence, padding))
-        return outputs.unsqueeze(1) if outputs.dim() == 1 else outputs
+        return outputs if self.head is None else pool_features(outputs, self.is_sequence, padding)
 
     def run(self, x: Tensor, categories: Tensor | None, lengths: Tensor | None) -> tuple[Any, Tensor | None]:
         """Returns what the network returns, and the padding (N, T) of the rows that it got, if they have some."""
         x, padding = self.stem(x if categories is None else (x, categories)), None
-        if self.repeats:
-            x = x.expand(-1, self.repeats, *x.shape[2:])
+        if self.images is not None:
+            x = self.images(x)
         if lengths is not None and self.steps:
             padding = is_padding(lengths, x.shape[-1])
             if not self.masks:

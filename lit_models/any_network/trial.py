@@ -41,7 +41,7 @@ def try_network(adapter: Adapter, batch: dict[str, Tensor], num_outputs: int, ha
     Raises:
         ConfigError: If the network does not take the rows, or does not return what the task needs, with both shapes.
     """
-    with _evaluating(adapter):
+    with evaluating(adapter):
         returned, got = _run(adapter, batch, path)
         outputs = read_output(returned, FEATURES if has_head else LOGITS)
         if outputs is None or not outputs.is_floating_point():
@@ -140,7 +140,7 @@ def _advice(adapter: Adapter, running: list[tuple[str, nn.Module, Any]]) -> str:
 
 
 @contextmanager
-def _evaluating(adapter: Adapter) -> Iterator[None]:
+def evaluating(adapter: Adapter) -> Iterator[None]:
     """Sets all modules to evaluation, without gradients; restores their modes and the random numbers afterwards."""
     modes, state = {module: module.training for module in adapter.modules()}, torch.get_rng_state()
     adapter.eval()

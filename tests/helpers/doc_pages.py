@@ -48,6 +48,10 @@ ELSEWHERE = {
     "--model.network.config.intermediate_size 1536 --model.head linear --model.weights "
     "MODEL/model.safetensors --model.weights_partial true --model.optimizer.lr 5e-5 --trainer.max_epochs "
     "1": "a package with the weights of MiniLM",
+    "evenhand fit --data Digits --model LitMLP --trainer.logger MLFlowLogger "
+    "--trainer.logger.tracking_uri sqlite:///mlruns.db": "tests/run/record/test_other_loggers.py",
+    "evenhand fit --data Digits --model LitMLP --trainer.logger WandbLogger --trainer.logger.offline true "
+    "--trainer.logger.save_dir .": "tests/run/record/test_other_loggers.py",
 }
 """Commands that no test runs as they are shown, and the reason."""
 

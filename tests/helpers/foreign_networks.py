@@ -93,6 +93,17 @@ class Features(nn.Module):
         return features.transpose(1, 2) if self.last else features
 
 
+class Dropped(nn.Module):
+    """Features (N, D) of images behind a dropout."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.layer, self.drop = nn.Conv2d(in_channels, 8, 3), nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(self.layer(x).relu()).flatten(1)
+
+
 class BagOfTokens(nn.Module):
     """Mean embedding of a text's tokens, by the argument that names its end."""
 

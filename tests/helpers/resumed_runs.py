@@ -23,6 +23,8 @@ MODELS = {
     f"{SCHEDULES['warmup_cosine']}",
     "any network": "--trust foreign_networks --model LitModule --model.network foreign_networks.create_model "
     f"--model.network.model_name conv1d {SCHEDULES['warmup_cosine']}",
+    "frozen network": "--trust foreign_networks --model LitModule --model.network foreign_networks.Features "
+    f"--model.head linear --model.freeze body {SCHEDULES['warmup_cosine']}",
 }
 LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
 WATCHED = """--experiment e --trainer.callbacks+ faults.Pause --trainer.callbacks+ EarlyStopping

@@ -347,3 +347,39 @@ def test_several_steps_between_two_calls_of_lightning_are_the_same_steps(fit: Fi
 
 def test_networks_are_not_imported_before_they_are_named() -> None:
     assert "timm" not in sys.modules
+
+
+PRETRAINED = ("--model.repeat_channels", "true", "--model.image_size", "16")
+MEANS = ("--model.image_mean", "[.485, .456, .406]", "--model.image_std", "[.229, .224, .225]")
+
+
+def test_images_are_resized_and_normalized_as_in_the_pretraining(fit: Fit) -> None:
+    record = fit(*DIGITS, "--data.normalize", "none", "--model.network", own("RgbNet"), *PRETRAINED, *MEANS)
+    model: Any = load(record["path"], trust=["foreign_networks"]).model
+    pixels = torch.arange(64.0).view(1, 1, 8, 8)
+    resized = nn.functional.interpolate(pixels, size=(16, 16), mode="bilinear").repeat(1, 3, 1, 1)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    expected = model.network.body((resized / 255 - mean) / std)
+    torch.testing.assert_close(model(pixels), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "sentence"),
+    [
+        (SERIES, {"image_size": 8}, r"are about images \(C, H, W\), and a row is \(2, 16\); leave them out"),
+        (IMAGE, {"image_mean": [0.5]}, "for each of 1 channels, and 1 and 0 were given"),
+        (IMAGE, {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}, "for each of 1 channels, and 3 and 3 were given"),
+        (IMAGE, {"image_mean": [120.0], "image_std": [60.0]}, "are fractions of white"),
+        (IMAGE, {"image_size": -1}, "is a side in pixels, and it is -1"),
+    ],
+)
+def test_options_of_images_that_do_not_fit(facts: dict[str, Any], options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        LitModule(network=NetworkFactory.of(foreign_networks.Features), head="linear", **options, **facts)
+
+
+def test_the_means_of_a_pretraining_need_pixels_as_they_are(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        fit(*DIGITS, "--model.network", own("RgbNet"), *PRETRAINED, *MEANS)
+    assert stopped.value.code == 2
+    assert "the data are normalized already (standard); add --data.normalize none" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def moments(model: str) -> list[str]:
 
 
 # Each model and each loader; the slow test has all pairs, and the tests below have an MLP with the loader of its own.
-PAIRS = [("cnn", "2"), ("gru", "2 within"), ("transformer", "0"), ("any network", "0")]
+PAIRS = [("cnn", "2"), ("gru", "2 within"), ("transformer", "0"), ("any network", "0"), ("frozen network", "0")]
 
 
 @pytest.mark.parametrize(("model", "loader"), PAIRS)
@@ -76,6 +76,7 @@ def test_a_killed_run_ends_as_the_uninterrupted_one(forks: Server, tmp_path: Pat
         "gru": "step 7",
         "transformer": "start 25",
         "any network": "step 9",
+        "frozen network": "step 19",
     }[model]
     check_kill(forks, tmp_path, model, loader, moment)
 
