@@ -68,7 +68,7 @@ class LitModel(FineTunedModule):
         steps_per_execution: Optimizer steps between two calls of Lightning and its callbacks. The result is that of 1,
             bit for bit; small networks train up to twice as fast, and saves every so many steps end such a block. auto
             takes as many as a CPU runs in 0.1 to 0.3 seconds, and 1 if a callback or the model observes single steps.
-        fine_tuning: Options of ``FineTunedModule``: weights to start from, and how they are trained.
+        fine_tuning: Options of ``FineTunedModule``: weights to start from; of ``DecidedModule``: calibration.
     """
 
     network: nn.Module
@@ -116,7 +116,7 @@ class LitModel(FineTunedModule):
             task, self.input_shape, self.num_outputs, len(self.cardinalities), self.vocab_size > 0
         )
         # In a plain dict: their state belongs in no checkpoint, since they are reset before every use.
-        self.metrics = {**self.task.metrics(), **check_metrics(metrics or {}, self.task)}
+        self.metrics = {**self.decisions.metrics(self.task), **check_metrics(metrics or {}, self.task)}
         self.epoch_monitor, self.averaging = EpochMonitor(), ScheduleFreeModes()
         self.multi_step = MultiStep(steps_per_execution, base=LitModel)
         self._evaluated: list[Outputs] = []
@@ -157,6 +157,7 @@ class LitModel(FineTunedModule):
         data = getattr(self.trainer, "datamodule", None)
         if (statistics := getattr(data, "target_statistics", None)) is not None:
             self.task.set_target_statistics(statistics.center, statistics.scale)
+        self.prepare_decisions(stage)
         if self.class_weights is not None and stage == "fit":
             self.class_weights.fit(data)
         if stage == "fit":
@@ -224,7 +225,8 @@ class LitModel(FineTunedModule):
 
     @override
     def on_validation_epoch_end(self) -> None:
-        self.evaluation = evaluate(gather_outputs(self._evaluated), self.task, self.loss, self.metrics)
+        rows = self.fit_decisions(gather_outputs(self._evaluated))
+        self.evaluation = evaluate(rows, self.task, self.loss, self.metrics)
         split = "test" if self.trainer.testing else "val"
         self.log_dict({f"{split}/{name}": value for name, value in self.evaluation.metrics.items()})
 

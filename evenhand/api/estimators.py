@@ -162,8 +162,10 @@ class EvenhandClassifier(ClassifierMixin, RunEstimator):  # type: ignore[misc]
         return self._answers(X, "probability_")
 
     def predict(self, X: Any) -> Array:  # noqa: N803
-        """Returns the most probable class of each row (N,)."""
-        best = self.predict_proba(X).argmax(axis=1)
+        """Returns the most probable class of each row (N,), or by ``model.threshold`` in the settings."""
+        probabilities, rule = self.predict_proba(X), self._predictor.rule
+        is_binary = len(self.classes_) == 2
+        best = rule.is_class_1(probabilities[:, 1]).astype(int) if is_binary else probabilities.argmax(axis=1)
         return self.classes_[best]
 
 

@@ -38,10 +38,10 @@ class ClassScore:
 
 def score_classes(group: Group, task: str) -> list[ClassScore]:
     """Scores each class of a group's runs, that of the lowest recall first; classes without rows come last."""
-    predictions = [read_predictions(run.path, task) for run in group.runs]
+    predictions = [read_predictions(run.path, task, run.threshold) for run in group.runs]
     count = sum(1 for _ in one_against_rest(predictions[0].target, predictions[0].prediction))
     names = class_names(group.runs[0].path, count)
-    by_run = [[*one_against_rest(each.target, each.prediction)] for each in predictions]
+    by_run = [[*one_against_rest(each.target, each.prediction, each.threshold)] for each in predictions]
     scores = [_scored(index, names, [run[index] for run in by_run], predictions) for index in range(count)]
     return sorted(scores, key=lambda score: numpy.inf if numpy.isnan(score.recall) else score.recall)
 
@@ -74,18 +74,15 @@ def _scored(
         values = [numpy.concatenate([accuracy(*pair), *(accuracy(*pair, w) for w in resamples)]) for pair in right]
         recall = float(numpy.mean([each[0] for each in values]))
         low, high = row_interval(numpy.stack(values), int(rows.sum()), accuracy)
-        taken_for = _taken_for(index, names, [each.prediction[rows] for each in predictions], predictions[0].target)
+        taken_for = _taken_for(index, names, predictions, rows)
     precision, f1 = mean("precision_binary", 1), mean("f1_binary", 1)
     return ClassScore(names[index], int(rows.sum()), recall, low, high, precision, f1, mean("auroc", 2), taken_for)
 
 
-def _taken_for(
-    index: int, names: Sequence[str], predictions: Sequence[Array],
-    target: Array,
-) -> str:  # fmt: skip
-    if target.ndim == 2:  # a label is taken for no other one
+def _taken_for(index: int, names: Sequence[str], predictions: Sequence[Predictions], rows: NDArray[numpy.bool_]) -> str:
+    if predictions[0].target.ndim == 2:  # a label is taken for no other one
         return ""
-    predicted = numpy.concatenate([predicted_class(each) for each in predictions])
+    predicted = numpy.concatenate([predicted_class(each.prediction[rows], each.threshold) for each in predictions])
     counts = numpy.bincount(predicted, minlength=len(names))
     counts[index] = 0
     most = int(counts.argmax())

@@ -53,7 +53,9 @@ def ensemble(block: Block, group: Group) -> Ensemble | None:
 
 def _scored(runs: Sequence[Run], metric: str) -> tuple[dict[str, float], NDArray[numpy.float64]]:
     """Returns all metrics of the mean prediction, and the compared one (1 + RESAMPLES,), resampled too."""
-    measures, mean = MEASURES[runs[0].task], mean_predictions([run.path for run in runs], runs[0].task)
-    metrics = {name: float(measure(mean.target, mean.prediction)[0]) for name, measure in measures.items()}
-    resampled = [measures[metric](mean.target, mean.prediction, weights) for weights in Resamples(mean.row)]
+    measures, task = MEASURES[runs[0].task], runs[0].task
+    mean = mean_predictions([run.path for run in runs], task, [run.threshold for run in runs])
+    rows = mean.target, mean.prediction
+    metrics = {name: float(measure(*rows, threshold=mean.threshold)[0]) for name, measure in measures.items()}
+    resampled = [measures[metric](*rows, weights, mean.threshold) for weights in Resamples(mean.row)]
     return metrics, numpy.concatenate([[metrics[metric]], *resampled])

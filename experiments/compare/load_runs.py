@@ -70,6 +70,7 @@ class Run:
     is_deterministic: bool = False  # a baseline with the same result for any seed
     columns: Columns | None = None
     checks: dict[str, str] = field(default_factory=dict)  # findings of method by their kind
+    threshold: float = 0.5  # probability above which a row of a binary task is of class 1
     command: str = ""  # that was typed; empty in a record without one
     same_rows: str = ""  # fingerprint of data with the same rows and targets, of the first of such runs
 
@@ -170,8 +171,14 @@ def read_run(folder: Path) -> Run:
         is_deterministic=content.get("deterministic") is True,
         columns=Columns.of(content),
         checks={str(kind): str(finding) for kind, finding in (content.get("checks") or {}).items()},
+        threshold=threshold_of(content),
         command=str(content.get("command") or ""),
     )
+
+
+def threshold_of(content: dict[str, Any]) -> float:
+    """Returns the decision threshold of a record; 0.5 without one."""
+    return float(((content.get("decisions") or {}).get("rule") or {}).get("threshold", 0.5))
 
 
 def once_per_seed(runs: Iterable[Run]) -> tuple[list[Run], list[LeftOut]]:

@@ -60,7 +60,7 @@ def _fraction_right(group: Group, splits: Sequence[str]) -> list[Array]:
 
 def _right(run: Run) -> NDArray[numpy.bool_]:
     predictions = read_predictions(run.path, run.task)
-    right: NDArray[numpy.bool_] = predicted_class(predictions.prediction) == predictions.target
+    right: NDArray[numpy.bool_] = predicted_class(predictions.prediction, run.threshold) == predictions.target
     return right
 
 

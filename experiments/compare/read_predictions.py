@@ -23,10 +23,11 @@ class Predictions:
     row: NDArray[numpy.int64]  # (N,), unique
     target: Array  # (N,) class indices for binary and multiclass; (N, outputs) labels of 0 and 1, or values
     prediction: Array  # (N,) probabilities of class 1 for binary; else (N, outputs) probabilities or values
+    threshold: float = 0.5  # probability above which a row of a binary task is of class 1
 
 
-def read_predictions(folder: Path, task: str) -> Predictions:
-    """Reads the predictions of a run.
+def read_predictions(folder: Path, task: str, threshold: float = 0.5) -> Predictions:
+    """Reads the predictions of a run; ``threshold`` is the one that its record has.
 
     Raises:
         Unusable: If the file is missing or broken, or does not fit the task.
@@ -65,11 +66,13 @@ def read_predictions(folder: Path, task: str) -> Predictions:
         if prediction.shape[1] > 1:
             raise Unusable("its predictions.parquet has several predictions a row, and the task is binary")
         prediction = prediction[:, 0]
-    return Predictions(row, target, prediction)
+    return Predictions(row, target, prediction, threshold)
 
 
-def mean_predictions(folders: Sequence[Path], task: str) -> Predictions:
+def mean_predictions(folders: Sequence[Path], task: str, thresholds: Sequence[float] = (0.5,)) -> Predictions:
     """Reads the predictions of several runs of the same test rows, and averages probabilities or values.
+
+    The threshold is the mean of theirs, as that of their ensemble.
 
     Raises:
         Unusable: If a file is missing or broken, or has other rows or targets than the first.
@@ -82,4 +85,4 @@ def mean_predictions(folders: Sequence[Path], task: str) -> Predictions:
         if not same or other.prediction.shape != total.shape:
             raise Unusable(f"its predictions have other test rows or targets than those of {folders[0]}")
         total += other.prediction
-    return replace(first, prediction=total / len(folders))
+    return replace(first, prediction=total / len(folders), threshold=sum(thresholds) / len(thresholds))

@@ -64,7 +64,7 @@ def _read(run: Run, metric: str | None) -> Predictions:
     name = metric or run.rank_by
     if name not in MEASURES.get(run.task, {}):
         raise Unusable(f"has no {name}, because its task is {run.task}")
-    predictions = read_predictions(run.path, run.task)
+    predictions = read_predictions(run.path, run.task, run.threshold)
     if len(predictions.row) != run.rows["test"]:
         raise Unusable(f"has predictions for {len(predictions.row):,} of its {run.rows['test']:,} test rows")
     return predictions
@@ -89,7 +89,7 @@ def _scored(run: Run, metric: str | None, reference: Reference) -> Score | LeftO
         if not same or predictions.prediction.shape != expected.prediction.shape:
             raise Unusable(f"has other test rows or targets in its predictions than {first.name}")
         measures, rows = MEASURES[run.task], (predictions.target, predictions.prediction)
-        metrics = {name: float(measure(*rows)[0]) for name, measure in measures.items()}
+        metrics = {name: float(measure(*rows, threshold=run.threshold)[0]) for name, measure in measures.items()}
         for name in metrics.keys() & run.metrics.keys():
             recorded, computed = run.metrics[name], metrics[name]
             if not numpy.isclose(computed, recorded, rtol=1e-4, atol=1e-4, equal_nan=True):
@@ -97,5 +97,5 @@ def _scored(run: Run, metric: str | None, reference: Reference) -> Score | LeftO
     except Unusable as unusable:
         return LeftOut(run.path, str(unusable))
     name = metric or run.rank_by
-    resampled = [measures[name](*rows, weights) for weights in resamples]
+    resampled = [measures[name](*rows, weights, run.threshold) for weights in resamples]
     return Score(run, metrics, numpy.concatenate([[metrics[name]], *resampled]))

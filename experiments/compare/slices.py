@@ -101,7 +101,7 @@ def score_slices(block: Block, group: Group, slices: Sequence[Slice]) -> list[Sl
     """
     measure, predictions = (
         MEASURES[block.task][block.metric],
-        [read_predictions(run.path, block.task) for run in group.runs],
+        [read_predictions(run.path, block.task, run.threshold) for run in group.runs],
     )
     scores = []
     for each in slices:
@@ -128,8 +128,8 @@ def values_on(rows: Rows, predictions: Sequence[Predictions], block: Block) -> A
     values = []
     for each in predictions:
         target, prediction = each.target[rows], each.prediction[rows]
-        resampled = [measure(target, prediction, weights) for weights in resamples]
-        values.append(numpy.concatenate([measure(target, prediction), *resampled]))
+        resampled = [measure(target, prediction, weights, each.threshold) for weights in resamples]
+        values.append(numpy.concatenate([measure(target, prediction, None, each.threshold), *resampled]))
     return numpy.stack(values)
 
 

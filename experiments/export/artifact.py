@@ -31,12 +31,14 @@ OUTPUTS = {
 def describe(predictor: Answering) -> dict[str, Any]:
     """Describes the inputs and the output of a model in JSON values."""
     meaning, shape = OUTPUTS[predictor.task]
+    decisions = predictor.rule.plain()
     return {
         "task": predictor.task,
         "inputs": predictor.inputs.signature(),
         "output": {"name": "prediction", "dtype": "float64", "shape": shape, "meaning": meaning},
         "classes": list(predictor.class_names),
         "targets": list(predictor.target_names),
+        **({"decisions": decisions} if decisions else {}),
         "versions": {name: _version(name) for name in PACKAGES},
     }
 
@@ -87,6 +89,8 @@ def _contradiction(content: dict[str, Any]) -> str | None:
         return f"the output is none of a {task} task"
     if [len(names)] not in ([0], sizes or [2]) or len(set(names)) < len(names):
         return f"there are {len(names)} names for outputs of the sizes {sizes}"
+    if fault := _unsound_decision(content.get("decisions", {}), task, sizes or [2]):
+        return fault
     scale = content["checked"]["scale"]
     if [len(scale)] not in ([1], sizes) or min(scale) <= 0:
         return "checked.scale has no positive number for each output"
@@ -99,6 +103,24 @@ def _contradiction(content: dict[str, Any]) -> str | None:
         missing = {*encoding.get("sometimes_missing", ())}
         if encoding.get("sometimes_missing", []) != [name for name in numbers if name in missing]:
             return "raw.encoding.sometimes_missing are no columns of numbers in their order"
+    return None
+
+
+def _unsound_decision(decisions: dict[str, Any], task: str, sizes: list[int]) -> str | None:
+    """Returns which decision no fit gives for a task with outputs of these sizes, or None."""
+    is_regression, margins = task == "regression", decisions.get("margins")
+    bounds = {"least_probability", "margins"} & decisions.keys()
+    expected = {"margins" if is_regression else "least_probability"} if "coverage" in decisions else set()
+    if bounds != expected or (is_regression and "temperature" in decisions):
+        return f"decisions are none of a {task} task"
+    if "threshold" in decisions and task != "binary":
+        return "decisions.threshold is for two classes"
+    ranges = {"temperature": (0.05, 20), "threshold": (0, 1), "coverage": (0, 1), "least_probability": (0, 1)}
+    for name, (low, high) in ranges.items():
+        if not low <= decisions.get(name, low) <= high:
+            return f"decisions.{name} is {decisions[name]}"
+    if margins is not None and ([len(margins)] != sizes or min(margins) < 0):
+        return "decisions.margins are no widths of each target"
     return None
 
 

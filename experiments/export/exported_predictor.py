@@ -15,13 +15,15 @@ from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments.export import artifact
 from experiments.export.formats import Graph, export_format
 from experiments.inference.base import Answering
+from lit_models.decisions.decision_rule import DecisionRule
 
 
 class Exported(Answering):
     """Predictor of an artefact: inputs turn raw rows into the tensors of the graph."""
 
     def __init__(self, about: dict[str, Any], inputs: Inputs, graph: Graph) -> None:
-        super().__init__(about["task"], inputs, tuple(about["classes"]), tuple(about["targets"]))
+        rule = DecisionRule.of(about.get("decisions", {}))
+        super().__init__(about["task"], inputs, tuple(about["classes"]), tuple(about["targets"]), rule)
         self.signature, self.graph = about, graph
         self.specs = {spec["name"]: spec for spec in about["inputs"]}
 

@@ -78,7 +78,7 @@ def _content(
             )
     recorded = {}
     if rows.target is not None and rows.recorded is not None:
-        recorded = metrics(predictor.task, rows.recorded, rows.target)
+        recorded = metrics(predictor.task, rows.recorded, rows.target, predictor.rule.threshold)
     return {
         "format": format,
         **described,

@@ -23,7 +23,7 @@ def card(content: dict[str, Any]) -> str:
             "- The metrics hold for rows like the test rows, and say nothing of others, such as later ones or those of "
             "other places and people.",
             "- The intervals are over test rows of one training seed, not over seeds.",
-            "- Probabilities are the network's own and were not calibrated.",
+            *(f"- {sentence}" for sentence in _decisions(content)),
             *(f"- {note}." for note in content["notes"]),
         ],
     }
@@ -70,6 +70,31 @@ def _metrics(run: dict[str, Any]) -> list[str]:
         between = f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else ""
         lines.append(f"| {name} | {'undefined' if value is None else f'{value:.6f}'} | {between} |")
     return lines
+
+
+def _decisions(content: dict[str, Any]) -> list[str]:
+    """Returns sentences about calibration, threshold, and sets or intervals, all by validation rows."""
+    made = content.get("decisions", {})
+    sentences = ["Probabilities are the network's own and were not calibrated."]
+    if "temperature" in made:
+        sentences = [
+            f"Logits are divided by the temperature {made['temperature']:.4g}, which had the lowest log loss on the "
+            "validation rows."
+        ]
+    if "threshold" in made:
+        sentences.append(f"A row is of the second class if its probability is above {made['threshold']:.6g}.")
+    if "least_probability" in made:
+        sentences.append(
+            f"A prediction set has every class of a probability of at least {made['least_probability']:.6g}, and the "
+            f"right one for {made['coverage']:g} of rows like the validation rows."
+        )
+    if "margins" in made:
+        widths = ", ".join(f"{margin:.6g}" for margin in made["margins"])
+        sentences.append(
+            f"An interval is the prediction plus or minus {widths}, and has the value for {made['coverage']:g} of rows "
+            "like the validation rows."
+        )
+    return sentences
 
 
 def _interface(content: dict[str, Any]) -> list[str]:

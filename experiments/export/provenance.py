@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from experiments import safe_yaml
-from experiments.compare.load_runs import Unusable
+from experiments.compare.load_runs import Unusable, threshold_of
 from experiments.compare.read_predictions import Predictions, mean_predictions, read_predictions
 from experiments.compare.statistics.bayesian_bootstrap import Resamples
 from experiments.export.artifact import sha256
@@ -63,10 +63,11 @@ def _together(abouts: Sequence[dict[str, Any]], runs: Sequence[Path | None]) -> 
     try:
         if len(folders) < count:
             raise Unusable("not every member is the tested checkpoint of a run")
-        tested = mean_predictions(folders, first["task"])
+        thresholds = [threshold_of(read_record(folder)) for folder in folders]
+        tested = mean_predictions(folders, first["task"], thresholds)
     except Unusable as unusable:
         return {**about, "unknown": f"the mean of {count} runs has no common test, {unusable}"}
-    metrics = {name: float(measure(tested.target, tested.prediction)[0]) for name, measure in
+    metrics = {name: float(measure(tested.target, tested.prediction, None, tested.threshold)[0]) for name, measure in
                MEASURES[first["task"]].items() if f"test/{name}" in first["metrics"]}  # fmt: skip
     finite = {f"test/{name}": value if math.isfinite(value) else None for name, value in metrics.items()}
     return {**about, "metrics": finite, "intervals": _intervals(tested, first["task"])}
@@ -95,7 +96,7 @@ def _about(run: Path | None, checkpoint: Path) -> dict[str, Any]:
     metrics = record.get("metrics", {})
     finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
     try:
-        intervals = _intervals(read_predictions(run, record["task"]), record["task"])
+        intervals = _intervals(read_predictions(run, record["task"], threshold_of(record)), record["task"])
     except Unusable:
         intervals = {}
     return {**about, "metrics": finite, "intervals": intervals}
@@ -103,10 +104,10 @@ def _about(run: Path | None, checkpoint: Path) -> dict[str, Any]:
 
 def _intervals(tested: Predictions, task: str) -> dict[str, list[float]]:
     """Computes 95 % intervals over test rows: each metric and 1.96 standard deviations of it on resampled rows."""
-    found, drawn = {}, list(Resamples(tested.row))
+    found, drawn, rows = {}, list(Resamples(tested.row)), (tested.target, tested.prediction)
     for name, measure in MEASURES[task].items():
-        value, *_ = measure(tested.target, tested.prediction, numpy.ones((1, len(tested.row)))).tolist()
-        resampled = [measure(tested.target, tested.prediction, weights) for weights in drawn]
+        value, *_ = measure(*rows, numpy.ones((1, len(tested.row))), tested.threshold).tolist()
+        resampled = [measure(*rows, weights, tested.threshold) for weights in drawn]
         half = 1.96 * float(numpy.concatenate(resampled).std(ddof=1))
         if math.isfinite(value) and math.isfinite(half):
             found[name] = [value - half, value + half]

@@ -24,6 +24,13 @@ SIGNATURE: dict[str, Any] = {
     "output": {"name": str, "dtype": str, "shape": NAMES, "sizes": [SIZE], "meaning": str},
     "classes": NAMES,
     "targets": NAMES,
+    "decisions": {
+        "temperature": float,
+        "threshold": float,
+        "coverage": float,
+        "least_probability": float,
+        "margins": [float],
+    },
     "versions": {str: (str, None)},
     "model": {"class_path": str, "hyper_parameters": {str: FREE}},
     "raw": dict,  # see RAW
@@ -88,7 +95,10 @@ RAW: dict[str, Any] = {
 }
 """Schema of ``raw`` by kind; the class of another kind, a user's, checks its own."""
 
-OPTIONAL = {"folders", "txt_table", "id_column", "sometimes_missing"}
+OPTIONAL = {
+    *("folders", "txt_table", "id_column", "sometimes_missing"),
+    *("decisions", "temperature", "threshold", "coverage", "least_probability", "margins"),
+}
 """Names that older exports, or those of a run without the option, lack."""
 
 

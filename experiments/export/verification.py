@@ -54,14 +54,17 @@ def check(exported: Exported, folder: Path) -> dict[str, dict[str, Any]]:
             raise DataError(
                 f"what {folder} answers is {found:.1e} off the run at batch {name}, and {AT_MOST:g} is the most"
             )
-    return {"differences": differences, "metrics": {} if target is None else metrics(exported.task, whole, target)}
+    return {
+        "differences": differences,
+        "metrics": {} if target is None else metrics(exported.task, whole, target, exported.rule.threshold),
+    }
 
 
-def metrics(task: str, prediction: Tensor, target: Tensor) -> dict[str, float | None]:
+def metrics(task: str, prediction: Tensor, target: Tensor, threshold: float = 0.5) -> dict[str, float | None]:
     """Computes every metric of a task, by name; None if it is undefined."""
     weights = numpy.ones((1, len(target)))
     arrays = target.double().numpy(), prediction.double().numpy()
-    values = {name: float(measure(*arrays, weights)[0]) for name, measure in MEASURES[task].items()}
+    values = {name: float(measure(*arrays, weights, threshold)[0]) for name, measure in MEASURES[task].items()}
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 

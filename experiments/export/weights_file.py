@@ -20,6 +20,7 @@ from experiments.export.formats import ExportFormat, Graph
 from experiments.inference.predictor import Predictor, build_model
 from experiments.run.record.export_samples import save_tensors
 from lit_models import ConfigError
+from lit_models.decisions.decision_rule import DecisionRule
 
 STATISTICS = "preparation.safetensors"
 """File of the train rows' statistics."""
@@ -52,6 +53,7 @@ class Safetensors(ExportFormat):
         import_allowlist.allow(packages)
         try:
             model = build_model(about["model"]["class_path"], about["model"]["hyper_parameters"], self.read(folder))
+            model.task.temperature = DecisionRule.of(about.get("decisions", {})).temperature
             inputs = import_inputs(about["raw"], load_file(folder / STATISTICS), files)
         except Exception as error:  # two libraries' readers and any constructor raise errors of every kind
             raise_shortage(error)

@@ -31,8 +31,13 @@ def calibration(outcome: Classes) -> Calibration:
         return Calibration(rows, sure / rows, right / rows, float(ece(target, probabilities)[0]))
 
 
-def draw_reliability(outcome: Classes, names: Sequence[str], target: Sequence[str]) -> Any:
-    """Draws accuracy over confidence, with the number of rows of each bin below it; names of classes and target."""
+def draw_reliability(
+    outcome: Classes, names: Sequence[str], target: Sequence[str], before: Classes | None = None
+) -> Any:
+    """Draws accuracy over confidence, with the number of rows of each bin below it; names of classes and target.
+
+    ``before`` are the same rows with their probabilities ahead of calibration, which are drawn beside the others.
+    """
     second = plain(display_names(names, 2)[1])
     rows, confidence, accuracy, error = calibration(outcome)
     figure, (upper, lower) = sheet(2, 1, 5.2, 6.2, sharex=True, height_ratios=(3, 1))
@@ -41,13 +46,21 @@ def draw_reliability(outcome: Classes, names: Sequence[str], target: Sequence[st
     upper.bar(center[full], accuracy[full], width, color=COLORS[5], edgecolor="white", label="accuracy of a bin")
     dots = {"color": COLORS[0], "marker": "o", "markersize": 4, "linestyle": "none", "clip_on": False}
     upper.plot(confidence[full], accuracy[full], **dots, label="at its mean probability")
+    title = f"expected calibration error {error:.3f}"
+    if before is not None:
+        earlier = calibration(before)
+        rings = {"color": COLORS[1], "marker": "o", "markersize": 6, "fillstyle": "none", "linestyle": ":"}
+        some = earlier.rows > 0
+        upper.plot(earlier.confidence[some], earlier.accuracy[some], **rings, clip_on=False, label="before calibration")
+        lower.step(center, earlier.rows, where="mid", color=COLORS[1], linewidth=1)
+        title += f", {earlier.error:.3f} before calibration"
     upper.set(
         ylabel=f"fraction of rows of class {second}" if outcome.binary else "fraction of rows that are right",
         xlim=(0, 1),
         ylim=(0, 1),
     )
     upper.legend(fontsize=8, frameon=False, loc="upper left")
-    title = f"expected calibration error {error:.3f} ({BINS} bins, {len(outcome.target):,} test rows)"
+    title += f" ({BINS} bins, {len(outcome.target):,} test rows)"
     upper.set_title(titled(target, title), fontsize=10, wrap=True)
     lower.bar(center, rows, width, color=GREY, edgecolor="white")
     lower.set(xlabel=f"probability of {f'class {second}' if outcome.binary else 'the predicted class'}", ylabel="rows")

@@ -16,7 +16,7 @@ MAX_CLASSES = 25
 
 def confusion(outcome: Classes) -> Array:
     """Counts rows by true class (down) and predicted class (across): (K, K)."""
-    predicted = outcome.probabilities.argmax(dim=1).numpy()
+    predicted = outcome.predicted().numpy()
     return confusion_matrix(outcome.target.numpy(), predicted, outcome.probabilities.shape[1])
 
 

@@ -44,16 +44,22 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
     if not has_matplotlib:
         notes.append("no figures: they need matplotlib; pip install '.[figures]' in the checkout")
     outcome = task.outcome(prediction, target)
+    uncalibrated = None if evaluation.uncalibrated is None else evaluation.uncalibrated.cpu()
+    before = None if uncalibrated is None else task.outcome(uncalibrated, target)
 
     def image(tag: str, draw: Draw) -> Callable[[], None]:
         return lambda: writer.add_image(tag, pixels(draw()), step, dataformats="HWC") if has_matplotlib else None
 
-    figures = {f"{GROUP}/{n}_{name}": draw for n, (name, draw) in enumerate(_figures(outcome, data), start=1)}
+    figures = {f"{GROUP}/{n}_{name}": draw for n, (name, draw) in enumerate(_figures(outcome, data, before), start=1)}
     writes = {tag: image(tag, draw) for tag, draw in figures.items()}
     worst = f"{GROUP}/{len(figures) + 1}_worst_rows"
     writes[worst] = lambda: _write_worst(writer, worst, outcome, data, row, step, has_matplotlib)
-    if isinstance(outcome, Classes):
+    if isinstance(outcome, Classes) and "ece" not in evaluation.metrics:
         writes["test/ece"] = lambda: writer.add_scalar("test/ece", calibration(outcome).error, step)
+    if isinstance(before, Classes):
+        writes["test/ece_uncalibrated"] = lambda: writer.add_scalar(
+            "test/ece_uncalibrated", calibration(before).error, step
+        )
     for tag, write in writes.items():
         try:
             write()
@@ -63,8 +69,11 @@ def write_figures(writer: SummaryWriter, task: Task, data: DataModule, evaluatio
     return notes
 
 
-def _figures(outcome: Outcome, data: DataModule) -> Iterator[tuple[str, Draw]]:
-    """Yields the names of the figures, the most telling one first, each with a function that draws it."""
+def _figures(outcome: Outcome, data: DataModule, before: Outcome | None) -> Iterator[tuple[str, Draw]]:
+    """Yields the names of the figures, the most telling one first, each with a function that draws it.
+
+    ``before`` has the predictions ahead of calibration, if there is one.
+    """
     names = data.class_names
     target = data.target_names if len(data.target_names) == 1 else ()  # several targets are the labels themselves
     match outcome:
@@ -78,7 +87,10 @@ def _figures(outcome: Outcome, data: DataModule) -> Iterator[tuple[str, Draw]]:
         yield "roc", lambda: draw_roc(outcome, names, target)
         yield "precision_recall", lambda: draw_precision_recall(outcome, names, target)
     if isinstance(outcome, Classes):
-        yield "reliability", lambda: draw_reliability(outcome, names, target)
+        yield (
+            "reliability",
+            lambda: draw_reliability(outcome, names, target, before if isinstance(before, Classes) else None),
+        )
 
 
 def _write_worst(

@@ -39,7 +39,7 @@ def truth_and_prediction(
     labels = display_names(names, len(probability))
     captions = [f"{label} ({value:.2f})" for label, value in zip(labels, probability.tolist(), strict=True)]
     if isinstance(outcome, Classes):
-        return captions[int(target)], captions[int(probability.argmax())]
+        return captions[int(target)], captions[int(outcome.predicted()[row])]
     chosen = [target.nonzero().ravel().tolist(), (probability > 0.5).nonzero().ravel().tolist()]
     true, predicted = (", ".join(captions[label] for label in indices) or "none" for indices in chosen)
     return true, predicted

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy
@@ -15,20 +15,28 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Chunk, Inputs
 from datamodules.types import TaskName
+from lit_models.decisions.decision_rule import DecisionRule
 
+PLAIN = DecisionRule()
+"""The most probable class, and neither sets nor intervals."""
 LARGEST = torch.finfo(torch.float32).max
 TOO_LARGE = "a value is not within float32, in which the network computes; correct it"
 NOT_FINITE = "the model gives no finite number for it; its values may be too large"
 
 
 def answers(
-    task: TaskName, prediction: Tensor, class_names: Sequence[str] = (), target_names: Sequence[str] = ()
+    task: TaskName,
+    prediction: Tensor,
+    class_names: Sequence[str] = (),
+    target_names: Sequence[str] = (),
+    rule: DecisionRule = PLAIN,
 ) -> polars.DataFrame:
     """Builds the columns of predictions (N, ...); without names, classes, labels and targets are numbered.
 
     Returns the class as ``prediction`` with ``probability_<class>`` of each; for labels 0 or 1 as
     ``prediction_<label>`` with their ``probability_<label>``; for one target ``prediction``, for several
-    ``prediction_<target>``, in the target's units.
+    ``prediction_<target>``, in the target's units. Of prediction sets there is ``in_set_<class or label>``, 1 or 0; of
+    intervals ``lower`` and ``upper``, with ``_<target>`` for several.
     """
     values = prediction.double().numpy()
     if task == "binary":
@@ -36,15 +44,24 @@ def answers(
     columns = [numpy.ascontiguousarray(column) for column in values.T]
     names = [*(target_names if task == "regression" else class_names)] or [*map(str, range(len(columns)))]
     if task == "regression":
-        keys = ["prediction"] if len(names) == 1 else [f"prediction_{name}" for name in names]
-        return polars.DataFrame(dict(zip(keys, columns, strict=True)))
+        ends = [""] if len(names) == 1 else [f"_{name}" for name in names]
+        tables = {"prediction": values.T}
+        if (bounds := rule.bounds(values)) is not None:
+            tables |= {"lower": bounds[0].T, "upper": bounds[1].T}
+        return polars.DataFrame(
+            {f"{name}{end}": column for name, table in tables.items() for end, column in zip(ends, table, strict=True)}
+        )
     probabilities = {f"probability_{name}": column for name, column in zip(names, columns, strict=True)}
+    if (inside := rule.in_set(values)) is not None:
+        sets = [column.astype(numpy.int8) for column in inside.T]
+        probabilities |= {f"in_set_{name}": column for name, column in zip(names, sets, strict=True)}
     if task == "multilabel":
         labels = [(column > 0.5).astype(numpy.int8) for column in columns]
         predictions = {f"prediction_{name}": label for name, label in zip(names, labels, strict=True)}
         return polars.DataFrame(predictions | probabilities)
     # The first of two equal probabilities, as in torch; a half is class 0, as in torchmetrics.
-    best = polars.Series("prediction", values.argmax(axis=1).astype(numpy.uint32))
+    chosen = rule.is_class_1(values[:, 1]) if task == "binary" else values.argmax(axis=1)
+    best = polars.Series("prediction", chosen.astype(numpy.uint32))
     return polars.DataFrame({"prediction": polars.Series(names).gather(best), **probabilities})
 
 
@@ -70,6 +87,7 @@ class Answering(ABC):
     inputs: Inputs  # from raw rows to tensors
     class_names: tuple[str, ...] = ()  # of the classes or labels; empty for numbers
     target_names: tuple[str, ...] = ()  # of the targets, in the order of the outputs
+    rule: DecisionRule = field(default=PLAIN)
 
     @abstractmethod
     def compute(self, chunk: Chunk) -> Tensor:
@@ -101,7 +119,7 @@ class Answering(ABC):
             chunk = _without(whole, x.abs() > LARGEST, TOO_LARGE) if x.is_floating_point() else whole
             prediction = self.compute(chunk)
             chunk = _without(replace(chunk, tensors={"prediction": prediction}), ~prediction.isfinite(), NOT_FINITE)
-            columns = answers(self.task, chunk.tensors["prediction"], self.class_names, self.target_names)
+            columns = answers(self.task, chunk.tensors["prediction"], self.class_names, self.target_names, self.rule)
             rows = chunk.ids.hstack(columns)
             yield Predicted(rows, chunk.bad, Counter(chunk.counts), chunk.notes, chunk.done)
 

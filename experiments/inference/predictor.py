@@ -29,6 +29,7 @@ from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
 from lit_models import ConfigError, LitModel, LitModule
+from lit_models.decisions.decision_rule import DecisionRule
 
 Device = Literal["auto", "cpu", "cuda"]
 Place = str | os.PathLike[str]
@@ -54,7 +55,7 @@ class Predictor(Answering):
         target_names: tuple[str, ...] = (),
         device: torch.device | None = None,
     ) -> None:
-        super().__init__(model.task.name, inputs, class_names, target_names)
+        super().__init__(model.task.name, inputs, class_names, target_names, model.decision_rule)
         self.device = device or torch.device("cpu")
         self.model = model.eval().requires_grad_(False).to(self.device)
 
@@ -84,7 +85,8 @@ class Ensemble(Predictor):
     """Predictor whose predictions are the mean of its members', each by its own preprocessing and network.
 
     Rows are read as they come, and every member normalizes them by the statistics of its own train rows, which may be
-    those of other splits. Architectures may differ. ``model`` is that of the first member.
+    those of other splits. Architectures may differ. ``model`` is that of the first member. The threshold is the mean of
+    the members'; sets and intervals are left out, since no validation rows say how often the mean's would be right.
 
     Args:
         members: At least two predictors of rows of one form, with the same task and classes.
@@ -105,6 +107,7 @@ class Ensemble(Predictor):
                 )
         super().__init__(first.model, first.inputs.unprepared(), first.class_names, first.target_names, first.device)
         self._members = [*members]
+        self.rule = DecisionRule.mean([member.rule for member in members])
 
     @property
     @override
@@ -142,6 +145,7 @@ def _load(path: str | Path, device: Device) -> Predictor:
         config = safe_yaml.load(checkpoint[CONFIG])
         state = checkpoint[config["data"]["class_path"].rpartition(".")[2]]
         model = build_model(config["model"]["class_path"], checkpoint["hyper_parameters"], checkpoint["state_dict"])
+        model.load_decisions(checkpoint)
         classes, targets = (tuple(state.get(name, ())) for name in ("class_names", "target_names"))
         return Predictor(model, restore_inputs(state), classes, targets, _device(device))
     except (ConfigError, DataError):

@@ -1,6 +1,7 @@
 """Prepares the Trainer of one run, with its record, checkpoints, logger and progress bar, and tests it after a fit."""
 
 import csv
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from experiments.run.precision import AnyPrecisionTrainer, resolved_precision
 from experiments.run.progress_bar import progress_bar
 from experiments.run.record.artifacts import PredictionWriter
 from experiments.run.record.config_diff import Changes, Start
+from experiments.run.record.decision_record import lines_of_decisions
 from experiments.run.record.look_callback import LookWriter
 from experiments.run.record.metadata import summary
 from experiments.run.record.method_checks import lines_of_run
@@ -131,13 +133,16 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
     # The report of the fit is the one that was ordered.
     trainer.profiler = speed_profiler() or PassThroughProfiler()  # type: ignore[attr-defined]  # set from another class
     path = None if record is None else best_path(trainer)
+    # Lightning 2.6.6 would load the averaged weights into what WeightAveraging keeps for later training.
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
+    if record is not None:
+        callbacks[:] = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
+    if record is not None and data.has_val and (path or not sharded):
+        _validate_chosen(trainer, model, data, path)
+    weights_only = True if path else None
     if test_at_end and record is None:
         trainer.test(model, datamodule=data, verbose=False)
     elif test_at_end and (path or not sharded):
-        # Lightning 2.6.6 would load the averaged weights into what WeightAveraging keeps for later training.
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
-        callbacks[:] = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
-        weights_only = True if path else None
         trainer.test(model, datamodule=data, ckpt_path=path, weights_only=weights_only, verbose=False)
     elif record is not None and trainer.is_global_zero:
         if path:
@@ -146,7 +151,30 @@ def test_and_summarize(run: PreparedRun, model: LitModel, data: DataModule, test
         if test_at_end:
             say("the test rows were not evaluated: fsdp leaves whole weights in checkpoints alone")
     if record is not None and trainer.is_global_zero:
-        say("\n".join([summary(record.content, record.directory), *lines_of_run(record.content.get("checks", {}))]))
+        lines = [
+            *lines_of_decisions(record.content.get("decisions", {})),
+            *lines_of_run(record.content.get("checks", {})),
+        ]
+        say("\n".join([summary(record.content, record.directory), *lines]))
+
+
+def _validate_chosen(trainer: Trainer, model: LitModel, data: DataModule, path: str | None) -> None:
+    """Predicts the validation rows with the best checkpoint, for ``val_predictions.parquet``.
+
+    Nothing is logged, since the curves have these values at their epoch, and callbacks of the training, which may count
+    its validations, do not run.
+    """
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set from another class
+    kept, loggers = [*callbacks], trainer.loggers
+    callbacks[:] = [callback for callback in kept if isinstance(callback, RunRecord | Heartbeat)]
+    trainer.loggers = []
+    weights_only = True if path else None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`")  # of the other callbacks' states
+            trainer.validate(model, datamodule=data, ckpt_path=path, weights_only=weights_only, verbose=False)
+    finally:
+        callbacks[:], trainer.loggers = kept, loggers
 
 
 def as_list(value: Any) -> list[Any]:

@@ -108,13 +108,19 @@ def _reply(result: Predicted) -> Reply:
 
 
 def _plain(rows: polars.DataFrame) -> list[dict[str, Any]]:
-    """Returns a JSON object for each row: its ids, its class, labels or values, and probabilities by name."""
-    groups = {"prediction_": "prediction", "probability_": "probabilities"}
+    """Returns a JSON object for each row: its ids, its class, labels or values, and probabilities by name.
+
+    A prediction set is a list of names.
+    """
+    groups = {"prediction_": "prediction", "probability_": "probabilities", "in_set_": "set"}
+    groups |= {"lower_": "lower", "upper_": "upper"}
     plain = {name: rows[name].to_list() for name in rows.columns if not name.startswith(tuple(groups))}
     for prefix, name in groups.items():
         columns = {column.removeprefix(prefix): rows[column] for column in rows.columns if column.startswith(prefix)}
         if columns:
             plain[name] = polars.DataFrame(columns).to_dicts()
+    if "set" in plain:
+        plain["set"] = [[name for name, is_inside in row.items() if is_inside] for row in plain["set"]]
     return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
 
 

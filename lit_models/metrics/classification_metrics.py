@@ -181,18 +181,18 @@ def confusion_matrix(target: NDArray[numpy.int64], predicted: NDArray[numpy.int6
     return grouped_sum(target * classes + predicted, numpy.ones(len(target)), classes**2).reshape(classes, classes)
 
 
-def predicted_class(prediction: Array) -> NDArray[numpy.int64]:
-    """Returns the index (N,) of the predicted class: the threshold is 0.5 for binary, the highest probability else."""
-    return (prediction > 0.5).astype(int) if prediction.ndim == 1 else prediction.argmax(axis=1)
+def predicted_class(prediction: Array, threshold: float = 0.5) -> NDArray[numpy.int64]:
+    """Returns the index (N,) of the predicted class: by the threshold for binary, the highest probability else."""
+    return (prediction > threshold).astype(int) if prediction.ndim == 1 else prediction.argmax(axis=1)
 
 
-def one_against_rest(target: Array, prediction: Array) -> Iterator[tuple[Array, Array, Array]]:
+def one_against_rest(target: Array, prediction: Array, threshold: float = 0.5) -> Iterator[tuple[Array, Array, Array]]:
     """Yields for each class or label its rows (N,), the rows predicted as it (N,), each 0 or 1, and its probability."""
     if target.ndim == 2:
         labels = zip(target.T, (prediction > 0.5).T.astype(float), prediction.T, strict=True)
         yield from labels
         return
-    predicted = predicted_class(prediction)
+    predicted = predicted_class(prediction, threshold)
     probabilities = numpy.stack([1 - prediction, prediction]) if prediction.ndim == 1 else prediction.T
     for index, probability in enumerate(probabilities):
         yield (target == index).astype(float), (predicted == index).astype(float), probability

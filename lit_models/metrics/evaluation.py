@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from lit_models.distributed.gather import gathered_rows
 from lit_models.errors import ConfigError, NoDirectionError
+from lit_models.metrics.exact import ExactMetric
 from lit_models.tasks import Task
 from lit_models.training.loss_precision import loss_of
 
@@ -26,6 +27,7 @@ class Evaluation(NamedTuple):
     target: Tensor
     prediction: Tensor
     metrics: dict[str, float]
+    uncalibrated: Tensor | None = None  # predictions at temperature 1, if there is another one
 
 
 def gather_outputs(batches: list[Outputs]) -> Outputs:
@@ -40,16 +42,20 @@ def evaluate(rows: Outputs, task: Task, loss: nn.Module, metrics: Mapping[str, M
     """Computes predictions, ``loss`` and metrics over all rows; metrics are NaN if a prediction is not finite."""
     row, target, outputs = rows
     prediction = task.predict(outputs)
-    values = {"loss": float(loss_of(loss, outputs, task.loss_target(target, outputs.dtype)))}
+    logits = task.calibrated(outputs)
+    values = {"loss": float(loss_of(loss, logits, task.loss_target(target, outputs.dtype)))}
+    decided = prediction if task.threshold == 0.5 else (prediction > task.threshold).double()
     for name, metric in metrics.items():
         values[name] = torch.nan
         if prediction.isfinite().all():  # an argmax or a rank of NaN is a number that means nothing
             metric.sync_on_compute = False  # every process has all rows already
             try:
-                values[name] = float(computed(metric, prediction, task.metric_target(target)))
+                given = decided if isinstance(metric, ExactMetric) and metric.measure.of_classes else prediction
+                values[name] = float(computed(metric, given, task.metric_target(target)))
             except (RuntimeError, TypeError, ValueError) as error:
                 raise ConfigError(f"the metric {name} cannot be computed of these rows: {error}") from error
-    return Evaluation(row, target, prediction, values)
+    uncalibrated = None if task.temperature == 1 else task.predict(outputs.double() * task.temperature)
+    return Evaluation(row, target, prediction, values, uncalibrated)
 
 
 def computed(metric: Metric, prediction: Tensor, target: Tensor) -> Any:

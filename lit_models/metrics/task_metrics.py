@@ -19,11 +19,17 @@ class Measure:
     lower_is_better: bool = False
     bounds: tuple[float, float] | None = (0.0, 1.0)  # least and greatest value; None if one of them does not exist
     is_fraction: bool = False  # True for the fraction of rows that meet a condition
+    of_classes: bool = True  # False for a metric of probabilities or values, which no threshold changes
 
-    def __call__(self, target: Array, prediction: Array, weights: Weights = None) -> Array:
-        """Returns values (B,); NaN where a prediction is not finite, since its rank or argmax has no meaning."""
+    def __call__(self, target: Array, prediction: Array, weights: Weights = None, threshold: float = 0.5) -> Array:
+        """Returns values (B,); NaN where a prediction is not finite, since its rank or argmax has no meaning.
+
+        ``threshold`` decides the classes of a binary task.
+        """
         if not numpy.isfinite(prediction).all():
             return undefined(weights)
+        if threshold != 0.5 and self.of_classes:
+            prediction = (prediction > threshold).astype(numpy.float64)
         with numpy.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return self.compute(target, prediction, weights)
 
@@ -31,7 +37,8 @@ class Measure:
 OF_CLASSES = ("binary", "multiclass", "multilabel")
 """Tasks whose predictions are probabilities of classes or labels."""
 
-_Error = partial(Measure, lower_is_better=True, bounds=None)
+_Error = partial(Measure, lower_is_better=True, bounds=None, of_classes=False)
+_Area = partial(Measure, classes.auroc, of_classes=False)
 
 _OF_CLASSES = {
     "balanced_accuracy": Measure(classes.balanced_accuracy),
@@ -47,7 +54,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "precision_binary": Measure(partial(classes.of_class_1, classes.precision)),
         "recall_binary": Measure(partial(classes.of_class_1, classes.recall)),
         "f1_binary": Measure(partial(classes.of_class_1, classes.f1)),
-        "auroc": Measure(classes.auroc),
+        "auroc": _Area(),
         **_OF_CLASSES,
     },
     "multiclass": {
@@ -55,7 +62,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "precision_macro": Measure(partial(classes.macro, classes.precision)),
         "recall_macro": Measure(partial(classes.macro, classes.recall)),
         "f1_macro": Measure(partial(classes.macro, classes.f1)),
-        "auroc_macro": Measure(classes.auroc),
+        "auroc_macro": _Area(),
         **_OF_CLASSES,
     },
     "multilabel": {
@@ -63,12 +70,12 @@ MEASURES: dict[str, dict[str, Measure]] = {
         "precision_macro": Measure(partial(classes.over_labels, classes.precision)),
         "recall_macro": Measure(partial(classes.over_labels, classes.recall)),
         "accuracy_micro": Measure(classes.accuracy_micro),
-        "auroc_macro": Measure(classes.auroc),
+        "auroc_macro": _Area(),
     },
     "regression": {
         "rmse": _Error(values.rmse),
         "mae": _Error(values.mae),
-        "r2": Measure(values.r2, bounds=None),
+        "r2": Measure(values.r2, bounds=None, of_classes=False),
         "median_absolute_error": _Error(values.median_absolute_error),
     },
 }

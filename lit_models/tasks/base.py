@@ -1,7 +1,7 @@
 """Base class of tasks: the loss's target, the prediction, the metrics and the outcome."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,11 @@ class Task(nn.Module):
     losses: ClassVar[tuple[type[nn.Module], ...]]
     """Losses of torch and of this package that fit, the default first."""
     measures: ClassVar[tuple[str, ...]]  # metrics of ``MEASURES`` that each evaluation computes
+    has_logits: ClassVar[bool] = False  # True if ``predict`` converts logits to probabilities
+    thresholds: ClassVar[tuple[str, ...]] = ()  # metrics by which a decision threshold can be chosen
+    calibration_measures: ClassVar[tuple[str, ...]] = ()  # metrics that calibration changes
+    temperature: float = 1.0  # divides logits in evaluation, see ``lit_models.decisions``
+    threshold: float = 0.5  # probability above which a row of a binary task is of class 1
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
@@ -38,6 +43,26 @@ class Task(nn.Module):
     def predict(self, outputs: Tensor) -> Tensor:
         """Converts outputs (N, num_outputs) to probabilities, or to values in the target's own units."""
 
+    def calibrated(self, outputs: Tensor) -> Tensor:
+        """Divides logits (N, num_outputs) by the temperature."""
+        return outputs if self.temperature == 1 else outputs / self.temperature
+
+    def log_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Computes the mean negative log-likelihood of logits (N, num_outputs); raises TypeError without logits."""
+        raise TypeError(f"a {self.name} task has no logits")
+
+    def errors(self, logits: Tensor, target: Tensor) -> int | None:  # only tasks of classes have right and wrong rows
+        """Returns the number of wrong rows or labels of logits (N, num_outputs); None without classes."""
+        return None
+
+    @abstractmethod
+    def nonconformity(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Returns a score (N,) of how far predictions are from targets, for conformal prediction."""
+
+    @abstractmethod
+    def bounds(self, quantile: float) -> dict[str, Any]:
+        """Returns the arguments of ``DecisionRule`` for sets or intervals that a quantile of the scores bounds."""
+
     @staticmethod
     @abstractmethod
     def combine(outputs: Tensor) -> Tensor:
@@ -47,9 +72,9 @@ class Task(nn.Module):
         """Converts targets for the metrics; by default they stay."""
         return target
 
-    def metrics(self) -> dict[str, Metric]:
-        """Returns new metrics by name, the average in the name; ``predict``'s result is their input."""
-        return {name: ExactMetric(MEASURES[self.name][name]) for name in self.measures}
+    def metrics(self, *others: str) -> dict[str, Metric]:
+        """Returns new metrics by name, the average in the name, and others; ``predict``'s result is their input."""
+        return {name: ExactMetric(MEASURES[self.name][name]) for name in (*self.measures, *others)}
 
     @abstractmethod
     def outcome(self, prediction: Tensor, target: Tensor) -> Outcome:

@@ -1,6 +1,8 @@
 """Tasks of classes and labels: one of two classes, one of several, or any number of labels per row."""
 
 import math
+from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +20,44 @@ def mean_probability(outputs: Tensor) -> Tensor:
     return positive - negative
 
 
-class Binary(Task):
+class Classification(Task):
+    """Task of probabilities of classes or labels."""
+
+    has_logits = True
+
+    def log_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Computes the mean over rows and labels."""
+        return functional.binary_cross_entropy_with_logits(logits, self.loss_target(target, logits.dtype))
+
+    def errors(self, logits: Tensor, target: Tensor) -> int:
+        """Counts wrong labels."""
+        return int(((logits > 0) != (self.loss_target(target, logits.dtype) > 0)).sum())
+
+    def nonconformity(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Returns the negative probability (N,) of the row's class, or of its least probable label, -1 without one.
+
+        That is the score of Sadinle et al. (2019), one minus the probability, without a rounding error.
+        """
+        return -self.outcome(prediction, target).true_probability()
+
+    def bounds(self, quantile: float) -> dict[str, Any]:
+        """Returns the least probability of a class or label in a set."""
+        return {"least_probability": -quantile}
+
+    @abstractmethod
+    def outcome(self, prediction: Tensor, target: Tensor) -> Classes | Labels:
+        """Returns probabilities with their targets."""
+
+
+class Binary(Classification):
     """One of two classes: targets (N,) of 0 and 1, one logit, the probability of class 1."""
 
     name = "binary"
     rank_by = "accuracy"
     losses = (nn.BCEWithLogitsLoss, FocalLoss)
     measures = ("accuracy", "precision_binary", "recall_binary", "f1_binary", "auroc")
+    thresholds = ("f1_binary", "accuracy", "balanced_accuracy", "mcc")
+    calibration_measures = ("log_loss", "ece")
     combine = staticmethod(mean_probability)
 
     def __init__(self, num_outputs: int) -> None:
@@ -34,20 +67,30 @@ class Binary(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, 1) -> (N,) probabilities of class 1."""
-        return outputs.double().sigmoid().squeeze(1)
+        return self.calibrated(outputs.double()).sigmoid().squeeze(1)
 
     def outcome(self, prediction: Tensor, target: Tensor) -> Classes:
         """Returns both classes."""
-        return Classes(torch.stack([1 - prediction, prediction], dim=1), target.long(), binary=True)
+        probabilities = torch.stack([1 - prediction, prediction], dim=1)
+        return Classes(probabilities, target.long(), binary=True, threshold=self.threshold)
 
 
-class Multiclass(Task):
+class Multiclass(Classification):
     """One of several classes: targets (N,) of class indices, a logit per class, probabilities that sum to 1."""
 
     name = "multiclass"
     rank_by = "accuracy"
     losses = (nn.CrossEntropyLoss, FocalLoss, SoftTargetCrossEntropy, nn.MultiMarginLoss)
     measures = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "auroc_macro")
+    calibration_measures = ("log_loss", "ece")
+
+    def log_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Computes the mean over rows."""
+        return functional.cross_entropy(logits, target.long())
+
+    def errors(self, logits: Tensor, target: Tensor) -> int:
+        """Counts wrong rows."""
+        return int((logits.argmax(dim=1) != target.long()).sum())
 
     def loss_target(self, target: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """(N,) -> (N,) class indices, int64."""
@@ -55,7 +98,7 @@ class Multiclass(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, K) -> (N, K) probabilities."""
-        return outputs.double().softmax(dim=1)
+        return self.calibrated(outputs.double()).softmax(dim=1)
 
     @staticmethod
     def combine(outputs: Tensor) -> Tensor:
@@ -72,7 +115,7 @@ class Multiclass(Task):
         return torch.tensor([0, self.num_outputs - 1, 0])
 
 
-class Multilabel(Task):
+class Multilabel(Classification):
     """Any number of labels per row: targets (N, L) of 0 and 1, a logit and a probability per label."""
 
     name = "multilabel"
@@ -83,7 +126,7 @@ class Multilabel(Task):
 
     def predict(self, outputs: Tensor) -> Tensor:
         """(N, L) -> (N, L) probabilities."""
-        return outputs.double().sigmoid()
+        return self.calibrated(outputs.double()).sigmoid()
 
     def metric_target(self, target: Tensor) -> Tensor:
         """(N, L) -> (N, L) int64."""

@@ -14,10 +14,19 @@ class Classes:
     probabilities: Tensor  # (N, K), those of a row sum to 1
     target: Tensor  # (N,) class indices
     binary: bool = False  # class 1 against class 0
+    threshold: float = 0.5  # probability of class 1 above which a row of two classes is of it
+
+    def predicted(self) -> Tensor:
+        """Returns the index (N,) of the predicted class."""
+        return (self.probabilities[:, 1] > self.threshold).long() if self.binary else self.probabilities.argmax(dim=1)
+
+    def true_probability(self) -> Tensor:
+        """Returns the probability (N,) of each row's class."""
+        return self.probabilities.gather(1, self.target.view(-1, 1)).squeeze(1)
 
     def losses(self) -> Tensor:
         """Returns the negative logarithm (N,) of the probability of each row's class."""
-        return -self.probabilities.gather(1, self.target.view(-1, 1)).squeeze(1).clamp(min=SMALLEST).log()
+        return -self.true_probability().clamp(min=SMALLEST).log()
 
     def one_against_rest(self) -> dict[int, tuple[Tensor, Tensor]]:
         """Returns by class its probabilities (N,) and its rows (N,) bool; of two classes only the second."""
@@ -31,6 +40,10 @@ class Labels:
 
     probabilities: Tensor  # (N, L), independent of each other
     target: Tensor  # (N, L) of 0 and 1
+
+    def true_probability(self) -> Tensor:
+        """Returns the lowest probability (N,) among each row's labels; 1 for a row without a label."""
+        return self.probabilities.where(self.target == 1, 1).amin(dim=1)
 
     def losses(self) -> Tensor:
         """Returns the mean binary cross-entropy (N,) over each row's labels."""

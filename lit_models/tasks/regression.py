@@ -1,5 +1,7 @@
 """Regression: values in the target's own units."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,14 @@ class Regression(KeepPrecision, Task):
     def combine(outputs: Tensor) -> Tensor:
         """(N, members, R) -> (N, R), their means."""
         return outputs.mean(dim=1)
+
+    def nonconformity(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Returns the largest absolute residual (N,) over targets, each in standard deviations of the train rows."""
+        return ((self.metric_target(target) - prediction) / self.scale.to(prediction.device)).abs().amax(dim=1)
+
+    def bounds(self, quantile: float) -> dict[str, Any]:
+        """Returns half of the width of each target's interval, in its own units."""
+        return {"margins": tuple((quantile * self.scale).tolist())}
 
     def metric_target(self, target: Tensor) -> Tensor:
         """(N,) or (N, R) -> (N, R)."""

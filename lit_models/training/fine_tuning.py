@@ -10,6 +10,7 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import nn
 from typing_extensions import override
 
+from lit_models.decisions.decided_module import DecidedModule
 from lit_models.errors import ConfigError
 from lit_models.internals.lightning_parts import refill_average
 from lit_models.internals.torch_parts import FSDP_PREFIX, BatchNorm
@@ -121,7 +122,7 @@ class FineTuning(Callback):
                 parameter.requires_grad_(not is_frozen)
 
 
-class FineTunedModule(LightningModule):
+class FineTunedModule(DecidedModule):
     """LightningModule that starts from given weights, freezes parameters, and trains layers at rates of their own.
 
     Args:
@@ -136,6 +137,7 @@ class FineTunedModule(LightningModule):
             last layer has the optimizer's rate (Howard & Ruder 2018, "ULMFiT"; Clark et al. 2020, "ELECTRA").
         optimizer_groups: Settings of the optimizer for the parameters whose names match regular expressions, as in
             ``{"bias|norm": {"weight_decay": 0}}``; a later expression wins.
+        decisions: Options of ``DecidedModule``, see ``lit_models.decisions``.
     """
 
     def __init__(
@@ -146,8 +148,9 @@ class FineTunedModule(LightningModule):
         unfreeze_epoch: int | None = None,
         lr_decay_by_layer: float = 1.0,
         optimizer_groups: dict[str, dict[str, Any]] | None = None,
+        **decisions: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**decisions)
         if not 0 < lr_decay_by_layer <= 1:
             raise ConfigError(f"lr_decay_by_layer must be above 0 and up to 1, and it is {lr_decay_by_layer}")
         self.fine_tuning = FineTuning(weights, weights_partial, freeze, unfreeze_epoch)

@@ -69,13 +69,14 @@ def check_run(
     target = target.reshape(len(target), *([] if task in ("binary", "multiclass") else [-1]))
     prediction = prediction.reshape(len(prediction), *([] if task == "binary" else [-1]))
     measure, value = MEASURES[task].get(rank), record["metrics"].get(f"test/{rank}")
+    threshold = float(((record.get("decisions") or {}).get("rule") or {}).get("threshold", 0.5))
     findings = {"last epoch": _last_epoch(record)}
     if task != "regression":
-        findings["never predicted"] = _never_predicted(target, prediction, class_names)
+        findings["never predicted"] = _never_predicted(target, prediction, class_names, threshold)
     if measure is not None and value is not None and numpy.isfinite(value):
         rows = numpy.random.default_rng(0).permutation(len(target))[:MOST_ROWS]
         weights = numpy.random.default_rng(0).standard_exponential((RESAMPLES, len(rows)))
-        resampled = [measure(target[rows], prediction[rows], each[None])[0] for each in weights]
+        resampled = [measure(target[rows], prediction[rows], each[None], threshold)[0] for each in weights]
         sd = float(numpy.std(resampled)) * (len(rows) / len(target)) ** 0.5
         findings["gap"] = _gap(record, rank, value, sd)
         findings["floor"] = _floor(record, rank, value, sd, -1 if measure.lower_is_better else 1, experiment)
@@ -148,10 +149,10 @@ def _last_epoch(record: Mapping[str, Any]) -> str:
     return f"the best epoch is the last one, {epochs} of {epochs}"
 
 
-def _never_predicted(target: Array, prediction: Array, class_names: Sequence[str]) -> str:
+def _never_predicted(target: Array, prediction: Array, class_names: Sequence[str], threshold: float) -> str:
     if target.ndim == 1:
         classes = 2 if prediction.ndim == 1 else prediction.shape[1]
-        predicted = prediction > 0.5 if prediction.ndim == 1 else prediction.argmax(axis=1)
+        predicted = prediction > threshold if prediction.ndim == 1 else prediction.argmax(axis=1)
         count, found = (numpy.bincount(each.astype(int), minlength=classes) for each in (target, predicted))
     else:
         count, found = target.sum(axis=0), (prediction > 0.5).sum(axis=0)

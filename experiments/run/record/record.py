@@ -1,4 +1,4 @@
-"""The record of a run: ``config.yaml`` and ``record.json``, with the predictions of the test."""
+"""The record of a run: ``config.yaml`` and ``record.json``, with the predictions of validation and test rows."""
 
 import os
 import shlex
@@ -23,6 +23,7 @@ from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import slow_precision_notes
 from experiments.run.record.artifacts import write_data, write_predictions
 from experiments.run.record.config_diff import Start
+from experiments.run.record.decision_record import fitted, tested
 from experiments.run.record.example_row import keep_example
 from experiments.run.record.export_samples import keep_test_rows
 from experiments.run.record.hyperparameters import curated
@@ -36,6 +37,7 @@ from experiments.run.record.weights_origin import origin_notes
 from experiments.run.resume.exact_state import KEY as RESUME
 from experiments.terminal import say
 from lit_models import LitModel
+from lit_models.metrics.evaluation import Evaluation
 from lit_models.training.pretrained_weights import note
 
 KEY = "evenhand_record"
@@ -135,7 +137,8 @@ class RunRecord(Callback):
             steps = {"step": checkpoint["global_step"], "epoch": epochs + 1}  # the epoch that it goes on in
             self._loaded = {**entry, **steps, "logged_steps": checkpoint.get(RESUME, {}).get("logged_steps", 0)}
         elif KEY in checkpoint:
-            self.content["validation"] = checkpoint[KEY]["validation"]
+            if "decisions" not in self.content:  # else it has the metrics with the decisions
+                self.content["validation"] = checkpoint[KEY]["validation"]
             if "epochs" in self.content:
                 self.content["chosen"] = chosen(trainer, checkpoint)
 
@@ -153,23 +156,36 @@ class RunRecord(Callback):
         assert evaluation is not None
         self.content["metrics"] = {f"test/{name}": value for name, value in evaluation.metrics.items()}
         if trainer.is_global_zero:
-            data = _data(trainer)
-            columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
+            data, model = _data(trainer), cast(LitModel, pl_module)
             rows = evaluation.row.cpu()
-            write_predictions(
-                self.directory.path / "predictions.parquet", columns, data.class_names, data.id_columns(rows)
-            )
+            self._write_evaluation("predictions.parquet", data, evaluation)
+            if decisions := fitted(model):
+                self.content["decisions"] = decisions | {"test": tested(model, evaluation)}
             arrays = evaluation.target.cpu().numpy(), evaluation.prediction.cpu().numpy()
             self.content["checks"] = check_run(self.content, *arrays, data.class_names, self.directory.path.parent)
             self.content["notes"] += keep_test_rows(self.directory.path, data, rows)
             self.content["notes"] += keep_example(self.directory.path, data, rows)
             if self.figures and isinstance(trainer.logger, RunLogger) and (writer := trainer.logger.experiment):
                 self._write()  # the metrics stay, whatever becomes of the figures
-                task = cast(LitModel, pl_module).task
-                if notes := write_figures(writer, task, data, evaluation, trainer.global_step):
+                if notes := write_figures(writer, model.task, data, evaluation, trainer.global_step):
                     say("\n".join(notes))
                     self.content["notes"] += notes
             self.finish(trainer, "finished")  # a run that is killed before tests and draws again
+
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        model = cast(LitModel, pl_module)
+        # That of the chosen checkpoint after the training, not one of the training's own.
+        if trainer.state.fn == TrainerFn.VALIDATING and model.evaluation is not None:
+            if decisions := fitted(model):
+                self.content |= {"decisions": decisions, "validation": model.evaluation.metrics}
+            if trainer.is_global_zero:
+                self._write_evaluation("val_predictions.parquet", _data(trainer), model.evaluation)
+
+    def _write_evaluation(self, name: str, data: DataModule, evaluation: Evaluation) -> None:
+        columns = {"row": evaluation.row, "target": evaluation.target, "prediction": evaluation.prediction}
+        named = data.id_columns(evaluation.row.cpu())
+        write_predictions(self.directory.path / name, columns, data.class_names, named)
 
     def finish(self, trainer: Trainer, status: str) -> None:
         """Writes the outcome."""

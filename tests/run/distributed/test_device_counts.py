@@ -12,6 +12,7 @@ import torch
 from experiments.__main__ import main
 
 WORDS = ["fit", "--data", "MNIST1D", "--model", "LitLinear"]
+WORDS += ["--model.calibration", "temperature", "--model.interval", "0.9"]
 WORDS += ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--figures", "false"]
 
 
@@ -30,6 +31,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 def test_two_processes_evaluate_every_row_once(runs: dict[int, Path]) -> None:
     rows = [polars.read_parquet(run / "predictions.parquet")["row"].to_list() for run in runs.values()]
     assert rows[0] == rows[1] == list(range(4000, 5000))
+
+
+def test_two_processes_predict_every_validation_row_once_and_decide_as_one(runs: dict[int, Path]) -> None:
+    one, two = (polars.read_parquet(run / "val_predictions.parquet") for run in runs.values())
+    split = polars.read_parquet(runs[1] / "split.parquet")
+    assert one["row"].to_list() == two["row"].to_list() == sorted(split.filter(part="val")["row"])
+    assert float((one.drop("row") - two.drop("row")).select(polars.all().abs().max()).max_horizontal()[0]) < 1e-5
+    decided, by_two = (json.loads((run / "record.json").read_text())["decisions"] for run in runs.values())
+    assert decided["rows"] == by_two["rows"] == len(one)
+    for name in ("temperature", "quantile"):
+        assert decided[name] == pytest.approx(by_two[name], rel=1e-4)
 
 
 def test_two_processes_train_and_measure_what_one_does(runs: dict[int, Path]) -> None:

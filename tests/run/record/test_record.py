@@ -38,6 +38,7 @@ def test_the_folder_holds_everything(fit: Fit) -> None:
         "config.yaml",
         "record.json",
         "predictions.parquet",
+        "val_predictions.parquet",
         "split.parquet",
         "test_rows.safetensors",
         "example.json",

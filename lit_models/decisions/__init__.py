@@ -1,0 +1,1 @@
+"""Decisions by validation rows: temperature, threshold, and prediction sets or intervals of a stated coverage."""
