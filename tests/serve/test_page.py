@@ -14,6 +14,8 @@ import polars
 import pytest
 from browser import keep_screenshot, resize
 from digit_images import digits, write_npz
+from noisy_tables import noisy
+from noisy_tables import words as decided_words
 from opinion_texts import opinions
 from paths import PYTHONPATH
 from people_table import people
@@ -195,6 +197,27 @@ def test_numbers_and_rows_of_packages_of_ones_own(browser: Any, tmp_path: Path) 
     with page(run, browser, tmp_path, "audio", "--trust", "toy_audio") as opened:
         assert opened.find("#text").get_attribute("value") == ""
         assert len(opened.answer(json.dumps([[0.0] * 64, [0.5] * 64]))) == 2
+
+
+def test_sets_intervals_and_the_threshold_are_shown(browser: Any, tmp_path: Path) -> None:
+    for task, options in {"binary": ("--model.threshold", "f1_binary"), "regression": ()}.items():
+        (tmp_path / task).mkdir()
+        options = (*options, "--model.interval", "0.8")
+        run = trained(tmp_path / task, *decided_words(task, tmp_path / task / "rows.csv", *options))
+        rule = json.loads((run / "record.json").read_text())["decisions"]["rule"]
+        row = noisy(task)[[json.loads((run / "example.json").read_text())["row"]]]
+        want = load(run, "cpu").predict(row).row(0, named=True)
+        with page(run, browser, tmp_path / task, f"decisions-{task}") as opened:
+            answer, shown = opened.answer(), opened.texts("#answers .soft")[-1]
+            if task == "binary":
+                assert answer == [want["prediction"]]
+                assert shown == f"80 % set: {', '.join(name for name in ('no', 'yes') if want[f'in_set_{name}'])}"
+                above = opened.facts()["threshold"].removeprefix("yes above ")
+                assert float(above) == pytest.approx(rule["threshold"], rel=1e-3)
+            else:
+                low, high = (float(bound) for bound in shown.removeprefix("80 % interval: ").split(" to "))
+                assert (low, high) == pytest.approx((want["lower"], want["upper"]), rel=1e-2)
+            opened.check_widths()
 
 
 def test_rows_of_a_table_are_pasted(browser: Any, tmp_path: Path) -> None:
