@@ -33,5 +33,5 @@ def words(task: str, path: Path, *more: str) -> list[str]:
     target = TARGETS[task][0] if len(TARGETS[task]) == 1 else f"[{','.join(TARGETS[task])}]"
     data = ["--data", "TableData", "--data.path", str(path), "--data.target", target, "--data.task", task]
     model = ["--model", "LitMLP", "--model.hidden", "[32]", "--model.optimizer.lr", "0.03", "--model.dropout", "0"]
-    plain = ["--model.schedule", "null", "--trainer.callbacks", "null", "--trainer.max_epochs", "12"]
+    plain = ["--model.schedule", "null", "--trainer.callbacks", "null", "--trainer.max_epochs", "6"]
     return [*data, *model, *plain, "--seed_everything", "0", *more]
