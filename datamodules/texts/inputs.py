@@ -75,7 +75,8 @@ class TextInputs(Inputs):
     def restored(cls, state: Mapping[str, Any]) -> "TextInputs":
         inputs = {name: value for name, value in state["inputs"].items() if name != "kind"}
         vocabulary = state[VOCABULARY] if VOCABULARY in state else state["vocabulary"]
-        return cls(Vocabulary(vocabulary), state["input_shape"][0], **inputs)
+        (steps,) = state["input_shape"]
+        return cls(Vocabulary(vocabulary), steps, **inputs)
 
     @override
     def exported_state(self) -> dict[str, Any]:
