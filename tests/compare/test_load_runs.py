@@ -115,7 +115,9 @@ def test_predictions_are_read_once(tmp_path: Path, compare_json: Any, monkeypatc
     (tmp_path / "a/LitMLP-0/predictions.parquet").write_bytes(b"")
     read: list[str] = []
     whole = scoring.read_predictions
-    monkeypatch.setattr(scoring, "read_predictions", lambda path, task: read.append(path.name) or whole(path, task))
+    monkeypatch.setattr(
+        scoring, "read_predictions", lambda path, *options: read.append(path.name) or whole(path, *options)
+    )
     (only,) = compare_json(tmp_path)["blocks"][0]["groups"]
     assert only["n"] == 2
     assert sorted(read) == ["LitMLP-0", "LitMLP-1", "LitMLP-2"]
