@@ -15,7 +15,7 @@ from datamodules.preprocessing.restore_inputs import import_inputs
 from experiments.export import artifact
 from experiments.export.formats import Graph, export_format
 from experiments.inference.base import Answering
-from lit_models.decisions.decision_rule import DecisionRule
+from experiments.inference.decision_rule import DecisionRule
 
 
 class Exported(Answering):

@@ -17,10 +17,10 @@ from experiments import import_allowlist
 from experiments.checked_zip import check
 from experiments.export.check_rows import eager
 from experiments.export.formats import ExportFormat, Graph
+from experiments.inference.decision_rule import DecisionRule
 from experiments.inference.predictor import Predictor, build_model
 from experiments.run.record.export_samples import save_tensors
 from lit_models import ConfigError
-from lit_models.decisions.decision_rule import DecisionRule
 
 STATISTICS = "preparation.safetensors"
 """File of the train rows' statistics."""

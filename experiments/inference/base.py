@@ -15,7 +15,7 @@ from torch import Tensor
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Chunk, Inputs
 from datamodules.types import TaskName
-from lit_models.decisions.decision_rule import DecisionRule
+from experiments.inference.decision_rule import DecisionRule
 
 PLAIN = DecisionRule()
 """The most probable class, and neither sets nor intervals."""

@@ -23,13 +23,13 @@ from experiments import safe_yaml
 from experiments.allowed_classes import import_class
 from experiments.import_allowlist import allow
 from experiments.inference.base import Answering
+from experiments.inference.decision_rule import DecisionRule
 from experiments.inference.ensemble_check import check_different, difference
 from experiments.network_option import import_network, read_factory
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
 from lit_models import ConfigError, LitModel, LitModule
-from lit_models.decisions.decision_rule import DecisionRule
 
 Device = Literal["auto", "cpu", "cuda"]
 Place = str | os.PathLike[str]
@@ -55,7 +55,8 @@ class Predictor(Answering):
         target_names: tuple[str, ...] = (),
         device: torch.device | None = None,
     ) -> None:
-        super().__init__(model.task.name, inputs, class_names, target_names, model.decision_rule)
+        rule = DecisionRule.of(model.decision_rule)
+        super().__init__(model.task.name, inputs, class_names, target_names, rule)
         self.device = device or torch.device("cpu")
         self.model = model.eval().requires_grad_(False).to(self.device)
 

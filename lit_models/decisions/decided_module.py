@@ -14,7 +14,6 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from typing_extensions import override
 
-from lit_models.decisions.decision_rule import DecisionRule
 from lit_models.decisions.fitted_decisions import Calibration, DecisionOptions, FittedDecisions, ThresholdMetric
 from lit_models.errors import ConfigError
 from lit_models.tasks import Task
@@ -49,9 +48,9 @@ class DecidedModule(LightningModule):
         self._trains = False
 
     @property
-    def decision_rule(self) -> DecisionRule:
-        """The rule from predictions to decisions."""
-        return self.decisions.rule(self.task, self.fitted_decisions)
+    def decision_rule(self) -> dict[str, Any]:
+        """The fitted decisions in plain values, see ``DecisionOptions.rule``; empty before they are fitted."""
+        return {} if self.fitted_decisions is None else self.decisions.rule(self.task, self.fitted_decisions)
 
     def prepare_decisions(self, stage: str) -> None:
         """Applies the fitted values, except in training; raises ``ConfigError`` for too few validation rows."""
@@ -92,5 +91,5 @@ class DecidedModule(LightningModule):
         self.load_decisions(checkpoint)
 
     def _use_rule(self) -> None:
-        rule = DecisionRule() if self._trains else self.decision_rule
-        self.task.temperature, self.task.threshold = rule.temperature, rule.threshold
+        fitted = None if self._trains else self.fitted_decisions
+        self.task.temperature, self.task.threshold = (fitted.temperature, fitted.threshold) if fitted else (1.0, 0.5)

@@ -9,7 +9,6 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lit_models.decisions.conformal import conformal_quantile, conformal_rank, rows_needed
-from lit_models.decisions.decision_rule import DecisionRule
 from lit_models.decisions.temperature import HIGHEST, LOWEST, MIN_ERRORS, fit_temperature
 from lit_models.decisions.threshold import MIN_OF_CLASS, MIN_ROWS, fit_threshold
 from lit_models.errors import ConfigError
@@ -132,10 +131,19 @@ class DecisionOptions:
                 notes.append(f"no sets or intervals: {len(target)} validation rows are too few")
         return FittedDecisions(len(target), errors, temperature, losses, threshold, quantile, tuple(notes))
 
-    def rule(self, task: Task, fitted: FittedDecisions | None) -> DecisionRule:
-        """Returns the rule of fitted decisions; that of none before they are."""
-        if fitted is None:
-            return DecisionRule()
-        if fitted.quantile is None:
-            return DecisionRule(fitted.temperature, fitted.threshold)
-        return DecisionRule(fitted.temperature, fitted.threshold, self.interval, **task.bounds(fitted.quantile))
+    def rule(self, task: Task, fitted: FittedDecisions) -> dict[str, Any]:
+        """Returns the decisions that differ from the default, in plain values.
+
+        - ``temperature``: by which logits are divided.
+        - ``threshold``: probability above which a row of a binary task is of class 1.
+        - ``coverage`` that is stated, with ``least_probability`` of a class in a set, or ``margins``, half of the width
+          of each target's interval.
+        """
+        rule: dict[str, Any] = {}
+        if fitted.temperature != 1:
+            rule["temperature"] = fitted.temperature
+        if fitted.threshold != 0.5:
+            rule["threshold"] = fitted.threshold
+        if fitted.quantile is not None:
+            rule |= {"coverage": self.interval, **task.bounds(fitted.quantile)}
+        return rule

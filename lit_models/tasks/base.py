@@ -61,7 +61,7 @@ class Task(nn.Module):
 
     @abstractmethod
     def bounds(self, quantile: float) -> dict[str, Any]:
-        """Returns the arguments of ``DecisionRule`` for sets or intervals that a quantile of the scores bounds."""
+        """Returns plain values of the sets or intervals that a quantile of the scores bounds."""
 
     @staticmethod
     @abstractmethod

@@ -51,7 +51,7 @@ class Regression(KeepPrecision, Task):
 
     def bounds(self, quantile: float) -> dict[str, Any]:
         """Returns half of the width of each target's interval, in its own units."""
-        return {"margins": tuple((quantile * self.scale).tolist())}
+        return {"margins": (quantile * self.scale).tolist()}
 
     def metric_target(self, target: Tensor) -> Tensor:
         """(N,) or (N, R) -> (N, R)."""

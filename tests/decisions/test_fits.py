@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, matthews_corrcoef
 from tiny_data import QUICK
 
+from experiments.inference.decision_rule import DecisionRule
 from lit_models.decisions.conformal import conformal_quantile, conformal_rank, rows_needed
 from lit_models.decisions.fitted_decisions import DecisionOptions
 from lit_models.decisions.temperature import HIGHEST, LOWEST, fit_temperature
@@ -153,7 +154,7 @@ def test_sets_and_intervals_cover_what_they_state(name: str) -> None:
             case _:
                 target = outputs + torch.randn(outputs.shape, generator=draw, dtype=torch.float64) * (1 + outputs.abs())
         fitted = options.fit(task, target[:rows], outputs[:rows])
-        rule = options.rule(task, fitted)
+        rule = DecisionRule.of(options.rule(task, fitted))
         prediction, truth = task.predict(outputs[rows:]), target[rows:]
         if name == "regression":
             low, high = rule.bounds(prediction.numpy())

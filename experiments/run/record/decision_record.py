@@ -15,7 +15,7 @@ def fitted(model: LitModel) -> dict[str, Any]:
     if model.fitted_decisions is None:
         return {}
     options = {name: value for name, value in model.decisions.plain().items() if value not in (None, "none")}
-    return {"options": options, **model.fitted_decisions.plain(), "rule": model.decision_rule.plain()}
+    return {"options": options, **model.fitted_decisions.plain(), "rule": model.decision_rule}
 
 
 def tested(model: LitModel, evaluation: Evaluation) -> dict[str, Any]:
@@ -34,23 +34,22 @@ def tested(model: LitModel, evaluation: Evaluation) -> dict[str, Any]:
             before[name], after[name] = (
                 float(measure(target.numpy(), each.numpy())[0]) for each in (plain, prediction)
             )
-    if rule.threshold != 0.5 and model.decisions.threshold is not None:
+    if "threshold" in rule and model.decisions.threshold is not None:
         name = model.decisions.threshold
         measure, rows = MEASURES[task.name][name], (target.numpy(), prediction.numpy())
-        before[name], after[name] = float(measure(*rows)[0]), float(measure(*rows, threshold=rule.threshold)[0])
+        before[name], after[name] = float(measure(*rows)[0]), float(measure(*rows, threshold=rule["threshold"])[0])
     found: dict[str, Any] = {"before": before, "after": after} if before else {}
     values = model.fitted_decisions
     if values is not None and values.quantile is not None:
         covered = task.nonconformity(prediction, target) <= values.quantile
         found["coverage"] = float(covered.double().mean())
-        if rule.margins:
-            found["widths"] = [2 * margin for margin in rule.margins]
+        if "margins" in rule:
+            found["widths"] = [2 * margin for margin in rule["margins"]]
         else:
             outcome = task.outcome(prediction, target)
             assert isinstance(outcome, Classes | Labels)
-            inside = rule.in_set(outcome.probabilities.numpy())
-            assert inside is not None
-            found["size"] = float(inside.sum(axis=1).mean())
+            inside = outcome.probabilities >= rule["least_probability"]
+            found["size"] = float(inside.sum(dim=1).double().mean())
     return found
 
 

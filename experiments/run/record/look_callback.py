@@ -34,8 +34,7 @@ class LookWriter(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Every process takes part: a strategy may have to gather the weights.
         weights = trainer.strategy.lightning_module_state_dict()
-        rule: Any = getattr(pl_module, "decision_rule", None)
-        if rule is not None and (decisions := rule.plain()):
+        if decisions := getattr(pl_module, "decision_rule", {}):
             weights = {**weights, "decisions": decisions}  # another look than that of the weights alone
         evaluation: Any = getattr(pl_module, "evaluation", None)
         if not trainer.is_global_zero or evaluation is None:

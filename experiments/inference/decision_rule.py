@@ -1,4 +1,7 @@
-"""Rule from probabilities or values to a decision: class, prediction set or interval; plain values, free of torch."""
+"""Rule from probabilities or values to a decision: class, prediction set or interval.
+
+Needs neither torch nor the training code, so that a graph answers with it too.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,8 +10,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from lit_models.metrics.row_weights import Array
-
+Array = NDArray[numpy.float64]
 Mask = NDArray[numpy.bool_]
 
 
@@ -24,7 +26,7 @@ class DecisionRule:
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> "DecisionRule":
-        """Reads ``plain()``."""
+        """Reads ``plain()``, or ``DecidedModule.decision_rule`` of a network."""
         return DecisionRule(**{**plain, "margins": tuple(plain.get("margins", ()))})
 
     @staticmethod
