@@ -1,6 +1,7 @@
 from .base import LitModel as LitModel
 from .cnn import LitCNN as LitCNN
 from .errors import ConfigError as ConfigError
+from .lightning_module import LitLightningModule as LitLightningModule
 from .linear import LitLinear as LitLinear
 from .losses import FocalLoss as FocalLoss
 from .losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -13,7 +12,7 @@ from lit_models.any_network.frozen_features import FrozenFeatures
 from lit_models.any_network.image_input import ImageInput
 from lit_models.any_network.network_factory import NetworkFactory, make
 from lit_models.any_network.network_output import described
-from lit_models.any_network.trial import ROWS, evaluating, try_network
+from lit_models.any_network.trial import evaluating, example_rows, try_network
 from lit_models.base import LitModel
 from lit_models.errors import ConfigError
 from lit_models.stems.stem import to_rows
@@ -73,7 +72,8 @@ class LitModule(LitModel):
             self.hparams["network"] = network.plain()
         has_steps = self.vocab_size > 0 or len(self.input_shape) == 2
         self.network = adapter = Adapter(stem, made, has_steps, images)
-        try_network(adapter, self._example(has_steps), self.num_outputs, has_head, network.path)
+        example = example_rows(self.input_shape, len(self.cardinalities), self.vocab_size)
+        try_network(adapter, example, self.num_outputs, has_head, network.path)
         self.notes = [f"arguments of {network.path} from the data: {', '.join(filled)}"] if filled else []
         if self.vocab_size and not adapter.masks:
             self.notes.append(
@@ -129,14 +129,3 @@ class LitModule(LitModel):
     def _outputs(self, batch: Batch) -> Tensor:
         features, head = self.frozen_features.of(batch), self._adapter.head
         return super()._outputs(batch) if features is None or head is None else at_least_float32(head(features))
-
-    def _example(self, has_steps: bool) -> dict[str, Tensor]:
-        """Returns a batch of the largest rows: of zeros, and of a text the highest token id."""
-        is_text, categories = self.vocab_size > 0, len(self.cardinalities)
-        dtype, value = (torch.int64, self.vocab_size - 1) if is_text else (torch.float32, 0)
-        batch = {"x": torch.full((ROWS, *self.input_shape), value, dtype=dtype)}
-        if categories:
-            batch["categories"] = torch.zeros(ROWS, categories, dtype=torch.int64)
-        if has_steps:
-            batch["lengths"] = torch.full((ROWS,), self.input_shape[-1], dtype=torch.int64)
-        return batch

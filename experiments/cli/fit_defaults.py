@@ -21,6 +21,7 @@ CONFIGS = Path(__file__).parents[1] / "configs" / "defaults"
 
 FILES = {
     "LitCNN": "cnn",
+    "LitLightningModule": "lightning_module",
     "LitLinear": "linear",
     "LitMLP": "mlp",
     "LitModule": "module",

@@ -29,7 +29,7 @@ from experiments.network_option import import_network, read_factory
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.precision import disable_tf32
-from lit_models import ConfigError, LitModel, LitModule
+from lit_models import ConfigError, LitLightningModule, LitModel, LitModule
 
 Device = Literal["auto", "cpu", "cuda"]
 Place = str | os.PathLike[str]
@@ -167,7 +167,7 @@ def build_model(class_path: str, settings: Mapping[str, Any], state: Mapping[str
         raise ConfigError(f"{class_path} is no model")
     with _at_most(2 * len(state) + MORE_TENSORS, 2 * sum(value.numel() for value in state.values()) + MORE_NUMBERS):
         settings = of_network(settings)
-        if issubclass(cls, LitModule):
+        if issubclass(cls, LitModule | LitLightningModule):
             settings["network"] = import_network(read_factory(settings.get("network", ""), None, None))
         model = cls(**settings)
     model.load_state_dict({name: value for name, value in state.items() if not name.startswith("loss.")})

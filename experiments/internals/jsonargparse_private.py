@@ -45,6 +45,9 @@ _adapt_as_usual: Callable[..., Any] = _typehints.adapt_typehints
 _readers: dict[type, Callable[[Any, str | None, Any], Any]] = {}
 """Functions that read the values of a type, which ``read_type`` has added."""
 
+_rewriters: dict[type, Callable[[Any, str | None, str | None], tuple[Any, str | None]]] = {}
+"""Functions that rewrite the values of arguments that take a subclass, which ``rewrite_class`` has added."""
+
 
 def install_patches() -> None:
     """Replaces three functions of jsonargparse and registers two types; idempotent."""
@@ -69,6 +72,17 @@ def read_type(kind: type, read: Callable[[Any, str | None, Any], Any], plain: Ca
     """
     register_type(kind, plain, fail_already_registered=False)
     _readers[kind] = read
+
+
+def rewrite_class(base: type, rewrite: Callable[[Any, str | None, str | None], tuple[Any, str | None]]) -> None:
+    """Has values of arguments that take a subclass of ``base`` rewritten before they are read; idempotent.
+
+    Args:
+        base: The base class.
+        rewrite: Returns another value and name from a value, the dotted name of the option below the argument that has
+            it, or None, and the import path of the class so far, or None.
+    """
+    _rewriters[base] = rewrite
 
 
 def check_imports(check: Callable[[Any, set[str]], str | None]) -> None:
@@ -113,7 +127,20 @@ def _adapt_typehints(value: Any, typehint: Any, *args: Any, **options: Any) -> A
         if name is not None:
             value = _typed_value(value)
         return read(value, name, previous if isinstance(previous, typehint) else None)
+    rewrite = _rewriters.get(typehint) if isinstance(typehint, type) else None
+    if rewrite is not None and not isinstance(value, typehint):
+        value = _rewritten(rewrite, value, options.get("prev_val"))
     return _adapt_as_usual(value, typehint, *args, **options)
+
+
+def _rewritten(rewrite: Callable[..., tuple[Any, str | None]], value: Any, previous: Any) -> Any:
+    path = previous.get("class_path") if isinstance(previous, Namespace | dict) else previous
+    name, given = value if isinstance(value, NestedArg) else (None, value)
+    plain = given.as_dict() if isinstance(given, Namespace) else given
+    new, new_name = rewrite(plain, name, path if isinstance(path, str) else None)
+    if new is plain and new_name == name:
+        return value
+    return new if new_name is None else NestedArg(new_name, new)
 
 
 def _typed_value(value: Any) -> Any:

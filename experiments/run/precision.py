@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Trainer
+from typing_extensions import override
 
 from experiments import safe_yaml
 from experiments.internals.lightning_private import PrecisionInput
 from experiments.run.record.record_io import AUTO_PRECISIONS, config_of
 from lit_models.cpu.cpu_features import has_bfloat16
+from lit_models.training.optimizer import total_steps
 
 
 class AnyPrecisionTrainer(Trainer):
@@ -18,6 +20,13 @@ class AnyPrecisionTrainer(Trainer):
     def __init__(self, *, precision: PrecisionInput | Literal["auto"] | None = None, **settings: Any) -> None:
         resolved = fast_precision(settings.get("accelerator", "auto")) if precision == "auto" else precision
         super().__init__(precision=resolved, **settings)  # type: ignore[arg-type]
+
+    @property
+    @override
+    def estimated_stepping_batches(self) -> int | float:
+        """Optimizer steps of the whole fit; Lightning's own makes a resumed loader lose its position (PL#20550)."""
+        is_ours = hasattr(getattr(self, "datamodule", None), "train_batches")
+        return total_steps(self) if is_ours else super().estimated_stepping_batches
 
 
 def fast_precision(accelerator: Any) -> str:

@@ -14,7 +14,7 @@ from datamodules import DataModule
 from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
 from experiments.run.cpu_speed import speed_callbacks
 from experiments.run.prepare_run import as_list
-from lit_models import ConfigError, LitModel
+from lit_models import ConfigError, LitLightningModule, LitModel
 
 BATCH_SIZE, LEARNING_RATE = "data.init_args.batch_size", "model.init_args.optimizer.init_args.lr"
 
@@ -71,6 +71,11 @@ def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data:
         if _name(search) == BatchSizeFinder.__name__:
             size = Tuner(trainer).scale_batch_size(model, datamodule=data, **options)
             return Found(BATCH_SIZE, int(size or data.batch_size))
+        if isinstance(model, LitLightningModule):
+            raise ConfigError(
+                f"LearningRateFinder sets --model.optimizer.lr, and {model.path} has an optimizer of its own; leave "
+                "the finder out"
+            )
         if model.lr_decay_by_layer < 1 or any("lr" in group for group in model.optimizer_groups.values()):
             raise ConfigError(
                 "LearningRateFinder searches one rate for all layers; leave --model.lr_decay_by_layer and lr in "

@@ -73,6 +73,13 @@ class Adapter(nn.Module):
 
     def run(self, x: Tensor, categories: Tensor | None, lengths: Tensor | None) -> tuple[Any, Tensor | None]:
         """Returns what the network returns, and the padding (N, T) of the rows that it got, if they have some."""
+        x, named, padding = self.given(x, categories, lengths)
+        return self.body(**{self.ids: x}, **named) if self.ids else self.body(x, **named), padding
+
+    def given(
+        self, x: Tensor, categories: Tensor | None, lengths: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor | None]:
+        """Returns what the network gets: rows, and masks or lengths by the names of its arguments; and the padding."""
         x, padding = self.stem(x if categories is None else (x, categories)), None
         if self.images is not None:
             x = self.images(x)
@@ -82,8 +89,7 @@ class Adapter(nn.Module):
                 x = x.masked_fill(padding if x.dim() == 2 else padding.unsqueeze(1), 0)
                 x = functional.pad(x, (0, self.steps - x.shape[-1]))
                 padding = is_padding(lengths, self.steps)
-        named = {name: self._mask(name, x, padding, lengths) for name in self.masks}
-        return self.body(**{self.ids: x}, **named) if self.ids else self.body(x, **named), padding
+        return x, {name: self._mask(name, x, padding, lengths) for name in self.masks}, padding
 
     def _mask(self, name: str, x: Tensor, padding: Tensor | None, lengths: Tensor | None) -> Tensor:
         if name in LENGTHS:

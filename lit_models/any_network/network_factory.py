@@ -133,7 +133,8 @@ def _filled(
 def arguments_of(function: Callable[..., Any]) -> tuple[set[str], bool]:
     """Returns the names that a class or function takes as keywords, and whether it takes any others too.
 
-    Properties of a class that can be set are among the names: constructors of configurations set them.
+    Properties of a class that can be set are among the names: constructors of configurations set them. Those that every
+    LightningModule has are not.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -143,7 +144,8 @@ def arguments_of(function: Callable[..., Any]) -> tuple[set[str], bool]:
     named = {parameter.name for parameter in parameters if parameter.kind in keywords}
     if inspect.isclass(function):
         members = inspect.getmembers_static(function, lambda member: isinstance(member, property))
-        named |= {name for name, member in members if member.fset is not None}
+        setters = {name: member.fset for name, member in members if member.fset is not None}
+        named |= {name for name, setter in setters.items() if not setter.__module__.startswith("lightning.")}
     return named, any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
 
 

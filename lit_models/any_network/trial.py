@@ -1,6 +1,6 @@
 """Tries a network on one batch before anything is trained, and says which shapes do not fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,24 @@ SIZES = {
 """What a layer of torch takes, by its attribute."""
 
 
+def example_rows(input_shape: Sequence[int], categories: int, vocab_size: int) -> dict[str, Tensor]:
+    """Returns a batch of the largest rows: of zeros, and of a text the highest token id.
+
+    Args:
+        input_shape: Shape of a row.
+        categories: Number of categorical columns of a table.
+        vocab_size: Number of a text's token ids, 0 for other rows.
+    """
+    is_text = vocab_size > 0
+    dtype, value = (torch.int64, vocab_size - 1) if is_text else (torch.float32, 0)
+    batch = {"x": torch.full((ROWS, *input_shape), value, dtype=dtype)}
+    if categories:
+        batch["categories"] = torch.zeros(ROWS, categories, dtype=torch.int64)
+    if is_text or len(input_shape) == 2:
+        batch["lengths"] = torch.full((ROWS,), input_shape[-1], dtype=torch.int64)
+    return batch
+
+
 def try_network(adapter: Adapter, batch: dict[str, Tensor], num_outputs: int, has_head: bool, path: str) -> None:
     """Runs a network on a batch in evaluation mode, and makes its head if it gets one.
 
@@ -42,14 +60,7 @@ def try_network(adapter: Adapter, batch: dict[str, Tensor], num_outputs: int, ha
         ConfigError: If the network does not take the rows, or does not return what the task needs, with both shapes.
     """
     with evaluating(adapter):
-        returned, got = _run(adapter, batch, path)
-        outputs = read_output(returned, FEATURES if has_head else LOGITS)
-        if outputs is None or not outputs.is_floating_point():
-            kind = "features" if has_head else "logits"
-            raise ConfigError(
-                f"{path} returns {described(returned)} for a batch of {got}, and a network returns a tensor of "
-                f"numbers, or one named {kind} in a dictionary, a tuple or a dataclass; wrap it in a module that does"
-            )
+        outputs, got = _outputs(adapter, batch, has_head, path, "--model.network")
         shape, wanted = tuple(outputs.shape), (ROWS, num_outputs)
         if has_head:
             if len(shape) < 2 or shape[0] != ROWS:
@@ -67,6 +78,30 @@ def try_network(adapter: Adapter, batch: dict[str, Tensor], num_outputs: int, ha
             )
 
 
+def try_logits(adapter: Adapter, batch: dict[str, Tensor], path: str, option: str) -> tuple[Tensor, tuple[int, ...]]:
+    """Runs a network on a batch as ``try_network`` does; returns its logits as they are, and the shape that it got.
+
+    ``option`` is that of the command line below which the arguments of the network are, for messages.
+    """
+    with evaluating(adapter):
+        return _outputs(adapter, batch, False, path, option)
+
+
+def _outputs(
+    adapter: Adapter, batch: dict[str, Tensor], has_head: bool, path: str, option: str
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Returns the logits or features of a batch, and the shape of what the network was given."""
+    returned, got = _run(adapter, batch, path, option)
+    outputs = read_output(returned, FEATURES if has_head else LOGITS)
+    if outputs is None or not outputs.is_floating_point():
+        kind = "features" if has_head else "logits"
+        raise ConfigError(
+            f"{path} returns {described(returned)} for a batch of {got}, and a network returns a tensor of "
+            f"numbers, or one named {kind} in a dictionary, a tuple or a dataclass; wrap it in a module that does"
+        )
+    return outputs, got
+
+
 def _is_sequence(adapter: Adapter, batch: dict[str, Tensor], shape: tuple[int, ...], path: str) -> bool:
     """Returns True if features of three axes are (N, T, D), as of rows without steps, and False for (N, D, T).
 
@@ -78,14 +113,16 @@ def _is_sequence(adapter: Adapter, batch: dict[str, Tensor], shape: tuple[int, .
     if shape[1] != shape[2]:
         return shape[1] == steps
     try:
-        returned, _ = _run(adapter, {"x": batch["x"][..., :-1]}, path)  # without lengths, to which it would be padded
+        returned, _ = _run(
+            adapter, {"x": batch["x"][..., :-1]}, path, ""
+        )  # without lengths, to which it would be padded
     except ConfigError:  # rows of another number of steps are not taken
         return True
     outputs = read_output(returned, FEATURES)
     return outputs is None or outputs.shape[1] != steps
 
 
-def _run(adapter: Adapter, batch: dict[str, Tensor], path: str) -> tuple[Any, tuple[int, ...]]:
+def _run(adapter: Adapter, batch: dict[str, Tensor], path: str, option: str) -> tuple[Any, tuple[int, ...]]:
     """Returns what the network returns for a batch, and the shape of what it was given."""
     running, handles, given = list[tuple[str, nn.Module, Any]](), [], list[tuple[int, ...]]()
 
@@ -106,7 +143,7 @@ def _run(adapter: Adapter, batch: dict[str, Tensor], path: str) -> tuple[Any, tu
     except Exception as error:  # a network of others raises errors of every kind
         got = given[0] if given else tuple(batch["x"].shape)
         raise ConfigError(
-            f"{path} does not take a batch of {got}: {_layer(running, error)}; {_advice(adapter, running)}"
+            f"{path} does not take a batch of {got}: {_layer(running, error)}; {_advice(running, option)}"
         ) from error
     finally:
         for handle in handles:
@@ -130,13 +167,13 @@ def _layer(running: list[tuple[str, nn.Module, Any]], error: Exception) -> str:
     return f"{layer} takes {SIZES[size].format(value)} and was given {tuple(tensor.shape)}{ids}"
 
 
-def _advice(adapter: Adapter, running: list[tuple[str, nn.Module, Any]]) -> str:
+def _advice(running: list[tuple[str, nn.Module, Any]], option: str) -> str:
     """Returns what to do about a row that a network does not take."""
     _, module, tensor = running[-1] if running else ("", None, None)
     is_grey = tensor is not None and tensor.dim() == 4 and tensor.shape[1] == 1
-    if is_grey and getattr(module, "in_channels", 0) == 3:
+    if is_grey and getattr(module, "in_channels", 0) == 3 and option == "--model.network":
         return "add --model.repeat_channels true to repeat the channel of grey images, or choose another network"
-    return "set the arguments below --model.network that say so, or choose another network"
+    return f"set the arguments below {option} that say so, or choose another network"
 
 
 @contextmanager

@@ -55,7 +55,9 @@ class EpochMonitor(Callback):
         sums = torch.stack([self._loss_sum, self._loss_sum.new_tensor(float(self._rows))])
         loss, rows = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        values = {"train/loss": loss / max(rows, 1.0), "train/lr": rate, "train/rows_per_second": rows / seconds}
+        values = {"train/lr": rate, "train/rows_per_second": rows / seconds}
+        if rows:  # a step of manual optimization may return no loss
+            values["train/loss"] = loss / rows
         values["train/memory_mib"] = peak_memory(pl_module.device)
         if self._gradient_norm is not None:  # max_steps may end training before the epoch's last step
             values["train/gradient_norm"] = float(self._gradient_norm)

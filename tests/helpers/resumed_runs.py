@@ -25,6 +25,7 @@ MODELS = {
     f"--model.network.model_name conv1d {SCHEDULES['warmup_cosine']}",
     "frozen network": "--trust foreign_networks --model LitModule --model.network foreign_networks.Features "
     f"--model.head linear --model.freeze body {SCHEDULES['warmup_cosine']}",
+    "lightning module": "--trust foreign_lightning --model foreign_lightning.ConvModule",
 }
 LOADERS = {"0": ("sliced", 0), "2": ("plain", 2), "2 within": ("stateful", 2)}
 WATCHED = """--experiment e --trainer.callbacks+ faults.Pause --trainer.callbacks+ EarlyStopping
