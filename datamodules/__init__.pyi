@@ -15,6 +15,7 @@ from .imaging.augmentation import Augment as Augment
 from .imaging.image_data import ImageData as ImageData
 from .imaging.pixel_data import PixelData as PixelData
 from .in_memory import InMemoryData as InMemoryData
+from .lightning_data import LightningData as LightningData
 from .raw_data import Rows as Rows
 from .sequences.sequence_data import SequenceData as SequenceData
 from .sequences.series_data import SeriesData as SeriesData

@@ -74,6 +74,7 @@ class DataModule(LightningDataModule):
         if batch_size < 1:
             raise DataError(f"batch_size must be at least 1, and it is {batch_size}")
         check_ratios(ratios)
+        self.data_name = type(self).__name__  # in records, and of the folder of the runs
         self.batch_size = batch_size
         self.split_settings = SplitSettings(
             ratios, split_seed, group, split_column, folds, fold, train_fraction=train_fraction

@@ -7,20 +7,16 @@ from inspect import isclass, signature
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningModule
 from torch import nn
 
 from experiments.allowed_classes import is_below
 from experiments.import_allowlist import ALLOWED
-from experiments.internals.jsonargparse_private import ImportDenied, import_object, read_type, rewrite_class
-from lit_models import ConfigError, LitModel
+from experiments.internals.jsonargparse_private import ImportDenied, import_object, read_type
+from lit_models import ConfigError
 from lit_models.any_network.network_factory import NetworkFactory, reason
 
 KEYS = {"class_path", "init_args", "dict_kwargs", "filled"}
 """Keys of a factory in YAML and in a checkpoint."""
-
-AROUND = "lit_models.LitLightningModule"
-"""Class that trains any LightningModule, its ``network``."""
 
 
 def read_factory(value: Any, name: str | None, previous: NetworkFactory | None) -> NetworkFactory:
@@ -94,49 +90,8 @@ def network_sentence(path: str) -> str:
 
 
 def install_network_option() -> None:
-    """Lets arguments that are a ``NetworkFactory``, and any LightningModule, be given on the command line."""
+    """Lets arguments that are a ``NetworkFactory`` be given on the command line; idempotent."""
     read_type(NetworkFactory, read_factory, NetworkFactory.plain)
-    rewrite_class(LitModel, read_lightning_module)
-
-
-def read_lightning_module(value: Any, name: str | None, previous: str | None) -> tuple[Any, str | None]:
-    """Rewrites a value of ``--model`` that names a LightningModule to ``LitLightningModule``, and options below it.
-
-    Args:
-        value: An import path, a dictionary of ``class_path`` and ``init_args``, or the value of an option.
-        name: Dotted name of the option below ``--model`` that ``value`` is of; None for ``--model`` itself.
-        previous: Import path of the model so far.
-
-    Returns:
-        The value and the name, as they are for a LitModel and for what may not be imported.
-    """
-    if isinstance(value, str) and name in (None, "class_path"):
-        return (_around({"class_path": value}), None) if _is_lightning_module(value) else (value, name)
-    if name is not None:
-        below = name.removeprefix("init_args.")
-        is_own = previous == AROUND and below.partition(".")[0] != "network"
-        return value, f"network.{below}" if is_own else name
-    if isinstance(value, Mapping) and _is_lightning_module(value.get("class_path")):
-        return _around(value), None
-    options = value.get("init_args") if isinstance(value, Mapping) and "class_path" not in value else None
-    if previous == AROUND and options and "network" not in options:
-        return {"init_args": {"network": {"init_args": options}}}, None
-    return value, name
-
-
-def _around(module: Mapping[str, Any]) -> dict[str, Any]:
-    return {"class_path": AROUND, "init_args": {"network": dict(module)}}
-
-
-def _is_lightning_module(path: Any) -> bool:
-    """Returns True for the import path of a LightningModule of another package, if it may be imported."""
-    if not isinstance(path, str) or "." not in path or not all(word.isidentifier() for word in path.split(".")):
-        return False
-    try:
-        found = import_object(path)
-    except Exception:  # the parser reports what cannot be imported, with the setting
-        return False
-    return isclass(found) and issubclass(found, LightningModule) and not issubclass(found, LitModel)
 
 
 def _with_function(factory: NetworkFactory, option: str) -> NetworkFactory:

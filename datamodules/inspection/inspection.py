@@ -71,7 +71,7 @@ def inspect(data: DataModule) -> Inspection:
     suspicions = [*leaks(scores), *identities(sample, [*data.split_settings.columns, *data.target_names])]
     suspicions += [*sample.step_gaps, *([sentence] if copies.suspicious else [])]
     return Inspection(
-        data=type(data).__name__,
+        data=data.data_name,
         task=data.task,
         modality=data.modality,
         input_shape=tuple(data.input_shape),

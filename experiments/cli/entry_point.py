@@ -23,6 +23,7 @@ from experiments.cli.typed_settings import typed_text
 from experiments.exit_codes import Diverged, RankDied, Refused, SaveError, handled, interrupt
 from experiments.internals.jsonargparse_private import install_patches
 from experiments.internals.lightning_private import observe_processes
+from experiments.lightning_classes import install_lightning_classes
 from experiments.network_option import install_network_option
 from experiments.run.checkpoints.best_checkpoint import checkpoint_of, config_in
 from experiments.run.distributed.heartbeat import observe
@@ -63,6 +64,7 @@ for package in (lit_models, datamodules):  # a short name resolves to imported c
         getattr(package, name)
 install_patches()
 install_network_option()
+install_lightning_classes()
 observe_processes(observe)
 report_thread = threading.excepthook
 

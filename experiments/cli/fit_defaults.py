@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 
-from datamodules import DataModule
+from datamodules import DataModule, LightningData
 from datamodules.inspection.series_scales import scale_spread
 from experiments.cli.arguments import Words
 from experiments.cli.class_settings import settings_of
@@ -96,7 +96,8 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     if "trainer.max_steps" in names:
         epochs = -1
     settings = {"batch_size": batch_size, **({"normalize": normalize} if normalize else {})}
-    settings = _inherited(config.data.class_path, settings)
+    has_own = isinstance(data, LightningData)  # batches and normalization, as its loaders make them
+    settings = {} if has_own else _inherited(config.data.class_path, settings)
     below = {
         "trainer": {"max_epochs": epochs, "callbacks": callbacks or None},
         "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", data.modality, names),

@@ -37,7 +37,7 @@ def fit_floor(
     A baseline that draws random numbers has a run for each seed, any other one run with ``FIXED_SEED``.
     """
     data.setup("fit")
-    experiment = config.experiment or type(data).__name__.lower()
+    experiment = config.experiment or data.data_name.lower()
     threads = torch.get_num_threads()
     splits = {split: features(data, split) for split, rows in data.part_rows().items() if rows}
     train, test = splits.pop("train"), splits["test"]
@@ -63,7 +63,7 @@ def fit_floor(
             "status": "finished",
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "model": model,
-            "data": type(data).__name__,
+            "data": data.data_name,
             "task": data.task,
             "seed": seed,
             "deterministic": not baseline.is_random,

@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
 from lightning.pytorch.tuner.tuning import Tuner
 
-from datamodules import DataModule
+from datamodules import DataModule, LightningData
 from experiments.run.checkpoints.checkpoint_io import SafeCheckpointIO
 from experiments.run.cpu_speed import speed_callbacks
 from experiments.run.prepare_run import as_list
@@ -69,6 +69,11 @@ def find(search: Namespace, trainer_arguments: Namespace, model: LitModel, data:
                 f"{_name(search)} searches on one device; set --trainer.devices 1, then fit with its find"
             )
         if _name(search) == BatchSizeFinder.__name__:
+            if isinstance(data, LightningData):
+                raise ConfigError(
+                    f"BatchSizeFinder sets --data.batch_size, and the loaders of {data.data_name} have their own; "
+                    "leave it out"
+                )
             size = Tuner(trainer).scale_batch_size(model, datamodule=data, **options)
             return Found(BATCH_SIZE, int(size or data.batch_size))
         if isinstance(model, LitLightningModule):

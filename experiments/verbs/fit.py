@@ -15,7 +15,17 @@ exit codes: 0 done, 1 a bug, 2 configuration, data or disk, 3 diverged, 130 Ctrl
 evenhand fit --help-all shows every setting of the Trainer too."""
 
 NO_DATA_SETS = {
-    *("Augment", "DataError", "DataModule", "FrameData", "InMemoryData", "LabelledTexts", "PixelData", "Rows"),
+    *(
+        "Augment",
+        "DataError",
+        "DataModule",
+        "FrameData",
+        "InMemoryData",
+        "LabelledTexts",
+        "LightningData",
+        "PixelData",
+        "Rows",
+    ),
     *("SequenceData", "StreamData"),
 }
 """Names of ``datamodules`` that ``--data`` does not take."""

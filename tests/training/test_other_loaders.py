@@ -158,14 +158,14 @@ def test_rows_without_ids_are_not_evaluated_on_several_devices(monkeypatch: pyte
         trainer.validate(model, DataLoader(TensorDataset(torch.zeros(ROWS, 4), TARGETS["multiclass"])))
 
 
-@pytest.mark.parametrize("form", ["--data tiny_package.TinyPlain", "-c plain.yaml"])
+@pytest.mark.parametrize("form", ["--data tiny_package.OwnLoss", "-c plain.yaml"])
 def test_the_command_says_what_its_data_derive_from(
     refused: Callable[..., str], root: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.chdir(root)
-    Path("plain.yaml").write_text("data: {class_path: tiny_package.TinyPlain, init_args: {batch_size: 3}}")
+    Path("plain.yaml").write_text("data: {class_path: tiny_package.OwnLoss, init_args: {batch_size: 3}}")
     assert refused(*form.split(), "--model", "LitMLP") == (
-        "error: --data tiny_package.TinyPlain: it is no DataModule, and --data takes a class that is derived from it, "
+        "error: --data tiny_package.OwnLoss: it is no DataModule, and --data takes a class that is derived from it, "
         "such as TableData; derive your own from InMemoryData, or train on it in Python with LitMLP.for_data"
     )
 

@@ -98,7 +98,7 @@ def metadata(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "process": process(os.getpid()),
         "model": type(model).__name__,
-        "data": type(data).__name__,
+        "data": data.data_name,
         "task": data.task,
         "seed": config["seed_everything"],
         "rank_by": f"test/{model.task.rank_by}",

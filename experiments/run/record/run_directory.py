@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 
+from datamodules import DataModule
 from experiments.run.atomic_write import write_atomically
 from experiments.run.record.config_diff import Changes
 from experiments.run.record.record_io import config_file, config_files, config_of, process
@@ -62,7 +63,7 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @classmethod
-    def choose(cls, config: Namespace, model: LightningModule, data: LightningDataModule) -> "RunDirectory":
+    def choose(cls, config: Namespace, model: LightningModule, data: DataModule) -> "RunDirectory":
         """Returns the typed names; by default the data's name, and model, seed and time for the run.
 
         Under SLURM or torchrun the job's id and a digest of the configuration replace the time: a restarted job resumes
@@ -70,7 +71,7 @@ class RunDirectory:
         folder's.
         """
         root = root_of(config.trainer.get("default_root_dir"))
-        experiment = _checked("experiment", config.experiment or type(data).__name__.lower())
+        experiment = _checked("experiment", config.experiment or data.data_name.lower())
         if config.run is None and LAUNCHED in os.environ:
             return cls(root, experiment, os.environ[LAUNCHED])
         if config.run is not None:
