@@ -13,6 +13,7 @@ from datamodules.imaging.image_arrays import read_arrays
 from datamodules.imaging.inputs import TABLES
 from datamodules.imaging.pixel_data import PixelData
 from datamodules.imaging.read_images import Images, range_note, read_images
+from datamodules.remote_files import local_files
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.read_table import read_frame
 from datamodules.tables.targets import class_task, read_target
@@ -60,6 +61,7 @@ class ImageData(PixelData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        path, val_path, test_path = local_files(path, val_path, test_path)
         if size is not None and min(size) < 1:
             raise DataError(f"--data.size is height and width in pixels, at least 1, and it is {list(size)}")
         sources: list[Source] = []

@@ -8,6 +8,7 @@ import polars
 
 from datamodules.errors import DataError
 from datamodules.regular_file import read_regular
+from datamodules.remote_files import local_files
 from datamodules.sequences import array_file, ts_format
 from datamodules.sequences.long_form import from_long
 from datamodules.sequences.padded_series import Series, join
@@ -57,6 +58,7 @@ class SeriesData(SequenceData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        path, val_path, test_path = local_files(path, val_path, test_path)
         self.target, self.drop = _listed(target), _listed(drop)
         self.id, self.step = id, step
         parts: list[Series] = []

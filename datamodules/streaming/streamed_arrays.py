@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
+from datamodules.remote_files import local_file
 from datamodules.splitting.splits import PARTS
 from datamodules.streaming.hash_split import HashSplit
 from datamodules.streaming.npy_file import DiskArray
@@ -49,6 +50,7 @@ class StreamedArrays(StreamData):
 
     def __init__(self, path: str, labels: str, task: TaskName | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        path, labels = local_file(path), local_file(labels)
         if self.split_settings.columns:
             raise DataError(f"arrays have no column {self.split_settings.columns[0]} to split by; use ratios or folds")
         x, y = DiskArray(path), DiskArray(labels)

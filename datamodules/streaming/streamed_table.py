@@ -15,6 +15,7 @@ from datamodules.errors import DataError
 from datamodules.loading.base_loader import Batch
 from datamodules.preprocessing.id_column import check_id
 from datamodules.preprocessing.normalization import is_constant
+from datamodules.remote_files import local_files
 from datamodules.streaming.hash_split import HashSplit
 from datamodules.streaming.parquet_cache import ColumnSelection, convert
 from datamodules.streaming.parquet_columns import TargetEncoding
@@ -73,6 +74,7 @@ class StreamedTable(EncodedTable, StreamData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        path, val_path, test_path = local_files(path, val_path, test_path)
         self.missing_columns = missing_columns
         files, split_files = _open_files(path, val_path, test_path, missing)
         targets = [target] if isinstance(target, str) else target

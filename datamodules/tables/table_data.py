@@ -4,6 +4,7 @@ from typing import Any
 
 import polars
 
+from datamodules.remote_files import local_files
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.frame_data import FrameData
 from datamodules.tables.input_columns import inputs_among
@@ -40,6 +41,7 @@ class TableData(FrameData):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        path, val_path, test_path = local_files(path, val_path, test_path)
         self.missing = missing
         targets = [target] if isinstance(target, str) else target
         tables: list[Table] = []

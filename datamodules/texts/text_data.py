@@ -7,6 +7,7 @@ import polars
 
 from datamodules.class_folders import LABEL
 from datamodules.errors import DataError
+from datamodules.remote_files import local_files
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.read_table import MISSING, read_frame
 from datamodules.texts.labelled_texts import LabelledTexts
@@ -44,6 +45,7 @@ class TextData(LabelledTexts):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        path, val_path, test_path = local_files(path, val_path, test_path)
         folders = Path(path).is_dir()
         for other in (val_path, test_path):
             if other is not None and Path(other).is_dir() != folders:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.inputs import Chunk, Inputs
+from datamodules.remote_files import local_file
 from datamodules.types import TaskName
 from experiments.inference.decision_rule import DecisionRule
 
@@ -114,6 +115,7 @@ class Answering(ABC):
 
     def chunks(self, source: Any) -> Iterator[Predicted]:
         """Yields predictions of sources larger than memory, and bad rows with their reasons."""
+        source = local_file(source) if isinstance(source, str) else source
         for whole in _ahead(self.inputs.chunks(source)):
             x = whole.tensors["x"]
             chunk = _without(whole, x.abs() > LARGEST, TOO_LARGE) if x.is_floating_point() else whole

@@ -23,6 +23,12 @@ ELSEWHERE = {
     "pip install --constraint constraints.txt '.[all]'": "a network; tests/test_wheel.py installs the wheel",
     "pip install --constraint constraints.txt '.[serve]'": "a network; tests/test_wheel.py installs the wheel",
     "pytest -m slow -s tests/export/test_export_grid.py": "a slow test itself",
+    "evenhand fit --data TableData --data.path https://example.org/my.csv --data.target label --run remote": "tests/"
+    "loading/test_remote_files.py, with a local server",
+    "evenhand fit --data ImageData --data.path s3://bucket/photos --data.size [64,64]": "tests/loading/"
+    "test_remote_files.py, with moto's server",
+    "evenhand predict --ckpt_path runs/tabledata/remote --input gs://bucket/new.parquet --output predictions.csv": "a "
+    "bucket of Google; tests/loading/test_remote_files.py predicts a file of a local server",
     "sbatch docs/examples/slurm.sh -c experiment.yaml": "four GPUs on each of two machines",
     "sbatch --nodes 2 --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c experiment.yaml "
     "--trainer.accelerator cpu": "tests/run/distributed/test_slurm.py",

@@ -9,6 +9,7 @@ import yaml
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from datamodules.remote_files import is_url
 from experiments import safe_yaml
 from experiments.run.checkpoints.checkpoint_io import CONFIG, read
 from experiments.run.record.run_directory import RunDirectory
@@ -49,6 +50,8 @@ def checkpoint_of(path: str | os.PathLike[str], name: Literal["best", "last"] = 
     A run whose own ModelCheckpoint monitors a metric has its best one under a name of its own, which ``last.ckpt`` has.
     Raises ConfigError for a folder without the checkpoint.
     """
+    if is_url(path):
+        raise ConfigError(f"--ckpt_path {path} is a URL, and runs are read from a local folder; copy it to one")
     folder = Path(path)
     if not folder.is_dir():
         return folder
