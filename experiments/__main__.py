@@ -29,6 +29,8 @@ VERBS = {
     "export": "use",
     "serve": "use",
     "demo": "other",
+    "schema": "other",
+    "completion": "other",
 }
 """Group of each verb in the help; the verb is a module of ``verbs/`` with a ``PARSER`` and a function of its name.
 
@@ -106,7 +108,7 @@ def overview() -> str:
     lines, before = [], ""
     for verb, group in VERBS.items():
         summary = import_module(f"experiments.verbs.{verb}").PARSER.summary
-        lines.append(f"{'' if group == before else group:<10}{verb:<10}{summary}")
+        lines.append(f"{'' if group == before else group:<10}{verb:<12}{summary}")
         before = group
     return OVERVIEW.format(verbs="\n".join(lines))
 

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "test_remote_files.py, with moto's server",
     "evenhand predict --ckpt_path runs/tabledata/remote --input gs://bucket/new.parquet --output predictions.csv": "a "
     "bucket of Google; tests/loading/test_remote_files.py predicts a file of a local server",
+    "evenhand completion bash > evenhand-completion.bash": "the package shtab; tests/verbs/test_schema.py",
     "sbatch docs/examples/slurm.sh -c experiment.yaml": "four GPUs on each of two machines",
     "sbatch --nodes 2 --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c experiment.yaml "
     "--trainer.accelerator cpu": "tests/run/distributed/test_slurm.py",
