@@ -11,6 +11,7 @@ import torch
 import yaml
 from conftest import Fit
 from lightning.pytorch import seed_everything
+from people_table import people
 from sklearn.metrics import accuracy_score, roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_package import Tiny, TinyRegression
@@ -146,6 +147,25 @@ def test_lengths_of_padded_series_come_behind_the_targets(fit: Fit) -> None:
     except SystemExit:
         pytest.skip("this test needs the network once")
     assert "test/accuracy" in record["metrics"]
+
+
+def test_categories_of_a_table_are_one_hot(fit: Fit, root: Path) -> None:
+    people().write_csv(root / "people.csv")
+    data = ("--data", "TableData", "--data.path", str(root / "people.csv"), "--data.target", "label", "--data.id", "id")
+    words = (*TRUST, *data, "--model", "foreign_lightning.Linear", "--trainer.max_epochs", "2")
+    record = fit(*words, "--seed_everything", "1")
+    model = load(record["path"], trust=["foreign_lightning"]).model
+    assert isinstance(model, LitLightningModule)
+    x, _ = model.network.given(torch.zeros(2, *model.input_shape), _first_categories(model), None)[:2]
+    own = x[:, model.input_shape[0] :]
+    assert {*own.unique().tolist()} <= {0.0, 1.0}
+    assert own.sum(dim=1).tolist() == [len(model.cardinalities)] * 2
+    assert record["parameters"] == 2 * (x.shape[1] + 1)  # none of them learns what the module does not train
+
+
+def _first_categories(model: LitLightningModule) -> torch.Tensor:
+    """Returns the first category that train rows have, of each column: (2, C)."""
+    return torch.full((2, len(model.cardinalities)), 2)
 
 
 MISFITS = {
