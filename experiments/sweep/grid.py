@@ -25,6 +25,8 @@ class Run:
     words: tuple[str, ...]  # of the command, behind evenhand
     cpus: int = 1
     gpus: int | None = None  # None for one if the cluster has any
+    seed: int = 0
+    fold: int | None = None  # that is its test rows; None without --folds
 
 
 def parse_seeds(words: Sequence[str]) -> list[int]:

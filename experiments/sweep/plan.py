@@ -30,6 +30,22 @@ class Combination:
     curve: str = ""  # label without data.train_fraction, common to the runs of a learning curve; empty for none
 
 
+@dataclass(frozen=True)
+class Repeats:
+    """Splits or folds that each combination is run on."""
+
+    splits: int | None = None  # data.split_seed 0, 1, ...
+    folds: int | None = None  # data.fold 0, 1, ... of data.folds, which the combination's words have
+
+    def each(self) -> list[tuple[str, int | None, list[str]]]:
+        """Returns the suffix of the run's name, the fold and the words of each."""
+        if self.folds is not None:
+            return [(f"-fold{fold}", fold, [f"--data.fold={fold}"]) for fold in range(self.folds)]
+        if self.splits is not None:
+            return [(f"-split{split}", None, [f"--data.split_seed={split}"]) for split in range(self.splits)]
+        return [("", None, [])]
+
+
 def label_of(settings: Settings, grid: dict[str, list[str]], model: str) -> str:
     """Returns a readable name, the same in every sweep with this grid: ``LitMLP-lr=1e-3``.
 
@@ -62,18 +78,18 @@ def experiment_folder(configs: Sequence[dict[str, Any]], experiment: str | None)
 
 
 def plan(
-    combinations: Sequence[Combination], seeds: Sequence[int], splits: int | None, experiment: str
+    combinations: Sequence[Combination], seeds: Sequence[int], repeats: Repeats, experiment: str
 ) -> list[tuple[Combination, Run]]:
-    """Returns the runs of every combination with every seed on every split: 0, 1, ..., or that of the configuration."""
+    """Returns the runs of every combination with every seed on every split or fold, or on the configuration's split."""
     planned = []
     for combination in combinations:
-        for split in range(splits) if splits else [None]:
+        for suffix, fold, split_words in repeats.each():
             for seed in seeds:
-                name = combination.label + ("" if split is None else f"-split{split}") + f"-seed{seed}"
-                resplit = [] if split is None else [f"--data.split_seed={split}"]
-                own = (f"--seed_everything={seed}", *resplit, f"--experiment={experiment}", f"--run={name}")
+                name = f"{combination.label}{suffix}-seed{seed}"
+                own = (f"--seed_everything={seed}", *split_words, f"--experiment={experiment}", f"--run={name}")
                 words = ("fit", *combination.words, *own)
-                planned.append((combination, Run(name, combination.label, words, *resources(combination.config))))
+                requested = resources(combination.config)
+                planned.append((combination, Run(name, combination.label, words, *requested, seed=seed, fold=fold)))
     names = [run.name for _, run in planned]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

@@ -22,9 +22,10 @@ from experiments.run.record.custom_scalars import MEANS
 from experiments.run.record.hyperparameters import flat_settings
 from experiments.run.record.record_io import read_record
 from experiments.sweep.config_check import check
+from experiments.sweep.cross_validation import report_folds
 from experiments.sweep.grid import Run, Settings, combinations, parse_grid, parse_seeds, refuse_typed, settings_words
 from experiments.sweep.local_launcher import Local
-from experiments.sweep.plan import Combination, class_of, experiment_folder, label_of, plan
+from experiments.sweep.plan import Combination, Repeats, class_of, experiment_folder, label_of, plan
 from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import COMPLETE, Outcome
 from experiments.sweep.scheduler import Launcher, Listed, work
@@ -45,14 +46,17 @@ def run_grid(options: SweepOptions) -> int:
     launcher = launcher_of(options, options.jobs)
     if options.resplit:
         refuse_typed(options.words, ["data.split_seed"], "--resplit")
+    folds = [] if options.folds is None else [f"--data.folds={options.folds}"]
     grid = parse_grid(options.grid)
+    if folds:
+        refuse_typed([*options.words, *(f"--{key}=" for key in grid)], ["data.folds", "data.fold"], "--folds")
     refuse_typed(options.words, list(grid), "--grid")
     settings = combinations(grid)
-    lines = [(*options.words, *settings_words(values)) for values in settings]
+    lines = [(*options.words, *settings_words(values), *folds) for values in settings]
     experiment, details = options.experiment, {"grid": grid}
     if options.paper is not None:
         paper = read_paper(options.paper).only(options.rows)
-        lines = [(*row.words, *options.words) for row in paper.rows]
+        lines = [(*row.words, *options.words, *folds) for row in paper.rows]
         experiment, details = options.experiment or paper.experiment, {}
     checked = check([("fit", *line) for line in lines])
     configs = checked.configs()
@@ -84,9 +88,9 @@ def run_combinations(
         ConfigError: For existing runs with other settings.
     """
     seeds = seeds_of(options, [combination.config for combination in combinations])
-    planned = plan(combinations, seeds, options.resplit, folder.path.name)
+    planned = plan(combinations, seeds, Repeats(options.resplit, options.folds), folder.path.name)
     for combination, run in planned:
-        folder.refuse_others(run.name, combination.text)
+        folder.refuse_others(run.name, combination.text, run.fold)
     runs = [run for _, run in planned]
     folder.add_sweep({"command": options.command, "seeds": seeds, "runs": [run.name for run in runs], **details})
     complete = sum(folder.status(run.name) in COMPLETE for run in runs)
@@ -95,6 +99,8 @@ def run_combinations(
             display.say(f"{complete} of {len(runs)} runs are finished already")
         outcomes, signal = work(launcher, Listed(folder, runs), folder, display)
     report(folder, runs, outcomes)
+    if options.folds is not None:
+        report_folds(folder.path, runs, options.folds)
     _report_learning_curves(folder, {folder.path / run.name: combination.curve for combination, run in planned})
     return exit_code(outcomes, signal)
 

@@ -59,8 +59,8 @@ class Folder:
         status = str(record.get("status", "new"))
         return "interrupted" if status == "running" and elsewhere else status
 
-    def refuse_others(self, name: str, text: str) -> None:
-        """Raises a ConfigError for a run that exists with other settings than the YAML text of its combination."""
+    def refuse_others(self, name: str, text: str, fold: int | None = None) -> None:
+        """Raises a ConfigError for a run that exists with other settings than its combination's YAML text and fold."""
         try:
             before = config_of(self.path / name)
         except OSError:
@@ -69,6 +69,7 @@ class Folder:
         for key, (then, now) in metric_settings(before, text).items():
             if (
                 key in OF_ONE_RUN
+                or (key == "data.fold" and then == fold)
                 or (key == "trainer.precision" and now == "auto" and then in AUTO_PRECISIONS)
                 or (key.startswith("trainer.callbacks.") and key.endswith(".mode"))
             ):

@@ -23,6 +23,7 @@ class SweepOptions:
     seeds: list[str]
     grid: list[str]
     resplit: int | None
+    folds: int | None
     experiment: str | None
     jobs: int | None
     ray: str | None
@@ -44,6 +45,14 @@ class SweepOptions:
         for option, value in (("jobs", self.jobs), ("resplit", self.resplit), ("trials", self.trials)):
             if value is not None and value < 1:
                 raise ConfigError(f"--{option} is {value}; it is a number from 1 on")
+        if self.folds is not None:
+            if self.folds < 2:
+                raise ConfigError(f"--folds is {self.folds}; cross-validation has at least 2 folds")
+            if self.resplit or self.search:
+                other = "resplit" if self.resplit else "search"
+                raise ConfigError(
+                    f"--folds decides the split of each run, so that --{other} does not go with it; leave one out"
+                )
         if self.each is not None and self.search is None:
             raise ConfigError("--each gives every architecture the same trials of a search; add --search tpe")
         if (self.search is None) != (self.space is None and self.each is None):
