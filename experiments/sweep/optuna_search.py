@@ -23,7 +23,7 @@ try:
     from experiments.sweep.budget import Budget
     from experiments.sweep.contenders import Contender, contenders_of
     from experiments.sweep.search_space import Space, as_text, corners, edge_lines, settings_of
-    from experiments.sweep.trials import Trials
+    from experiments.sweep.trials import Trials, run_names
 except ImportError as error:
     raise ConfigError("--search needs optuna; pip install '.[search]' in the checkout") from error
 
@@ -80,12 +80,13 @@ def _run_trials(options: SweepOptions, contender: Contender, checked: Checked, f
     with folder.locked():
         study = open_study(folder.path / "study.db", options, space, checked, seed)
         count, metric = options.trials, checked.metric
-        trials = Trials(study, space, folder, contender.words, count, metric, seed, checked.configs()[0])
+        seeds = range(seed, seed + options.trial_seeds)
+        trials = Trials(study, space, folder, contender.words, count, metric, seeds, checked.configs()[0])
         folder.add_sweep({"command": options.command, "seed": seed, "space": as_text(space)})
         over = _count(study, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        with Display(folder, max(options.trials, over), over) as display:
+        with Display(folder, max(count, over) * len(seeds), over * len(seeds)) as display:
             if contender.name:
-                display.say(f"{contender.name}: {count} trials")
+                display.say(f"{contender.name}: {count} trials" + f" of {len(seeds)} seeds" * (len(seeds) > 1))
             outcomes, signal = work(launcher_of(options, options.jobs or 1), trials, folder, display)
             for outcome in outcomes:
                 if not outcome.complete:
@@ -95,7 +96,7 @@ def _run_trials(options: SweepOptions, contender: Contender, checked: Checked, f
             if signal is not None:
                 return Searched(study, exit_code(outcomes, signal))
             if not complete:
-                raise ConfigError(f"no trial came to a {metric}; its output is in {folder.log('trial-0000')}")
+                raise ConfigError(f"no trial came to a {metric}; its output is in {folder.log(run_names(0, seeds)[0])}")
             chosen = " ".join(settings_words(settings_of(study.best_params)))
             display.say(f"chosen by {metric} {decimal(study.best_value)} on validation rows: {chosen}")
             for sentence in edge_lines(study.best_params, space):
@@ -140,7 +141,8 @@ def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked
     study = optuna.create_study(
         storage=f"sqlite:///{path}", study_name="search", direction=checked.direction, load_if_exists=True
     )
-    for name, value in {"space": as_text(space), "metric": checked.metric, "seed": seed}.items():
+    own = {"space": as_text(space), "metric": checked.metric, "seed": seed, "trial_seeds": options.trial_seeds}
+    for name, value in own.items():
         if study.user_attrs.get(name, value) != value:
             raise ConfigError(f"{path.parent} is a search with another {name}; choose another --experiment")
         study.set_user_attr(name, value)

@@ -30,6 +30,7 @@ class SweepOptions:
     search: str | None
     each: str | None
     trials: int
+    trial_seeds: int
     space: Path | None
     paper: Path | None
     rows: list[str]
@@ -42,7 +43,8 @@ class SweepOptions:
         Raises:
             ConfigError: For options that cannot be used, or not together.
         """
-        for option, value in (("jobs", self.jobs), ("resplit", self.resplit), ("trials", self.trials)):
+        counts = {"jobs": self.jobs, "resplit": self.resplit, "trials": self.trials, "trial_seeds": self.trial_seeds}
+        for option, value in counts.items():
             if value is not None and value < 1:
                 raise ConfigError(f"--{option} is {value}; it is a number from 1 on")
         if self.folds is not None:
@@ -61,6 +63,8 @@ class SweepOptions:
             raise ConfigError("--paper names the runs, as --grid and --search do; leave the other one out")
         if self.rows and self.paper is None:
             raise ConfigError("--rows are those of a published table, which --paper FILE names")
+        if self.trial_seeds > 1 and not self.search:
+            raise ConfigError("--trial_seeds are those of each trial of a search; add --search tpe, or type --seeds")
         if self.search and self.resplit:
             raise ConfigError("--resplit does not go with --search, since a search sees one split; leave one out")
         if self.search and self.grid:

@@ -52,7 +52,8 @@ class Trials(Source):
         words: Words of ``fit`` that all trials share.
         count: Number of trials, earlier ones included.
         metric: Scalar that ranks the trials, on validation rows.
-        seed: Training seed of all trials.
+        seeds: Training seeds of each trial, whose value is the mean over them; the first one's curve decides whether a
+            trial ends early, so that each is compared by the same seed.
         config: Configuration of one of them, which says the devices that each requests.
     """
 
@@ -64,7 +65,7 @@ class Trials(Source):
         words: Sequence[str],
         count: int,
         metric: str,
-        seed: int,
+        seeds: Sequence[int],
         config: dict[str, Any],
     ) -> None:
         self.study = study
@@ -73,76 +74,98 @@ class Trials(Source):
         self.words = words
         self.count = count
         self.metric = metric
-        self.seed = seed
+        self.seeds = seeds
         self.resources = resources(config)
         self.unfinished: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
-        self.trials: dict[str, Trial] = {}
+        self.queued: list[Run] = []  # further seeds of trials that have begun
+        self.trials: dict[str, Trial] = {}  # by the names of their runs, until they are told to the study
         self.curves: dict[str, Curve] = {}
-        self.reported: dict[str, int] = {}
-        self.pruned: set[str] = set()
+        self.reported: dict[int, int] = {}
+        self.values: dict[int, list[float]] = {}
+        self.pruned: set[int] = set()
 
     @override
     def next(self) -> Run | None:
+        if self.queued:
+            return self.queued.pop(0)
         for frozen in [*self.unfinished]:
-            if self.folder.status(trial_name(frozen.number)) != "running":
+            if "running" not in map(self.folder.status, run_names(frozen.number, self.seeds)):
                 self.unfinished.remove(frozen)
-                return self._run(resume_trial(self.study, frozen))
+                return self._begin(resume_trial(self.study, frozen))
         if self.unfinished or len(self.study.get_trials(deepcopy=False)) >= self.count:
             return None
-        return self._run(self.study.ask(self.space))
+        return self._begin(self.study.ask(self.space))
 
     @override
     def waiting(self) -> Sequence[Run]:
-        return [Run(trial_name(frozen.number), "", ()) for frozen in self.unfinished]
+        return [Run(run_names(frozen.number, self.seeds)[0], "", ()) for frozen in self.unfinished]
 
     @override
     def take(self, outcome: Outcome) -> Outcome:
-        """Reports the best epoch to the study, whose weights are those of the best checkpoint."""
+        """Reports the best epoch of each run to the study, whose weights are those of the best checkpoint."""
         name = outcome.run.name
-        values = self._report(name)
         trial = self.trials.pop(name)
-        if name in self.pruned and not outcome.complete:
-            self.study.tell(trial, state=TrialState.PRUNED)
+        values = self._report(name, trial)
+        if trial.number in self.pruned and not outcome.complete:
+            self._tell(trial, TrialState.PRUNED)
             return replace(outcome, early=True, result="ended early, worse than the median")
         if outcome.complete and values and all(map(math.isfinite, values)):
             best = max(values) if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min(values)
-            self.study.tell(trial, best)
+            found = self.values[trial.number]
+            found.append(best)
+            if len(found) == len(self.seeds):
+                self.study.tell(trial, math.fsum(found) / len(found))
             return replace(outcome, result=f"{self.metric} {decimal(best)}")
         if outcome.record.get("status") not in ("interrupted", "running", None) or outcome.code in (1, 2, 3):
-            self.study.tell(trial, state=TrialState.FAIL)
+            self._tell(trial, TrialState.FAIL)
         return outcome
 
     @override
     def watch(self, running: Sequence[Run]) -> list[Run]:
-        """Returns the trials that are worse than the median of earlier ones at the same epoch."""
-        worse = []
+        """Returns the runs of trials that are worse than the median of earlier ones at the same epoch."""
         for run in running:
-            self._report(run.name)
-            if run.name not in self.pruned and self.reported[run.name] and self.trials[run.name].should_prune():
-                self.pruned.add(run.name)
-                worse.append(run)
-        return worse
+            trial = self.trials[run.name]
+            self._report(run.name, trial)
+            is_first = run.name == run_names(trial.number, self.seeds)[0]
+            if is_first and trial.number not in self.pruned and self.reported[trial.number] and trial.should_prune():
+                self.pruned.add(trial.number)
+                self._drop(trial)
+                return [other for other in running if self.trials[other.name].number == trial.number]
+        return []
 
-    def _report(self, name: str) -> list[float]:
-        """Reports new values of a trial's curve to the study, and returns all."""
-        values = self.curves[name].values()
-        for epoch, value in enumerate(values[self.reported[name] :], start=self.reported[name]):
-            if math.isfinite(value):
-                self.trials[name].report(value, epoch)
-        self.reported[name] = len(values)
+    def _report(self, name: str, trial: Trial) -> list[float]:
+        """Returns the values of a run's curve, after reporting the new ones of a first seed to the study."""
+        values, number = self.curves[name].values(), trial.number
+        if name == run_names(number, self.seeds)[0]:
+            for epoch, value in enumerate(values[self.reported[number] :], start=self.reported[number]):
+                if math.isfinite(value):
+                    trial.report(value, epoch)
+            self.reported[number] = len(values)
         return values
 
-    def _run(self, trial: Trial) -> Run:
-        name = trial_name(trial.number)
-        self.trials[name] = trial
-        self.curves[name] = Curve(self.folder.path / name, self.metric)
-        self.reported[name] = 0
-        own = ("--test_at_end=false", f"--seed_everything={self.seed}")
-        place = (f"--experiment={self.folder.path.name}", f"--run={name}")
-        words = ("fit", *self.words, *settings_words(settings_of(trial.params)), *own, *place)
-        return Run(name, name, words, *self.resources)
+    def _tell(self, trial: Trial, state: TrialState) -> None:
+        """Ends a trial without a value; its other runs end too, or do not begin."""
+        if self.study.trials[trial.number].state == TrialState.RUNNING:
+            self.study.tell(trial, state=state)
+        self._drop(trial)
+
+    def _drop(self, trial: Trial) -> None:
+        names = run_names(trial.number, self.seeds)
+        self.queued = [run for run in self.queued if run.name not in names]
+
+    def _begin(self, trial: Trial) -> Run:
+        """Returns the first run of a trial, and queues the others."""
+        self.reported[trial.number], self.values[trial.number] = 0, []
+        for seed, name in zip(self.seeds, run_names(trial.number, self.seeds), strict=True):
+            self.trials[name], self.curves[name] = trial, Curve(self.folder.path / name, self.metric)
+            own = ("--test_at_end=false", f"--seed_everything={seed}")
+            place = (f"--experiment={self.folder.path.name}", f"--run={name}")
+            words = ("fit", *self.words, *settings_words(settings_of(trial.params)), *own, *place)
+            self.queued.append(Run(name, name, words, *self.resources))
+        return self.queued.pop(0)
 
 
-def trial_name(number: int) -> str:
-    """Returns the name of a trial's run."""
-    return f"trial-{number:04d}"
+def run_names(number: int, seeds: Sequence[int]) -> list[str]:
+    """Returns the names of a trial's runs, one a seed."""
+    name = f"trial-{number:04d}"
+    return [name] if len(seeds) == 1 else [f"{name}-seed{seed}" for seed in seeds]

@@ -54,6 +54,8 @@ add("--search", choices=["tpe", "gp", "random"], help="search the space of --spa
 text = "as many trials for each architecture, in its own space or that of --space: model=LitMLP,LitCNN"
 add("--each", metavar="model=A,B", help=text)
 add("--trials", type=int, default=50, metavar="N", help="trials of a search, earlier ones included; 50")
+text = "seeds of each trial, whose value is their mean; a trial ends early by its first seed; 1"
+add("--trial_seeds", type=int, default=1, metavar="N", help=text)
 add("--space", type=Path, metavar="FILE", help="YAML: a range, log, int or choices for each setting")
 add("--paper", type=Path, metavar="FILE", help="run the rows of a published table, into runs/paper-NAME/")
 add("--rows", nargs="+", default=[], metavar="ROW", help="only these rows of the published table")

@@ -196,10 +196,8 @@ class Scripted(Calls):
         self.stopped.append(run.name)
 
 
-def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls, monkeypatch: Any) -> None:
-    good, bad = [0.5, 0.6, 0.7, 0.65], [0.1, 0.1, 0.1, 0.9]
-    script = {_name(number): good for number in range(6)} | {_name(6): bad}
-    launcher = Scripted(script)
+def read_script(monkeypatch: pytest.MonkeyPatch, launcher: Scripted, script: dict[str, list[float]]) -> None:
+    """Trials have the curves of a script, as far as the launcher is."""
 
     class Read:
         def __init__(self, path: Path, name: str) -> None:
@@ -211,6 +209,13 @@ def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls
     monkeypatch.setattr("experiments.sweep.optuna_search.launcher_of", lambda options, jobs: launcher)
     monkeypatch.setattr(trials, "Curve", Read)
     monkeypatch.setattr("experiments.sweep.optuna_search.run_combinations", lambda *_: 0)
+
+
+def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls, monkeypatch: Any) -> None:
+    good, bad = [0.5, 0.6, 0.7, 0.65], [0.1, 0.1, 0.1, 0.9]
+    script = {_name(number): good for number in range(6)} | {_name(6): bad}
+    launcher = Scripted(script)
+    read_script(monkeypatch, launcher, script)
     assert run(root, space, "--trials", "7") == 0
     assert launcher.stopped == [_name(6)]
     states = [trial.state.name for trial in study(root).trials]
@@ -341,3 +346,45 @@ def test_choices_inside_their_ranges_and_of_no_range_are_at_no_edge(space: Path)
     assert edge_lines({"model.optimizer.lr": 1e-3, "model.hidden": "[4]"}, ranges) == []
     (line,) = edge_lines({"model.optimizer.lr": 0.0999, "model.hidden": "[4]"}, ranges)
     assert line.startswith("check: the chosen model.optimizer.lr 0.0999 is at the upper edge of its range")
+
+
+def test_a_trial_of_several_seeds_has_their_mean(root: Path, space: Path, calls: Calls) -> None:
+    def crash(run_: Any) -> None:
+        if run_.name == "trial-0001-seed6":
+            raise KeyboardInterrupt
+
+    words = ("--trials", "3", "--trial_seeds", "2", "--seeds", "5")
+    calls.before = crash
+    with pytest.raises(KeyboardInterrupt):
+        run(root, space, *words)
+    calls.before = lambda run_: None
+    assert run(root, space, *words) == 0
+    made = records(root, "e-search")
+    assert {name: record["seed"] for name, record in made.items()} == {
+        f"{_name(number)}-seed{seed}": seed for number in range(3) for seed in (5, 6)
+    }
+    means = {
+        number: sum(max(curve(root / f"runs/e-search/{_name(number)}-seed{seed}")) for seed in (5, 6)) / 2
+        for number in range(3)
+    }
+    assert {trial.number: trial.value for trial in study(root).trials} == pytest.approx(means)
+    assert [record["seed"] for record in records(root, "e").values()] == [5]
+
+
+def test_a_trial_that_ends_early_starts_no_further_seed(
+    root: Path, space: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = [0.5, 0.6, 0.7, 0.65], [0.1, 0.1, 0.1, 0.9]
+    script = {f"{_name(number)}-seed{seed}": bad if number == 6 else good for number in range(7) for seed in (0, 1)}
+    launcher = Scripted(script)
+    read_script(monkeypatch, launcher, script)
+    assert run(root, space, "--trials", "7", "--trial_seeds", "2") == 0
+    assert launcher.stopped == [f"{_name(6)}-seed0"]
+    assert launcher.started == [name for name in script if name != f"{_name(6)}-seed1"]
+    assert [trial.state.name for trial in study(root).trials] == ["COMPLETE"] * 6 + ["PRUNED"]
+
+
+def test_trial_seeds_need_a_search(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["sweep", *TINY, "--model", "LitMLP", "--trial_seeds", "3"])
+    assert "--trial_seeds are those of each trial of a search; add --search tpe" in capsys.readouterr().err
