@@ -55,6 +55,9 @@ ELSEWHERE = {
     "--model.network.config.intermediate_size 1536 --model.head linear --model.weights "
     "MODEL/model.safetensors --model.weights_partial true --model.optimizer.lr 5e-5 --trainer.max_epochs "
     "1": "a package with the weights of MiniLM",
+    "evenhand fit --data Adult --model LitMLP --model.threshold f1_binary --seed_everything 0 --run threshold": (
+        "docs/decisions.md has it with two options more"
+    ),
     "evenhand fit --data Digits --model LitMLP --trainer.logger MLFlowLogger "
     "--trainer.logger.tracking_uri sqlite:///mlruns.db": "tests/run/record/test_other_loggers.py",
     "evenhand fit --data Digits --model LitMLP --trainer.logger WandbLogger --trainer.logger.offline true "
