@@ -73,6 +73,9 @@ ARGUMENTS = {
     **_rules(NOT_NEGATIVE, "patience cooldown threshold refresh_rate"),
     **_rules(UP_TO_ONE, "betas decay label_smoothing pct_start"),
     "interval": ("above 0 and below 1", lambda value: 0 < value < 1),
+    "image_size": NOT_NEGATIVE,
+    "image_mean": UP_TO_ONE,
+    "image_std": ("above 0 and up to 1", lambda value: 0 < value <= 1),
     "train_fraction": ("above 0 and up to 1", lambda value: 0 < value <= 1),
 }
 """Rules of the arguments of classes of ours, torch and Lightning, by the arguments' names."""
