@@ -100,7 +100,7 @@ class LitModule(LitModel):
                 return self._adapter.features(batch["x"], batch.get("categories"), batch.get("lengths"))
 
         reason = "mixtures of rows are new at each step" if self.mixup else "it is compiled" if self.compiles else ""
-        if not reason:
+        if not (reason := reason or self.frozen_features.obstacle(self.trainer)):
             print("computes the features of the frozen network, once for all epochs", flush=True)
         if reason := reason or self.frozen_features.fill(self.trainer, features):
             print(f"the features of the frozen network are computed at every step: {reason}", flush=True)

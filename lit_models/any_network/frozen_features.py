@@ -35,24 +35,30 @@ class FrozenFeatures:
             return None
         return self._features.index_select(0, self._positions.index_select(0, batch["row"]))
 
-    def fill(self, trainer: Trainer, features: Callable[[Batch], Tensor]) -> str:
-        """Computes the features of all train and validation rows, unless they change or are too many.
-
-        Args:
-            trainer: Trainer whose data module has the rows.
-            features: Returns the features (n, D) of a batch on the trainer's device.
-
-        Returns:
-            Why they have to be computed at every step; empty if they need not be.
-        """
+    @staticmethod
+    def obstacle(trainer: Trainer) -> str:
+        """Returns why the features of the trainer's rows have to be computed at every step; empty if they need not."""
         data = getattr(trainer, "datamodule", None)
         if not isinstance(trainer.strategy, SingleDeviceStrategy):
             return "several devices divide the rows anew in each epoch"
         if data is None or not hasattr(data, "part_rows") or not hasattr(train := data.train_dataloader(), "set_epoch"):
             return "the rows of these loaders have no ids"
-        rows = data.part_rows()
         if getattr(getattr(train, "transform", None), "draws", 0):
             return "augmentation changes the rows in each epoch"
+        return ""
+
+    def fill(self, trainer: Trainer, features: Callable[[Batch], Tensor]) -> str:
+        """Computes the features of all train and validation rows, unless they are too many.
+
+        Args:
+            trainer: Trainer whose data module has the rows, without an ``obstacle``.
+            features: Returns the features (n, D) of a batch on the trainer's device.
+
+        Returns:
+            Why they have to be computed at every step; empty if they need not be.
+        """
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set from another class
+        train, rows = data.train_dataloader(), data.part_rows()
         found, ids = list[Tensor](), list[Tensor]()
         for batch in chain(_first_epochs(train), data.val_dataloader()):
             is_new = (
