@@ -30,8 +30,8 @@ class Augment:
 
     @property
     def draws(self) -> int:
-        """Random numbers of an image; each change has its own, so that one does not affect another."""
-        return 11 if self.erase else 5
+        """Random numbers of an image, 0 for no change; each change has its own, so that one does not affect another."""
+        return 11 if self.erase else 5 if self.flip or self.crop or self.jitter else 0
 
     def __post_init__(self) -> None:
         """Raises ``DataError`` for values out of range."""
@@ -51,6 +51,8 @@ class Augment:
         Returns:
             Bytes, or with jitter float32 in [0, 255], (N, C, H, W).
         """
+        if not self.draws:
+            return x
         flip, down, right, brightness, contrast = uniform.T[:5]
         if self.flip:
             x = torch.where((flip < self.flip).view(-1, 1, 1, 1), x.flip(3), x)

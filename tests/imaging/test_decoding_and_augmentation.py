@@ -189,7 +189,7 @@ def test_a_batch_is_changed_as_each_image_by_hand(
     generator = torch.Generator().manual_seed(seed)
     x = torch.randint(0, 256, (4, *shape), dtype=torch.uint8, generator=generator)
     augment, before = Augment(flip, crop, jitter, erase), x.clone()
-    uniform = torch.rand(4, augment.draws, generator=generator)
+    uniform = torch.rand(4, max(5, augment.draws), generator=generator)
     changed = augment(x, uniform)
     assert changed.shape == x.shape
     assert torch.equal(x, before)

@@ -61,8 +61,11 @@ def test_features_of_rows_that_change_are_computed_at_every_step(
 ) -> None:
     x, y = digits()
     numpy.savez("digits.npz", x=x, y=y)
-    run = RUN.replace("--data Digits", "--data ImageData --data.path digits.npz")
-    main([*run.split(), "--model.freeze", "body", *words.split()])
+    run = [*RUN.replace("--data Digits", "--data ImageData --data.path digits.npz").split(), "--model.freeze", "body"]
+    main([*run, "--run", "unchanged"])
+    assert "once for all epochs" in capsys.readouterr().out
+    calls.clear()
+    main([*run, *words.split(), "--run", "changed"])
     assert f"are computed at every step: {reason}" in capsys.readouterr().out
     assert sum(calls) > 3 * 0.6 * len(x)
 
