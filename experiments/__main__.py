@@ -26,6 +26,7 @@ VERBS = {
     "test": "use",
     "validate": "use",
     "predict": "use",
+    "explain": "use",
     "export": "use",
     "serve": "use",
     "demo": "other",

@@ -16,6 +16,7 @@ from datamodules.preprocessing.json_rows import Source, json_row
 from datamodules.preprocessing.modules import Preprocessor
 from datamodules.preprocessing.normalization import Unchanged
 from datamodules.preprocessing.normalizer import Normalizer
+from datamodules.preprocessing.permuted_features import Feature, Tensors, features_of
 
 ROW = "row"  # column of row numbers, counted from 0
 
@@ -116,6 +117,10 @@ class Inputs(ABC):
     def request_row(self, raw: Any) -> Any:
         """Returns one row of ``DataModule.raw`` as a JSON request has it; None where it has no such form."""
         return json_row(raw)
+
+    def features(self, rows: Tensors) -> list[Feature]:
+        """Returns the features of rows, tensors of ``unprepared()``, each with how it is permuted over rows."""
+        return features_of(rows["x"])
 
     def rows_at_once(self, x: Tensor) -> int:
         """Returns how many rows like ``x`` (N, ...) a network evaluates at a time."""

@@ -14,6 +14,7 @@ from datamodules.preprocessing.json_rows import Source, frame_source, read_objec
 from datamodules.preprocessing.modules import FillMissing, Interpolate, Preprocessor
 from datamodules.preprocessing.normalization import Unchanged, restore
 from datamodules.preprocessing.normalizer import Normalizer
+from datamodules.preprocessing.permuted_features import Feature, Tensors, features_of
 from datamodules.sequences.padded_series import fill_gaps, window_starts, windows
 from datamodules.sequences.read_series import as_arrays, read_series
 from datamodules.tables.inputs import CSV, parse_csv
@@ -82,6 +83,11 @@ class SeriesInputs(Inputs):
             count, len(self.channels) * self.normalizer.channels, self.steps, generator=draw, dtype=torch.float64
         )
         return {"x": self.normalizer.inverse(normal), "lengths": lengths}
+
+    @override
+    def features(self, rows: Tensors) -> list[Feature]:
+        """Returns the channels, and windows of steps."""
+        return features_of(rows["x"], self.channels)
 
     @override
     def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:

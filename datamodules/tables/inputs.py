@@ -17,6 +17,7 @@ from datamodules.preprocessing.json_rows import Source, frame_source, read_objec
 from datamodules.preprocessing.modules import Preprocessor
 from datamodules.preprocessing.normalization import Unchanged, restore
 from datamodules.preprocessing.normalizer import Normalizer
+from datamodules.preprocessing.permuted_features import Feature, Tensors, column
 from datamodules.tables.cell_types import inferred
 from datamodules.tables.columns import Columns, Kinds, read_cells
 from datamodules.tables.encoding import Encoding
@@ -104,6 +105,13 @@ class TableInputs(Inputs):
         indices = [torch.randint(0, size, (count,), generator=draw) for size in sizes]
         categories = {"categories": torch.stack(indices, dim=1)} if sizes else {}
         return {"x": self.normalizer.inverse(numbers), **categories}
+
+    @override
+    def features(self, rows: Tensors) -> list[Feature]:
+        """Returns the columns in the order of the train rows' file."""
+        positions = {name: (index, "x") for index, name in enumerate(self.encoding.medians)}
+        positions |= {name: (index, "categories") for index, name in enumerate(self.encoding.categories)}
+        return [column(name, *positions[name]) for name in self.kinds]
 
     @override
     def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:

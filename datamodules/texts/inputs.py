@@ -18,10 +18,12 @@ from datamodules.preprocessing.inputs import LENGTHS, TIME, Chunk, Inputs, Reaso
 from datamodules.preprocessing.json_rows import Source, frame_source, read_objects, read_texts
 from datamodules.preprocessing.normalization import Unchanged
 from datamodules.preprocessing.normalizer import Normalizer
+from datamodules.preprocessing.permuted_features import Feature, Tensors
 from datamodules.tables.frame_conversion import as_frame, check_table
 from datamodules.tables.inputs import CSV, parse_csv
 from datamodules.tables.table_source import Table
 from datamodules.texts.read_texts import ENDING, as_written, joined, read_text
+from datamodules.texts.token_features import token_features
 from datamodules.texts.vocabulary import TokenIds, Vocabulary
 
 PIECE = 4096
@@ -96,6 +98,11 @@ class TextInputs(Inputs):
         lengths = torch.randint(max(1, self.steps // 2), self.steps + 1, (count,), generator=draw)
         ids = torch.randint(2, max(3, len(self.vocabulary)), (count, self.steps), generator=draw)
         return {"x": ids, "lengths": lengths}
+
+    @override
+    def features(self, rows: Tensors) -> list[Feature]:
+        """Returns the tokens that most texts have."""
+        return token_features(rows, self.vocabulary)
 
     @override
     def row_readers(self) -> dict[str, Callable[[list[Any]], Source]]:

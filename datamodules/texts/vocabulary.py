@@ -128,6 +128,14 @@ class Vocabulary:
         """Returns the tokens of a text, as they are written in the vocabulary."""
         return self._tokenizer.encode(text).tokens
 
+    def token(self, token_id: int) -> str:
+        """Returns a token by its id."""
+        return str(self._tokenizer.id_to_token(token_id))
+
+    def special_ids(self) -> list[int]:
+        """Returns the ids of the tokens that are put around each text."""
+        return [*self._tokenizer.encode("").ids]
+
     def encode(self, texts: Sequence[str], max_length: int, train: Tensor | None = None) -> TokenIds:
         """Encodes texts.
 

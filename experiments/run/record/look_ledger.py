@@ -38,7 +38,7 @@ class Look:
     """One evaluation of test rows."""
 
     time: str  # in ISO 8601
-    command: str  # fit, test or floor
+    command: str  # fit, test, floor or explain
     experiment: str
     run: str  # empty for a checkpoint that belongs to no run
     file: str  # the checkpoint, relative to its run's folder if it is there; empty for weights that were never saved

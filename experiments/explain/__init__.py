@@ -1,0 +1,1 @@
+"""Explanations of trained runs: which features their predictions need."""
