@@ -77,7 +77,7 @@ def _of_series(kind: str, name: str, channels: int | slice, steps: slice) -> Fea
 def _patch(down: slice, across: slice) -> Feature:
     def permuted(rows: Tensors, draw: torch.Generator) -> dict[str, Tensor]:
         values = rows["x"].clone()
-        values[..., down, across] = values[_order(values, draw)][..., down, across]
+        values[:, :, down, across] = values[_order(values, draw)][:, :, down, across]
         return {**rows, "x": values}
 
     name = f"{_span('rows', down)}, {_span('columns', across)}"

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy
 
 from experiments.explain.permutation_importance import Explanation
-from experiments.figures.drawing import COLORS, GREY, display_names, folded, plain, sheet
+from experiments.figures.drawing import COLORS, GREY, folded, plain, sheet
 from experiments.run.atomic_write import write_atomically
 
 FILE = "importance.png"
 MOST_BARS = 30
+LONGEST = 36
+"""Characters of a feature's name."""
 
 
 def write_figure(folder: Path, explained: Explanation, title: str) -> Path:
@@ -23,7 +25,7 @@ def write_figure(folder: Path, explained: Explanation, title: str) -> Path:
     half = numpy.array([(each.high - each.low) / 2 for each in shown])
     axes.barh(height, values, color=colors, xerr=numpy.nan_to_num(half), ecolor=GREY, capsize=2)
     axes.axvline(0, color=GREY, linewidth=0.8)
-    names = display_names([each.feature for each in shown], len(shown))
+    names = [each.feature if len(each.feature) <= LONGEST else f"{each.feature[: LONGEST - 1]}…" for each in shown]
     axes.set_yticks(height, [plain(name) for name in names], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(plain(f"{explained.metric} worse by, with 95 % interval"))

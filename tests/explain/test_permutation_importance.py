@@ -1,0 +1,237 @@
+"""``evenhand explain``: importance against permutations of the user's own file, intervals against scipy, and looks."""
+
+import json
+from pathlib import Path
+
+import numpy
+import polars
+import pytest
+import torch
+from opinion_texts import opinions
+from scipy import stats
+from sklearn.inspection import permutation_importance
+from wave_series import waves
+
+from experiments.__main__ import main
+from experiments.inference import load
+from experiments.run.record.look_ledger import LEDGER
+
+SEEDS, REPEATS = 3, 3
+SEED = ("--seed_everything", "0")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("explained")
+
+
+def train(home: Path, run: str, *words: str) -> str:
+    settings = ["--trainer.callbacks", "null", "--model.schedule", "null", "--figures", "false", "--run", run]
+    where = ["--trainer.default_root_dir", str(home), "--experiment", "e", "--test_at_end", "false"]
+    assert main(["fit", *words, *settings, *where]) == 0
+    return str(home / "runs" / "e" / run)
+
+
+def planted(rows: int = 400) -> polars.DataFrame:
+    """Values that follow from a number and a category, with missing ones, and not from the noise."""
+    draw = numpy.random.default_rng(0)
+    x, colour = draw.normal(size=rows), draw.choice(["red", "blue", "green"], rows)
+    y = 3 * x + (colour == "red") + draw.normal(size=rows) / 4
+    gaps = [None if gap else value for gap, value in zip(draw.random(rows) < 0.2, x.tolist(), strict=True)]
+    return polars.DataFrame({"colour": colour, "noise": draw.normal(size=rows), "x": gaps, "y": y})
+
+
+@pytest.fixture(scope="module")
+def table(home: Path) -> list[str]:
+    planted().write_csv(home / "planted.csv")
+    words = ("--data", "TableData", "--data.path", str(home / "planted.csv"), "--data.target", "y")
+    model = ("--model", "LitLinear", "--model.optimizer.lr", "0.05", "--trainer.max_epochs", "12")
+    return [train(home, f"seed{seed}", *words, *model, "--seed_everything", str(seed)) for seed in range(SEEDS)]
+
+
+def explained(runs: list[str], output: Path, *words: str) -> polars.DataFrame:
+    """Returns importance.csv with the features in alphabetical order."""
+    assert main(["explain", "--ckpt_path", *runs, "--output", str(output), *words]) == 0
+    assert (output / "importance.png").read_bytes().startswith(b"\x89PNG")
+    return polars.read_csv(output / "importance.csv")
+
+
+def rows_of(run: str, split: str) -> numpy.ndarray:
+    parts = polars.read_parquet(Path(run) / "split.parquet")
+    return parts.filter(polars.col("part") == split)["row"].to_numpy()
+
+
+def order(rows: int, seed: int) -> numpy.ndarray:
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).numpy()
+
+
+def rmse(run: str, frame: polars.DataFrame) -> float:
+    error = load(run).predict(frame)["prediction"].to_numpy() - frame["y"].to_numpy()
+    return float(numpy.sqrt((error**2).mean()))
+
+
+def test_importance_is_that_of_the_permuted_columns_of_the_file(table: list[str], tmp_path: Path) -> None:
+    values = explained(table[:1], tmp_path, "--repeats", str(REPEATS), "--seed", "5")
+    frame = polars.read_csv(Path(table[0]).parents[2] / "planted.csv")[rows_of(table[0], "val")]
+    baseline = rmse(table[0], frame)
+    for row in values.iter_rows(named=True):
+        name = row["feature"]
+        worse = [
+            rmse(table[0], frame.with_columns(frame[name].gather(order(len(frame), 5 + repeat)))) - baseline
+            for repeat in range(REPEATS)
+        ]
+        assert row["importance"] == pytest.approx(numpy.mean(worse), abs=1e-6)
+        low, high = stats.t.interval(0.95, REPEATS - 1, numpy.mean(worse), stats.sem(worse))
+        assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-5)
+    assert values["baseline"].to_list() == pytest.approx([baseline] * 3, abs=1e-6)
+    assert values.select("kind", "metric", "split", "rows").unique().rows() == [("column", "rmse", "val", len(frame))]
+
+
+def test_importance_agrees_with_scikit_learn(table: list[str], tmp_path: Path) -> None:
+    values = explained(table[:1], tmp_path, "--repeats", "20")
+    frame = polars.read_csv(Path(table[0]).parents[2] / "planted.csv")[rows_of(table[0], "val")]
+    names = ["noise", "x"]
+    predictor = load(table[0])
+
+    def score(model: object, x: numpy.ndarray, y: numpy.ndarray) -> float:
+        columns = [polars.Series(name, x[:, index], nan_to_null=True) for index, name in enumerate(names)]
+        predicted = predictor.predict(frame.with_columns(columns))["prediction"].to_numpy()
+        return -float(numpy.sqrt(((predicted - y) ** 2).mean()))
+
+    x = frame.select(names).to_numpy()
+    theirs = permutation_importance(_Fitted(), x, frame["y"].to_numpy(), scoring=score, n_repeats=20, random_state=0)
+    for name, mean, sd in zip(names, theirs.importances_mean, theirs.importances_std, strict=True):
+        ours = values.filter(feature=name)["importance"].item()
+        assert abs(ours - mean) < 4 * sd * (2 / 20) ** 0.5
+
+
+class _Fitted:
+    def fit(self, x: object, y: object) -> None: ...
+
+
+def test_the_planted_column_ranks_first_and_noise_may_be_nothing(
+    table: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = explained(table, tmp_path, "--repeats", str(REPEATS))
+    assert values["feature"].to_list()[:2] == ["x", "colour"]
+    low, high = values.filter(feature="noise").select("low", "high").row(0)
+    assert low < 0 < high
+    printed = capsys.readouterr().out
+    assert "how much worse rmse gets without a feature" in printed
+    assert f"95 % interval over {SEEDS} runs" in printed
+    assert values["runs"].unique().to_list() == [SEEDS]
+
+
+def test_several_runs_have_the_interval_of_their_means(table: list[str], tmp_path: Path) -> None:
+    together = explained(table, tmp_path, "--repeats", "2").sort("feature")
+    alone = [
+        explained([run], tmp_path, "--repeats", "2", "--seed", str(2 * index)).sort("feature")["importance"].to_numpy()
+        for index, run in enumerate(table)
+    ]
+    low, high = stats.t.interval(0.95, SEEDS - 1, numpy.mean(alone, axis=0), stats.sem(alone, axis=0))
+    assert together["importance"].to_numpy() == pytest.approx(numpy.mean(alone, axis=0))
+    assert together["low"].to_numpy() == pytest.approx(low)
+    assert together["high"].to_numpy() == pytest.approx(high)
+    assert explained(table[:2], tmp_path, "--repeats", "1")["low"].null_count() == 3
+
+
+def looks(folder: Path) -> list[dict[str, object]]:
+    path = folder / LEDGER
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_test_rows_alone_are_a_look(table: list[str], tmp_path: Path) -> None:
+    run = Path(table[0])
+    before = len(looks(run.parent.parent))
+    explained(table[:1], tmp_path, "--repeats", "1")
+    assert (len(looks(run)), len(looks(run.parent.parent))) == (0, before)
+    values = explained(table[:1], tmp_path, "--repeats", "1", "--split", "test")
+    (look,) = looks(run)
+    assert look == looks(run.parent.parent)[-1]
+    assert (look["command"], look["run"], look["file"]) == ("explain", "seed0", "checkpoints/best.ckpt")
+    assert look["metrics"]["rmse"] == pytest.approx(values["baseline"][0])  # type: ignore[index]
+    assert main(["test", "--ckpt_path", table[0]]) == 0
+    assert len(looks(run)) == 1  # an evaluation of the same weights on the same rows
+
+
+def test_channels_and_windows_of_series(home: Path, tmp_path: Path) -> None:
+    arrays = waves(60)
+    numpy.savez(home / "waves.npz", x=arrays["x"], y=arrays["y"])
+    words = ("--data", "SeriesData", "--data.path", str(home / "waves.npz"), "--model", "LitLinear")
+    run = train(home, "series", *words, "--trainer.max_epochs", "4", *SEED)
+    values = explained([run], tmp_path, "--repeats", "1")
+    names = values.select("kind", "feature").rows()
+    assert {name for kind, name in names if kind == "channel"} == {"0", "1"}
+    assert [name for kind, name in names if kind == "window"].count("steps 3 to 5") == 1
+    rows = rows_of(run, "val")
+    x, y, other = arrays["x"][rows], arrays["y"][rows], order(len(rows), 0)
+    predictor = load(run)
+
+    def accuracy(series: numpy.ndarray) -> float:
+        return float((predictor.predict(series)["prediction"].cast(polars.Int64).to_numpy() == y).mean())
+
+    for name, channels, steps in (("1", slice(1, 2), slice(None)), ("steps 3 to 5", slice(None), slice(3, 6))):
+        permuted = x.copy()
+        permuted[:, channels, steps] = x[other][:, channels, steps]
+        importance = values.filter(feature=name)["importance"].item()
+        assert importance == pytest.approx(accuracy(x) - accuracy(permuted))
+
+
+def test_words_become_the_unknown_token(home: Path, tmp_path: Path) -> None:
+    frame = opinions(150)
+    frame.write_csv(home / "texts.csv")
+    data = (
+        "--data",
+        "TextData",
+        "--data.path",
+        str(home / "texts.csv"),
+        "--data.text",
+        "text",
+        "--data.target",
+        "label",
+    )
+    words = ("--data.tokenizer", "word", "--data.max_vocab_size", "300", "--model.optimizer.lr", "0.05")
+    run = train(home, "texts", *data, "--model", "LitLinear", *words, "--trainer.max_epochs", "2", *SEED)
+    values = explained([run], tmp_path, "--repeats", "3")
+    assert values["kind"].unique().to_list() == ["token"]
+    assert values["low"].null_count() == len(values)  # nothing is drawn
+    assert "[UNK]" not in values["feature"].to_list()
+    kept = frame[rows_of(run, "val")]
+    predictor, label = load(run), kept["label"].to_numpy()
+
+    def accuracy(texts: polars.Series) -> float:
+        predicted = predictor.predict(polars.DataFrame({"text": texts}))["prediction"].cast(polars.Int64)
+        return float((predicted.to_numpy() == label).mean())
+
+    for name in ("the", "colour", "small"):
+        without = kept["text"].str.replace_all(rf"(?i)\b{name}\b", "zzzz")
+        importance = values.filter(feature=name)["importance"].item()
+        assert importance == pytest.approx(accuracy(kept["text"]) - accuracy(without))
+
+
+def test_patches_of_images(home: Path, tmp_path: Path) -> None:
+    run = train(home, "digits", "--data", "Digits", "--model", "LitLinear", "--trainer.max_epochs", "2")
+    values = explained([run], tmp_path, "--repeats", "2")
+    assert values["kind"].unique().to_list() == ["patch"]
+    assert len(values) == 16
+    corner = values.filter(feature="rows 0 to 1, columns 0 to 1")["importance"].item()
+    assert values["importance"][0] > 0.02 > abs(corner)  # the corner is nearly always blank
+
+
+def refused(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        main(["explain", *words])
+    assert stopped.value.code == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_errors(table: list[str], home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "--repeats must be at least 1" in refused(capfd, "--ckpt_path", table[0], "--repeats", "0")
+    assert "add --output FOLDER" in refused(capfd, "--ckpt_path", *table)
+    words = ("--data", "TableData", "--data.path", str(home / "planted.csv"), "--data.target", "y")
+    other = train(home, "other", *words, "--data.split_seed", "7", "--model", "LitLinear", "--trainer.max_epochs", "1")
+    capfd.readouterr()
+    message = refused(capfd, "--ckpt_path", table[0], other, "--output", str(home / "none"))
+    assert "has other split than" in message
+    assert not (home / "none").exists()
