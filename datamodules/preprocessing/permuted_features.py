@@ -46,8 +46,7 @@ def features_of(x: Tensor, names: Sequence[str] = ()) -> list[Feature]:
 
     Names are those of columns or channels. Pixels of all channels are permuted together.
     """
-    kind = "column" if x.dim() == 2 else "channel"
-    named = [*names] or [f"{kind} {index}" for index in range(x.shape[1])]
+    named = [*names] or [str(index) for index in range(x.shape[1])]
     if x.dim() == 2:
         return [column(name, index) for index, name in enumerate(named)]
     if x.dim() == 3:

@@ -109,7 +109,7 @@ def _read(
     data, content = loaded[key], read(checkpoint)
     data.load_state_dict(content[type(data).__qualname__])
     if not data.part_rows()[split]:
-        raise DataError(f"{type(data).__name__} has no {NAMES[split]} rows in this split; explain on --split test")
+        raise DataError(f"{type(data).__name__} has no {NAMES[split]} rows in this split; add --split test")
     batch = data.part(split)
     return ExplainedRun(
         predictor,
