@@ -64,12 +64,6 @@ class ExplainedRun:
             values[name] = float(metric.compute())
         return values
 
-    def rank(self, prediction: Tensor) -> float:
-        """Computes the metric that ranks runs."""
-        metric = self.task.metrics()[self.task.rank_by]
-        metric.update(prediction, self.task.metric_target(self.target))
-        return float(metric.compute())
-
 
 def read_runs(paths: Sequence[str | Path], split: SplitName, device: Device, packages: list[str]) -> list[ExplainedRun]:
     """Reads runs of the same data and split; a look at test rows is written into the ledgers.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiments.compare.table_formats import Sheet, defined, number, to_csv
 from experiments.explain.explained_run import NAMES, ExplainedRun, SplitName
-from experiments.explain.permutation_importance import FEWEST, Explanation, Importance
+from experiments.explain.permutation_importance import FEWEST_ROWS, Explanation, Importance
 from experiments.run.atomic_write import write_atomically
 
 FILE = "importance.csv"
@@ -16,7 +16,7 @@ MOST_SHOWN = 30
 SHARED = "Features that say the same stand in for each other, and each of them then matters less than both together."
 
 
-def sheet_of(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName, repeats: int) -> Sheet:
+def sheet_of(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName) -> Sheet:
     """Returns the table of the most important features."""
     shown = explained.importances[:MOST_SHOWN]
     rows = [[each.kind, each.feature, number(each.value), _interval(each)] for each in shown]
@@ -25,7 +25,7 @@ def sheet_of(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitN
         f"{runs[0].data}: how much worse {explained.metric} gets without a feature, from "
         f"{number(explained.baseline)} on {len(runs[0].row):,} {NAMES[split]} rows{of_runs}"
     )
-    notes = [*explained.methods, _about_interval(explained, len(runs), repeats), SHARED]
+    notes = [*explained.methods, _about_interval(explained, len(runs), split), SHARED]
     if len(explained.importances) > len(shown):
         notes.append(f"{len(shown)} of {len(explained.importances):,} features; {FILE} has all of them.")
     return Sheet(title, ["kind", "feature", "worse by", "95 % interval"], rows, notes, texts=(0, 1), spare=(0,))
@@ -35,19 +35,16 @@ def _interval(each: Importance) -> str:
     return "–" if math.isnan(each.low) else f"{number(each.low)} to {number(each.high)}"
 
 
-def _about_interval(explained: Explanation, runs: int, repeats: int) -> str:
-    if runs >= FEWEST:
-        return f"95 % interval over {runs} runs; these rows are the same in all of them."
-    if runs > 1:
-        return f"No interval: it needs {FEWEST} runs or more, and these are {runs}."
+def _about_interval(explained: Explanation, runs: int, split: SplitName) -> str:
     if all(math.isnan(each.low) for each in explained.importances):
-        return f"No interval: nothing is drawn here, and it needs {FEWEST} runs or more, or as many repeats."
-    return f"95 % interval over {repeats} permutations of this run: another training or other rows may differ more."
+        return f"No interval: it needs {FEWEST_ROWS} rows or more."
+    if runs > 1:
+        return f"95 % interval over {NAMES[split]} rows, and over {runs} runs."
+    times = f", and over {explained.repeats} permutations" if explained.repeats > 1 else ""
+    return f"95 % interval over {NAMES[split]} rows{times}, of this run; another training may differ more."
 
 
-def write_files(
-    explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName, repeats: int, folder: Path
-) -> list[str]:
+def write_files(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName, folder: Path) -> list[str]:
     """Writes the CSV, and the figure if matplotlib is installed; returns lines that name the files."""
     about = {"metric": explained.metric, "split": split, "rows": len(runs[0].row), "baseline": explained.baseline}
     rows = [
@@ -60,7 +57,7 @@ def write_files(
                 "high": each.high,
                 **about,
                 "runs": len(runs),
-                "repeats": repeats,
+                "repeats": explained.repeats,
             }
         )
         for each in explained.importances
@@ -71,4 +68,4 @@ def write_files(
         return [f"{folder / FILE}", missing]
     from experiments.explain.importance_figure import write_figure
 
-    return [f"{folder / FILE}", f"{write_figure(folder, explained, sheet_of(explained, runs, split, repeats).title)}"]
+    return [f"{folder / FILE}", f"{write_figure(folder, explained, sheet_of(explained, runs, split).title)}"]

@@ -1,6 +1,7 @@
 """Permutation importance: how much worse a metric gets when a feature no longer says anything of its row.
 
-Breiman (2001) permuted columns for random forests; Fisher, Rudin & Dominici (2019) did for any model.
+Breiman (2001) permuted columns for random forests; Fisher, Rudin & Dominici (2019) did for any model. The interval
+is over rows, by the Bayesian bootstrap, and over permutations or runs, as ``row_interval`` has it for runs.
 """
 
 from collections.abc import Sequence
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datamodules.preprocessing.permuted_features import Feature, Tensors
-from experiments.compare.statistics.student_t import t95
+from experiments.compare.statistics.bayesian_bootstrap import Resamples
+from experiments.compare.statistics.row_interval import variance_of_mean
+from experiments.compare.statistics.student_t import quantile
 from experiments.explain.explained_run import ExplainedRun
-from lit_models.metrics.task_metrics import MEASURES
+from lit_models.metrics.task_metrics import MEASURES, Measure
 
 Array = NDArray[numpy.float64]
 
-FEWEST = 3
-"""Values of an interval."""
+FEWEST_ROWS = 5
+"""Rows of an interval."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,8 @@ class Importance:
     kind: str
     feature: str
     value: float  # mean over repeats, and over runs
-    low: float  # 95 % interval of the mean, by Student's t; NaN below ``FEWEST`` values
+    low: float  # 95 % interval of the mean; NaN below ``FEWEST_ROWS`` rows
     high: float
-    values: Array  # of each repeat, or of several runs the mean of each
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Explanation:
     baseline: float  # of rows as they are, a mean over runs
     importances: list[Importance]  # the most important feature first
     methods: list[str]  # how features are permuted, for people
+    repeats: int  # permutations of each feature, in each run; 1 where nothing is drawn
 
 
 def explain(runs: Sequence[ExplainedRun], repeats: int, seed: int) -> Explanation:
@@ -56,21 +59,46 @@ def explain(runs: Sequence[ExplainedRun], repeats: int, seed: int) -> Explanatio
     features, metric = runs[0].features(), runs[0].task.rank_by
     measure = MEASURES[runs[0].task.name][metric]
     sign = 1 if measure.lower_is_better else -1
-    baselines, worse = [], list[list[Array]]()  # by run and feature, of each repeat
+    baselines, worse = [], list[list[Array]]()  # by run and feature
     for index, run in enumerate(runs):
         prediction = run.predictor.compute_raw(run.rows)
-        baselines.append(run.rank(prediction))
+        scored = Scored(run, measure)
+        baseline = scored.values(prediction)
+        baselines.append(baseline[0])
         seeds = range(seed + index * repeats, seed + (index + 1) * repeats)
-        values = [_permuted(run, feature, prediction, seeds) for feature in run.features()]
-        worse.append([sign * (value - baselines[-1]) for value in values])
-    each = [_importance(feature, [of_run[index] for of_run in worse]) for index, feature in enumerate(features)]
+        permuted = [_permuted(run, feature, prediction, scored, seeds) for feature in run.features()]
+        worse.append([sign * (values - baseline) for values in permuted])
+    each = [
+        _importance(feature, [of_run[index] for of_run in worse], len(runs[0].row))
+        for index, feature in enumerate(features)
+    ]
     each.sort(key=lambda importance: -numpy.nan_to_num(importance.value, nan=-numpy.inf))
+    times = repeats if any(feature.is_random for feature in features) else 1
     methods = [*dict.fromkeys(feature.method for feature in features)]
-    return Explanation(metric, measure.lower_is_better, float(numpy.mean(baselines)), each, methods)
+    return Explanation(metric, measure.lower_is_better, float(numpy.mean(baselines)), each, methods, times)
 
 
-def _permuted(run: ExplainedRun, feature: Feature, prediction: Tensor, seeds: Sequence[int]) -> Array:
-    """Computes the metric with the feature permuted, for each seed; once if nothing is drawn."""
+class Scored:
+    """A metric of predictions, on a run's rows and on each resample of them.
+
+    Args:
+        run: The run with its rows.
+        measure: The metric.
+    """
+
+    def __init__(self, run: ExplainedRun, measure: Measure) -> None:
+        self.measure = measure
+        self.target: Array = run.task.metric_target(run.target).numpy()
+        self.resamples = Resamples(run.row.numpy())
+
+    def values(self, prediction: Tensor) -> Array:
+        """Computes the metric of predictions (N, ...): (1 + RESAMPLES,), first on the rows as they are."""
+        rows = self.target, prediction.numpy()
+        return numpy.concatenate([self.measure(*rows), *(self.measure(*rows, weights) for weights in self.resamples)])
+
+
+def _permuted(run: ExplainedRun, feature: Feature, prediction: Tensor, scored: Scored, seeds: Sequence[int]) -> Array:
+    """Computes the metric with the feature permuted (seeds, 1 + RESAMPLES), for one seed if nothing is drawn."""
     values = []
     for seed in seeds if feature.is_random else seeds[:1]:
         rows = feature.permuted(run.rows, torch.Generator().manual_seed(seed))
@@ -78,8 +106,8 @@ def _permuted(run: ExplainedRun, feature: Feature, prediction: Tensor, seeds: Se
         permuted = prediction.clone()
         if changed.any():  # most texts do not have a token
             permuted[changed] = run.predictor.compute_raw({name: tensor[changed] for name, tensor in rows.items()})
-        values.append(run.rank(permuted))
-    return numpy.array(values)
+        values.append(scored.values(permuted))
+    return numpy.stack(values)
 
 
 def _changed(rows: Tensors, others: Tensors) -> Tensor:
@@ -93,9 +121,11 @@ def _changed(rows: Tensors, others: Tensors) -> Tensor:
     return changed
 
 
-def _importance(feature: Feature, of_runs: Sequence[Array]) -> Importance:
-    values = of_runs[0] if len(of_runs) == 1 else numpy.array([of_run.mean() for of_run in of_runs])
-    mean, half = float(values.mean()), numpy.nan
-    if len(values) >= FEWEST:
-        half = t95(len(values) - 1) * float(values.std(ddof=1)) / len(values) ** 0.5
-    return Importance(feature.kind, feature.name, mean, mean - half, mean + half, values)
+def _importance(feature: Feature, of_runs: Sequence[Array], rows: int) -> Importance:
+    """Returns the mean with its interval over rows, and over the repeats of one run, or over several runs."""
+    units = of_runs[0] if len(of_runs) == 1 else numpy.stack([of_run.mean(axis=0) for of_run in of_runs])
+    mean, half = float(units[:, 0].mean()), numpy.nan
+    if rows >= FEWEST_ROWS and numpy.isfinite(units).all():
+        variance = variance_of_mean(units, rows)
+        half = float(quantile(variance.df)) * variance.total**0.5
+    return Importance(feature.kind, feature.name, mean, mean - half, mean + half)

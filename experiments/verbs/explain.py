@@ -13,8 +13,8 @@ Features are the columns of a table, the channels of series and windows of their
 tokens that most texts have, which the unknown token replaces.
 
 Rows are those of validation. --split test looks at test rows, and is written into the ledger of looks.
-importance.csv and importance.png are written. The interval of the mean is over the repeats of one run, or
-over three runs or more of the same data.
+importance.csv and importance.png are written. The interval of the mean is over these rows, and over the
+permutations of one run or over several runs of the same data.
 
 exit codes: 0 explained, 2 no run, or its data cannot be read or are other ones now"""
 
@@ -59,7 +59,7 @@ def explain(words: Words) -> int:
         if folder is None:
             raise ConfigError(f"{options.ckpt_path[0]} is in no run's folder; add --output FOLDER")
         explained = explain(runs, options.repeats, options.seed)
-        to_terminal(sheet_of(explained, runs, options.split, options.repeats))
-        say("\n".join(write_files(explained, runs, options.split, options.repeats, folder)))
+        to_terminal(sheet_of(explained, runs, options.split))
+        say("\n".join(write_files(explained, runs, options.split, folder)))
 
     return answer(["explain", *words], show)

@@ -65,25 +65,52 @@ def order(rows: int, seed: int) -> numpy.ndarray:
     return torch.randperm(rows, generator=torch.Generator().manual_seed(seed)).numpy()
 
 
-def rmse(run: str, frame: polars.DataFrame) -> float:
-    error = load(run).predict(frame)["prediction"].to_numpy() - frame["y"].to_numpy()
-    return float(numpy.sqrt((error**2).mean()))
+def errors(run: str, frame: polars.DataFrame) -> numpy.ndarray:
+    return (load(run).predict(frame)["prediction"].to_numpy() - frame["y"].to_numpy()) ** 2
 
 
-def test_importance_is_that_of_the_permuted_columns_of_the_file(table: list[str], tmp_path: Path) -> None:
-    values = explained(table[:1], tmp_path, "--repeats", str(REPEATS), "--seed", "5")
-    frame = polars.read_csv(Path(table[0]).parents[2] / "planted.csv")[rows_of(table[0], "val")]
-    baseline = rmse(table[0], frame)
+def roots(squares: numpy.ndarray) -> numpy.ndarray:
+    """Returns the RMSE (1 + N,) of all rows, and without each of them."""
+    rows = len(squares)
+    return numpy.sqrt(numpy.append(squares.mean(), (squares.sum() - squares) / (rows - 1)))
+
+
+def worse(run: str, name: str, seed: int) -> numpy.ndarray:
+    """Returns how much worse the RMSE gets (1 + N,) with a column of the file permuted, as ``roots``."""
+    frame = polars.read_csv(Path(run).parents[2] / "planted.csv")[rows_of(run, "val")]
+    permuted = frame.with_columns(frame[name].gather(order(len(frame), seed)))
+    return roots(errors(run, permuted)) - roots(errors(run, frame))
+
+
+def interval(units: numpy.ndarray) -> tuple[float, float]:
+    """Computes the interval of the mean of units (n, 1 + N) by the jackknife: over rows, and what units add to it."""
+    count, rows = len(units), units.shape[1] - 1
+
+    def of_rows(values: numpy.ndarray) -> float:
+        return float(values[1:].var() * (rows - 1))
+
+    mean, total = units.mean(axis=0), of_rows(units.mean(axis=0))
+    df = rows - 1.0
+    if count > 1:
+        own = float(units[:, 0].var(ddof=1)) / count
+        added = max(0.0, own - sum(of_rows(unit - mean) for unit in units) / (count - 1) / count)
+        df = (total + added) ** 2 / (own**2 / (count - 1) + total**2 / (rows - 1))
+        total += added
+    half = stats.t.ppf(0.975, max(1, int(df))) * total**0.5
+    return mean[0] - half, mean[0] + half
+
+
+@pytest.mark.parametrize("repeats", [1, REPEATS])
+def test_importance_is_that_of_the_permuted_columns_of_the_file(table: list[str], tmp_path: Path, repeats: int) -> None:
+    values = explained(table[:1], tmp_path, "--repeats", str(repeats), "--seed", "5")
     for row in values.iter_rows(named=True):
-        name = row["feature"]
-        worse = [
-            rmse(table[0], frame.with_columns(frame[name].gather(order(len(frame), 5 + repeat)))) - baseline
-            for repeat in range(REPEATS)
-        ]
-        assert row["importance"] == pytest.approx(numpy.mean(worse), abs=1e-6)
-        low, high = stats.t.interval(0.95, REPEATS - 1, numpy.mean(worse), stats.sem(worse))
-        assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-5)
-    assert values["baseline"].to_list() == pytest.approx([baseline] * 3, abs=1e-6)
+        units = numpy.stack([worse(table[0], row["feature"], 5 + repeat) for repeat in range(repeats)])
+        assert row["importance"] == pytest.approx(units[:, 0].mean(), abs=1e-6)
+        low, high = interval(units)
+        assert row["high"] - row["low"] == pytest.approx(high - low, rel=0.2)  # of 200 resamples
+        assert row["high"] + row["low"] == pytest.approx(2 * row["importance"])
+    frame = polars.read_csv(Path(table[0]).parents[2] / "planted.csv")[rows_of(table[0], "val")]
+    assert values["baseline"].to_list() == pytest.approx([roots(errors(table[0], frame))[0]] * 3, abs=1e-6)
     assert values.select("kind", "metric", "split", "rows").unique().rows() == [("column", "rmse", "val", len(frame))]
 
 
@@ -118,21 +145,17 @@ def test_the_planted_column_ranks_first_and_noise_may_be_nothing(
     assert low < 0 < high
     printed = capsys.readouterr().out
     assert "how much worse rmse gets without a feature" in printed
-    assert f"95 % interval over {SEEDS} runs" in printed
+    assert f"95 % interval over validation rows, and over {SEEDS} runs" in printed
     assert values["runs"].unique().to_list() == [SEEDS]
 
 
-def test_several_runs_have_the_interval_of_their_means(table: list[str], tmp_path: Path) -> None:
-    together = explained(table, tmp_path, "--repeats", "2").sort("feature")
-    alone = [
-        explained([run], tmp_path, "--repeats", "2", "--seed", str(2 * index)).sort("feature")["importance"].to_numpy()
-        for index, run in enumerate(table)
-    ]
-    low, high = stats.t.interval(0.95, SEEDS - 1, numpy.mean(alone, axis=0), stats.sem(alone, axis=0))
-    assert together["importance"].to_numpy() == pytest.approx(numpy.mean(alone, axis=0))
-    assert together["low"].to_numpy() == pytest.approx(low)
-    assert together["high"].to_numpy() == pytest.approx(high)
-    assert explained(table[:2], tmp_path, "--repeats", "1")["low"].null_count() == 3
+def test_several_runs_have_an_interval_over_rows_and_runs(table: list[str], tmp_path: Path) -> None:
+    values = explained(table, tmp_path, "--repeats", "1")
+    for row in values.iter_rows(named=True):
+        units = numpy.stack([worse(run, row["feature"], index) for index, run in enumerate(table)])
+        assert row["importance"] == pytest.approx(units[:, 0].mean(), abs=1e-6)
+        low, high = interval(units)
+        assert row["high"] - row["low"] == pytest.approx(high - low, rel=0.3)  # of 200 resamples
 
 
 def looks(folder: Path) -> list[dict[str, object]]:
@@ -194,7 +217,7 @@ def test_words_become_the_unknown_token(home: Path, tmp_path: Path) -> None:
     run = train(home, "texts", *data, "--model", "LitLinear", *words, "--trainer.max_epochs", "2", *SEED)
     values = explained([run], tmp_path, "--repeats", "3")
     assert values["kind"].unique().to_list() == ["token"]
-    assert values["low"].null_count() == len(values)  # nothing is drawn
+    assert values["low"].null_count() == 0  # over rows, though nothing is drawn
     assert "[UNK]" not in values["feature"].to_list()
     kept = frame[rows_of(run, "val")]
     predictor, label = load(run), kept["label"].to_numpy()

@@ -46,7 +46,7 @@ def row_interval(runs: Array, rows: int, measure: Measure, level: float = 0.05) 
     value = float(runs[:, 0].mean())
     if rows < (MIN_ROWS if measure.bounds is None else MIN_BOUNDED_ROWS) or numpy.isnan(value):
         return numpy.nan, numpy.nan
-    variance = _variance(runs, rows)
+    variance = variance_of_mean(runs, rows)
     is_constant = variance.total <= ROUNDING
     if is_constant and not measure.is_fraction:
         return numpy.nan, numpy.nan
@@ -78,8 +78,13 @@ def _quantile(df: int, level: float) -> float:
     return float(student_t.quantile(df, level))
 
 
-def _variance(runs: Array, rows: int) -> Variance:
-    """Computes the variance over rows, plus that over seeds minus what the rows explain of it."""
+def variance_of_mean(runs: Array, rows: int) -> Variance:
+    """Computes the variance over rows, plus that over seeds minus what the rows explain of it.
+
+    Args:
+        runs: Values (n, 1 + RESAMPLES), as for ``row_interval``.
+        rows: Number of rows, at least 2.
+    """
     count, mean = len(runs), runs[:, 1:].mean(axis=0)
     finite = (rows + 1) / (rows - 1)  # the Bayesian bootstrap's variance is biased
     of_rows = finite * float(mean.var(ddof=1))
