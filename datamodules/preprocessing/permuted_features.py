@@ -24,18 +24,18 @@ class Feature:
 
     kind: str  # such as column
     name: str
-    permuted: Callable[[Tensors, torch.Generator], dict[str, Tensor]]
-    """Returns rows without what the feature tells, drawn with a generator; the given tensors stay as they are."""
+    permuted: Callable[[Tensors, Tensor], dict[str, Tensor]]
+    """Returns rows of which each has the feature of another, by an order (N,); the given tensors stay as they are."""
     method: str  # how it is permuted, for people
-    is_random: bool = True  # False if the generator changes nothing
+    is_random: bool = True  # False if the order changes nothing
 
 
 def column(name: str, index: int, tensor: str = "x") -> Feature:
     """Returns the feature of a column of a tensor (N, F)."""
 
-    def permuted(rows: Tensors, draw: torch.Generator) -> dict[str, Tensor]:
+    def permuted(rows: Tensors, order: Tensor) -> dict[str, Tensor]:
         values = rows[tensor].clone()
-        values[:, index] = values[_order(values, draw), index]
+        values[:, index] = values[order, index]
         return {**rows, tensor: values}
 
     return Feature("column", name, permuted, "A column's values are permuted over rows, missing ones too.")
@@ -60,8 +60,8 @@ def features_of(x: Tensor, names: Sequence[str] = ()) -> list[Feature]:
 
 
 def _of_series(kind: str, name: str, channels: int | slice, steps: slice) -> Feature:
-    def permuted(rows: Tensors, draw: torch.Generator) -> dict[str, Tensor]:
-        x, order = rows["x"], _order(rows["x"], draw)
+    def permuted(rows: Tensors, order: Tensor) -> dict[str, Tensor]:
+        x = rows["x"]
         lengths = rows["lengths"] if "lengths" in rows else torch.full((len(x),), x.shape[-1])
         step = torch.arange(x.shape[-1])[steps] % lengths[order].unsqueeze(1)  # of another series (N, S)
         there = x[order].gather(2, step.unsqueeze(1).expand(-1, x.shape[1], -1))
@@ -74,17 +74,13 @@ def _of_series(kind: str, name: str, channels: int | slice, steps: slice) -> Fea
 
 
 def _patch(down: slice, across: slice) -> Feature:
-    def permuted(rows: Tensors, draw: torch.Generator) -> dict[str, Tensor]:
+    def permuted(rows: Tensors, order: Tensor) -> dict[str, Tensor]:
         values = rows["x"].clone()
-        values[:, :, down, across] = values[_order(values, draw)][:, :, down, across]
+        values[:, :, down, across] = values[order][:, :, down, across]
         return {**rows, "x": values}
 
     name = f"{_span('rows', down)}, {_span('columns', across)}"
     return Feature("patch", name, permuted, "A patch's pixels, of all channels, are taken from another image.")
-
-
-def _order(values: Tensor, draw: torch.Generator) -> Tensor:
-    return torch.randperm(len(values), generator=draw)
 
 
 def _divided(size: int, most: int) -> list[slice]:

@@ -21,22 +21,20 @@ def token_features(rows: Tensors, vocabulary: Vocabulary) -> list[Feature]:
     once = (torch.arange(len(ids)).unsqueeze(1) * width + ids)[inside].unique()  # a token counts once in a text
     texts = torch.bincount(once % width, minlength=width)
     most = texts.argsort(descending=True, stable=True)[:MOST_TOKENS]
-    written = ids[inside]
-    return [
-        _token(vocabulary.token(token), token, unknown, written) for token in most.tolist() if int(texts[token]) > 0
-    ]
+    return [_token(vocabulary.token(token), token, unknown) for token in most.tolist() if int(texts[token]) > 0]
 
 
-def _token(name: str, token: int, unknown: int | None, written: Tensor) -> Feature:
-    def permuted(rows: Tensors, draw: torch.Generator) -> dict[str, Tensor]:
+def _token(name: str, token: int, unknown: int | None) -> Feature:
+    def permuted(rows: Tensors, order: Tensor) -> dict[str, Tensor]:
         ids = rows["x"].clone()
         places = (ids == token) & valid(rows["lengths"], ids.shape[1])
         if unknown is None:
-            ids[places] = written[torch.randint(len(written), (int(places.sum()),), generator=draw)]
+            row, step = places.nonzero(as_tuple=True)
+            ids[places] = rows["x"][order[row], step % rows["lengths"][order[row]]]
         else:
             ids[places] = unknown
         return {**rows, "x": ids}
 
-    other = "the unknown token" if unknown is not None else "a token drawn from all texts"
+    other = "the unknown token" if unknown is not None else "a token of another text"
     method = f"Each occurrence of a token is replaced by {other}; the {MOST_TOKENS} tokens that most texts have."
     return Feature("token", name, permuted, method, is_random=unknown is None)

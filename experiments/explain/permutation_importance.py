@@ -63,11 +63,10 @@ def explain(runs: Sequence[ExplainedRun], repeats: int, seed: int) -> Explanatio
     for index, run in enumerate(runs):
         prediction = run.predictor.compute_raw(run.rows)
         scored = Scored(run, measure)
-        baseline = scored.values(prediction)
-        baselines.append(baseline[0])
+        baselines.append(scored.values(prediction)[0])
         seeds = range(seed + index * repeats, seed + (index + 1) * repeats)
         permuted = [_permuted(run, feature, prediction, scored, seeds) for feature in run.features()]
-        worse.append([sign * (values - baseline) for values in permuted])
+        worse.append([sign * values for values in permuted])
     each = [
         _importance(feature, [of_run[index] for of_run in worse], len(runs[0].row))
         for index, feature in enumerate(features)
@@ -91,22 +90,29 @@ class Scored:
         self.target: Array = run.task.metric_target(run.target).numpy()
         self.resamples = Resamples(run.row.numpy())
 
-    def values(self, prediction: Tensor) -> Array:
-        """Computes the metric of predictions (N, ...): (1 + RESAMPLES,), first on the rows as they are."""
-        rows = self.target, prediction.numpy()
-        return numpy.concatenate([self.measure(*rows), *(self.measure(*rows, weights) for weights in self.resamples)])
+    def values(self, prediction: Tensor, order: Tensor | None = None) -> Array:
+        """Computes the metric of predictions (N, ...): (1 + RESAMPLES,), first on the rows as they are.
+
+        A row that has the feature of another one, by their order (N,), is in a resample as often as both: both are
+        drawn. Without it, what the other rows add to the variance would be missing.
+        """
+        rows, other = (self.target, prediction.numpy()), None if order is None else order.numpy()
+        resampled = (each if other is None else each * each[:, other] for each in self.resamples)
+        return numpy.concatenate([self.measure(*rows), *(self.measure(*rows, weights) for weights in resampled)])
 
 
 def _permuted(run: ExplainedRun, feature: Feature, prediction: Tensor, scored: Scored, seeds: Sequence[int]) -> Array:
-    """Computes the metric with the feature permuted (seeds, 1 + RESAMPLES), for one seed if nothing is drawn."""
+    """Computes how permuting changes the metric (seeds, 1 + RESAMPLES), for one seed if nothing is drawn."""
     values = []
     for seed in seeds if feature.is_random else seeds[:1]:
-        rows = feature.permuted(run.rows, torch.Generator().manual_seed(seed))
+        order = torch.randperm(len(run.row), generator=torch.Generator().manual_seed(seed))
+        rows = feature.permuted(run.rows, order)
         changed = _changed(run.rows, rows)
         permuted = prediction.clone()
         if changed.any():  # most texts do not have a token
             permuted[changed] = run.predictor.compute_raw({name: tensor[changed] for name, tensor in rows.items()})
-        values.append(scored.values(permuted))
+        others = order if feature.is_random else None
+        values.append(scored.values(permuted, others) - scored.values(prediction, others))
     return numpy.stack(values)
 
 

@@ -69,25 +69,23 @@ def errors(run: str, frame: polars.DataFrame) -> numpy.ndarray:
     return (load(run).predict(frame)["prediction"].to_numpy() - frame["y"].to_numpy()) ** 2
 
 
-def roots(squares: numpy.ndarray) -> numpy.ndarray:
-    """Returns the RMSE (1 + N,) of all rows, and without each of them."""
-    rows = len(squares)
-    return numpy.sqrt(numpy.append(squares.mean(), (squares.sum() - squares) / (rows - 1)))
-
-
 def worse(run: str, name: str, seed: int) -> numpy.ndarray:
-    """Returns how much worse the RMSE gets (1 + N,) with a column of the file permuted, as ``roots``."""
+    """Returns how much worse the RMSE gets with a column of the file permuted: (1 + B,), then on resamples."""
     frame = polars.read_csv(Path(run).parents[2] / "planted.csv")[rows_of(run, "val")]
-    permuted = frame.with_columns(frame[name].gather(order(len(frame), seed)))
-    return roots(errors(run, permuted)) - roots(errors(run, frame))
+    rows = order(len(frame), seed)
+    plain, permuted = errors(run, frame), errors(run, frame.with_columns(frame[name].gather(rows)))
+    weights = numpy.random.default_rng(9).exponential(size=(2000, len(frame)))
+    weights = numpy.concatenate([numpy.ones((1, len(frame))), weights])
+    both = weights * weights[:, rows]  # the row, and the one whose value it has
+    return numpy.sqrt(both @ permuted / both.sum(axis=1)) - numpy.sqrt(both @ plain / both.sum(axis=1))
 
 
-def interval(units: numpy.ndarray) -> tuple[float, float]:
-    """Computes the interval of the mean of units (n, 1 + N) by the jackknife: over rows, and what units add to it."""
-    count, rows = len(units), units.shape[1] - 1
+def interval(units: numpy.ndarray, rows: int) -> tuple[float, float]:
+    """Computes the interval of the mean of units (n, 1 + B): over rows, and what units add to it."""
+    count = len(units)
 
     def of_rows(values: numpy.ndarray) -> float:
-        return float(values[1:].var() * (rows - 1))
+        return float(values[1:].var()) * (rows + 1) / (rows - 1)
 
     mean, total = units.mean(axis=0), of_rows(units.mean(axis=0))
     df = rows - 1.0
@@ -106,11 +104,11 @@ def test_importance_is_that_of_the_permuted_columns_of_the_file(table: list[str]
     for row in values.iter_rows(named=True):
         units = numpy.stack([worse(table[0], row["feature"], 5 + repeat) for repeat in range(repeats)])
         assert row["importance"] == pytest.approx(units[:, 0].mean(), abs=1e-6)
-        low, high = interval(units)
+        low, high = interval(units, values["rows"][0])
         assert row["high"] - row["low"] == pytest.approx(high - low, rel=0.2)  # of 200 resamples
         assert row["high"] + row["low"] == pytest.approx(2 * row["importance"])
     frame = polars.read_csv(Path(table[0]).parents[2] / "planted.csv")[rows_of(table[0], "val")]
-    assert values["baseline"].to_list() == pytest.approx([roots(errors(table[0], frame))[0]] * 3, abs=1e-6)
+    assert values["baseline"].to_list() == pytest.approx([errors(table[0], frame).mean() ** 0.5] * 3, abs=1e-6)
     assert values.select("kind", "metric", "split", "rows").unique().rows() == [("column", "rmse", "val", len(frame))]
 
 
@@ -154,7 +152,7 @@ def test_several_runs_have_an_interval_over_rows_and_runs(table: list[str], tmp_
     for row in values.iter_rows(named=True):
         units = numpy.stack([worse(run, row["feature"], index) for index, run in enumerate(table)])
         assert row["importance"] == pytest.approx(units[:, 0].mean(), abs=1e-6)
-        low, high = interval(units)
+        low, high = interval(units, values["rows"][0])
         assert row["high"] - row["low"] == pytest.approx(high - low, rel=0.3)  # of 200 resamples
 
 
