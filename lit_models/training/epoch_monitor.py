@@ -54,8 +54,10 @@ class EpochMonitor(Callback):
         seconds = time.perf_counter() - self._started
         sums = torch.stack([self._loss_sum, self._loss_sum.new_tensor(float(self._rows))])
         loss, rows = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        values = {"train/lr": rate, "train/rows_per_second": rows / seconds}
+        values = {"train/rows_per_second": rows / seconds}
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        if groups and "lr" in groups[0]:  # an optimizer of the user's own may have no rate
+            values = {"train/lr": groups[0]["lr"], **values}
         if rows:  # a step of manual optimization may return no loss
             values["train/loss"] = loss / rows
         values["train/memory_mib"] = peak_memory(pl_module.device)

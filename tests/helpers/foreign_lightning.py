@@ -161,3 +161,22 @@ class NoOptimizer(Linear):
 class Nothing(Linear):
     def forward(self, x: Tensor) -> None:
         """Returns nothing."""
+
+
+class WithoutRate(Linear):
+    """Its optimizer has no learning rate."""
+
+    class Halving(torch.optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, {})
+
+        def step(self, closure=None):
+            loss = closure() if closure is not None else None
+            with torch.no_grad():
+                for group in self.param_groups:
+                    for parameter in group["params"]:
+                        parameter.mul_(0.5)
+            return loss
+
+    def configure_optimizers(self):
+        return self.Halving(self.parameters())

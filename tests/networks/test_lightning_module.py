@@ -208,3 +208,9 @@ def test_from_python_the_class_itself_is_given() -> None:
     model = LitLightningModule.for_data(data, network=NetworkFactory.of(Flat, lr=0.2))
     assert model.inner.lr == 0.2
     assert model(torch.zeros(2, 4)).shape == (2, 1)
+
+
+def test_an_optimizer_without_a_learning_rate(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+    record = fit(*TINY, "--model", "foreign_lightning.WithoutRate", "--trainer.max_epochs", "1")
+    assert record["step"]["learning_rate"] is None
+    assert "a step takes 8 rows\n" in capfd.readouterr().out

@@ -41,7 +41,7 @@ class RankConsistency(Callback):
         if trainer.world_size == 1:
             return
         groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        local = torch.tensor([float(group["lr"]) for group in groups])
+        local = torch.tensor([float(group["lr"]) for group in groups if "lr" in group])
         by_rank = gathered(local, trainer.strategy.root_device)
         for rank, other in enumerate(by_rank):
             if not torch.equal(other, by_rank[0]):

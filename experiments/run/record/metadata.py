@@ -62,7 +62,8 @@ def step_sentence(step: dict[str, Any]) -> str:
     factors += [f"{step['accumulated']} accumulated batches"] if step["accumulated"] > 1 else []
     rows = step["batch_size"] // (step["devices"] * step["accumulated"])
     division = f", {rows} on each of {' times '.join(factors)}" if factors else ""
-    return f"a step takes {step['batch_size']} rows{division}, learning rate {step['learning_rate']:.3g}"
+    rate = "" if step["learning_rate"] is None else f", learning rate {step['learning_rate']:.3g}"
+    return f"a step takes {step['batch_size']} rows{division}{rate}"
 
 
 def heading(content: dict[str, Any], directory: RunDirectory) -> str:
@@ -112,7 +113,13 @@ def metadata(
             "batch_size": data.batch_size,
             "devices": trainer.world_size,
             "accumulated": trainer.accumulate_grad_batches,
-            "learning_rate": float(trainer.optimizers[0].defaults["lr"]),  # with model.scale_lr, without a schedule
+            "learning_rate": _learning_rate(trainer),
         },
         **identity(trainer.strategy.root_device, trainer.world_size, str(trainer.precision)),
     }
+
+
+def _learning_rate(trainer: Trainer) -> float | None:
+    """Returns the first optimizer's rate, with model.scale_lr, without a schedule; None if it has no single one."""
+    optimizer = next(iter(trainer.optimizers), None)  # a LightningModule of the user's own may have none
+    return float(optimizer.defaults["lr"]) if optimizer is not None and "lr" in optimizer.defaults else None
