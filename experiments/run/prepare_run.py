@@ -100,7 +100,7 @@ def prepare_run(
     others = [other for other in as_list(arguments.get("logger")) if isinstance(other, Logger)]
     if arguments.get("logger") is not False:  # typed loggers stand beside the run's own
         arguments.logger = [*([logger] if logger else []), *others] or False
-    if directory is not None and start.again and start.checkpoint is not None:
+    if others and directory is not None and start.again and start.checkpoint is not None:
         _keep_csv_rows(others, read(start.checkpoint).get(RESUME, {}).get("logged_steps", 0))
     if command.verb == "test":
         callbacks.append(LookWriter("test", root_of(config.trainer.get("default_root_dir"))))

@@ -59,11 +59,11 @@ class FrozenFeatures:
         """
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set from another class
         train, rows = data.train_dataloader(), data.part_rows()
-        found, ids = list[Tensor](), list[Tensor]()
+        found, ids, seen = list[Tensor](), list[Tensor](), set[int]()
         for batch in chain(_first_epochs(train), data.val_dataloader()):
-            is_new = (
-                ~torch.isin(batch["row"], torch.cat(ids)) if ids else torch.ones(len(batch["row"]), dtype=torch.bool)
-            )
+            rows_here = batch["row"].tolist()
+            is_new = torch.tensor([row not in seen for row in rows_here], device=batch["row"].device)
+            seen.update(rows_here)
             if not is_new.any():
                 continue
             new = {name: value[is_new] for name, value in batch.items() if value.dim()}
