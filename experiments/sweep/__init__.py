@@ -1,1 +1,1 @@
-"""Sweeps: many runs by one command. Only the process that ``config_check`` starts imports torch."""
+"""Sweeps: many runs by one command. Only the processes that check and run configurations import torch."""

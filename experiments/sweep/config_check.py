@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,35 +25,41 @@ class Checked:
         return [safe_yaml.load(text) for text in self.texts]
 
 
-def check(lines: Sequence[Sequence[str]], facts: bool = False) -> Checked:
-    """Parses command lines, each beginning with ``fit``; with ``facts`` the metric that ranks is found as well.
+def check(lines: Sequence[Sequence[str]], start: Callable[[Path], int], facts: bool = False) -> Checked:
+    """Parses command lines, each beginning with ``fit``.
+
+    Args:
+        lines: The command lines.
+        start: Runs ``main`` in a process with torch, whose last word is the folder; returns the exit code.
+        facts: Whether the metric that ranks is found as well.
 
     Raises:
         SystemExit: With the code of the first that cannot be parsed, after its error was printed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        code = run_check(json.dumps({"combinations": [list(line) for line in lines], "facts": facts}), str(result))
-        if code:
+        request = {"combinations": [list(line) for line in lines], "facts": facts}
+        Path(folder, "request.json").write_text(json.dumps(request))
+        if code := start(Path(folder)):
             raise SystemExit(code if code > 0 else 128 - code)
-        return Checked(**json.loads(result.read_text()))
+        return Checked(**json.loads(Path(folder, "result.json").read_text()))
 
 
-def run_check(request: str, result: str) -> int:
-    """Runs the process with a request in JSON and the path of its result; returns its exit code."""
-    words = ["-c", "import evenhand, experiments.sweep.config_check as check; check.main()", "fit", result]
-    return subprocess.run([sys.executable, *words], input=request, text=True).returncode
+def start_check(folder: Path) -> int:
+    """Runs ``main`` in a process of its own; returns the exit code."""
+    words = ["-c", "import evenhand, experiments.sweep.config_check as check; check.main()", str(folder)]
+    return subprocess.run([sys.executable, *words], stdin=subprocess.DEVNULL).returncode
 
 
 def main() -> None:
-    """Parses the request from stdin and writes a ``Checked`` as JSON, in the process with the words ``fit RESULT``."""
+    """Reads ``request.json`` in the folder of the last word, and writes ``result.json``."""
     from experiments.cli.arguments import Words, take
     from experiments.cli.entry_point import answer
     from experiments.cli.fit_parser import load_data, parse_lines
     from lit_models import ConfigError
     from lit_models.tasks import TASKS
 
-    request = json.load(sys.stdin)
+    folder = Path(sys.argv[-1])
+    request = json.loads((folder / "request.json").read_text())
     lines = [[word for word in take(line, "--trust")[0] if word != "--debug"] for line in request["combinations"]]
 
     def parse(words: Words, command: list[str], allowed: list[str]) -> None:
@@ -65,6 +71,10 @@ def main() -> None:
             task = TASKS[data.task](data.num_outputs)
             higher = task.metrics()[task.rank_by].higher_is_better
             result |= {"metric": f"val/{task.rank_by}", "direction": "maximize" if higher else "minimize"}
-        Path(sys.argv[2]).write_text(json.dumps(result))
+        (folder / "result.json").write_text(json.dumps(result))
 
     answer(request["combinations"][0], parse)
+
+
+if __name__ == "__main__":
+    main()

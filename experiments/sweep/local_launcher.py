@@ -5,14 +5,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from itertools import count
 from pathlib import Path
 
 from typing_extensions import override
 
+from experiments.sweep import config_check
 from experiments.sweep.grid import Run
 from experiments.sweep.run_server import ForkedRun, RunServer
-from experiments.sweep.scheduler import Launcher
+from experiments.sweep.scheduler import POLL_SECONDS, Launcher
 from experiments.sweep.sweep_directory import Folder
 
 Process = subprocess.Popen[bytes] | ForkedRun
@@ -37,15 +39,33 @@ class Local(Launcher):
         process = start(run, folder.log(run.name), environment)
         self.tasks[process], self._jobs[process] = run, job
 
+    @override
+    def check(self, folder: Path) -> int:
+        if sys.platform != "linux":
+            return super().check(folder)
+        environment = {**os.environ, **job_environment(0, self.jobs or 1)}
+        try:
+            forked = self._of_server(environment).fork([str(folder)], None, environment, config_check.__name__)
+        except BrokenPipeError:
+            self._server = None
+            return super().check(folder)
+        while forked.poll() is None:
+            time.sleep(POLL_SECONDS)
+        assert forked.returncode is not None
+        return forked.returncode
+
     def _fork(self, run: Run, log: Path, environment: dict[str, str]) -> "Process":
-        if self._server is None:
-            self._server = RunServer(environment)
         begin_log(run, log)
         try:
-            return self._server.fork(list(run.words), log, environment)
+            return self._of_server(environment).fork(list(run.words), log, environment)
         except BrokenPipeError:  # somebody killed it
             self._server = None
             return start_process(run, log, environment)
+
+    def _of_server(self, environment: dict[str, str]) -> RunServer:
+        if self._server is None:
+            self._server = RunServer(environment)
+        return self._server
 
     @override
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """``--search``: trials on validation rows, as many for each contender of ``--each``; what they choose is tested."""
 
+from contextlib import closing
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ from experiments.sweep.grid import settings_words
 from experiments.sweep.plan import Combination, class_of, experiment_folder, label_of
 from experiments.sweep.progress_display import Display
 from experiments.sweep.runner import exit_code, launcher_of, run_combinations, seeds_of
-from experiments.sweep.scheduler import work
+from experiments.sweep.scheduler import Launcher, work
 from experiments.sweep.sweep_directory import Folder, metric_settings
 from experiments.sweep.sweep_options import SweepOptions
 from experiments.terminal import decimal, say
@@ -49,27 +50,39 @@ def search(options: SweepOptions) -> int:
         [("fit", *contender.words, *settings_words(settings)) for settings in corners(contender.space)]
         for contender in contenders
     ]
-    checked = check([line for those in lines for line in those], facts=True)
+    with closing(launcher_of(options, options.jobs)) as launcher:
+        checked = check([line for those in lines for line in those], launcher.check, facts=True)
+        return _search(options, launcher, contenders, [len(those) for those in lines], checked)
+
+
+def _search(
+    options: SweepOptions, launcher: Launcher, contenders: list[Contender], counts: list[int], checked: Checked
+) -> int:
+    """Runs the search of each contender, of whose settings ``counts`` have been checked, and what they choose."""
     configs = checked.configs()
     final, seed = Folder(experiment_folder(configs, options.experiment)), seeds_of(options, configs)[0]
     with final.locked():
         studies, first = list[optuna.Study](), 0
-        for contender, those in zip(contenders, lines, strict=True):
-            texts = checked.texts[first : first + len(those)]
-            first += len(those)
-            searched = _run_trials(options, contender, replace(checked, texts=texts), final, seed)
+        launcher.jobs = options.jobs or 1  # a search learns from one trial for the next
+        for contender, count in zip(contenders, counts, strict=True):
+            texts = checked.texts[first : first + count]
+            first += count
+            searched = _run_trials(options, launcher, contender, replace(checked, texts=texts), final, seed)
             if searched.stopped is not None:
                 return searched.stopped
             studies.append(searched.study)
         if options.each is not None:
             _report_budgets(contenders, studies, checked.metric, final)
-        combinations = _chosen(contenders, studies)
+        launcher.jobs = options.jobs
+        combinations = _chosen(launcher, contenders, studies)
         chosen = {one.name: settings_of(study.best_params) for one, study in zip(contenders, studies, strict=True)}
         details = {"chosen": chosen if options.each is not None else chosen[""]}
-        return run_combinations(launcher_of(options, options.jobs), options, final, combinations, details)
+        return run_combinations(launcher, options, final, combinations, details)
 
 
-def _run_trials(options: SweepOptions, contender: Contender, checked: Checked, final: Folder, seed: int) -> Searched:
+def _run_trials(
+    options: SweepOptions, launcher: Launcher, contender: Contender, checked: Checked, final: Folder, seed: int
+) -> Searched:
     """Runs a contender's trials, and says what they choose.
 
     Raises:
@@ -87,7 +100,7 @@ def _run_trials(options: SweepOptions, contender: Contender, checked: Checked, f
         with Display(folder, max(count, over) * len(seeds), over * len(seeds)) as display:
             if contender.name:
                 display.say(f"{contender.name}: {count} trials" + f" of {len(seeds)} seeds" * (len(seeds) > 1))
-            outcomes, signal = work(launcher_of(options, options.jobs or 1), trials, folder, display)
+            outcomes, signal = work(launcher, trials, folder, display)
             for outcome in outcomes:
                 if not outcome.complete:
                     display.say(outcome.line())
@@ -104,13 +117,13 @@ def _run_trials(options: SweepOptions, contender: Contender, checked: Checked, f
     return Searched(study, None)
 
 
-def _chosen(contenders: list[Contender], studies: list[optuna.Study]) -> list[Combination]:
+def _chosen(launcher: Launcher, contenders: list[Contender], studies: list[optuna.Study]) -> list[Combination]:
     """Returns the best settings of each contender, with the configuration that they are."""
     lines = [
         (*contender.words, *settings_words(settings_of(study.best_params)))
         for contender, study in zip(contenders, studies, strict=True)
     ]
-    checked = check([("fit", *line) for line in lines])
+    checked = check([("fit", *line) for line in lines], launcher.check)
     combinations = []
     for line, study, config, text in zip(lines, studies, checked.configs(), checked.texts, strict=True):
         rounded = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in study.best_params.items()}

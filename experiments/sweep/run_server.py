@@ -34,13 +34,16 @@ class RunServer:
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
 
-    def fork(self, words: list[str], log: Path, environment: dict[str, str]) -> "ForkedRun":
-        """Starts a run, whose output is appended to the log.
+    def fork(
+        self, words: list[str], log: Path | None, environment: dict[str, str], module: str = "evenhand"
+    ) -> "ForkedRun":
+        """Starts a run, or another module as a program, whose output is appended to the log or, without one, printed.
 
         Raises:
             BrokenPipeError: If the process was killed.
         """
-        pid = self.answer({"words": words, "log": str(log.absolute()), "environment": environment})
+        path = None if log is None else str(log.absolute())
+        pid = self.answer({"words": words, "log": path, "environment": environment, "module": module})
         if pid is None:
             raise BrokenPipeError
         return ForkedRun(self, pid)
@@ -109,9 +112,11 @@ def prepare(request: dict[str, Any], parent: int) -> None:
     tie_to(parent)
     os.environ.clear()
     os.environ.update(request["environment"])
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
-        os.dup2(descriptor, number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if request["log"] is not None:
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for number in (1, 2):
+            os.dup2(log, number)
     sys.argv[:] = ["evenhand", *request["words"]]
 
 
@@ -127,4 +132,4 @@ def main() -> None:
     if (request := serve()) is not None:
         prepare(request, server)
         numpy.random.seed()  # as in a new process; Python's own generator does so at a fork
-        runpy.run_module("evenhand", run_name="__main__", alter_sys=True)
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)

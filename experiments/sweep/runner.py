@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,6 @@ def run_grid(options: SweepOptions) -> int:
         ConfigError: For words that cannot be used, before anything runs.
         SystemExit: For words that ``fit`` refuses, after their error was printed.
     """
-    launcher = launcher_of(options, options.jobs)
     if options.resplit:
         refuse_typed(options.words, ["data.split_seed"], "--resplit")
     folds = [] if options.folds is None else [f"--data.folds={options.folds}"]
@@ -58,19 +58,20 @@ def run_grid(options: SweepOptions) -> int:
         paper = read_paper(options.paper).only(options.rows)
         lines = [(*row.words, *options.words, *folds) for row in paper.rows]
         experiment, details = options.experiment or paper.experiment, {}
-    checked = check([("fit", *line) for line in lines])
-    configs = checked.configs()
-    if options.paper is not None:
-        labels = [row.name for row in paper.rows]
-    else:
-        _refuse_repeated(settings, configs)
-        models = [class_of(config, "model") for config in configs]
-        labels = [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
-    curves = _curve_names(settings, grid, configs) if options.paper is None else [""] * len(labels)
-    planned = [Combination(*values) for values in zip(labels, lines, configs, checked.texts, curves, strict=True)]
-    folder = Folder(experiment_folder(configs, experiment))
-    with folder.locked():
-        return run_combinations(launcher, options, folder, planned, details)
+    with closing(launcher_of(options, options.jobs)) as launcher:
+        checked = check([("fit", *line) for line in lines], launcher.check)
+        configs = checked.configs()
+        if options.paper is not None:
+            labels = [row.name for row in paper.rows]
+        else:
+            _refuse_repeated(settings, configs)
+            models = [class_of(config, "model") for config in configs]
+            labels = [label_of(values, grid, model) for values, model in zip(settings, models, strict=True)]
+        curves = _curve_names(settings, grid, configs) if options.paper is None else [""] * len(labels)
+        planned = [Combination(*values) for values in zip(labels, lines, configs, checked.texts, curves, strict=True)]
+        folder = Folder(experiment_folder(configs, experiment))
+        with folder.locked():
+            return run_combinations(launcher, options, folder, planned, details)
 
 
 def run_combinations(

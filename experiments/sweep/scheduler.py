@@ -3,13 +3,14 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import closing
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from typing_extensions import override
 
 from experiments.exit_codes import handled
+from experiments.sweep.config_check import start_check
 from experiments.sweep.grid import Run
 from experiments.sweep.progress_display import Display
 from experiments.sweep.run_result import COMPLETE, Outcome
@@ -25,6 +26,10 @@ class Launcher(ABC):
     def __init__(self, jobs: int | None) -> None:
         self.jobs = jobs
         self.tasks: dict[Any, Run] = {}
+
+    def check(self, folder: Path) -> int:
+        """Runs ``config_check`` on a folder with its request; returns the exit code."""
+        return start_check(folder)
 
     def has_room(self) -> bool:
         """Returns True if another run may be started."""
@@ -105,7 +110,7 @@ def work(launcher: Launcher, source: Source, folder: Folder, display: Display) -
     def on_signal(signum: int, frame: FrameType | None) -> None:
         signals.append(signum)
 
-    with closing(launcher), handled(on_signal):
+    with handled(on_signal):
         forwarded = 0
         while True:
             more = True

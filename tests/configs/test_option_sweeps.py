@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 
 import pytest
+from in_process_sweep import Calls
 from paths import REPOSITORY
 
 from experiments.sweep.config_check import check
@@ -42,7 +43,7 @@ def test_the_combinations_of_the_sweeps_are_configurations(every: bool) -> None:
             lines.append(("fit", "-c", sweep["-c"], *settings_words(settings)))
             expected.append(Path(settings["config"]).stem)
     assert used == {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / OPTIONS).rglob("*.yaml")}
-    for name, config in zip(expected, check(lines).configs(), strict=True):
+    for name, config in zip(expected, check(lines, Calls().check).configs(), strict=True):
         settings = config["model"]["init_args"]
         found = {
             "mixup": settings["mixup"] > 0,

@@ -17,6 +17,7 @@ from server_process import free_port
 from experiments.__main__ import main
 from experiments.cli.arguments import find_packaged_configs
 from experiments.compare.published_table_file import read_paper
+from experiments.sweep.grid import parse_grid
 
 QUICK = {"--trainer.max_epochs": "2", "--trainer.limit_train_batches": "3", "--figures": "false"}
 FETCHED = {"adult": "widedeep", "UEA": "sktime", "ucr": "sktime"}
@@ -69,14 +70,18 @@ class Reader:
             assert self.leaves, f"{command} asks a server that only tests/test_wheel.py starts"
 
     def shorter(self, words: list[str]) -> list[str]:
-        """Returns a command with fewer files in a grid and fewer epochs of a run that goes on.
+        """Returns a command with fewer values in a grid and fewer epochs of a run that goes on.
 
-        A grid over configuration files keeps two where the page compares its runs, and one elsewhere;
-        tests/configs/test_option_sweeps.py reads all of them.
+        A grid keeps two values. One over configuration files keeps a single one where the page does not compare its
+        runs; tests/configs/test_option_sweeps.py reads all of them.
         """
         named = dict(pairwise(words))
         kept = 2 if f"evenhand compare runs/{named.get('--experiment')}" in self.page else 1
-        short = [",".join(word.split(",")[:kept]) if word.startswith("config=") else word for word in words]
+        short = [*words]
+        for option, (index, word) in zip(words, enumerate(words[1:], start=1), strict=False):
+            if option in ("--grid", "--each"):
+                ((key, values),) = parse_grid([word]).items()
+                short[index] = f"{key}={','.join(values[: kept if key == 'config' else 2])}"
         if words[0] == "fit" and is_resume(words) and "--trainer.max_epochs" in words:
             index = words.index("--trainer.max_epochs") + 1
             short[index] = str(int(words[index]) // 10)

@@ -1,6 +1,5 @@
 """A sweep whose processes are calls in this process, which saves seconds; sweep/test_sweep.py has real processes."""
 
-import io
 import json
 import signal
 import sys
@@ -48,6 +47,16 @@ class Calls:
         over, self.over = self.over, []
         return over
 
+    def check(self, folder: Path) -> int:
+        before, sys.argv = sys.argv, [str(folder)]
+        try:
+            config_check.main()
+        except SystemExit as error:
+            return int(error.code or 0)
+        finally:
+            sys.argv = before
+        return 0
+
     def close(self) -> None: ...
 
     def stop(self, run: Run) -> None:
@@ -60,7 +69,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     launcher = Calls()
     for caller in ("runner", "optuna_search"):
         monkeypatch.setattr(f"experiments.sweep.{caller}.launcher_of", lambda options, jobs: launcher, raising=False)
-    monkeypatch.setattr(config_check, "run_check", _ask_here)
     monkeypatch.setattr("experiments.sweep.scheduler.POLL_SECONDS", 0.0)
     return launcher
 
@@ -70,20 +78,6 @@ def install() -> None:
     launcher = Calls()
     for module in (runner, optuna_search):
         module.launcher_of = lambda options, jobs: launcher  # type: ignore[assignment]
-    config_check.run_check = _ask_here
-
-
-def _ask_here(question: str, result: str) -> int:
-    before = sys.stdin, sys.argv
-    sys.stdin, sys.argv = io.StringIO(question), ["-c", "fit", result]
-    code = 0
-    try:
-        config_check.main()
-    except SystemExit as error:
-        code = int(error.code or 0)
-    finally:
-        sys.stdin, sys.argv = before
-    return code
 
 
 def records(root: Path, experiment: str) -> dict[str, dict[str, Any]]:

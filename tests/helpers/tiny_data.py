@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules import InMemoryData, Rows
 from lit_models import LitLinear, LitModel
 
-QUICK = settings(deadline=None, derandomize=True, max_examples=60)
+QUICK = settings(deadline=None, derandomize=True, max_examples=40)
 """Repeats its examples in every run, however slow the machine."""
 
 PLAIN = ("--trainer.callbacks", "null", "--model.schedule", "null")

@@ -194,7 +194,7 @@ SLOW = settings(deadline=None)
 @pytest.mark.parametrize(
     ("check", "fits", "limits"),
     [
-        (check_every_format, 4, settings(ALWAYS, max_examples=100)),
+        (check_every_format, 4, settings(ALWAYS, max_examples=40)),
         (check_a_run, 5, settings(ALWAYS, max_examples=3)),
         pytest.param(
             *(check_every_format, 4, settings(SLOW, max_examples=2000)),
