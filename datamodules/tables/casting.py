@@ -68,10 +68,19 @@ def beyond(values: polars.Series) -> polars.Series:
     return (values.is_not_nan() & (values.abs() > LARGEST)).fill_null(False)
 
 
+def all_fit(column: polars.Series, values: polars.Series) -> bool:
+    """Returns True if each cell of a column has a float64 value that float32 can hold, without a look at any cell."""
+    largest = values.abs().max()
+    is_small = largest is None or not largest > LARGEST  # type: ignore[operator]  # a float
+    return is_small and values.null_count() == column.null_count()
+
+
 def checked(
     column: polars.Series, values: polars.Series, kind: str, location: Callable[[int], str] = "row {}".format
 ) -> polars.Series:
     """Returns the float64 ``values`` of a column; raises ``DataError`` for a cell that has none, or one too large."""
+    if all_fit(column, values):
+        return values
     wanted = "a date" if kind == "date" else kind
     if failed := (values.is_null() & column.is_not_null()).arg_true().to_list():
         raise DataError(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.errors import ColumnError, DataError
 from datamodules.preprocessing.inputs import Reasons
-from datamodules.tables.casting import as_days, as_numbers, beyond, check_cells, check_dtype, checked, encode
+from datamodules.tables.casting import all_fit, as_days, as_numbers, beyond, check_cells, check_dtype, checked, encode
 from datamodules.tables.cell_types import as_text, inferred, parsed, stored
 from datamodules.tables.lazy_numbers import Numbers
 from datamodules.tables.targets import is_whole
@@ -95,6 +95,8 @@ def read_numbers(column: polars.Series, kind: ColumnType, dtype: str) -> polars.
 
 def _misfits(column: polars.Series, values: polars.Series, kind: ColumnType) -> Reasons:
     reasons: Reasons = {}
+    if all_fit(column, values):
+        return reasons
     for row in ((values.is_null() & column.is_not_null()) | beyond(values)).arg_true().to_list():
         fault = "not finite" if values[row] in (inf, -inf) else "not within float32"
         if values[row] is None:

@@ -5,6 +5,7 @@ import platform
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def _git() -> dict[str, Any]:
     return {"sha": git("rev-parse", "HEAD"), "dirty": None if changed is None else bool(changed)}
 
 
+@cache
 def _version(package: str) -> str | None:
     with suppress(PackageNotFoundError):
         return version(package)
