@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_it_has_the_names_of_the_packages_and_of_prediction() -> None:
     assert {*dir(evenhand)} == {*dir(datamodules), *dir(lit_models), "load", "load_export", *dir(evenhand.api)}
-    assert {"fit", "compare", "Run"} <= {*dir(evenhand)}
+    assert {"fit", "compare", "explain", "Run"} <= {*dir(evenhand)}
     assert evenhand.LitMLP is lit_models.LitMLP
     assert evenhand.TableData is datamodules.TableData
     assert (evenhand.load, evenhand.load_export) == (load, load_export)

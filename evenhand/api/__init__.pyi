@@ -1,5 +1,6 @@
 from .estimators import EvenhandClassifier as EvenhandClassifier
 from .estimators import EvenhandRegressor as EvenhandRegressor
+from .feature_importance import explain as explain
 from .run_comparison import Comparison as Comparison
 from .run_comparison import compare as compare
 from .run_results import Run as Run

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from experiments.compare.table_formats import Sheet, defined, number, to_csv
 from experiments.explain.explained_run import NAMES, ExplainedRun, SplitName
@@ -44,10 +45,10 @@ def _about_interval(explained: Explanation, runs: int, split: SplitName) -> str:
     return f"95 % interval over {NAMES[split]} rows{times}, of this run; another training may differ more."
 
 
-def write_files(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName, folder: Path) -> list[str]:
-    """Writes the CSV, and the figure if matplotlib is installed; returns lines that name the files."""
+def rows_of(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName) -> list[dict[str, Any]]:
+    """Returns a row of plain values for each feature, the most important first; None where undefined."""
     about = {"metric": explained.metric, "split": split, "rows": len(runs[0].row), "baseline": explained.baseline}
-    rows = [
+    return [
         defined(
             {
                 "kind": each.kind,
@@ -62,7 +63,11 @@ def write_files(explained: Explanation, runs: Sequence[ExplainedRun], split: Spl
         )
         for each in explained.importances
     ]
-    write_atomically(folder / FILE, to_csv(rows).encode())
+
+
+def write_files(explained: Explanation, runs: Sequence[ExplainedRun], split: SplitName, folder: Path) -> list[str]:
+    """Writes the CSV, and the figure if matplotlib is installed; returns lines that name the files."""
+    write_atomically(folder / FILE, to_csv(rows_of(explained, runs, split)).encode())
     if find_spec("matplotlib") is None:
         missing = "no figure is drawn: it needs matplotlib; pip install '.[figures]' in the checkout"
         return [f"{folder / FILE}", missing]

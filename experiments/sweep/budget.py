@@ -13,7 +13,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from experiments.terminal import decimal
+from experiments.terminal import decimal, duration
 
 SHARES = (4, 2)
 """What is expected of a quarter and of half of the trials is said."""
@@ -31,6 +31,7 @@ class Budget:
 
     name: str
     metric: str
+    seconds: float  # of training
     values: tuple[float, ...]  # best validation metric of each trial with one, in their order
     counts: tuple[int, int, int]  # trials complete, ended early, failed
     is_higher_better: bool
@@ -38,7 +39,7 @@ class Budget:
     importance: dict[str, float]  # shares of settings, largest first
 
     @classmethod
-    def of(cls, name: str, study: optuna.Study, metric: str) -> "Budget":
+    def of(cls, name: str, study: optuna.Study, metric: str, seconds: float) -> "Budget":
         """Reads the trials of a study; one that ended early has the best value that it had reported."""
         is_higher = study.direction == optuna.study.StudyDirection.MAXIMIZE
         best = max if is_higher else min
@@ -53,7 +54,8 @@ class Budget:
         is_enough = counts[0] >= LEAST_FOR_IMPORTANCE
         shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator()) if is_enough else {}
         is_random = isinstance(study.sampler, RandomSampler)
-        return cls(name, metric, tuple(values), (counts[0], counts[1], counts[2]), is_higher, is_random, dict(shares))
+        three = (counts[0], counts[1], counts[2])
+        return cls(name, metric, seconds, tuple(values), three, is_higher, is_random, dict(shares))
 
     def best_so_far(self) -> list[float]:
         """Returns the best value after each trial."""
@@ -64,7 +66,8 @@ class Budget:
         """Returns what the terminal says: the best value, what fewer trials come to, and which settings mattered."""
         complete, early, failed = self.counts
         ends = f"{complete} complete, {early} ended early" + f", {failed} failed" * bool(failed)
-        line = f"{self.name}: {self.metric} {decimal(self.best_so_far()[-1])} after {sum(self.counts)} trials ({ends})"
+        cost = f"{sum(self.counts)} trials ({ends}), {duration(self.seconds)} of training"
+        line = f"{self.name}: {self.metric} {decimal(self.best_so_far()[-1])} after {cost}"
         if self.is_random:
             means, _ = expected_best(self.values, self.is_higher_better)
             counts = sorted({max(1, len(means) // share) for share in SHARES} - {len(means)})

@@ -14,8 +14,13 @@ from experiments.sweep.budget import Budget, expected_best
 FILE = "trials.png"
 
 
-def write_figure(folder: Path, budgets: Sequence[Budget]) -> Path:
+def write_figure(folder: Path, budgets: Sequence[Budget], limits: str) -> Path:
     """Writes a PNG into a folder: the expected best of random trials with its standard deviation, else the best so far.
+
+    Args:
+        folder: The folder.
+        budgets: The trials of each contender.
+        limits: What ended the trials of each, in words.
 
     Returns:
         The path.
@@ -41,7 +46,7 @@ def write_figure(folder: Path, budgets: Sequence[Budget]) -> Path:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8, frameon=False)
-    axes.set_title("The same number of trials for each; points are the trials", fontsize=10)
+    axes.set_title(f"{limits} for each; points are the trials", fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(folder / FILE, buffer.getvalue())

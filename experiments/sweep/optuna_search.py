@@ -33,6 +33,7 @@ class Searched(NamedTuple):
     """The trials of a contender."""
 
     study: optuna.Study
+    seconds: float  # of training
     stopped: int | None  # exit code of a search that a signal has stopped
 
 
@@ -62,7 +63,7 @@ def _search(
     configs = checked.configs()
     final, seed = Folder(experiment_folder(configs, options.experiment)), seeds_of(options, configs)[0]
     with final.locked():
-        studies, first = list[optuna.Study](), 0
+        searches, first = list[Searched](), 0
         launcher.jobs = options.jobs or 1  # a search learns from one trial for the next
         for contender, count in zip(contenders, counts, strict=True):
             texts = checked.texts[first : first + count]
@@ -70,9 +71,10 @@ def _search(
             searched = _run_trials(options, launcher, contender, replace(checked, texts=texts), final, seed)
             if searched.stopped is not None:
                 return searched.stopped
-            studies.append(searched.study)
+            searches.append(searched)
         if options.each is not None:
-            _report_budgets(contenders, studies, checked.metric, final)
+            _report_budgets(options, contenders, searches, checked.metric, final)
+        studies = [searched.study for searched in searches]
         launcher.jobs = options.jobs
         combinations = _chosen(launcher, contenders, studies)
         chosen = {one.name: settings_of(study.best_params) for one, study in zip(contenders, studies, strict=True)}
@@ -92,14 +94,15 @@ def _run_trials(
     folder, space = Folder(final.path.with_name(name)), contender.space
     with folder.locked():
         study = open_study(folder.path / "study.db", options, space, checked, seed)
-        count, metric = options.trials, checked.metric
+        count, budget, metric = options.trial_count, options.budget_seconds, checked.metric
         seeds = range(seed, seed + options.trial_seeds)
-        trials = Trials(study, space, folder, contender.words, count, metric, seeds, checked.configs()[0])
+        trials = Trials(study, space, folder, contender.words, count, budget, metric, seeds, checked.configs()[0])
         folder.add_sweep({"command": options.command, "seed": seed, "space": as_text(space)})
         over = _count(study, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        with Display(folder, max(count, over) * len(seeds), over * len(seeds)) as display:
+        total = None if count is None else max(count, over) * len(seeds)
+        with Display(folder, total, over * len(seeds)) as display:
             if contender.name:
-                display.say(f"{contender.name}: {count} trials" + f" of {len(seeds)} seeds" * (len(seeds) > 1))
+                display.say(f"{contender.name}: {limits(options)}" + f" of {len(seeds)} seeds" * (len(seeds) > 1))
             outcomes, signal = work(launcher, trials, folder, display)
             for outcome in outcomes:
                 if not outcome.complete:
@@ -107,14 +110,21 @@ def _run_trials(
             complete, pruned = _count(study, TrialState.COMPLETE), _count(study, TrialState.PRUNED)
             display.say(f"{complete} trials complete, {pruned} ended early: {folder.path}")
             if signal is not None:
-                return Searched(study, exit_code(outcomes, signal))
+                return Searched(study, trials.trained(), exit_code(outcomes, signal))
             if not complete:
                 raise ConfigError(f"no trial came to a {metric}; its output is in {folder.log(run_names(0, seeds)[0])}")
             chosen = " ".join(settings_words(settings_of(study.best_params)))
             display.say(f"chosen by {metric} {decimal(study.best_value)} on validation rows: {chosen}")
             for sentence in edge_lines(study.best_params, space):
                 display.say(sentence)
-    return Searched(study, None)
+    return Searched(study, trials.trained(), None)
+
+
+def limits(options: SweepOptions) -> str:
+    """Returns what ends a search, in words."""
+    count = options.trial_count
+    trials = "trials" if count is None else f"{count} trials"
+    return trials if options.budget is None else f"{trials} in {options.budget} of training"
 
 
 def _chosen(launcher: Launcher, contenders: list[Contender], studies: list[optuna.Study]) -> list[Combination]:
@@ -133,15 +143,20 @@ def _chosen(launcher: Launcher, contenders: list[Contender], studies: list[optun
     return combinations
 
 
-def _report_budgets(contenders: list[Contender], studies: list[optuna.Study], metric: str, folder: Folder) -> None:
+def _report_budgets(
+    options: SweepOptions, contenders: list[Contender], searches: list[Searched], metric: str, folder: Folder
+) -> None:
     """Says what each contender came to with its trials, and draws it."""
-    budgets = [Budget.of(one.name, study, metric) for one, study in zip(contenders, studies, strict=True)]
+    budgets = [
+        Budget.of(one.name, searched.study, metric, searched.seconds)
+        for one, searched in zip(contenders, searches, strict=True)
+    ]
     for budget in budgets:
         say("\n".join(budget.lines()))
     if find_spec("matplotlib") is not None:
         from experiments.sweep.budget_figure import write_figure
 
-        say(f"best validation metric over trials: {write_figure(folder.path, budgets)}")
+        say(f"best validation metric over trials: {write_figure(folder.path, budgets, limits(options))}")
 
 
 def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked, seed: int) -> optuna.Study:

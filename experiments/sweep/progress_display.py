@@ -17,9 +17,9 @@ EPOCH = re.compile(r"epoch (\d+)(?:/| of at most )(\d+) +(.*)")
 
 
 class Display:
-    """Context manager that shows a sweep of so many runs, some of which were complete before."""
+    """Context manager that shows a sweep of so many runs, or of any number, some of which were complete before."""
 
-    def __init__(self, folder: Folder, total: int, complete: int) -> None:
+    def __init__(self, folder: Folder, total: int | None, complete: int) -> None:
         self.folder = folder
         self.total = total
         self.count = complete
@@ -53,9 +53,12 @@ class Display:
         """Prints the outcome of a run."""
         self.count += 1
         self.failed += not outcome.complete
-        seconds = (time.monotonic() - self._began) / (self.count - self._complete) * (self.total - self.count)
-        left = f", about {duration(seconds)} left" if seconds > 0 else ""
-        self.say(f"[{self.count}/{self.total}] {outcome.line()}{left}")
+        position, left = str(self.count), ""
+        if self.total is not None:
+            position += f"/{self.total}"
+            seconds = (time.monotonic() - self._began) / (self.count - self._complete) * (self.total - self.count)
+            left = f", about {duration(seconds)} left" if seconds > 0 else ""
+        self.say(f"[{position}] {outcome.line()}{left}")
         self._bar.remove_task(self._runs.pop(outcome.run.name))
         description = f"runs, {self.failed} not complete" if self.failed else "runs"
         self._bar.update(self._sweep, completed=self.count, description=description)

@@ -1,11 +1,16 @@
 """Options of ``evenhand sweep``, as typed."""
 
+import re
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from experiments.cli.typed_settings import typed_settings
 from experiments.sweep.grid import parse_seeds
 from lit_models.errors import ConfigError
+
+TRIALS = 50
+"""Trials of a search without ``--trials`` and ``--budget``."""
 
 OF_THE_SWEEP = {
     "seed_everything": "type --seeds instead, also for a single one",
@@ -29,13 +34,35 @@ class SweepOptions:
     ray: str | None
     search: str | None
     each: str | None
-    trials: int
+    trials: int | None
+    budget: str | None
     trial_seeds: int
     space: Path | None
     paper: Path | None
     rows: list[str]
     words: list[str]  # all others, which are those of fit
     command: list[str]  # the whole command, for the record
+
+    @property
+    def trial_count(self) -> int | None:
+        """Number of trials of a search; None if a budget alone limits it."""
+        return TRIALS if self.trials is None and self.budget is None else self.trials
+
+    @property
+    def budget_seconds(self) -> float:
+        """Training time of the trials of a search, infinite without a budget.
+
+        Raises:
+            ConfigError: For text that is no time.
+        """
+        if self.budget is None:
+            return inf
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", self.budget)
+        if found is None or not float(found[1]):
+            raise ConfigError(
+                f"--budget {self.budget} is no time; write seconds, minutes or hours, as in 90s, 10m or 2h"
+            )
+        return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
     def check(self) -> None:
         """Checks the options against each other.
@@ -63,6 +90,8 @@ class SweepOptions:
             raise ConfigError("--paper names the runs, as --grid and --search do; leave the other one out")
         if self.rows and self.paper is None:
             raise ConfigError("--rows are those of a published table, which --paper FILE names")
+        if self.budget_seconds < inf and not self.search:
+            raise ConfigError("--budget is the training time of a search; add --search tpe")
         if self.trial_seeds > 1 and not self.search:
             raise ConfigError("--trial_seeds are those of each trial of a search; add --search tpe, or type --seeds")
         if self.search and self.resplit:

@@ -50,7 +50,8 @@ class Trials(Source):
         space: The distribution of each setting.
         folder: Folder of the runs.
         words: Words of ``fit`` that all trials share.
-        count: Number of trials, earlier ones included.
+        count: Number of trials, earlier ones included; None for any.
+        budget: Seconds of training, earlier trials included, after which no other begins.
         metric: Scalar that ranks the trials, on validation rows.
         seeds: Training seeds of each trial, whose value is the mean over them; the first one's curve decides whether a
             trial ends early, so that each is compared by the same seed.
@@ -63,7 +64,8 @@ class Trials(Source):
         space: Space,
         folder: Folder,
         words: Sequence[str],
-        count: int,
+        count: int | None,
+        budget: float,
         metric: str,
         seeds: Sequence[int],
         config: dict[str, Any],
@@ -72,7 +74,8 @@ class Trials(Source):
         self.space = space
         self.folder = folder
         self.words = words
-        self.count = count
+        self.count = math.inf if count is None else count
+        self.budget = budget
         self.metric = metric
         self.seeds = seeds
         self.resources = resources(config)
@@ -83,6 +86,10 @@ class Trials(Source):
         self.reported: dict[int, int] = {}
         self.values: dict[int, list[float]] = {}
         self.pruned: set[int] = set()
+        numbers = [trial.number for trial in study.get_trials(deepcopy=False)]
+        self.seconds = {  # of training, by the names of the runs
+            name: seconds_of(folder.record(name)) for number in numbers for name in run_names(number, seeds)
+        }
 
     @override
     def next(self) -> Run | None:
@@ -94,7 +101,13 @@ class Trials(Source):
                 return self._begin(resume_trial(self.study, frozen))
         if self.unfinished or len(self.study.get_trials(deepcopy=False)) >= self.count:
             return None
+        if self.trained() >= self.budget:
+            return None
         return self._begin(self.study.ask(self.space))
+
+    def trained(self) -> float:
+        """Returns the seconds of training of the trials that have ended."""
+        return math.fsum(self.seconds.values())
 
     @override
     def waiting(self) -> Sequence[Run]:
@@ -105,6 +118,7 @@ class Trials(Source):
         """Reports the best epoch of each run to the study, whose weights are those of the best checkpoint."""
         name = outcome.run.name
         trial = self.trials.pop(name)
+        self.seconds[name] = seconds_of(outcome.record)
         values = self._report(name, trial)
         if trial.number in self.pruned and not outcome.complete:
             self._tell(trial, TrialState.PRUNED)
@@ -163,6 +177,11 @@ class Trials(Source):
             words = ("fit", *self.words, *settings_words(settings_of(trial.params)), *own, *place)
             self.queued.append(Run(name, name, words, *self.resources))
         return self.queued.pop(0)
+
+
+def seconds_of(record: dict[str, Any]) -> float:
+    """Returns the seconds of training of a run, by its record."""
+    return float(record.get("seconds") or 0)
 
 
 def run_names(number: int, seeds: Sequence[int]) -> list[str]:

@@ -53,7 +53,9 @@ add("--ray", metavar="ADDRESS", help="run on a Ray cluster whose machines share 
 add("--search", choices=["tpe", "gp", "random"], help="search the space of --space instead of a grid")
 text = "as many trials for each architecture, in its own space or that of --space: model=LitMLP,LitCNN"
 add("--each", metavar="model=A,B", help=text)
-add("--trials", type=int, default=50, metavar="N", help="trials of a search, earlier ones included; 50")
+add("--trials", type=int, metavar="N", help="trials of a search, earlier ones included; 50 without --budget")
+text = "begin no trial once those of an architecture have trained so long: 90s, 10m, 2h"
+add("--budget", metavar="TIME", help=text)
 text = "seeds of each trial, whose value is their mean; a trial ends early by its first seed; 1"
 add("--trial_seeds", type=int, default=1, metavar="N", help=text)
 add("--space", type=Path, metavar="FILE", help="YAML: a range, log, int or choices for each setting")

@@ -54,6 +54,37 @@ def test_runs_settings_and_order_are_chosen(runs: Path) -> None:
     assert evenhand.compare(runs, metric="log_loss").frame["metric"].unique().to_list() == ["log_loss"]
 
 
+def test_options_are_those_of_the_command(
+    runs: Path, compare_output: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page = tmp_path_factory.mktemp("reports") / "report.html"
+    for options, words in (
+        ({"ensemble": True}, ["--ensemble"]),
+        ({"margin": 0.05, "metric": "log_loss"}, ["--margin", "0.05", "--metric", "log_loss"]),
+        ({"pairs": True, "where": {"model.dropout": 0.5}}, ["--where", "model.dropout=0.5", "--pairs"]),
+    ):
+        compared = evenhand.compare(runs, **options)
+        printed = csv.DictReader(io.StringIO(compare_output(runs, "--format", "csv", *words)))
+        assert compared.frame.columns == printed.fieldnames
+        assert len(compared.frame) == len([*printed])
+        assert compared.write_html(page) == page
+        written = page.read_text()
+        compare_output(runs, *words, "--html", page)
+        assert written == page.read_text()
+
+
+def test_slices_are_those_of_the_command(runs: Path, compare_output: Callable[..., str]) -> None:
+    found = evenhand.compare(runs / "good", runs / "bad").by("target")
+    printed = [
+        *csv.DictReader(io.StringIO(compare_output(runs / "good", runs / "bad", "--by", "target", "--format", "csv")))
+    ]
+    assert found.columns == [*printed[0]]
+    recall = [float(row["recall"]) for row in printed]
+    assert found["recall"].to_list() == pytest.approx(recall)
+    with pytest.raises(ConfigError, match="--by reads the data again"):
+        evenhand.compare(runs / "good").by("nowhere")
+
+
 def test_a_notebook_shows_tables_with_names_escaped(runs: Path) -> None:
     compared = evenhand.compare(runs)
     html = compared._repr_html_()
@@ -73,6 +104,8 @@ def test_misuse_is_one_sentence(runs: Path) -> None:
         ([], {}, "there is nothing to compare; give runs, or folders of runs"),
         ([[]], {}, "there is nothing to compare"),
         ([runs / "nowhere"], {}, "there is no folder"),
+        ([runs], {"margin": 0}, "margin is 0; it is a difference of the metric above 0"),
+        ([runs], {"ensemble": True, "pairs": True}, "ensemble and pairs are two tables"),
         ([runs], {"sort": "speed"}, "sort is 'speed', and it is one of metric, label"),
         ([runs], {"metric": "speed"}, "speed is not known for these runs"),
         ([runs], {"where": {"model.depth": 3}}, "no run has a setting model.depth"),

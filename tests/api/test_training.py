@@ -183,7 +183,9 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_the_run_is_resumed(monkeypatch: pyte
         patch.setattr(LitMLP, "on_train_epoch_start", stop)
         with pytest.raises(KeyboardInterrupt):
             evenhand.fit(table(), LitMLP, target="label", settings=settings, quiet=True)
-    assert Run(Path("runs/tabledata/night")).record["status"] == "interrupted"
+    record = Run(Path("runs/tabledata/night")).record
+    assert record["status"] == "interrupted"
+    assert record["seconds"] > 0
     (run,) = evenhand.fit(table(), LitMLP, target="label", settings=settings, quiet=True)
     assert (run.record["status"], run.path) == ("finished", Path("runs/tabledata/night"))
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from doc_pages import ELSEWHERE, REPOSITORY, bare, words_of
+from fork_server import server
 from server_process import free_port
 
 from experiments.__main__ import main
@@ -119,11 +119,11 @@ def shortening(verb: str, words: list[str]) -> list[str]:
     if verb not in ("fit", "sweep") or is_resume(words) or "--model.help" in words:
         return []
     if "--print_config" in words:  # runs of the file go on to a tenth of the epochs that the page says
-        return ["--trainer.max_epochs", "6"]
+        return ["--trainer.max_epochs", "6", "--figures", "false"]
     quick = [word for setting in QUICK.items() for word in setting]
     if verb == "fit":
         return quick
-    few = {"--resplit": "1", "--trials": "2"}
+    few = {"--resplit": "1", "--trials": "2", "--folds": "2"}
     seeds = "0..1" if "together" in words else "0"  # two, whose mean the page shows
     quick += ["--seeds", seeds, *(word for name, value in few.items() if name in words for word in (name, value))]
     if "--paper" in words:
@@ -135,13 +135,13 @@ def shortening(verb: str, words: list[str]) -> list[str]:
 def killed(words: list[str]) -> None:
     """Starts a process, and kills it once it has saved a checkpoint."""
     last = f"runs/*/{words[words.index('--run') + 1]}/checkpoints/last.ckpt"
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen([sys.executable, "-m", "experiments", *words], env=environment)
-    while not [*Path().glob(last)]:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    with server() as running:
+        child = running.start(words, Path.cwd())
+        end = time.monotonic() + 60
+        while not [*Path().glob(last)]:
+            assert time.monotonic() < end, child.output.read_text()
+            time.sleep(0.002)
+        child.kill()
 
 
 def answers(words: list[str]) -> None:

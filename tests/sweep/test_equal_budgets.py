@@ -78,7 +78,10 @@ def test_each_architecture_gets_as_many_trials_and_each_winner_is_tested(
     output = capfd.readouterr().out
     for name in best:
         value = study(root, name).best_value
-        assert f"{name}: val/accuracy {value:.4f} after 2 trials (2 complete, 0 ended early); expected " in output
+        assert (
+            f"{name}: val/accuracy {value:.4f} after 2 trials (2 complete, 0 ended early), 1 s of training; expected "
+            in output
+        )
     assert (root / "runs/e/trials.png").read_bytes().startswith(b"\x89PNG")
     assert "2 of 2 runs are finished" in output
     details = json.loads((root / "runs/e/sweep.json").read_text())["sweeps"][0]["chosen"]
@@ -86,6 +89,30 @@ def test_each_architecture_gets_as_many_trials_and_each_winner_is_tested(
     calls.started.clear()
     assert sweep(root, *words) == 0
     assert not calls.started
+
+
+def test_a_budget_is_training_time_and_the_same_for_each(
+    root: Path, calls: Calls, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--each", "model=LitLinear,LitMLP", "--search", "random", "--budget")
+
+    def seconds(name: str) -> list[float]:
+        return [record["seconds"] for record in records(root, f"e-search-{name}").values()]
+
+    assert sweep(root, *words, "0.1s") == 0
+    first = {name: seconds(name) for name in ("LitLinear", "LitMLP")}
+    for spent in first.values():
+        assert sum(spent[:-1]) < 0.1 <= sum(spent)
+    output = capfd.readouterr().out
+    assert "LitMLP: trials in 0.1s of training" in output
+    assert "[1] trial-0000  val/accuracy " in output
+    calls.started.clear()
+    assert sweep(root, *words, "0.1s") == 0
+    assert not calls.started
+    more = sum(first["LitLinear"]) + 0.01
+    assert sweep(root, *words, f"{more:.3f}s", "--trials", str(len(first["LitLinear"]) + 1)) == 0
+    assert len(seconds("LitLinear")) == len(first["LitLinear"]) + 1
+    assert seconds("LitLinear")[:-1] == first["LitLinear"]
 
 
 def test_a_typed_setting_is_not_searched(root: Path, calls: Calls) -> None:
@@ -109,6 +136,9 @@ def test_a_typed_space_is_that_of_all(root: Path, calls: Calls, tmp_path: Path) 
     ("words", "sentence"),
     [
         (["--each", "model=LitMLP"], "add --search tpe"),
+        (["--budget", "10m"], "--budget is the training time of a search; add --search tpe"),
+        (["--search", "tpe", "--each", "model=LitMLP", "--budget", "10"], "--budget 10 is no time; write seconds"),
+        (["--search", "tpe", "--each", "model=LitMLP", "--budget", "0m"], "--budget 0m is no time"),
         (["--search", "tpe", "--each", "model.dropout=0,1"], "--each model.dropout is no architecture"),
         (["--search", "tpe", "--each", "config=a.yaml"], "--each config=... needs --space FILE"),
         (["--search", "tpe", "--each", "model=LitMLP", "--model", "LitCNN"], "--model is typed and is in --each too"),
@@ -169,6 +199,6 @@ def test_the_setting_that_matters_is_named() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     made.optimize(objective, n_trials=30)
-    lines = Budget.of("LitMLP", made, "val/accuracy").lines()
+    lines = Budget.of("LitMLP", made, "val/accuracy", 75.0).lines()
     assert lines[1].startswith("  what mattered: model.optimizer.lr ")
     assert float(lines[1].split("lr ")[1].split("%")[0]) > 80

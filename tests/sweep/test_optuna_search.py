@@ -187,7 +187,7 @@ class Scripted(Calls):
                 path = folder.path / run.name
                 path.mkdir(parents=True)
                 status = "interrupted" if stopped else "untested"
-                (path / "record.json").write_text(json.dumps({"status": status}))
+                (path / "record.json").write_text(json.dumps({"status": status, "seconds": 2.0}))
                 self.now.remove((run, folder))
                 over.append((run, 143 if stopped else 0))
         return over
@@ -224,6 +224,17 @@ def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls
     assert study(root).trials[0].intermediate_values == dict(enumerate(good))
     assert run(root, space, "--trials", "7") == 0
     assert len(launcher.started) == 7
+
+
+def test_a_budget_counts_trials_that_ended_early(root: Path, space: Path, calls: Calls, monkeypatch: Any) -> None:
+    good, bad = [0.5, 0.6, 0.7, 0.65], [0.1, 0.1, 0.1, 0.9]
+    script = {_name(number): bad if number == 6 else good for number in range(9)}
+    launcher = Scripted(script)
+    read_script(monkeypatch, launcher, script)
+    assert run(root, space, "--budget", "15s") == 0
+    assert [trial.state.name for trial in study(root).trials] == ["COMPLETE"] * 6 + ["PRUNED", "COMPLETE"]
+    assert run(root, space, "--budget", "15s") == 0
+    assert len(launcher.started) == 8
 
 
 def test_a_curve_is_what_was_logged_and_grows(fit: Fit) -> None:

@@ -202,6 +202,7 @@ class RunRecord(Callback):
             with suppress(OSError):  # on a full disk the error about the checkpoint is enough
                 # A start that published nothing leaves no record alone, and an earlier one as it is.
                 if "config" in self.content and (self.directory.path / "record.json").is_file():
+                    self.content.setdefault("seconds", self._seconds + time.monotonic() - self._started)
                     self.finish(trainer, status)
                     if interrupted:
                         say(interruption(trainer, self.directory, self.content["command"]), sys.stderr)
