@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer, seed_everything
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from typing_extensions import override
@@ -97,10 +98,12 @@ class EvenhandCLI(LightningCLI):
 
     @override
     def before_instantiate_classes(self) -> None:
-        self.config[self.subcommand].ckpt_path = self.checkpoint
-        # Lightning's own dump, for the hyperparameters, validates once more: a seventh of a short fit.
+        verb, config = str(self.subcommand), self.config[self.subcommand]
+        config.ckpt_path = self.checkpoint
+        # Lightning's own dump, for the hyperparameters, has all settings, and validates once more: a seventh of a fit.
         options = {"skip_link_targets": False, "skip_none": False, "skip_validation": True}
-        self.config_dump = yaml.safe_load(self.parser.dump(self.config, format="yaml", **options))[self.subcommand]
+        kept = Namespace({"subcommand": verb, verb: Namespace({name: config[name] for name in ("model", "data")})})  # type: ignore[no-untyped-call]
+        self.config_dump = yaml.safe_load(self.parser.dump(kept, format="yaml", **options))[verb]
 
     @override
     def instantiate_classes(self) -> None:

@@ -12,8 +12,7 @@ EPILOG = """\
   evenhand sweep -c recipe.yaml --seeds 0..4 --grid model=LitMLP,LitCNN --grid model.optimizer.lr=1e-3,3e-3 --jobs 2
 
 All other words are those of fit. Every run has its own folder, runs/EXPERIMENT/RUN/. The same command again continues:
-finished runs are kept, interrupted ones resumed, failed ones tried again. A failed run stops no other one.
---grid config=a.yaml,b.yaml compares recipes.
+finished runs are kept, interrupted ones resumed, failed ones tried again. --grid config=a.yaml,b.yaml compares recipes.
 
 The recipes behind the rows of a published table, and both figures:
 

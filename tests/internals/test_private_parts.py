@@ -17,6 +17,7 @@ PUBLIC = ("_asdict", "_fields", "_replace", "_exit")
 
 ATTRIBUTES = {
     "jsonargparse._typehints": (
+        "ActionTypeHint",
         "adapt_typehints",
         "discard_init_args_on_class_path_change",
         "get_all_subclass_paths",
@@ -35,6 +36,10 @@ ATTRIBUTES = {
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in ATTRIBUTES.items() for name in names])
 def test_a_module_has_its_private_name(module: str, name: str) -> None:
     assert hasattr(import_module(module), name), f"{module} has no {name} any more; see experiments/internals"
+
+
+def test_a_parser_adds_the_defaults_of_classes() -> None:
+    assert isinstance(vars(import_module("jsonargparse._typehints").ActionTypeHint)["add_sub_defaults"], staticmethod)
 
 
 @pytest.mark.parametrize(
