@@ -49,13 +49,14 @@ class EvenhandCLI(LightningCLI):
         verb = {name: skip for name, skip in self.subcommands().items() if args[:1] == [name]}
         if verb:  # making the parsers of the other three takes a tenth of a second
             self.subcommands = lambda: verb  # type: ignore[method-assign]
+        defaults = trainer_defaults()
         try:
             super().__init__(
                 LitModel,
                 DataModule,
                 save_config_callback=None,  # the record writes it once everything is in order
                 trainer_class=AnyPrecisionTrainer,
-                trainer_defaults=trainer_defaults(),
+                trainer_defaults=defaults,
                 parser_class=Parser,
                 subclass_mode_model=True,
                 subclass_mode_data=True,

@@ -64,7 +64,7 @@ def _search(
     final, seed = Folder(experiment_folder(configs, options.experiment)), seeds_of(options, configs)[0]
     with final.locked():
         searches, first = list[Searched](), 0
-        launcher.jobs = options.jobs or 1  # a search learns from one trial for the next
+        jobs, launcher.jobs = launcher.jobs, options.jobs or 1  # a search learns from one trial for the next
         for contender, count in zip(contenders, counts, strict=True):
             texts = checked.texts[first : first + count]
             first += count
@@ -75,7 +75,7 @@ def _search(
         if options.each is not None:
             _report_budgets(options, contenders, searches, checked.metric, final)
         studies = [searched.study for searched in searches]
-        launcher.jobs = options.jobs
+        launcher.jobs = jobs
         combinations = _chosen(launcher, contenders, studies)
         chosen = {one.name: settings_of(study.best_params) for one, study in zip(contenders, studies, strict=True)}
         details = {"chosen": chosen if options.each is not None else chosen[""]}

@@ -19,6 +19,7 @@ class Calls:
     """A launcher whose runs are over before ``start`` returns."""
 
     def __init__(self) -> None:
+        self.jobs: int | None = 1
         self.started: list[str] = []
         self.over: list[tuple[Run, int]] = []
         self.before: Callable[[Run], None] = lambda run: None

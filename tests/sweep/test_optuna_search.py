@@ -226,6 +226,29 @@ def test_a_trial_below_the_median_is_ended(root: Path, space: Path, calls: Calls
     assert len(launcher.started) == 7
 
 
+@pytest.mark.parametrize(("own", "words", "of_trials"), [(1, [], 1), (None, [], 1), (3, ["--jobs", "3"], 3)])
+def test_what_was_chosen_runs_as_the_launcher_does(
+    root: Path, space: Path, monkeypatch: Any, own: int | None, words: list[str], of_trials: int
+) -> None:
+    """A cluster takes all runs at once, this machine one, and trials follow each other without ``--jobs``."""
+    script = {_name(0): [0.5]}
+    launcher, jobs = Scripted(script), list[int | None]()
+    read_script(monkeypatch, launcher, script)
+    launcher.jobs = own
+    start = launcher.start
+
+    def started(run: Any, folder: Any) -> None:
+        jobs.append(launcher.jobs)
+        start(run, folder)
+
+    launcher.start = started  # type: ignore[method-assign]
+    monkeypatch.setattr(
+        "experiments.sweep.optuna_search.run_combinations", lambda launcher, *_: jobs.append(launcher.jobs) or 0
+    )
+    assert run(root, space, "--trials", "1", *words) == 0
+    assert jobs == [of_trials, own]
+
+
 def test_a_budget_counts_trials_that_ended_early(root: Path, space: Path, calls: Calls, monkeypatch: Any) -> None:
     good, bad = [0.5, 0.6, 0.7, 0.65], [0.1, 0.1, 0.1, 0.9]
     script = {_name(number): bad if number == 6 else good for number in range(9)}
