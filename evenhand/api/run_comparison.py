@@ -25,6 +25,7 @@ class Comparison:
     """Groups of runs that differ in their seeds alone, compared with the best one; a notebook shows them as tables."""
 
     compared: ComparedRuns
+    metric: str | None = None  # as typed
     command: tuple[str, ...] = ()  # of the shell that compares the same
 
     @cached_property
@@ -56,7 +57,7 @@ class Comparison:
         from experiments.compare.slice_report import sliced
 
         blocks = [block for block, _ in self.compared.best_first]
-        rows = [row for block in blocks for row in sliced(block, column, self._metric, trust).rows]
+        rows = [row for block in blocks for row in sliced(block, column, self.metric, trust).rows]
         return polars.DataFrame(rows, infer_schema_length=None, strict=False)
 
     def write_html(self, path: Place) -> Path:
@@ -66,11 +67,6 @@ class Comparison:
         command = [*self.command, "--html", os.fspath(path)]
         write_atomically(Path(path), escaped(html_report(self.compared, [], command)).encode())
         return Path(path)
-
-    @property
-    def _metric(self) -> str | None:
-        words = [*self.command]
-        return words[words.index("--metric") + 1] if "--metric" in words else None
 
     def __repr__(self) -> str:
         return escaped("\n".join(map(to_markdown, self._sheets())))
@@ -121,7 +117,8 @@ def compare(
     for option, value in (("margin", margin), ("metric", metric), ("sort", sort if sort != "metric" else None)):
         words += [] if value is None else [f"--{option}", str(value)]
     words += [f"--{option}" for option, typed in (("ensemble", ensemble), ("pairs", pairs)) if typed]
-    return Comparison(compare_runs(paths, metric, conditions, sort, ensemble, margin, pairs), tuple(words))
+    compared = compare_runs(paths, metric, conditions, sort, ensemble, margin, pairs)
+    return Comparison(compared, metric, tuple(words))
 
 
 def _frame(sheet: Sheet) -> polars.DataFrame:

@@ -20,6 +20,9 @@ from experiments.sweep.search_space import Space, settings_of
 from experiments.sweep.sweep_directory import Folder
 from experiments.terminal import decimal
 
+MOST_FAILED = 10
+"""After so many runs in a row that failed before they trained no trial begins: they would never use up a budget."""
+
 
 class Curve:
     """A scalar, such as ``val/accuracy``, in the event files of a run in progress."""
@@ -86,6 +89,7 @@ class Trials(Source):
         self.reported: dict[int, int] = {}
         self.values: dict[int, list[float]] = {}
         self.pruned: set[int] = set()
+        self.failed_in_row = 0
         numbers = [trial.number for trial in study.get_trials(deepcopy=False)]
         self.seconds = {  # of training, by the names of the runs
             name: seconds_of(folder.record(name)) for number in numbers for name in run_names(number, seeds)
@@ -101,7 +105,7 @@ class Trials(Source):
                 return self._begin(resume_trial(self.study, frozen))
         if self.unfinished or len(self.study.get_trials(deepcopy=False)) >= self.count:
             return None
-        if self.trained() >= self.budget:
+        if self.trained() >= self.budget or self.failed_in_row >= MOST_FAILED:
             return None
         return self._begin(self.study.ask(self.space))
 
@@ -125,12 +129,14 @@ class Trials(Source):
             return replace(outcome, early=True, result="ended early, worse than the median")
         if outcome.complete and values and all(map(math.isfinite, values)):
             best = max(values) if self.study.direction == optuna.study.StudyDirection.MAXIMIZE else min(values)
+            self.failed_in_row = 0
             found = self.values[trial.number]
             found.append(best)
             if len(found) == len(self.seeds):
                 self.study.tell(trial, math.fsum(found) / len(found))
             return replace(outcome, result=f"{self.metric} {decimal(best)}")
         if outcome.record.get("status") not in ("interrupted", "running", None) or outcome.code in (1, 2, 3):
+            self.failed_in_row = 0 if self.seconds[name] else self.failed_in_row + 1
             self._tell(trial, TrialState.FAIL)
         return outcome
 
