@@ -167,7 +167,7 @@ def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> 
     console.print(f"{len(complete)} of {len(runs)} runs are finished: {folder.path}{rest}")
     console.print(f"side by side: evenhand compare {folder.path}\ncurves: tensorboard --logdir {folder.path}")
     if means:
-        console.print(f"  means of the groups (runs mean$, tags ^(train|val)/): {MEANS}")
+        console.print(f"  means of the groups (runs mean$, tags ^(train/loss|val/)): {MEANS}")
         console.print("  means with their sd: http://localhost:6006/#custom_scalars")
 
 

@@ -212,7 +212,7 @@ def events_of(path: Path) -> EventAccumulator:
 def test_a_fit_writes_each_figure_once_and_its_vitals_each_epoch(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     record = fit(*TINY)
     assert (
-        "train and val first: http://localhost:6006/?tagFilter=%5E(train%7Cval)%2F#timeseries"
+        "train and val first: http://localhost:6006/?tagFilter=%5E(train%2Floss%7Cval%2F)#timeseries"
         in capsys.readouterr().out
     )
     events = events_of(record["path"])

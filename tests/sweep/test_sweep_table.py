@@ -40,7 +40,7 @@ def test_runs_of_other_splits_have_a_table_of_their_own(
     printed = capfd.readouterr().out
     assert "…" not in printed
     assert printed.count("not compared with the first") == 1
-    assert "?tagFilter=%5E(train%7Cval)%2F&runFilter=mean%24#timeseries" in printed
+    assert "?tagFilter=%5E(train%2Floss%7Cval%2F)&runFilter=mean%24#timeseries" in printed
     below = printed.partition("not compared with the first")[2].splitlines()
     rows = [line.split()[0] for line in below if line.lstrip().startswith("Lit") and "seed" not in line]
     assert len(rows) == 2

@@ -15,8 +15,8 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import (
 )
 from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG, PLUGIN_NAME
 
-CURVES = "http://localhost:6006/?tagFilter=%5E(train%7Cval)%2F#timeseries"
-"""Address of the curves of train and val.
+CURVES = "http://localhost:6006/?tagFilter=%5E(train%2Floss%7Cval%2F)#timeseries"
+"""Address of the curves of train and val, without learning rate, memory and the like.
 
 Without a filter Time Series begins with the points of the test, since TensorBoard sorts tags by name. They cannot get a
 name that comes last: the HParams tab shows the first five tags of the same order.
