@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from rich.console import Console
+from rich.progress import Progress
 from torch import Tensor
 
 from lit_models.training.batch import Batch
@@ -48,7 +50,7 @@ class FrozenFeatures:
         return ""
 
     def fill(self, trainer: Trainer, features: Callable[[Batch], Tensor]) -> str:
-        """Computes the features of all train and validation rows, unless they are too many.
+        """Computes the features of all train and validation rows, unless they are too many; shows a bar on a terminal.
 
         Args:
             trainer: Trainer whose data module has the rows, without an ``obstacle``.
@@ -59,20 +61,25 @@ class FrozenFeatures:
         """
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # set from another class
         train, rows = data.train_dataloader(), data.part_rows()
+        count = rows["train"] + rows["val"]
         found, ids, seen = list[Tensor](), list[Tensor](), set[int]()
-        for batch in chain(_first_epochs(train), data.val_dataloader()):
-            rows_here = batch["row"].tolist()
-            is_new = torch.tensor([row not in seen for row in rows_here], device=batch["row"].device)
-            seen.update(rows_here)
-            if not is_new.any():
-                continue
-            new = {name: value[is_new] for name, value in batch.items() if value.dim()}
-            moved = trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(new))
-            found.append(features(moved))
-            ids.append(new["row"].cpu())
-            if found[0][:1].nbytes * (rows["train"] + rows["val"]) > MAX_BYTES:
-                return f"those of all rows take more than {MAX_BYTES >> 30} GiB of memory"
-        if sum(map(len, ids)) < rows["train"] + rows["val"]:
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+            task = bar.add_task("features", total=count)
+            for batch in chain(_first_epochs(train), data.val_dataloader()):
+                rows_here = batch["row"].tolist()
+                is_new = torch.tensor([row not in seen for row in rows_here], device=batch["row"].device)
+                seen.update(rows_here)
+                if not is_new.any():
+                    continue
+                new = {name: value[is_new] for name, value in batch.items() if value.dim()}
+                moved = trainer.precision_plugin.convert_input(trainer.strategy.batch_to_device(new))
+                found.append(features(moved))
+                ids.append(new["row"].cpu())
+                bar.update(task, completed=len(seen))
+                if found[0][:1].nbytes * count > MAX_BYTES:
+                    return f"those of all rows take more than {MAX_BYTES >> 30} GiB of memory"
+        if len(seen) < count:
             return "an epoch does not have every train row"
         self._features, device = torch.cat(found), found[0].device
         order = torch.cat(ids)

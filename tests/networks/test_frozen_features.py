@@ -1,5 +1,6 @@
 """Features of a frozen network: computed once, equal to those of every step, and only where the rows stay the same."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ def test_each_row_goes_through_a_frozen_network_once(
     calls: list[int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main([*RUN.split(), "--model.freeze", "body", "--run", "kept"])
-    assert "computes the features of the frozen network, once for all epochs" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "computes the features of the frozen network, once for all epochs" in printed.out
+    assert "%" not in printed.err  # no bar without a terminal
     record = read_record(Path("runs/digits/kept"))
     rows = record["rows"]
     # Two rows are the network's trial; the chosen checkpoint predicts the validation rows again.
@@ -47,6 +50,16 @@ def test_each_row_goes_through_a_frozen_network_once(
     stepwise = read_record(Path("runs/digits/stepwise"))
     assert sum(calls) > 3 * rows["train"]
     assert stepwise["metrics"] == pytest.approx(record["metrics"], abs=1e-6)  # no dropout in frozen features
+
+
+def test_a_terminal_shows_how_many_rows_have_their_features(
+    calls: list[int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    main([*RUN.split(), "--model.freeze", "body", "--trainer.enable_progress_bar", "false"])
+    bar = capsys.readouterr().err
+    assert "features" in bar
+    assert "100%" in bar
 
 
 @pytest.mark.parametrize(
