@@ -41,8 +41,8 @@ class DataModule(LightningDataModule):
         fold: Index of the test fold, from 0.
         normalize: Normalization of each feature, with statistics of the train rows; ``series`` for series in files and
             streamed arrays.
-        train_fraction: Fraction of the train rows that is used, for a learning curve; the split seed chooses them, and
-            those of a smaller fraction are among those of a larger one.
+        train_fraction: Fraction of the train rows in use, for a learning curve; a smaller one is part of a larger one.
+        val_fold: ``[0,5]`` for fold 0 of five of the train and validation rows, as the validation rows.
     """
 
     task: TaskName
@@ -66,6 +66,7 @@ class DataModule(LightningDataModule):
         fold: int = 0,
         normalize: Method = "standard",
         train_fraction: float = 1.0,
+        val_fold: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -77,7 +78,7 @@ class DataModule(LightningDataModule):
         self.data_name = type(self).__name__  # in records, and of the folder of the runs
         self.batch_size = batch_size
         self.split_settings = SplitSettings(
-            ratios, split_seed, group, split_column, folds, fold, train_fraction=train_fraction
+            ratios, split_seed, group, split_column, folds, fold, train_fraction=train_fraction, val_fold=val_fold
         )
         self.normalize = normalize
         if normalize == "series" and hasattr(self, "modality"):  # where it is none, it depends on the files

@@ -104,6 +104,13 @@ def split_fold(rows: Tensor, ratios: Sequence[float], seed: int, deal: Deal, fol
     return Split(train, val, parts[fold])
 
 
+def fold_validation(split: Split, seed: int, deal: Deal, fold: int, folds: int) -> Split:
+    """Divides the train and validation rows of a split into equal folds, one of which is the validation split."""
+    parts = deal(torch.cat([split.train, split.val]).sort().values, [1 / folds] * folds, seed)
+    train = torch.cat([part for index, part in enumerate(parts) if index != fold]).sort().values
+    return Split(train, parts[fold], split.test)
+
+
 def split_given(rows: Tensor, part: Sequence[str | None], ratios: Sequence[float], seed: int, deal: Deal) -> Split:
     """Returns the splits that a column names; without validation rows, they are taken from the train rows.
 

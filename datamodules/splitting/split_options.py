@@ -16,6 +16,8 @@ from datamodules.tables.casting import encode, to_days, to_numbers
 
 OPTIONS = ("group", "time", "split_column", "folds")  # each decides the split
 
+VAL_GIVEN = "these data come with validation rows, so that --data.val_fold cannot choose them; leave it out"
+
 Duplicates = Literal["keep-together", "drop", "ignore"]
 """Exact copies of a row: kept in one split, dropped except the first, or split like any other row."""
 
@@ -33,6 +35,7 @@ class SplitSettings:
     time: str | None = None  # column by whose order train comes before val before test
     duplicates: Duplicates = "keep-together"
     train_fraction: float = 1.0  # of the train rows, in use
+    val_fold: tuple[int, int] | None = None  # index and number of folds of the train and validation rows
 
     def __post_init__(self) -> None:
         options = [name for name in OPTIONS if getattr(self, name) is not None]
@@ -44,7 +47,14 @@ class SplitSettings:
             raise DataError(
                 f"folds are at least 2 and fold counts from 0 to folds - 1; they are {self.folds} and {self.fold}"
             )
-
+        if self.val_fold is not None:
+            index, count = self.val_fold
+            if not 0 <= index < count or count < 2:
+                raise DataError(f"--data.val_fold [0,5] is fold 0 of 5, counted from 0, and it is [{index},{count}]")
+            if (given := "time" if self.time else "split_column" if self.split_column else None) is not None:
+                raise DataError(
+                    f"--data.{given} decides which rows validate, and so does --data.val_fold; leave one out"
+                )
         if not 0 < self.train_fraction <= 1:
             raise DataError(f"--data.train_fraction must be above 0 and up to 1, and it is {self.train_fraction:g}")
 
@@ -96,12 +106,17 @@ def split_data(rows: Splittable, settings: SplitSettings) -> tuple[Split, list[s
             "these data come with a test part; to split all rows another way, leave it out with --data.pooled true, "
             "or without --data.test_path"
         )
+    if rows.val is not None and settings.val_fold is not None:
+        raise DataError(VAL_GIVEN)
     every = torch.arange(len(rows.first))
     copies = int((rows.first != every).sum())
     kept = every[rows.first == every] if settings.duplicates == "drop" else every
     unit = rows.first if settings.duplicates == "keep-together" else every
+    deal = _deal(rows, unit, settings)
     try:
-        split = _split(rows, kept, _deal(rows, unit, settings), settings)
+        split = _split(rows, kept, deal, settings)
+        if settings.val_fold is not None:
+            split = grouping.fold_validation(split, settings.seed, deal, *settings.val_fold)
     except DataError as error:
         if not copies or settings.duplicates == "ignore":
             raise
@@ -147,6 +162,10 @@ def _far_from_ratios(split: Split, settings: SplitSettings) -> list[str]:
     sizes, ratios = [len(rows) for rows in split], list(settings.ratios)
     if settings.folds is not None:
         ratios = [share * (1 - 1 / settings.folds) for share in train_and_val(ratios)] + [1 / settings.folds]
+    if settings.val_fold is not None:
+        ratios = [
+            (1 - ratios[2]) * share for share in (1 - 1 / settings.val_fold[1], 1 / settings.val_fold[1])
+        ] + ratios[2:]
     wanted = [sum(sizes) * fraction for fraction in ratios]
     if all(abs(size - rows) <= max(2.0, 0.05 * sum(sizes)) for size, rows in zip(sizes, wanted, strict=True)):
         return []

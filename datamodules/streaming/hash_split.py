@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.splitting.grouping import train_and_val
-from datamodules.splitting.split_options import SplitSettings
+from datamodules.splitting.split_options import VAL_GIVEN, SplitSettings
 from datamodules.streaming.npy_file import DiskArray
 
 TRAIN, VAL, TEST, LEFT_OUT = range(4)
@@ -46,6 +46,8 @@ class HashSplit:
     def __post_init__(self) -> None:
         if self.files is not None and self.settings.option is not None:
             raise DataError("these data come with a test part; leave out --data.test_path to split them another way")
+        if self.has_val and self.settings.val_fold is not None:
+            raise DataError(VAL_GIVEN)
 
     def indices(self, start: int, stop: int) -> Tensor:
         """Returns the splits of rows from ``start`` to before ``stop``, (n,) uint8: train, val, test, or left out.
@@ -70,6 +72,15 @@ class HashSplit:
     def _indices(self, start: int, stop: int) -> NDArray[numpy.integer]:
         settings, number = self.settings, numpy.arange(start, min(stop, self.rows), dtype=numpy.uint64)
         key = number if self.keys is None else self._read_keys(start, stop)
+        split = self._without_val_fold(key, number)
+        if settings.val_fold is None:
+            return split
+        fold, folds = settings.val_fold
+        is_val = numpy.floor(uniform(key, settings.seed + 3) * folds) == fold
+        return numpy.where(split == TEST, TEST, numpy.where(is_val, VAL, TRAIN))
+
+    def _without_val_fold(self, key: Key, number: Key) -> NDArray[numpy.integer]:
+        settings = self.settings
         if settings.folds is not None:
             is_test = numpy.floor(uniform(key, settings.seed) * settings.folds) == settings.fold
             return numpy.where(is_test, TEST, self._train_or_val(key))

@@ -2,12 +2,13 @@
 
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from experiments.sweep.config_check import Checked, check
-from experiments.sweep.grid import settings_words
+from experiments.sweep.grid import refuse_typed, settings_words
 from experiments.sweep.plan import Combination, class_of, experiment_folder, label_of
 from experiments.sweep.progress_display import Display
 from experiments.sweep.runner import exit_code, launcher_of, run_combinations, seeds_of
@@ -24,7 +25,7 @@ try:
     from experiments.sweep.budget import Budget
     from experiments.sweep.contenders import Contender, contenders_of
     from experiments.sweep.search_space import Space, as_text, corners, edge_lines, settings_of
-    from experiments.sweep.trials import Trials, run_names
+    from experiments.sweep.trials import Trials, fold_words, repeats_of, run_names
 except ImportError as error:
     raise ConfigError("--search needs optuna; pip install '.[search]' in the checkout") from error
 
@@ -47,8 +48,11 @@ def search(options: SweepOptions) -> int:
         ConfigError: For words or a space that cannot be used, or another search in the folder.
     """
     contenders = contenders_of(options)
+    folds = [] if options.folds is None else fold_words(0, options.folds)
+    if folds:
+        refuse_typed(options.words, ["data.val_fold"], "--folds")
     lines = [
-        [("fit", *contender.words, *settings_words(settings)) for settings in corners(contender.space)]
+        [("fit", *contender.words, *settings_words(settings), *folds) for settings in corners(contender.space)]
         for contender in contenders
     ]
     with closing(launcher_of(options, options.jobs)) as launcher:
@@ -79,7 +83,7 @@ def _search(
         combinations = _chosen(launcher, contenders, studies)
         chosen = {one.name: settings_of(study.best_params) for one, study in zip(contenders, studies, strict=True)}
         details = {"chosen": chosen if options.each is not None else chosen[""]}
-        return run_combinations(launcher, options, final, combinations, details)
+        return run_combinations(launcher, replace(options, folds=None), final, combinations, details)  # no test folds
 
 
 def _run_trials(
@@ -95,14 +99,15 @@ def _run_trials(
     with folder.locked():
         study = open_study(folder.path / "study.db", options, space, checked, seed)
         count, budget, metric = options.trial_count, options.budget_seconds, checked.metric
-        seeds = range(seed, seed + options.trial_seeds)
-        trials = Trials(study, space, folder, contender.words, count, budget, metric, seeds, checked.configs()[0])
+        repeats = repeats_of(range(seed, seed + options.trial_seeds), options.folds)
+        config, sampler = checked.configs()[0], partial(sampler_of, options)
+        trials = Trials(study, space, folder, contender.words, count, budget, metric, repeats, config, sampler)
         folder.add_sweep({"command": options.command, "seed": seed, "space": as_text(space)})
         over = _count(study, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        total = None if count is None else max(count, over) * len(seeds)
-        with Display(folder, total, over * len(seeds)) as display:
+        total = None if count is None else max(count, over) * len(repeats)
+        with Display(folder, total, over * len(repeats)) as display:
             if contender.name:
-                display.say(f"{contender.name}: {limits(options)}" + f" of {len(seeds)} seeds" * (len(seeds) > 1))
+                display.say(f"{contender.name}: {limits(options)}" + f" of {len(repeats)} runs" * (len(repeats) > 1))
             outcomes, signal = work(launcher, trials, folder, display)
             for outcome in outcomes:
                 if not outcome.complete:
@@ -112,7 +117,9 @@ def _run_trials(
             if signal is not None:
                 return Searched(study, trials.trained(), exit_code(outcomes, signal))
             if not complete:
-                raise ConfigError(f"no trial came to a {metric}; its output is in {folder.log(run_names(0, seeds)[0])}")
+                raise ConfigError(
+                    f"no trial came to a {metric}; its output is in {folder.log(run_names(0, repeats)[0])}"
+                )
             chosen = " ".join(settings_words(settings_of(study.best_params)))
             display.say(f"chosen by {metric} {decimal(study.best_value)} on validation rows: {chosen}")
             for sentence in edge_lines(study.best_params, space):
@@ -178,16 +185,20 @@ def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked
     for setting, (then, now) in metric_settings(study.user_attrs.get("settings", settings), settings).items():
         raise ConfigError(f"{path.parent} is a search with {setting} {then}, not {now}; choose another --experiment")
     study.set_user_attr("settings", settings)
-    seed = len(study.get_trials(deepcopy=False))  # a constant seed would draw the first trials again after a restart
+    study.sampler = sampler_of(options, 0)
+    return study
+
+
+def sampler_of(options: SweepOptions, seed: int) -> optuna.samplers.BaseSampler:
+    """Returns a new sampler of the kind that is typed."""
     parallel = (options.jobs or 1) > 1 or options.ray is not None
     match options.search:
         case "tpe":
-            study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=parallel)
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=parallel)
         case "gp":
-            study.sampler = optuna.samplers.GPSampler(seed=seed)
+            return optuna.samplers.GPSampler(seed=seed)
         case _:
-            study.sampler = optuna.samplers.RandomSampler(seed=seed)
-    return study
+            return optuna.samplers.RandomSampler(seed=seed)
 
 
 def _count(study: optuna.Study, *states: TrialState) -> int:

@@ -77,10 +77,9 @@ class SweepOptions:
         if self.folds is not None:
             if self.folds < 2:
                 raise ConfigError(f"--folds is {self.folds}; cross-validation has at least 2 folds")
-            if self.resplit or self.search:
-                other = "resplit" if self.resplit else "search"
+            if self.resplit:
                 raise ConfigError(
-                    f"--folds decides the split of each run, so that --{other} does not go with it; leave one out"
+                    "--folds decides the split of each run, so that --resplit does not go with it; leave one out"
                 )
         if self.each is not None and self.search is None:
             raise ConfigError("--each gives every architecture the same trials of a search; add --search tpe")

@@ -1,8 +1,9 @@
 """Trials of a search as runs: Optuna suggests their settings, and they report their validation metric."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ from experiments.terminal import decimal
 
 MOST_FAILED = 10
 """After so many runs in a row that failed before they trained no trial begins: they would never use up a budget."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One of the runs of each trial, whose value is the mean over them."""
+
+    suffix: str  # of the run's name
+    words: tuple[str, ...]  # of fit
 
 
 class Curve:
@@ -56,9 +65,11 @@ class Trials(Source):
         count: Number of trials, earlier ones included; None for any.
         budget: Seconds of training, earlier trials included, after which no other begins.
         metric: Scalar that ranks the trials, on validation rows.
-        seeds: Training seeds of each trial, whose value is the mean over them; the first one's curve decides whether a
-            trial ends early, so that each is compared by the same seed.
+        repeats: Runs of each trial, whose value is the mean over them; the first one's curve decides whether a trial
+            ends early, so that all are compared by the same seed and validation rows.
         config: Configuration of one of them, which says the devices that each requests.
+        sampler: Creates a sampler from a seed. The seed of a trial is its number, so that a restarted search draws what
+            it would have drawn.
     """
 
     def __init__(
@@ -70,8 +81,9 @@ class Trials(Source):
         count: int | None,
         budget: float,
         metric: str,
-        seeds: Sequence[int],
+        repeats: Sequence[Repeat],
         config: dict[str, Any],
+        sampler: Callable[[int], optuna.samplers.BaseSampler],
     ) -> None:
         self.study = study
         self.space = space
@@ -80,10 +92,11 @@ class Trials(Source):
         self.count = math.inf if count is None else count
         self.budget = budget
         self.metric = metric
-        self.seeds = seeds
+        self.repeats = repeats
+        self.sampler = sampler
         self.resources = resources(config)
         self.unfinished: list[FrozenTrial] = study.get_trials(states=(TrialState.RUNNING,))
-        self.queued: list[Run] = []  # further seeds of trials that have begun
+        self.queued: list[Run] = []  # further runs of trials that have begun
         self.trials: dict[str, Trial] = {}  # by the names of their runs, until they are told to the study
         self.curves: dict[str, Curve] = {}
         self.reported: dict[int, int] = {}
@@ -92,7 +105,7 @@ class Trials(Source):
         self.failed_in_row = 0
         numbers = [trial.number for trial in study.get_trials(deepcopy=False)]
         self.seconds = {  # of training, by the names of the runs
-            name: seconds_of(folder.record(name)) for number in numbers for name in run_names(number, seeds)
+            name: seconds_of(folder.record(name)) for number in numbers for name in run_names(number, repeats)
         }
 
     @override
@@ -100,13 +113,16 @@ class Trials(Source):
         if self.queued:
             return self.queued.pop(0)
         for frozen in [*self.unfinished]:
-            if "running" not in map(self.folder.status, run_names(frozen.number, self.seeds)):
+            if "running" not in map(self.folder.status, run_names(frozen.number, self.repeats)):
                 self.unfinished.remove(frozen)
-                return self._begin(resume_trial(self.study, frozen))
-        if self.unfinished or len(self.study.get_trials(deepcopy=False)) >= self.count:
+                self.study.sampler = self.sampler(frozen.number)
+                return self._begin(resume_trial(self.study, frozen, self.space))
+        begun = len(self.study.get_trials(deepcopy=False))
+        if self.unfinished or begun >= self.count:
             return None
         if self.trained() >= self.budget or self.failed_in_row >= MOST_FAILED:
             return None
+        self.study.sampler = self.sampler(begun)
         return self._begin(self.study.ask(self.space))
 
     def trained(self) -> float:
@@ -115,7 +131,7 @@ class Trials(Source):
 
     @override
     def waiting(self) -> Sequence[Run]:
-        return [Run(run_names(frozen.number, self.seeds)[0], "", ()) for frozen in self.unfinished]
+        return [Run(run_names(frozen.number, self.repeats)[0], "", ()) for frozen in self.unfinished]
 
     @override
     def take(self, outcome: Outcome) -> Outcome:
@@ -132,7 +148,7 @@ class Trials(Source):
             self.failed_in_row = 0
             found = self.values[trial.number]
             found.append(best)
-            if len(found) == len(self.seeds):
+            if len(found) == len(self.repeats):
                 self.study.tell(trial, math.fsum(found) / len(found))
             return replace(outcome, result=f"{self.metric} {decimal(best)}")
         if outcome.record.get("status") not in ("interrupted", "running", None) or outcome.code in (1, 2, 3):
@@ -146,7 +162,7 @@ class Trials(Source):
         for run in running:
             trial = self.trials[run.name]
             self._report(run.name, trial)
-            is_first = run.name == run_names(trial.number, self.seeds)[0]
+            is_first = run.name == run_names(trial.number, self.repeats)[0]
             if is_first and trial.number not in self.pruned and self.reported[trial.number] and trial.should_prune():
                 self.pruned.add(trial.number)
                 self._drop(trial)
@@ -154,9 +170,9 @@ class Trials(Source):
         return []
 
     def _report(self, name: str, trial: Trial) -> list[float]:
-        """Returns the values of a run's curve, after reporting the new ones of a first seed to the study."""
+        """Returns the values of a run's curve, after reporting the new ones of a first run to the study."""
         values, number = self.curves[name].values(), trial.number
-        if name == run_names(number, self.seeds)[0]:
+        if name == run_names(number, self.repeats)[0]:
             for epoch, value in enumerate(values[self.reported[number] :], start=self.reported[number]):
                 if math.isfinite(value):
                     trial.report(value, epoch)
@@ -170,15 +186,15 @@ class Trials(Source):
         self._drop(trial)
 
     def _drop(self, trial: Trial) -> None:
-        names = run_names(trial.number, self.seeds)
+        names = run_names(trial.number, self.repeats)
         self.queued = [run for run in self.queued if run.name not in names]
 
     def _begin(self, trial: Trial) -> Run:
         """Returns the first run of a trial, and queues the others."""
         self.reported[trial.number], self.values[trial.number] = 0, []
-        for seed, name in zip(self.seeds, run_names(trial.number, self.seeds), strict=True):
+        for repeat, name in zip(self.repeats, run_names(trial.number, self.repeats), strict=True):
             self.trials[name], self.curves[name] = trial, Curve(self.folder.path / name, self.metric)
-            own = ("--test_at_end=false", f"--seed_everything={seed}")
+            own = ("--test_at_end=false", *repeat.words)
             place = (f"--experiment={self.folder.path.name}", f"--run={name}")
             words = ("fit", *self.words, *settings_words(settings_of(trial.params)), *own, *place)
             self.queued.append(Run(name, name, words, *self.resources))
@@ -190,7 +206,21 @@ def seconds_of(record: dict[str, Any]) -> float:
     return float(record.get("seconds") or 0)
 
 
-def run_names(number: int, seeds: Sequence[int]) -> list[str]:
-    """Returns the names of a trial's runs, one a seed."""
-    name = f"trial-{number:04d}"
-    return [name] if len(seeds) == 1 else [f"{name}-seed{seed}" for seed in seeds]
+def repeats_of(seeds: Sequence[int], folds: int | None) -> list[Repeat]:
+    """Returns the runs of each trial: one a seed, or one a fold of the train and validation rows and a seed."""
+    repeats = []
+    for fold, seed in product([None] if folds is None else range(folds), seeds):
+        suffix = ("" if fold is None else f"-fold{fold}") + (f"-seed{seed}" if len(seeds) > 1 else "")
+        words = [] if fold is None else fold_words(fold, folds)
+        repeats.append(Repeat(suffix, (f"--seed_everything={seed}", *words)))
+    return repeats
+
+
+def fold_words(fold: int, folds: int | None) -> list[str]:
+    """Returns the words of ``fit`` by which one of the folds of the train and validation rows validates."""
+    return [f"--data.val_fold=[{fold},{folds}]"]
+
+
+def run_names(number: int, repeats: Sequence[Repeat]) -> list[str]:
+    """Returns the names of a trial's runs."""
+    return [f"trial-{number:04d}{repeat.suffix}" for repeat in repeats]

@@ -44,7 +44,7 @@ text = "a setting of fit and its values, as in a YAML list: model.hidden=[64],[1
 add("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,VALUE", help=text)
 text = "repeat on K splits, data.split_seed 0 to K-1; all runs share a split if left out"
 add("--resplit", type=int, metavar="K", help=text)
-text = "cross-validate: each of K folds is the test rows of one run for each setting and seed"
+text = "cross-validate: each of K folds is the test rows of one run; in a search the validation rows"
 add("--folds", type=int, metavar="K", help=text)
 add("--experiment", metavar="NAME", help="folder of the runs; the data's name if left out")
 add("--jobs", type=int, metavar="N", help="runs side by side, which share the cores and GPUs; 1")

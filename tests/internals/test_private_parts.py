@@ -109,7 +109,7 @@ def test_torchs_schedulers_have_their_private_names() -> None:
     assert scheduler_lengths(outer.state_dict())[2] == [[9, None, None]]
 
 
-def test_optuna_trials_have_their_private_id() -> None:
+def test_optuna_trials_have_their_private_id_and_draw_what_they_lack() -> None:
     optuna = pytest.importorskip("optuna")
     from experiments.internals.optuna_private import resume_trial
 
@@ -117,7 +117,10 @@ def test_optuna_trials_have_their_private_id() -> None:
     study.ask().suggest_float("rate", 0, 1)
     frozen = study.get_trials()[0]
     assert hasattr(frozen, "_trial_id"), "optuna's FrozenTrial has no _trial_id any more"
-    assert resume_trial(study, frozen).params == frozen.params
+    space = {name: optuna.distributions.FloatDistribution(0, 1) for name in ("rate", "dropout")}
+    resumed = resume_trial(study, frozen, space).params
+    assert resumed.keys() == space.keys()
+    assert resumed["rate"] == frozen.params["rate"]
 
 
 def own_names(tree: ast.AST) -> set[str]:

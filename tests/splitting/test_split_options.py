@@ -57,6 +57,41 @@ def test_each_of_two_folds_exists_and_none_without_folds() -> None:
         settings(fold=1)
 
 
+@pytest.mark.parametrize("val_fold", [(0, 1), (2, 2), (-1, 2), (0, 0)])
+def test_a_validation_fold_that_does_not_exist_is_refused(val_fold: tuple[int, int]) -> None:
+    with pytest.raises(DataError, match=r"--data.val_fold \[0,5\] is fold 0 of 5"):
+        settings(val_fold=val_fold)
+
+
+@pytest.mark.parametrize("option", ["time", "split_column"])
+def test_a_validation_fold_goes_with_no_option_that_chooses_validation_rows(option: str) -> None:
+    with pytest.raises(DataError, match=f"--data.{option} decides which rows validate"):
+        settings(val_fold=(0, 2), **{option: VALUES[option]})
+    given = Splittable(torch.arange(9), val=torch.arange(3), test=torch.arange(3, 6))
+    with pytest.raises(DataError, match="these data come with validation rows"):
+        split_of(given, val_fold=(0, 2))
+
+
+@pytest.mark.parametrize("options", [{}, {"folds": 3, "fold": 1}, {"group": "g"}, {"ratios": (0.8, 0.0, 0.2)}])
+def test_validation_folds_divide_the_other_rows_and_leave_the_test_rows(options: dict[str, Any]) -> None:
+    rows = column("g", [3] * 30)
+    first = torch.arange(90)
+    first[40] = 7  # a copy, which stays with its row
+    rows = rows._replace(first=first, labels=Labels(torch.arange(90) // 3 % 2, ("a", "b")))
+    plain, found = split_of(rows, **options)[0], [split_of(rows, val_fold=(k, 4), **options)[0] for k in range(4)]
+    others = {*plain.train.tolist(), *plain.val.tolist()}
+    assert sorted(row for each in found for row in each.val.tolist()) == sorted(others)
+    for each in found:
+        assert each.test.tolist() == plain.test.tolist()
+        assert {*each.train.tolist()} == others - {*each.val.tolist()}
+        assert abs(len(each.val) - len(others) / 4) <= 6
+        positive = (each.val // 3 % 2 == 1).sum()
+        assert abs(int(positive) - len(each.val) / 2) <= 3
+        assert len({7, 40} & {*each.val.tolist()}) != 1
+        if "group" in options:
+            assert not {row // 3 for row in each.val.tolist()} & {row // 3 for row in each.train.tolist()}
+
+
 def test_options_that_were_checked_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         settings(folds=2).fold = 2

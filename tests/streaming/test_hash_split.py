@@ -73,6 +73,23 @@ def test_a_fold_is_tested_and_the_others_are_split_by_another_seed() -> None:
         assert found == [2 if tested else other for tested, other in zip(is_test, TRAIN_OR_VAL, strict=True)]
 
 
+@pytest.mark.parametrize("options", [{}, {"folds": 4, "fold": 1}, {"ratios": (0.8, 0.0, 0.2)}])
+def test_validation_folds_divide_the_rows_that_are_not_tested(options: dict[str, Any]) -> None:
+    drawn, plain = uniform(keys(), 8), HashSplit(ROWS, settings(**options)).indices(0, ROWS)
+    for fold in range(3):
+        found = HashSplit(ROWS, settings(val_fold=(fold, 3), **options)).indices(0, ROWS)
+        is_val = torch.from_numpy((drawn >= fold / 3) & (drawn < (fold + 1) / 3))
+        assert torch.equal(found, torch.where(plain == 2, 2, is_val.to(torch.uint8)))
+
+
+def test_a_validation_fold_of_files_divides_the_train_file_alone() -> None:
+    files = HashSplit(90, settings(val_fold=(0, 3)), files=(60, 60)).indices(0, 90)
+    assert {*files[:60].tolist()} == {0, 1}
+    assert {*files[60:].tolist()} == {2}
+    with pytest.raises(DataError, match="these data come with validation rows"):
+        HashSplit(90, settings(val_fold=(0, 3)), files=(60, 80), has_val=True)
+
+
 def test_rows_of_a_group_are_split_by_its_hash(tmp_path: Path) -> None:
     hashes = numpy.random.default_rng(0).integers(-(2**62), 2**62, 40)
     group = numpy.random.default_rng(1).integers(0, 40, ROWS)

@@ -81,7 +81,6 @@ def test_a_cross_validation_goes_on_and_says_which_folds_are_missing(
         ("--folds 3 --data.folds 5", "--data.folds is typed and is in --folds too"),
         ("--folds 3 --grid data.fold=0,1", "--data.fold is typed and is in --folds too"),
         ("--folds 3 --resplit 2", "--resplit does not go with it"),
-        ("--folds 3 --search tpe --space s.yaml", "--search does not go with it"),
     ],
 )
 def test_contradictions_are_refused_in_a_sentence(
