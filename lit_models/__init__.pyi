@@ -4,6 +4,7 @@ from .errors import ConfigError as ConfigError
 from .lightning_module import LitLightningModule as LitLightningModule
 from .linear import LitLinear as LitLinear
 from .losses import FocalLoss as FocalLoss
+from .losses import QuantileLoss as QuantileLoss
 from .losses import SoftTargetCrossEntropy as SoftTargetCrossEntropy
 from .mlp import LitMLP as LitMLP
 from .module import LitModule as LitModule

@@ -59,3 +59,32 @@ class SoftTargetCrossEntropy(nn.Module):
             target = functional.one_hot(target, logits.shape[1]).to(logits.dtype)
         log_probability = functional.log_softmax(logits / self.temperature, dim=1)
         return -(target * log_probability).sum(dim=1).mean() * self.temperature**2
+
+
+class QuantileLoss(nn.Module):
+    """Pinball loss, which a quantile of the target minimizes (Koenker & Bassett 1978, "Regression Quantiles").
+
+    Args:
+        quantile: Quantile to predict, above 0 and below 1: .9 is exceeded by a tenth of the rows. .5 is the median.
+    """
+
+    ranks_epochs = True  # in place of the task's metric, which is about the mean
+
+    def __init__(self, quantile: float = 0.5) -> None:
+        super().__init__()
+        if not 0 < quantile < 1:
+            raise ValueError(f"QuantileLoss's quantile must be above 0 and below 1, and it is {quantile}")
+        self.quantile = quantile
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence for the record on what is predicted."""
+        return [
+            f"predictions are the quantile {self.quantile:g} of the target: the loss, in standard deviations of the "
+            "target, says how good they are, while rmse, mae and r2 measure how far a quantile is from the target"
+        ]
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Outputs and targets (N, R) -> the mean loss."""
+        error = target - outputs
+        return torch.maximum(self.quantile * error, (self.quantile - 1) * error).mean()

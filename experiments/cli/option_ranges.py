@@ -72,7 +72,7 @@ ARGUMENTS = {
     **_rules(NOT_NEGATIVE, "min_lr max_lr base_lr eta_min swa_lrs start_factor end_factor milestones power warmup"),
     **_rules(NOT_NEGATIVE, "patience cooldown threshold refresh_rate"),
     **_rules(UP_TO_ONE, "betas decay label_smoothing pct_start"),
-    "interval": ("above 0 and below 1", lambda value: 0 < value < 1),
+    **_rules(("above 0 and below 1", lambda value: 0 < value < 1), "interval quantile"),
     "image_size": NOT_NEGATIVE,
     "image_mean": UP_TO_ONE,
     "image_std": ("above 0 and up to 1", lambda value: 0 < value <= 1),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lit_models.internals.torch_parts import KeepPrecision
+from lit_models.losses import QuantileLoss
 from lit_models.tasks.base import Task
 from lit_models.tasks.prediction_types import Values
 
@@ -17,7 +18,7 @@ class Regression(KeepPrecision, Task):
 
     name = "regression"
     rank_by = "rmse"
-    losses = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
+    losses = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, QuantileLoss)
     measures = ("mae", "rmse", "r2")
     center: Tensor
     scale: Tensor

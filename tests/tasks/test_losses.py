@@ -6,17 +6,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import mean_pinball_loss
 from tiny_data import QUICK
 from torch import Tensor, nn
 
-from lit_models import ConfigError, FocalLoss, LitLinear, SoftTargetCrossEntropy
+from lit_models import ConfigError, FocalLoss, LitLinear, QuantileLoss, SoftTargetCrossEntropy
 from lit_models.tasks import TASKS, Task
 
 FITTING: dict[str, set[type[nn.Module]]] = {
     "binary": {nn.BCEWithLogitsLoss, FocalLoss},
     "multiclass": {nn.CrossEntropyLoss, nn.MultiMarginLoss, FocalLoss, SoftTargetCrossEntropy},
     "multilabel": {nn.BCEWithLogitsLoss, nn.MultiLabelSoftMarginLoss, FocalLoss},
-    "regression": {nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss},
+    "regression": {nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, QuantileLoss},
 }
 LOSSES = set.union(
     *FITTING.values(),
@@ -77,17 +78,28 @@ def test_soft_targets_are_torchs_cross_entropy_of_probabilities(outputs: Tensor,
     torch.testing.assert_close(SoftTargetCrossEntropy(heat)(outputs, classes), expected)
 
 
+@QUICK
+@given(logits, logits, st.floats(0.01, 0.99))
+def test_quantile_loss_is_scikit_learns_pinball_loss(outputs: Tensor, target: Tensor, quantile: float) -> None:
+    expected = mean_pinball_loss(target.double(), outputs.double(), alpha=quantile)
+    assert QuantileLoss(quantile)(outputs.double(), target.double()).item() == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: FocalLoss(gamma=-1),
         lambda: FocalLoss(alpha=1.5),
         lambda: SoftTargetCrossEntropy(temperature=0),
+        lambda: QuantileLoss(0),
+        lambda: QuantileLoss(1),
         lambda: FocalLoss(alpha=0.5)(torch.zeros(2, 3), torch.tensor([0, 1])),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: object) -> None:
-    with pytest.raises(ValueError, match=r"gamma must|alpha must|temperature must|leave it out for classes"):
+    with pytest.raises(
+        ValueError, match=r"gamma must|alpha must|quantile must|temperature must|leave it out for classes"
+    ):
         make()
 
 
@@ -111,6 +123,7 @@ def test_another_tasks_loss_is_refused_and_the_fitting_ones_are_named(task: str,
         ("binary", nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.0))),
         ("binary", FocalLoss(alpha=0.25)),
         ("regression", nn.HuberLoss(delta=0.5)),
+        ("regression", QuantileLoss(0.9)),
     ],
 )
 def test_a_fitting_loss_keeps_its_settings(task: str, loss: nn.Module) -> None:

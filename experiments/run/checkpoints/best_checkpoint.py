@@ -23,7 +23,8 @@ def best_checkpoint(directory: RunDirectory, typed: list[Callback], model: LitMo
     """
     if any(isinstance(callback, ModelCheckpoint) and callback.monitor for callback in typed):
         return []
-    monitor = f"val/{model.task.rank_by}" if has_val else "train/loss"
+    ranks = getattr(model.loss, "ranks_epochs", False)  # rmse would choose the quantile that is nearest to the mean
+    monitor = f"val/{'loss' if ranks else model.task.rank_by}" if has_val else "train/loss"
     return [
         ModelCheckpoint(
             directory.checkpoints,

@@ -109,7 +109,7 @@ def metadata(
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
         "columns": data.column_fingerprints(),
-        "notes": [*data.notes, *model.notes],
+        "notes": [*data.notes, *model.notes, *getattr(model.loss, "notes", ())],
         "hyperparameters": flat_hyperparameters(config),
         "step": {
             "batch_size": data.batch_size,
