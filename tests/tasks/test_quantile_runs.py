@@ -17,8 +17,8 @@ from lit_models.decisions.conformal import conformal_quantile
 
 COVERAGE = 0.9
 QUANTILES = (0.05, 0.95)
-WORDS = "--data TableData --data.target y --data.normalize standard --data.batch_size 100 --model LitLinear --model.dropout 0 --trainer.max_epochs 14"
-WORDS += " --model.optimizer.lr 0.1 --model.schedule.scheduler CosineAnnealingLR"
+WORDS = "--data TableData --data.target y --data.normalize standard --data.batch_size 100 --trainer.max_epochs 14"
+WORDS += " --model LitLinear --model.dropout 0 --model.optimizer.lr 0.1 --model.schedule.scheduler CosineAnnealingLR"
 
 
 def widening(rows: int, seed: int) -> polars.DataFrame:
