@@ -93,6 +93,11 @@ class Standing:
         """Largest number of trained parameters of the runs."""
         return max(score.run.parameters for score in self.scores)
 
+    @property
+    def flops(self) -> int | None:
+        """Largest number of operations of a forward pass of one row; None where no run has it."""
+        return max((score.run.flops for score in self.scores if score.run.flops is not None), default=None)
+
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Means over runs of all metrics of the task."""

@@ -8,15 +8,15 @@ from experiments.compare.comparison import LEVEL, MIN_ROWS, Standing
 from experiments.compare.ensembles import Ensemble
 from experiments.compare.groups import Block, count_splits, differing
 from experiments.compare.look_count import LookCount
-from experiments.compare.table_formats import Sheet, defined, number, without_zero
+from experiments.compare.table_formats import Sheet, defined, number, scaled, without_zero
 from experiments.compare.verdict_text import difference_interval, meanings, plain_versus, verdict_text
 
 Compared = tuple[Block, list[Standing]]
 
 TEXTS = ("group", "run", "best run", "median run", "against the best")
-OF_RUNS = ("run", "best run", "median run", "parameters", "seconds")
+OF_RUNS = ("run", "best run", "median run", "parameters", "seconds", "FLOPs")
 OF_GROUPS = ("n", "sd", "95 % interval", "interval of the difference", "against the best")
-SPARE = ("seconds", "parameters", "interval of the difference", "median run", "sd")
+SPARE = ("FLOPs", "seconds", "parameters", "interval of the difference", "median run", "sd")
 """Columns that a narrow terminal does without, the first of them first."""
 
 SORT_KEYS: dict[str, Callable[[Standing], Any]] = {
@@ -146,6 +146,7 @@ def flat(standing: Standing) -> dict[str, Any]:
         "median_run": str(standing.median.run.path),
         "parameters": standing.parameters,
         "seconds": standing.seconds,
+        "flops": standing.flops,
         **defined(standing.metrics),
     }
 
@@ -159,7 +160,7 @@ def flat_rows(standing: Standing) -> list[dict[str, Any]]:
 def flat_together(label: str, ensemble: Ensemble) -> dict[str, Any]:
     """Returns an ensemble's numbers by name, with all metrics of the task."""
     interval = {"mean": ensemble.mean, "low": ensemble.low, "high": ensemble.high}
-    cost = {"parameters": ensemble.parameters, "seconds": ensemble.seconds}
+    cost = {"parameters": ensemble.parameters, "seconds": ensemble.seconds, "flops": ensemble.flops}
     return {
         "group": label,
         "n": sum(ensemble.members),
@@ -180,6 +181,7 @@ def _cells_together(label: str, ensemble: Ensemble, metric: str) -> dict[str, st
         "95 % interval": "" if math.isnan(ensemble.low) else f"{number(ensemble.low)} to {number(ensemble.high)}",
         "parameters": f"{ensemble.parameters:,}",
         "seconds": f"{ensemble.seconds:.1f}",
+        "FLOPs": scaled(ensemble.flops),
     }
 
 
@@ -203,6 +205,7 @@ def _cells(standing: Standing, metric: str, repeated: bool, margin: float | None
         "median run": median if several else "",
         "parameters": f"{standing.parameters:,}",
         "seconds": f"{standing.seconds:.1f}",
+        "FLOPs": scaled(standing.flops),
         "interval of the difference": difference_interval(standing.versus),
         "against the best": verdict_text(standing.versus, margin),
     }

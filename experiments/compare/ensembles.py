@@ -27,6 +27,7 @@ class Ensemble:
     metrics: dict[str, float]  # means over splits of all metrics of the task
     parameters: int  # of all members on one split
     seconds: float  # training time of all members on one split
+    flops: int | None = None  # of one forward pass of one row of all members on one split, if each has it
 
 
 def ensemble(block: Block, group: Group) -> Ensemble | None:
@@ -40,6 +41,7 @@ def ensemble(block: Block, group: Group) -> Ensemble | None:
     mean, _, low, high = estimate(sample, ratio)
     if len(sample) == 1:
         low, high = row_interval(sample[0], rows, MEASURES[block.task][block.metric])
+    counts = [[run.flops for run in runs if run.flops is not None] for runs in by_split]
     return Ensemble(
         members=tuple(map(len, by_split)),
         mean=mean,
@@ -48,6 +50,7 @@ def ensemble(block: Block, group: Group) -> Ensemble | None:
         metrics={name: fmean(metrics[name] for metrics, _ in scored) for name in scored[0][0]},
         parameters=max(sum(run.parameters for run in runs) for runs in by_split),
         seconds=fmean(sum(run.seconds for run in runs) for runs in by_split),
+        flops=max(map(sum, counts)) if sum(map(len, counts)) == len(group.runs) else None,
     )
 
 

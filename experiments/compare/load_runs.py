@@ -72,6 +72,7 @@ class Run:
     checks: dict[str, str] = field(default_factory=dict)  # findings of method by their kind
     threshold: float = 0.5  # probability above which a row of a binary task is of class 1
     command: str = ""  # that was typed; empty in a record without one
+    flops: int | None = None  # of one forward pass of one row; None where they were not counted
     same_rows: str = ""  # fingerprint of data with the same rows and targets, of the first of such runs
 
     @property
@@ -173,6 +174,7 @@ def read_run(folder: Path) -> Run:
         checks={str(kind): str(finding) for kind, finding in (content.get("checks") or {}).items()},
         threshold=threshold_of(content),
         command=str(content.get("command") or ""),
+        flops=None if content.get("flops") is None else int(content["flops"]),
     )
 
 

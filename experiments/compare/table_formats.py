@@ -69,6 +69,17 @@ def _parts(sheet: Sheet, width: int) -> Sequence[Sequence[int]]:
     return parts
 
 
+def scaled(count: int | None) -> str:
+    """Writes a count in three digits with a prefix of the SI: ``316M``; empty for None."""
+    if count is None:
+        return ""
+    value, prefixes = float(f"{count:.2e}"), iter("kMGTPE")
+    prefix = ""
+    while value >= 1000:
+        value, prefix = value / 1000, next(prefixes)
+    return f"{value:.3g}{prefix}"
+
+
 def number(value: float) -> str:
     """Writes a metric for people: four decimals where they say enough, and – where it is undefined."""
     return "–" if math.isnan(value) else f"{value:,.1f}" if 1e4 <= abs(value) < 1e9 else decimal(value)

@@ -177,10 +177,10 @@ def _advice(running: list[tuple[str, nn.Module, Any]], option: str) -> str:
 
 
 @contextmanager
-def evaluating(adapter: Adapter) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Sets all modules to evaluation, without gradients; restores their modes and the random numbers afterwards."""
-    modes, state = {module: module.training for module in adapter.modules()}, torch.get_rng_state()
-    adapter.eval()
+    modes, state = {module: module.training for module in network.modules()}, torch.get_rng_state()
+    network.eval()
     try:
         with torch.no_grad():
             yield

@@ -239,3 +239,21 @@ def test_it_is_quick_and_needs_no_torch(tmp_path: Path, runs: int) -> None:
     for name in ("torch", "scipy", "matplotlib", "sklearn", "pandas"):
         assert f"'{name}'" not in modules
     assert "'polars'" in modules
+
+
+def test_flops_are_in_the_tables_and_none_where_a_record_has_none(
+    tmp_path: Path, compare_output: Output, compare_json: Any
+) -> None:
+    for model, flops in {"LitCNN": 316_033_536, "LitMLP": 999_999, "LitRNN": None}.items():
+        group(tmp_path / "a", 1.0, 2, model, flops=flops)
+    group(tmp_path / "a", 0.5, 1, "LitLinear", flops=160)
+    group(tmp_path / "a", 0.4, 1, "LitEarlier")  # of a version that did not count
+    rows = {line.split()[0]: line.split() for line in compare_output(tmp_path).splitlines() if line.startswith(" Lit")}
+    shown = {"LitCNN": "316M", "LitMLP": "1M", "LitRNN": "–", "LitLinear": "160", "LitEarlier": "–"}
+    seconds = {"LitCNN": "2.5", "LitMLP": "2.5", "LitRNN": "2.5", "LitLinear": "2.0", "LitEarlier": "2.0"}
+    assert {name: row[row.index(seconds[name]) + 1] for name, row in rows.items()} == shown
+    counts = {row["group"]: row["flops"] for row in compare_json(tmp_path)["blocks"][0]["groups"]}
+    assert counts == {"LitCNN": 316_033_536, "LitMLP": 999_999, "LitRNN": None, "LitLinear": 160, "LitEarlier": None}
+    lines = compare_output(tmp_path, "--format", "csv").splitlines()
+    column = lines[0].split(",").index("flops")
+    assert sorted(line.split(",")[column] for line in lines[1:]) == ["", "", "160", "316033536", "999999"]

@@ -105,8 +105,8 @@ def test_it_is_what_scikit_learn_computes_from_the_averaged_predictions(
 def test_it_stands_below_its_group_and_takes_no_part_in_the_ranking(
     tmp_path: Path, compare_json: Any, compare_output: Output
 ) -> None:
-    group(tmp_path / "a", 1.0, 5, "LitMLP")
-    group(tmp_path / "a", 1.4, 5, "LitCNN")
+    group(tmp_path / "a", 1.0, 5, "LitMLP", flops=700)
+    group(tmp_path / "a", 1.4, 5, "LitCNN", flops=900)
     group(tmp_path / "a", 0.5, 1, "LitRNN")
     (with_it,), (without,) = (compare_json(tmp_path, *words)["blocks"] for words in (["--ensemble"], []))
     together = [row.pop("ensemble", None) for row in with_it["groups"]]
@@ -114,7 +114,8 @@ def test_it_stands_below_its_group_and_takes_no_part_in_the_ranking(
     assert [row and (row["group"], row["n"]) for row in together] == [("LitCNN", 5), ("LitMLP", 5), None]
     for row, standing in zip(together[:2], with_it["groups"], strict=False):
         assert row["low"] < row["mean"] < row["high"]
-        assert (row["parameters"], row["seconds"]) == (5 * standing["parameters"], 5 * standing["seconds"])
+        costs = ("parameters", "seconds", "flops")
+        assert [row[name] for name in costs] == [5 * standing[name] for name in costs]
     output = compare_output(tmp_path, "--ensemble", "--sort", "label")
     rows = [line.split()[:3] for line in output.splitlines() if line.startswith(" Lit")]
     assert [(name, count, word == "together") for name, count, word in rows] == [

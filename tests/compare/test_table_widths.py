@@ -52,18 +52,24 @@ def test_no_number_is_shortened(
             assert "…" not in "".join(lines)
 
 
-def test_parameters_and_seconds_go_first_and_are_named(
-    tmp_path: Path, compare_output: Output, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_costs_go_first_and_are_named(tmp_path: Path, compare_output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
     for model, skill in (("LitTransformer", 0.5), ("LitCNN", 3.0)):
-        group(tmp_path / "a", skill, 4, model, name=f"a-long-name-of-a-run-of-{model}", parameters=1_234_567)
+        group(
+            tmp_path / "a",
+            skill,
+            4,
+            model,
+            name=f"a-long-name-of-a-run-of-{model}",
+            parameters=1_234_567,
+            flops=98_765_432,
+        )
     whole = compare_output(tmp_path)
-    assert {"1,234,567", "worse"} <= {*whole.split()}
+    assert {"1,234,567", "98.8M", "worse"} <= {*whole.split()}
     assert len([line for line in whole.splitlines() if line.startswith(" group")]) == 1
     on_terminal(monkeypatch, 60)
     lines = lines_of(compare_output(tmp_path))
     good, runs = (table for table in "\n".join(lines).split("\n group")[1:])
     assert max(map(len, lines)) <= 60
     assert "(p = .029)" in good
-    assert "left out at this width: parameters, seconds" in runs
+    assert "left out at this width: parameters, seconds, FLOPs" in runs
     assert "1,234,567" not in runs

@@ -109,6 +109,21 @@ def test_torchs_schedulers_have_their_private_names() -> None:
     assert scheduler_lengths(outer.state_dict())[2] == [[9, None, None]]
 
 
+def test_torchs_operators_have_what_counts_their_flops() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    assert torch.ops.aten._scaled_dot_product_efficient_attention in flop_registry
+    assert hasattr(TorchDispatchMode, "__torch_dispatch__"), "TorchDispatchMode has no __torch_dispatch__ any more"
+    from experiments.internals.torch_flops_private import FORMULAS, FlopCount
+
+    assert {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::convolution"} <= FORMULAS.keys()
+    for query in (torch.zeros(1, 2, 5, 4), torch.zeros(1, 2, 5, 4, requires_grad=True)):
+        with FlopCount() as count:
+            torch.nn.functional.scaled_dot_product_attention(query, query, query)
+        assert (count.total, count.uncounted) == (2 * 2 * 2 * 5 * 5 * 4, set())
+
+
 def test_optuna_trials_have_their_private_id_and_draw_what_they_lack() -> None:
     optuna = pytest.importorskip("optuna")
     from experiments.internals.optuna_private import resume_trial

@@ -90,9 +90,12 @@ def summary(content: dict[str, Any], directory: RunDirectory) -> str:
 
 
 def metadata(
-    directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel, parameters: int
+    directory: RunDirectory, config: dict[str, Any], trainer: Trainer, model: LitModel, size: dict[str, int | None]
 ) -> dict[str, Any]:
-    """Returns plain values for the record, once the Trainer has its optimizers."""
+    """Returns plain values for the record, once the Trainer has its optimizers.
+
+    ``size`` has the number of trained ``parameters``, and the ``flops`` of one forward pass of one row.
+    """
     data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
     return {
         "experiment": directory.experiment,
@@ -105,7 +108,7 @@ def metadata(
         "task": data.task,
         "seed": config["seed_everything"],
         "rank_by": f"test/{model.task.rank_by}",
-        "parameters": parameters,
+        **size,
         "rows": data.part_rows(),
         "fingerprints": data.fingerprints(),
         "columns": data.column_fingerprints(),

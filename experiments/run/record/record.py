@@ -26,6 +26,7 @@ from experiments.run.record.config_diff import Start
 from experiments.run.record.decision_record import fitted, tested
 from experiments.run.record.example_row import keep_example
 from experiments.run.record.export_samples import keep_test_rows
+from experiments.run.record.forward_flops import forward_flops
 from experiments.run.record.hyperparameters import curated
 from experiments.run.record.metadata import heading, metadata, step_sentence
 from experiments.run.record.method_checks import check_run
@@ -57,7 +58,7 @@ class RunRecord(Callback):
         self.start = start
         self.figures = figures
         self.content: dict[str, Any] = {"command": shlex.join(command)}
-        self._parameters = 0
+        self._size: dict[str, int | None] = {}
         self._started = 0.0
         self._seconds = 0.0  # of the sessions before this one
         self._loaded: dict[str, Any] | None = None
@@ -66,7 +67,9 @@ class RunRecord(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         # Counted before FSDP leaves each process a part of the parameters.
-        self._parameters = sum(weight.numel() for weight in pl_module.parameters() if weight.requires_grad)
+        self._size = {"parameters": sum(weight.numel() for weight in pl_module.parameters() if weight.requires_grad)}
+        if stage == "fit":
+            self._size["flops"] = forward_flops(cast(LitModel, pl_module))
         late = stage == "fit" and trainer.strategy.restore_checkpoint_after_setup
         if late and self.start.checkpoint is not None:
             self.on_load_checkpoint(trainer, pl_module, read(self.start.checkpoint))  # Lightning's comes too late
@@ -76,7 +79,7 @@ class RunRecord(Callback):
         os.environ.pop(LAUNCHED, None)  # they are launched by now, and the next fit in this process is another run
         self._started = time.monotonic()
         config, model = safe_yaml.load(self.config), cast(LitModel, pl_module)
-        self.content |= metadata(self.directory, config, trainer, model, self._parameters)
+        self.content |= metadata(self.directory, config, trainer, model, self._size)
         tuning = model.fine_tuning
         if weights := self._loaded["weights"] if self._loaded is not None else tuning.loaded:
             self.content["weights"] = weights
