@@ -1,19 +1,26 @@
 """Learning curves over the number of train rows, and whether more rows would help. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from statistics import fmean
 
 import numpy
 
-from experiments.compare.groups import grouped
+from experiments.compare.groups import Group, grouped, name_groups
 from experiments.compare.load_runs import Run
+from experiments.compare.scoring import Score
 from experiments.compare.statistics.power_law import FREEDOM, SIZES, PowerLaw, fit
 from experiments.terminal import decimal
 from lit_models.metrics.task_metrics import MEASURES
 
 FRACTION = "data.train_fraction"
+
+BY_ROWS = (
+    *("data.normalize", "data.batch_size", "trainer.max_epochs"),
+    "trainer.callbacks.EarlyStopping.patience",
+)
+"""Options that ``fit`` chooses by the number of train rows, and that differ along a curve unless they are typed."""
 
 MATTERS = 0.02
 """Fraction of the error that twice the rows have to take away in order to be worth having."""
@@ -73,12 +80,55 @@ def learning_curves(runs: Mapping[Run, str]) -> list[list[LearningCurve]]:
     return found
 
 
+def learning_curves_of(scores: Iterable[Score], metric: str) -> list[LearningCurve]:
+    """Returns the learning curves of networks with comparable test rows, by a metric; empty without any.
+
+    The runs of a curve have all options in common but the fraction of train rows, the seeds, and those of ``BY_ROWS``
+    that nobody varied: they have one value at each fraction.
+    """
+    runs = [replace(score.run, metrics=score.metrics, rank_by=metric) for score in scores if score.run.parameters]
+    alike = [(each, names) for each, names in _alike(runs) if len({*map(_fraction, each)}) > 1]
+    groups = [
+        Group([replace(run, settings={name: run.settings[name] for name in run.settings if name not in names})])
+        for (run, *_), names in alike
+    ]
+    name_groups(groups)
+    curves = [_curve(group.label, each) for group, (each, _) in zip(groups, alike, strict=True)]
+    return [curve for curve in curves if curve is not None]
+
+
+def _alike(runs: Sequence[Run]) -> Iterator[tuple[list[Run], tuple[str, ...]]]:
+    """Yields runs that differ in their fraction of train rows, and the options in which they differ because of it."""
+    for alike in grouped(runs, lambda run: _identity(run, (FRACTION, *BY_ROWS))):
+        parts, varied = [alike], list[str]()
+        for name in BY_ROWS:
+            at_fractions = [same for part in parts for same in grouped(part, _fraction)]
+            if any(len({_setting(name, run) for run in same}) > 1 for same in at_fractions):
+                varied.append(name)
+                parts = [same for part in parts for same in grouped(part, partial(_setting, name))]
+        names = tuple(name for name in (FRACTION, *BY_ROWS) if name not in varied)
+        for part in parts:
+            yield part, names
+
+
+def _identity(run: Run, without: Sequence[str]) -> frozenset[tuple[str, str]]:
+    return frozenset(item for item in run.configuration.items() if item[0] not in without)
+
+
+def _setting(name: str, run: Run) -> str | None:
+    return run.configuration.get(name)
+
+
+def _fraction(run: Run) -> float:
+    return float(run.settings.get(FRACTION, 1))
+
+
 def _curve(name: str, runs: Sequence[Run]) -> LearningCurve | None:
     first = runs[0]
     lower = MEASURES[first.task][first.rank_by].lower_is_better
     splits = {run.split for run in runs}
     points: dict[int, list[float]] = {}
-    for alike in grouped(runs, lambda run: float(run.settings.get(FRACTION, 1))):
+    for alike in grouped(runs, _fraction):
         of_split = grouped(alike, lambda run: run.split)
         values = [[run.metrics.get(run.rank_by, numpy.nan) for run in same] for same in of_split]
         errors = [[value if lower else 1 - value for value in each] for each in values]

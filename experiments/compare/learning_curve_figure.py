@@ -44,14 +44,14 @@ def write_figures(folder: Path, curves: Sequence[Sequence[LearningCurve]]) -> li
     return paths
 
 
-def draw(curves: Sequence[LearningCurve]) -> Any:
+def draw(curves: Sequence[LearningCurve], answers: bool = True) -> Any:
     """Draws errors over train rows on logarithmic axes: runs, mean and standard deviation, and the power law.
 
-    The law has its 95 % interval, and goes on to twice the rows. The answers stand below.
+    The law has its 95 % interval, and goes on to twice the rows. The ``answers`` stand below, unless a page has them.
     """
     shown = curves[: len(GROUP_COLORS)]
     lowest = [error for curve in shown for each in curve.errors for error in each if error > 0]
-    figure, (axes,) = sheet(width=7.5, height=4.8 + 0.3 * len(shown))
+    figure, (axes,) = sheet(width=7.5, height=4.8 + 0.3 * len(shown) * answers)
     for curve, color in zip(shown, GROUP_COLORS, strict=False):
         means = numpy.array([numpy.mean(each) for each in curve.errors])
         spread = numpy.array([numpy.std(each, ddof=1) if len(each) > 1 else 0 for each in curve.errors])
@@ -79,7 +79,7 @@ def draw(curves: Sequence[LearningCurve]) -> Any:
     axes.legend(fontsize=8, frameon=False)
     axes.set_title(f"{plain(shown[0].data)}: mean ± sd over runs, and a power law to twice the rows", fontsize=10)
     axes.set_ylim(bottom=0.5 * min(lowest))
-    lines = [line for curve in shown for line in fold(plain(curve.answer()), 110)]
+    lines = [line for curve in shown for line in fold(plain(curve.answer()), 110)] if answers else []
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8)
     return figure
 

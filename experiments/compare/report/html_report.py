@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from experiments.compare.compared_runs import ComparedRuns
 from experiments.compare.comparison_report import Compared, heading
 from experiments.compare.groups import grouped
+from experiments.compare.learning_curve import learning_curves_of
 from experiments.compare.load_runs import LeftOut
 from experiments.compare.pair_report import pair_sheet
 from experiments.compare.report import html_elements as html
@@ -31,6 +32,9 @@ MOST_PAIRED = 10
 MOST_READ = 200
 """Runs of which the logged values are read: TensorBoard's reader takes 20 to 100 ms for each."""
 MEMORY = "train/memory_mib"
+FLOPS = (
+    "FLOPs: of a forward pass of one row of the largest size, two for a multiply-add, without elementwise operations."
+)
 
 
 def html_report(compared: ComparedRuns, slices: Sequence[Sliced], command: Sequence[str]) -> str:
@@ -85,6 +89,11 @@ def _block(compared: ComparedRuns, index: int, slices: Sliced | None, figures: "
     if slices is not None:
         parts += [html.heading(3, f"By {slices.content['by']}"), *map(html.table, slices.sheets)]
         parts += figures.of_slices(slices) if figures else ()
+    scores = [score for each in standings for score in each.scores]
+    if curves := learning_curves_of(scores, block.metric):
+        drawn_curves = [figures.of_learning_curves(curves)] if figures else []
+        answers = html.items(f"W{curve.answer()[1:]}" for curve in curves)
+        parts += [html.heading(3, "Learning curve over data"), *drawn_curves, answers]
     parts += [html.heading(3, "Figures"), *drawn[1:]] if drawn[1:] else []
     if runs > MOST_READ:
         line = f"No curves of training: of {runs:,} runs they take long to read; --where takes up to {MOST_READ}."
@@ -126,6 +135,8 @@ def _costs(compared: Compared, sheet: Sheet, read: Callable[[Path], dict[str, Cu
             rows.append([*next(cells), "–", "–"])
     columns = [*(sheet.columns[index] for index in sheet.parts[1]), "seconds of all runs", "peak memory, MiB"]
     notes = ["Parameters: those that are trained. Seconds: mean over runs."]
+    if any(standing.flops is not None for standing in compared[1]):
+        notes.append(FLOPS)
     if all(row[-1] == "–" for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     else:

@@ -37,13 +37,14 @@ def answer(block: Block, standings: Sequence[Standing], margin: float | None) ->
 def facts_of(block: Block, standings: Sequence[Standing]) -> list[tuple[str, str]]:
     """Returns the data, the metric, the numbers of runs and rows, and the floor, by their names."""
     run, runs = block.groups[0].runs[0], [score.run for each in standings for score in each.scores]
-    floor = floor_of(standings)
+    floor, counts = floor_of(standings), sorted({run.rows["train"] for run in runs})
+    train = " to ".join(f"{count:,}" for count in (counts[0], *counts[1:][-1:]))
     advice = "no classical baseline is among these runs; evenhand floor with the options of the data adds them"
     return [
         ("Groups", f"{len(standings):,}"),
         ("Data", f"{block.data}, {block.task}"),
         ("Metric", f"{block.metric}, {'higher' if block.sign > 0 else 'lower'} is better"),
-        ("Rows", f"{run.rows['train']:,} train and {run.rows['test']:,} test rows, {count_splits(block)}"),
+        ("Rows", f"{train} train and {run.rows['test']:,} test rows, {count_splits(block)}"),
         ("Runs", f"{len(runs):,}"),
         ("Floor", advice if floor is None else f"{floor.group.label}, {_mean(floor)}"),
     ]

@@ -15,6 +15,8 @@ from experiments.compare.comparison import Standing
 from experiments.compare.comparison_figures import draw_costs, draw_curves, draw_ranks
 from experiments.compare.data_sets import DataSets
 from experiments.compare.groups import Block
+from experiments.compare.learning_curve import LearningCurve
+from experiments.compare.learning_curve_figure import draw as draw_learning_curves
 from experiments.compare.read_predictions import read_predictions
 from experiments.compare.report.html_elements import figure
 from experiments.compare.report.question import floor_of
@@ -83,6 +85,11 @@ class Figures:
             ]
             caption = f"{name} of {group['group']} by {slices.content['by']}, with 95 % intervals"
             yield self._inline(_draw_intervals(rows, name, None), caption)
+
+    def of_learning_curves(self, curves: Sequence[LearningCurve]) -> str:
+        """Returns the figure of the learning curves of a block."""
+        caption = f"{curves[0].error_name} over the number of train rows, with a power law to twice the rows"
+        return self._inline(draw_learning_curves(curves, answers=False), caption)
 
     def of_data_sets(self, compared: DataSets) -> Iterator[str]:
         """Yields the critical-difference diagram, if there are enough data sets for one."""

@@ -53,7 +53,7 @@ def log(run: Path, values: dict[str, list[float]]) -> None:
 
 def three_groups(folder: Path) -> list[Path]:
     """Two networks and a baseline, of which the first is far better."""
-    runs = group(folder, 3.0, 4, "LitCNN", command="evenhand fit --model LitCNN", settings={"model.lr": 0.1})
+    runs = group(folder, 3.0, 4, "LitCNN", command="evenhand fit --model LitCNN", settings={"model.lr": 0.1}, flops=9_876)
     runs += group(folder, 1.0, 4, "LitMLP", command="evenhand fit --model LitMLP")
     return runs + group(folder, 0.8, 1, "logistic", parameters=0, deterministic=True)
 
@@ -64,6 +64,7 @@ def test_the_page_has_every_number_of_the_terminal_and_needs_nothing_else(tmp_pa
     page, shown = write(tmp_path / "runs", "--markdown", tmp_path / "table.md")
     lines = [line.strip("| ") for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| ")]
     cells = {cell.strip() for line in (lines[0], *lines[2:]) for cell in line.split("|")}
+    assert {"FLOPs", "9.88k"} < cells
     assert len(cells) > 30
     assert cells - {*page.of("td"), *page.of("th"), ""} == set()
     assert len(numbers := NUMBER.findall(shown)) > 40
