@@ -28,6 +28,7 @@ class Feature:
     """Returns rows of which each has the feature of another, by an order (N,); the given tensors stay as they are."""
     method: str  # how it is permuted, for people
     is_random: bool = True  # False if the order changes nothing
+    area: tuple[slice, slice] | None = None  # rows and columns of the last two axes of ``x``, if it is a part of these
 
 
 def column(name: str, index: int, tensor: str = "x") -> Feature:
@@ -80,7 +81,8 @@ def _patch(down: slice, across: slice) -> Feature:
         return {**rows, "x": values}
 
     name = f"{_span('rows', down)}, {_span('columns', across)}"
-    return Feature("patch", name, permuted, "A patch's pixels, of all channels, are taken from another image.")
+    method = "A patch's pixels, of all channels, are taken from another image."
+    return Feature("patch", name, permuted, method, area=(down, across))
 
 
 def _divided(size: int, most: int) -> list[slice]:

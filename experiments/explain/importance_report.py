@@ -73,4 +73,7 @@ def write_files(explained: Explanation, runs: Sequence[ExplainedRun], split: Spl
         return [f"{folder / FILE}", missing]
     from experiments.explain.importance_figure import write_figure
 
-    return [f"{folder / FILE}", f"{write_figure(folder, explained, sheet_of(explained, runs, split).title)}"]
+    return [
+        f"{folder / FILE}",
+        f"{write_figure(folder, explained, sheet_of(explained, runs, split).title, runs[0].rows['x'])}",
+    ]

@@ -4,7 +4,7 @@ Breiman (2001) permuted columns for random forests; Fisher, Rudin & Dominici (20
 is over rows, by the Bayesian bootstrap, and over permutations or runs, as ``row_interval`` has it for runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -34,6 +34,7 @@ class Importance:
     value: float  # mean over repeats, and over runs
     low: float  # 95 % interval of the mean; NaN below ``FEWEST_ROWS`` rows
     high: float
+    area: tuple[slice, slice] | None = None  # that the feature has in every row, as ``Feature.area``
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,21 @@ class Explanation:
     repeats: int  # permutations of each feature, in each run; 1 where nothing is drawn
 
 
-def explain(runs: Sequence[ExplainedRun], repeats: int, seed: int) -> Explanation:
+def count_permutations(runs: Sequence[ExplainedRun], repeats: int) -> int:
+    """Returns how often ``explain`` permutes a feature."""
+    return len(runs) * sum(repeats if feature.is_random else 1 for feature in runs[0].features())
+
+
+def explain(
+    runs: Sequence[ExplainedRun], repeats: int, seed: int, advance: Callable[[], None] = lambda: None
+) -> Explanation:
     """Computes the importance of every feature.
 
     Args:
         runs: Runs with the same rows and features.
         repeats: Permutations of each feature, others for each run.
         seed: Seed of the permutations.
+        advance: Called after each permutation.
     """
     features, metric = runs[0].features(), runs[0].task.rank_by
     measure = MEASURES[runs[0].task.name][metric]
@@ -65,7 +74,7 @@ def explain(runs: Sequence[ExplainedRun], repeats: int, seed: int) -> Explanatio
         scored = Scored(run, measure)
         baselines.append(scored.values(prediction)[0])
         seeds = range(seed + index * repeats, seed + (index + 1) * repeats)
-        permuted = [_permuted(run, feature, prediction, scored, seeds) for feature in run.features()]
+        permuted = [_permuted(run, feature, prediction, scored, seeds, advance) for feature in run.features()]
         worse.append([sign * values for values in permuted])
     each = [
         _importance(feature, [of_run[index] for of_run in worse], len(runs[0].row))
@@ -101,7 +110,14 @@ class Scored:
         return numpy.concatenate([self.measure(*rows), *(self.measure(*rows, weights) for weights in resampled)])
 
 
-def _permuted(run: ExplainedRun, feature: Feature, prediction: Tensor, scored: Scored, seeds: Sequence[int]) -> Array:
+def _permuted(
+    run: ExplainedRun,
+    feature: Feature,
+    prediction: Tensor,
+    scored: Scored,
+    seeds: Sequence[int],
+    advance: Callable[[], None],
+) -> Array:
     """Computes how permuting changes the metric (seeds, 1 + RESAMPLES), for one seed if nothing is drawn."""
     values = []
     for seed in seeds if feature.is_random else seeds[:1]:
@@ -113,6 +129,7 @@ def _permuted(run: ExplainedRun, feature: Feature, prediction: Tensor, scored: S
             permuted[changed] = run.predictor.compute_raw({name: tensor[changed] for name, tensor in rows.items()})
         others = order if feature.is_random else None
         values.append(scored.values(permuted, others) - scored.values(prediction, others))
+        advance()
     return numpy.stack(values)
 
 
@@ -134,4 +151,4 @@ def _importance(feature: Feature, of_runs: Sequence[Array], rows: int) -> Import
     if rows >= FEWEST_ROWS and numpy.isfinite(units).all():
         variance = variance_of_mean(units, rows)
         half = float(quantile(variance.df)) * variance.total**0.5
-    return Importance(feature.kind, feature.name, mean, mean - half, mean + half)
+    return Importance(feature.kind, feature.name, mean, mean - half, mean + half, feature.area)

@@ -13,8 +13,8 @@ Features are the columns of a table, the channels of series and windows of their
 tokens that most texts have, which the unknown token replaces.
 
 Rows are those of validation. --split test looks at test rows, and is written into the ledger of looks.
-importance.csv and importance.png are written. The interval of the mean is over these rows, and over the
-permutations of one run or over several runs of the same data.
+importance.csv and importance.png are written, of images with a map of their patches. The interval of the mean is over
+these rows, and over the permutations of one run or over several runs of the same data.
 
 exit codes: 0 explained, 2 no run, or its data cannot be read or are other ones now"""
 
@@ -48,9 +48,10 @@ def explain(words: Words) -> int:
 
     def show(words: Words, command: list[str], allowed: list[str]) -> None:
         from experiments.compare.table_formats import to_terminal
+        from experiments.explain.explain_progress import ExplainProgress
         from experiments.explain.explained_run import read_runs
         from experiments.explain.importance_report import sheet_of, write_files
-        from experiments.explain.permutation_importance import explain
+        from experiments.explain.permutation_importance import count_permutations, explain
         from experiments.terminal import say
         from lit_models import ConfigError
 
@@ -58,7 +59,8 @@ def explain(words: Words) -> int:
         folder = options.output or runs[0].folder
         if folder is None:
             raise ConfigError(f"{options.ckpt_path[0]} is in no run's folder; add --output FOLDER")
-        explained = explain(runs, options.repeats, options.seed)
+        with ExplainProgress(count_permutations(runs, options.repeats)) as progress:
+            explained = explain(runs, options.repeats, options.seed, progress.advance)
         to_terminal(sheet_of(explained, runs, options.split))
         say("\n".join(write_files(explained, runs, options.split, folder)))
 

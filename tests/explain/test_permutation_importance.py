@@ -1,6 +1,7 @@
 """``evenhand explain``: importance against permutations of the user's own file, intervals against scipy, and looks."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,13 +10,16 @@ import polars
 import pytest
 import torch
 from opinion_texts import opinions
+from PIL import Image
 from scipy import stats
 from sklearn.inspection import permutation_importance
 from wave_series import waves
 
 from datamodules.preprocessing.permuted_features import features_of
 from experiments.__main__ import main
-from experiments.explain.permutation_importance import explain
+from experiments.explain import explain_progress
+from experiments.explain.importance_figure import write_figure
+from experiments.explain.permutation_importance import Explanation, Importance, explain
 from experiments.inference import load
 from experiments.run.record.look_ledger import LEDGER
 from lit_models.tasks import make_task
@@ -280,3 +284,44 @@ def test_intervals_hold_the_importance_on_endless_rows(rows: int, least: float) 
         for index, (name, truth) in enumerate({"x": 3.09**0.5 - 1.09**0.5, "z": 0.0}.items()):
             held[index] += found[name].low <= truth <= found[name].high
     assert all(least <= count / draws <= 0.995 for count in held)
+
+
+def test_patches_have_a_map_with_the_color_of_their_importance(tmp_path: Path) -> None:
+    x = torch.rand(12, 3, 8, 6)
+    features = features_of(x)
+    assert len(features) == 16
+    values = [-0.5, *torch.linspace(0, 1, 15).tolist()]
+    each = [
+        Importance(feature.kind, feature.name, value, value, value, feature.area)
+        for feature, value in zip(features, values, strict=True)
+    ]
+    path = write_figure(tmp_path, Explanation("accuracy", False, 0.9, each, [], 1), "title", x)
+    with Image.open(path) as drawn:
+        pixels = numpy.asarray(drawn.convert("RGB")).astype(int)
+    right = pixels[:, pixels.shape[1] * 11 // 20 : pixels.shape[1] * 9 // 10]  # without the bars and the color bar
+    red, blue = right[..., 0] - right[..., 2] > 60, right[..., 2] - right[..., 0] > 60
+    (top, left), (bottom, end) = (numpy.median(numpy.nonzero(color), axis=1) for color in (blue, red))
+    assert 3000 < blue.sum() < red.sum()
+    assert top < 0.3 * len(pixels) < 0.5 * len(pixels) < bottom  # the first patch is at the top left
+    assert left < end - 50
+    flat = [Importance("column", name, 0.1, 0.0, 0.2) for name in "ab"]
+    plain = write_figure(tmp_path, Explanation("accuracy", False, 0.9, flat, [], 1), "title", torch.rand(12, 2))
+    with Image.open(plain) as drawn:
+        assert drawn.width < 0.6 * pixels.shape[1]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_has_a_bar_once_it_takes_long(
+    table: list[str], tmp_path: Path, terminal: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(explain_progress, "DELAY", 0.0)
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "100")
+    explained(table[:1], tmp_path, "--repeats", "4")
+    printed = capfd.readouterr().out
+    assert ("permutations" in re.sub(r"over \d+ permutations", "", printed)) == terminal
+    assert ("12/12" in printed) == terminal  # four of each of three columns
+    monkeypatch.setattr(explain_progress, "DELAY", 60.0)
+    explained(table[:1], tmp_path, "--repeats", "1")
+    assert "3/3" not in capfd.readouterr().out
