@@ -11,17 +11,16 @@ DELAY = 2.0
 
 
 class ExplainProgress:
-    """Context manager that shows how many permutations of all features are done; nothing where there is no terminal.
+    """Context manager that shows how many permutations of all features are done; rich draws it on a terminal alone.
 
     Args:
         total: Number of permutations.
     """
 
     def __init__(self, total: int) -> None:
-        console = Console(highlight=False)
         columns = (TextColumn("permutations"), BarColumn(20), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        self._bar = Progress(*columns, *times, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(*columns, *times, console=Console(highlight=False), transient=True)
         self._task = self._bar.add_task("", total=total)
         self._timer = Timer(DELAY, self._bar.start)
         self._timer.daemon = True

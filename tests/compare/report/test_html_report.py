@@ -53,7 +53,9 @@ def log(run: Path, values: dict[str, list[float]]) -> None:
 
 def three_groups(folder: Path) -> list[Path]:
     """Two networks and a baseline, of which the first is far better."""
-    runs = group(folder, 3.0, 4, "LitCNN", command="evenhand fit --model LitCNN", settings={"model.lr": 0.1}, flops=9_876)
+    runs = group(
+        folder, 3.0, 4, "LitCNN", command="evenhand fit --model LitCNN", settings={"model.lr": 0.1}, flops=9_876
+    )
     runs += group(folder, 1.0, 4, "LitMLP", command="evenhand fit --model LitMLP")
     return runs + group(folder, 0.8, 1, "logistic", parameters=0, deterministic=True)
 
