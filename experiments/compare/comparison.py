@@ -17,6 +17,7 @@ from experiments.compare.statistics.equivalence import tost
 from experiments.compare.statistics.pairwise_tests import MIN_UNITS, Estimate, Sample, estimate, holm, pairwise
 from experiments.compare.statistics.permutation import permutation
 from experiments.compare.statistics.power import Requirement, requirement
+from lit_models.metrics.task_metrics import MEASURES
 
 LEVEL = 0.05
 Array = NDArray[numpy.float64]
@@ -130,7 +131,8 @@ class Comparison:
             [numpy.array([scores[run].values for run in group.runs if run.split == split]) for split in block.splits]
             for group in block.groups
         ]
-        self.estimates = [estimate(sample, ratio) for sample in self.samples]
+        limits = MEASURES[block.task][block.metric].limits
+        self.estimates = [estimate(sample, ratio, limits) for sample in self.samples]
         repeats = max(ENOUGH_SEEDS, *(len(split) for sample in self.samples for split in sample))
         for group, sample in zip(block.groups, self.samples, strict=True):
             if all(run.is_deterministic for run in group.runs):  # with further seeds it would have the same values

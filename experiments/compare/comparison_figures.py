@@ -106,8 +106,10 @@ def draw_costs(block: Block, standings: Sequence[Standing]) -> Figure:
         axes.grid(alpha=0.25)
         for standing, cost, color in zip(shown, values, GROUP_COLORS, strict=False):
             mean, _, low, high = standing.estimate
-            half = 0.0 if numpy.isnan(low) else high - mean
-            axes.errorbar(cost, mean, half, fmt="o", color=color, capsize=3, label=folded(standing.group.label, 120))
+            interval = numpy.nan_to_num([[mean - low], [high - mean]])
+            axes.errorbar(
+                cost, mean, interval, fmt="o", color=color, capsize=3, label=folded(standing.group.label, 120)
+            )
         _scale(axes, values)
         axes.set(xlabel=name, ylabel=plain(f"test/{block.metric}"))
     best = f", the best {len(shown)} of {len(standings)} groups" if len(shown) < len(standings) else ""

@@ -38,9 +38,10 @@ def ensemble(block: Block, group: Group) -> Ensemble | None:
     scored = [_scored(runs, block.metric) for runs in by_split]
     sample = [values[None] for _, values in scored]
     rows, ratio = group.runs[0].rows["test"], group.runs[0].rows["test"] / max(group.runs[0].rows["train"], 1)
-    mean, _, low, high = estimate(sample, ratio)
+    measure = MEASURES[block.task][block.metric]
+    mean, _, low, high = estimate(sample, ratio, measure.limits)
     if len(sample) == 1:
-        low, high = row_interval(sample[0], rows, MEASURES[block.task][block.metric])
+        low, high = row_interval(sample[0], rows, measure)
     counts = [[run.flops for run in runs if run.flops is not None] for runs in by_split]
     return Ensemble(
         members=tuple(map(len, by_split)),

@@ -1,5 +1,6 @@
 """Metrics of each task by name, as training, ``evenhand compare`` and exports compute them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,14 @@ class Measure:
     bounds: tuple[float, float] | None = (0.0, 1.0)  # least and greatest value; None if one of them does not exist
     is_fraction: bool = False  # True for the fraction of rows that meet a condition
     of_classes: bool = True  # False for a metric of probabilities or values, which no threshold changes
+    greatest: float = math.inf  # value of a metric without both bounds
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest value, which an interval does not pass; infinite where there is none."""
+        if self.bounds is not None:
+            return self.bounds
+        return (0.0 if self.lower_is_better else -math.inf), self.greatest
 
     def __call__(self, target: Array, prediction: Array, weights: Weights = None, threshold: float = 0.5) -> Array:
         """Returns values (B,); NaN where a prediction is not finite, since its rank or argmax has no meaning.
@@ -75,7 +84,7 @@ MEASURES: dict[str, dict[str, Measure]] = {
     "regression": {
         "rmse": _Error(values.rmse),
         "mae": _Error(values.mae),
-        "r2": Measure(values.r2, bounds=None, of_classes=False),
+        "r2": Measure(values.r2, bounds=None, of_classes=False, greatest=1.0),
         "median_absolute_error": _Error(values.median_absolute_error),
     },
 }

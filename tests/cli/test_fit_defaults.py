@@ -217,7 +217,9 @@ def test_images_and_texts_have_their_own_settings(fit: Fit, tmp_path: Path, monk
 
 @pytest.mark.parametrize("model", sorted({*FILES} - {"LitLightningModule", "LitModule"}))  # these have no network
 def test_each_architecture_is_light_enough_for_images_of_28_pixels(fit: Fit, tmp_path: Path, model: str) -> None:
-    numpy.savez(tmp_path / "images.npz", x=numpy.arange(60 * 784, dtype=numpy.uint8).reshape(60, 28, 28), y=numpy.arange(60) % 2)
+    numpy.savez(
+        tmp_path / "images.npz", x=numpy.arange(60 * 784, dtype=numpy.uint8).reshape(60, 28, 28), y=numpy.arange(60) % 2
+    )
     data = ("--data", "ImageData", "--data.path", str(tmp_path / "images.npz"))
     words = ("--model", model, "--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1")
     assert fit(*data, *words)["flops"] < 100e6

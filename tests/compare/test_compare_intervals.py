@@ -54,7 +54,8 @@ def test_over_seeds_they_are_students_and_welchs(
     values = sorted([mlp, cnn], key=numpy.mean)
     for group, errors in zip((best, other), values, strict=True):
         low, high = stats.t.interval(0.95, len(errors) - 1, loc=numpy.mean(errors), scale=stats.sem(errors))
-        assert (group["mean"], group["low"], group["high"]) == pytest.approx((numpy.mean(errors), low, high), rel=1e-4)
+        want = (numpy.mean(errors), max(low, 0), high)  # no error is below 0
+        assert (group["mean"], group["low"], group["high"]) == pytest.approx(want, rel=1e-4)
     test = stats.ttest_ind(*values, equal_var=False)
     interval = test.confidence_interval(0.95)
     welch = (interval.high - interval.low) / 2
@@ -100,7 +101,9 @@ def test_over_splits_they_are_nadeau_and_bengios(
     for group, errors in zip((best, other), by_mean, strict=True):
         half = factor * numpy.std(errors, ddof=1)
         middle = numpy.mean(errors)
-        assert (group["low"], group["high"]) == pytest.approx((middle - half, middle + half), rel=1e-4, abs=1e-6)
+        assert (group["low"], group["high"]) == pytest.approx(
+            (max(middle - half, 0), middle + half), rel=1e-4, abs=1e-6
+        )
     differences = numpy.subtract(*by_mean)
     margin = factor * numpy.std(differences, ddof=1)
     assert other["margin"] == pytest.approx(wide(other, margin), rel=1e-3, abs=1e-6)

@@ -18,8 +18,10 @@ from experiments.compare.statistics import bayesian_bootstrap, student_t
 from experiments.compare.statistics.bayesian_bootstrap import RESAMPLES, Resamples
 from experiments.compare.statistics.pairwise_tests import estimate, holm, pairwise
 from experiments.compare.statistics.permutation import permutation
+from lit_models.metrics.task_metrics import MEASURES
 
 Array = Any
+ENDLESS = (-numpy.inf, numpy.inf)
 
 
 def without_rows(values: Array) -> Array:
@@ -51,11 +53,11 @@ def test_no_probability_is_above_1() -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("values", [[0.71, 0.74, 0.69, 0.75, 0.73], [0.71, 0.74, 0.7], [0.71, 0.74]])
 def test_the_interval_is_students(values: list[float]) -> None:
-    interval = estimate(without_rows(values), test_to_train=0.2)
+    interval = estimate(without_rows(values), 0.2, ENDLESS)
     low, high = stats.t.interval(0.95, len(values) - 1, loc=numpy.mean(values), scale=stats.sem(values))
     ends = (low, high) if len(values) >= 3 else (numpy.nan, numpy.nan)
     assert interval == pytest.approx((numpy.mean(values), numpy.std(values, ddof=1), *ends), nan_ok=True)
-    alone = estimate(without_rows([0.7]), 0.2)
+    alone = estimate(without_rows([0.7]), 0.2, ENDLESS)
     assert alone == pytest.approx((0.7, numpy.nan, numpy.nan, numpy.nan), nan_ok=True)
 
 
@@ -65,7 +67,27 @@ def test_the_interval_over_several_splits_is_that_of_their_means() -> None:
     means = [numpy.mean(values) for values in runs]
     half = stats.t.ppf(0.975, 2) * numpy.sqrt(1 / 3 + 15 / 70) * numpy.std(means, ddof=1)
     mean, sd = numpy.mean(means), numpy.std(numpy.concatenate(runs), ddof=1)
-    assert estimate(sample, test_to_train=15 / 70) == pytest.approx((mean, sd, mean - half, mean + half))
+    assert estimate(sample, 15 / 70, ENDLESS) == pytest.approx((mean, sd, mean - half, mean + half))
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "values", "end"),
+    [
+        ("accuracy", "binary", [1, 1, 1, 0.96], (1, 1.0)),
+        ("recall_binary", "binary", [0, 0, 0.03], (0, 0.0)),
+        ("rmse", "regression", [0.1, 0.1, 0.3], (0, 0.0)),
+        ("r2", "regression", [0.99, 1, 1], (1, 1.0)),
+    ],
+)
+def test_no_interval_passes_the_end_of_its_metric(
+    metric: str, task: str, values: list[float], end: tuple[int, float]
+) -> None:
+    found = estimate(without_rows(values), 0.2, MEASURES[task][metric].limits)
+    free = estimate(without_rows(values), 0.2, ENDLESS)
+    side, value = end
+    assert (found.low, found.high)[side] == value
+    assert (free.high > 1) if side else (free.low < 0)
+    assert (found.low, found.high)[1 - side] == (free.low, free.high)[1 - side]
 
 
 def variance_of(values: Array, axis: int | None = None) -> Array:
@@ -404,6 +426,6 @@ def test_intervals_of_means_cover() -> None:
     times = 1000
     covered = 0
     for _ in range(times):
-        interval = estimate(without_rows(generator.normal(0.8, 0.02, 5)), 0.2)
+        interval = estimate(without_rows(generator.normal(0.8, 0.02, 5)), 0.2, ENDLESS)
         covered += interval.low <= 0.8 <= interval.high
     assert covered / times == pytest.approx(0.95, abs=2 * numpy.sqrt(0.05 * 0.95 / times))

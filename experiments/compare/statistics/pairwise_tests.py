@@ -49,11 +49,12 @@ class Estimate(NamedTuple):
     high: float
 
 
-def estimate(sample: Sample, test_to_train: float) -> Estimate:
+def estimate(sample: Sample, test_to_train: float, limits: tuple[float, float]) -> Estimate:
     """Estimates the mean of a group over training seeds, on these test rows.
 
     The interval is Student's t over the runs of a single split, or over the means of several splits, with the variance
-    corrected for shared train rows; NaN for fewer than ``MIN_UNITS`` of them.
+    corrected for shared train rows, as far as it is within the ``limits`` of the metric, so that it covers as much; NaN
+    for fewer than ``MIN_UNITS`` of them.
     """
     means, runs = numpy.array([split[:, 0].mean() for split in sample]), numpy.concatenate([s[:, 0] for s in sample])
     units, factor = (runs, 1 / len(runs)) if len(sample) == 1 else (means, 1 / len(means) + test_to_train)
@@ -61,7 +62,8 @@ def estimate(sample: Sample, test_to_train: float) -> Estimate:
     half = numpy.nan
     if len(units) >= MIN_UNITS:
         half = student_t.t95(len(units) - 1) * numpy.sqrt(factor) * units.std(ddof=1)
-    return Estimate(float(means.mean()), float(sd), float(means.mean() - half), float(means.mean() + half))
+    low, high = numpy.clip([means.mean() - half, means.mean() + half], *limits)
+    return Estimate(float(means.mean()), float(sd), float(low), float(high))
 
 
 def pairwise(samples: Sequence[Sample], rows: int, test_to_train: float) -> Pairs:

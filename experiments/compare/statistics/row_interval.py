@@ -52,8 +52,8 @@ def row_interval(runs: Array, rows: int, measure: Measure, level: float = 0.05) 
         return numpy.nan, numpy.nan
     t = _quantile(rows - 1 if is_constant else int(variance.df), level)  # few different ones, each found once
     if measure.bounds is None:
-        low, high = _skewed(value, variance, t)
-        return (max(low, 0.0) if measure.lower_is_better else low), high
+        low, high = numpy.clip(_skewed(value, variance, t), *measure.limits)
+        return float(low), float(high)
     least, most = measure.bounds
     fraction, scale = min(max((value - least) / (most - least), 0.0), 1.0), most - least
     is_exact = measure.is_fraction and (len(runs) == 1 or is_constant)  # without the noise of resamples
