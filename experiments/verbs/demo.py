@@ -10,7 +10,7 @@ SHORT = {"linear": 20, "mlp": 30, "cnn": 15, "gru": 15, "transformer": 12}
 
 EPILOG = """\
   evenhand demo                          a minute, on two quiet cores
-  evenhand demo --full --seeds 0 1 2     an hour, on MNIST-1D, whose rows the package mnist1d makes"""
+  evenhand demo --full --seeds 0 1 2     an hour and a half, on MNIST-1D, whose rows the package mnist1d makes"""
 
 PARSER = VerbParser("demo", "Train five architectures on synthetic series, in a minute.", EPILOG)
 add = PARSER.add_argument

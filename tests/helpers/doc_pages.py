@@ -16,7 +16,7 @@ ELSEWHERE = {
     "make test": "it is this suite",
     "make demo": "tests/verbs/test_demo.py runs the same, with fewer epochs",
     "evenhand demo": "tests/verbs/test_demo.py runs it, with fewer epochs",
-    "evenhand demo --full --seeds 0 1 2": "18 trainings, an hour; tests/cli/test_lightning_cli.py tries each recipe",
+    "evenhand demo --full --seeds 0 1 2": "21 trainings, an hour and a half; tests/cli/test_lightning_cli.py tries each recipe",
     "make bench": "a quarter of an hour of timing on a quiet machine",
     'make bench BENCH="--only cnn transformer --peers"': "minutes of timing, of packages that the suite lacks",
     "make bench-growth": "minutes of timing",
@@ -48,13 +48,6 @@ ELSEWHERE = {
     "transformers.BertForSequenceClassification --model.network.config transformers.BertConfig "
     "--model.network.config.num_hidden_layers 2 --model.network.config.hidden_size 64 "
     "--model.network.config.num_attention_heads 4": "test_network_packages.py",
-    "evenhand fit --trust transformers --data WomensReviews --data.pretrained_tokenizer MODEL "
-    "--data.max_length 128 --model LitModule --model.network transformers.BertModel "
-    "--model.network.config transformers.BertConfig --model.network.config.hidden_size 384 "
-    "--model.network.config.num_hidden_layers 6 --model.network.config.num_attention_heads 12 "
-    "--model.network.config.intermediate_size 1536 --model.head linear --model.weights "
-    "MODEL/model.safetensors --model.weights_partial true --model.optimizer.lr 5e-5 --trainer.max_epochs "
-    "1": "a package with the weights of MiniLM",
     "evenhand fit --data Adult --model LitMLP --model.threshold f1_binary --seed_everything 0 --run threshold": (
         "docs/decisions.md has it with two options more"
     ),
@@ -141,3 +134,10 @@ def lacking(shown: str, printed: str) -> list[str]:
     """Returns the shown lines whose shape was never printed."""
     shapes = {shape(line) for line in printed.splitlines()}
     return [line for line in shown.splitlines() if line.strip() and shape(line) not in shapes]
+
+
+ELSEWHERE |= {
+    command: "weights of packages; tests/networks/test_pretrained_packages.py"
+    for page, command in every_command()
+    if page.stem == "fine-tuning" and re.search(r"\bMODEL\b|\bWEIGHTS\b|\bfirst", command)
+}
