@@ -67,7 +67,7 @@ def test_the_signature_and_the_card_say_what_is_known(artefacts: dict[str, Path]
     assert about["run"]["id"] == "b/a"
     assert about["run"]["metrics"]["test/accuracy"] == run.record["metrics"]["test/accuracy"]
     assert {*about["files"]} == {"MODEL_CARD.md", "example.json", "model.onnx", "rows.safetensors"}
-    assert about["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(about["versions"]["torch"])  # PyPI's wheel has no +cu130 in its metadata
     card = (artefacts["onnx"] / "MODEL_CARD.md").read_text()
     accuracy, rows = run.record["metrics"]["test/accuracy"], len(run.recorded)
     # The Bayesian bootstrap's spread of a share is nearly the binomial one.
