@@ -3,7 +3,7 @@ BIN := .venv/bin
 
 BENCH ?=
 
-.PHONY: demo test bench bench-growth bench-data bench-predict bench-inference bench-serve bench-ranks bench-gpu clean
+.PHONY: demo test test-slurm bench bench-growth bench-data bench-predict bench-inference bench-serve bench-ranks bench-gpu clean
 
 # Five architectures on MNIST-1D, side by side.
 demo: .venv/installed
@@ -16,6 +16,11 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Runs and sweeps on a SLURM cluster that the tests start on this machine, with Debian's packages, which it installs.
+test-slurm: .venv/installed
+	apt-get install --quiet --yes --no-install-recommends slurm-wlm munge
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/run/distributed/test_slurm.py tests/sweep/test_slurm_launcher.py
 
 # An epoch of ours beside loops written by hand, in a quarter of an hour; BENCH="--only cnn --peers" says more.
 bench: .venv/installed

@@ -45,6 +45,7 @@ IGNORED_WARNINGS = (
     ".*GPU available but not used.*",  # typed by the user, or a GPU without float64
     ".*The dirpath has changed from.*",  # a run that resumes another run's checkpoint has a folder of its own
     ".*Couldn't infer the batch indices.*",  # predictions carry their row ids
+    ".*The `srun` command is available.*",  # one process needs none, and docs/examples/slurm.sh has it for several
 )
 
 USER_ERRORS = (

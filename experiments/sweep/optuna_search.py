@@ -191,7 +191,7 @@ def open_study(path: Path, options: SweepOptions, space: Space, checked: Checked
 
 def sampler_of(options: SweepOptions, seed: int) -> optuna.samplers.BaseSampler:
     """Returns a new sampler of the kind that is typed."""
-    parallel = (options.jobs or 1) > 1 or options.ray is not None
+    parallel = (options.jobs or 1) > 1 or options.ray is not None or options.slurm is not None
     match options.search:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed, constant_liar=parallel)

@@ -123,11 +123,15 @@ def seeds_of(options: SweepOptions, configs: Configs) -> list[int]:
 
 def launcher_of(options: SweepOptions, jobs: int | None) -> Launcher:
     """Returns the launcher for this machine or the typed cluster, with a number of runs side by side."""
-    if options.ray is None:
-        return Local(jobs or 1)
-    from experiments.sweep.ray_launcher import Cluster
+    if options.ray is not None:
+        from experiments.sweep.ray_launcher import Cluster
 
-    return Cluster(options.ray, jobs)
+        return Cluster(options.ray, jobs)
+    if options.slurm is not None:
+        from experiments.sweep.slurm_launcher import Slurm
+
+        return Slurm(options.slurm, jobs)
+    return Local(jobs or 1)
 
 
 def report(folder: Folder, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:

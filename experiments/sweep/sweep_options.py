@@ -32,6 +32,7 @@ class SweepOptions:
     experiment: str | None
     jobs: int | None
     ray: str | None
+    slurm: list[str] | None
     search: str | None
     each: str | None
     trials: int | None
@@ -97,6 +98,8 @@ class SweepOptions:
             raise ConfigError("--resplit does not go with --search, since a search sees one split; leave one out")
         if self.search and self.grid:
             raise ConfigError("--grid does not go with --search, since --space has choices; leave one out")
+        if self.ray is not None and self.slurm is not None:
+            raise ConfigError("--ray and --slurm are two clusters; leave one of them out")
         parse_seeds(self.seeds)
         for key in typed_settings(self.words):
             if key in OF_THE_SWEEP:

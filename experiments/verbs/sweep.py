@@ -42,18 +42,18 @@ add = PARSER.add_argument
 add("--seeds", nargs="+", default=[], metavar="SEED", help="training seeds: 0..4, or 0,1,2, or 0 1 2")
 text = "a setting of fit and its values, as in a YAML list: model.hidden=[64],[128,128]"
 add("--grid", nargs="+", action="extend", default=[], metavar="KEY=VALUE,VALUE", help=text)
-text = "repeat on K splits, data.split_seed 0 to K-1; all runs share a split if left out"
-add("--resplit", type=int, metavar="K", help=text)
+add("--resplit", type=int, metavar="K", help="repeat on K splits, data.split_seed 0 to K-1, instead of on one")
 text = "cross-validate: each of K folds is the test rows of one run; in a search the validation rows"
 add("--folds", type=int, metavar="K", help=text)
 add("--experiment", metavar="NAME", help="folder of the runs; the data's name if left out")
 add("--jobs", type=int, metavar="N", help="runs side by side, which share the cores and GPUs; 1")
 add("--ray", metavar="ADDRESS", help="run on a Ray cluster whose machines share this folder; auto finds it")
+add("--slurm", nargs="*", metavar="KEY=VALUE", help="run as SLURM jobs with options of sbatch: partition=gpu time=60")
 add("--search", choices=["tpe", "gp", "random"], help="search the space of --space instead of a grid")
 text = "as many trials for each architecture, in its own space or that of --space: model=LitMLP,LitCNN"
 add("--each", metavar="model=A,B", help=text)
 add("--trials", type=int, metavar="N", help="trials of a search, earlier ones included; 50 without --budget")
-text = "begin no trial once those of an architecture have trained so long: 90s, 10m, 2h"
+text = "begin no trial after so much training of an architecture: 90s, 10m, 2h"
 add("--budget", metavar="TIME", help=text)
 text = "seeds of each trial, whose value is their mean; a trial ends early by its first seed; 1"
 add("--trial_seeds", type=int, default=1, metavar="N", help=text)

@@ -33,6 +33,8 @@ ELSEWHERE = {
     "sbatch docs/examples/slurm.sh -c experiment.yaml": "four GPUs on each of two machines",
     "sbatch --nodes 2 --ntasks-per-node 2 --gpus-per-node 0 docs/examples/slurm.sh -c experiment.yaml "
     "--trainer.accelerator cpu": "tests/run/distributed/test_slurm.py",
+    "evenhand sweep --data MNIST1D --grid model=LitMLP,LitCNN --seeds 0..4 --slurm partition=gpu gpus-per-node=1 "
+    "time=4:00:00 mem=16G": "tests/sweep/test_slurm_launcher.py",
     "evenhand fit -c experiment.yaml --trainer.accelerator gpu --trainer.devices 4": "needs four GPUs",
     "torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint first-machine:29500 --rdzv-id my-run "
     "-m -- evenhand fit -c experiment.yaml --trainer.devices 4 --trainer.num_nodes 2 --run my-run": "two machines",

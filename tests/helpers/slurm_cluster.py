@@ -55,7 +55,7 @@ class Cluster:
 
     def ask(self, *words: str) -> str:
         """Runs a command of SLURM; returns its output."""
-        done = subprocess.run(words, env=self._environment(), cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run(words, env=self.environment(), cwd=self.folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -76,13 +76,13 @@ class Cluster:
         return path.read_text() if path.exists() else ""
 
     def process(self, job: str, rank: int) -> int:
-        """The number that the system gave one of the job's processes."""
-        variables = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}
+        """The number that the system gave the first of the job's processes of a rank, for rank 0 the batch script."""
+        variables, found = {f"SLURM_JOB_ID={job}", f"SLURM_PROCID={rank}"}, []
         for path in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):  # it has ended
                 if variables <= set(path.read_text(errors="replace").split("\0")):
-                    return int(path.parent.name)
-        raise ProcessLookupError(f"no process {rank} of job {job}")
+                    found.append(int(path.parent.name))
+        return min(found)
 
     def clear(self) -> None:
         """End all jobs, whose processes outlive the daemons."""
@@ -90,7 +90,8 @@ class Cluster:
         while self.ask("squeue", "--noheader"):
             time.sleep(0.2)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Variables of a process that uses the cluster."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where evenhand is
         return os.environ | {"PATH": path, "SLURM_CONF": str(self.folder / "slurm.conf"), "OMP_NUM_THREADS": "1"}
 
@@ -112,7 +113,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         for name, *words in commands:
             output = daemons.enter_context((folder / f"{name}{words[-1]}.txt".replace("/", "_")).open("w"))
             program = [str(_found(name)), *words]
-            daemon = subprocess.Popen(program, env=made._environment(), stdout=output, stderr=output)
+            daemon = subprocess.Popen(program, env=made.environment(), stdout=output, stderr=output)
             daemons.callback(daemon.wait)
             daemons.callback(daemon.terminate)
             time.sleep(1)  # each is asked by the next

@@ -1,0 +1,259 @@
+"""``evenhand sweep --slurm``: on a cluster of two machines on this one, and with stand-ins for SLURM's commands."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stand_in_slurm
+from conftest import Fit
+from in_process_sweep import records
+from paths import PYTHONPATH
+from slurm_cluster import Cluster, cluster, missing
+
+from experiments.__main__ import main
+from experiments.sweep.grid import Run
+from experiments.sweep.progress_display import Display
+from experiments.sweep.run_result import Outcome
+from experiments.sweep.scheduler import Listed, work
+from experiments.sweep.sweep_directory import Folder
+from lit_models import ConfigError
+
+pytest.importorskip("submitit", reason="this test needs submitit; pip install '.[slurm]' in the checkout")
+
+from experiments.sweep import slurm_launcher
+
+PROGRAM = slurm_launcher.JOB
+
+TINY = ["--trust", "tiny_package", "--data", "Tiny", "--data.batch_size", "10", "--figures", "false"]
+RECORDS = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(exist_ok=True)
+(folder / "record.json").write_text(json.dumps({"status": sys.argv[2], "seconds": 0.0}))
+sys.exit(int(sys.argv[3]))
+"""
+"""Stands for the program of a job, and leaves a record with a status and exits with a code."""
+
+
+@pytest.fixture
+def slurm(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the stand-ins for SLURM's commands, which are found by this process."""
+    monkeypatch.setenv("PATH", stand_in_slurm.install(root / "slurm"))
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+    monkeypatch.setattr(slurm_launcher, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(slurm_launcher, "JOB", RECORDS)
+    return root / "slurm"
+
+
+def swept(root: Path, *runs: Run, words: tuple[str, ...] = ()) -> list[Outcome]:
+    """Outcomes of runs by a new launcher."""
+    folder = Folder(root)
+    return work(slurm_launcher.Slurm(words), Listed(folder, runs), folder, Display(folder, len(runs), 0))[0]
+
+
+def test_a_run_in_a_job_is_that_of_a_process(
+    slurm: Path, root: Path, fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_launcher, "JOB", PROGRAM)
+    words = [*TINY, "--model", "LitLinear", "--seed_everything", "3", "--trainer.max_epochs", "2"]
+    here = ["--trainer.default_root_dir", str(root), "--experiment", "e", "--run", "a"]
+    folder, run = Folder(root / "runs/e"), Run("a", "", ("fit", *words, *here))
+    with folder.locked():
+        launcher = slurm_launcher.Slurm(["partition=a b", "exclusive", "time=5"])
+        (outcome,), _ = work(launcher, Listed(folder, [run]), folder, Display(folder, 1, 0))
+    assert outcome.complete, outcome.error
+    assert outcome.record["metrics"] == fit(*words[2:], "--experiment", "p")["metrics"]
+    script = (slurm / "1.script").read_text()
+    for line in ("partition='a b'", "exclusive", "time=5", "cpus-per-task=1", "signal=TERM@120"):
+        assert f"#SBATCH --{line}\n" in script
+    assert "gpus" not in script
+
+
+def test_a_job_of_a_killed_sweep_is_taken_over(slurm: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, run = Folder(root), Run("a", "", ("finished", "0"))
+    monkeypatch.setattr(slurm_launcher, "JOB", f"import time; time.sleep(3){RECORDS}")
+    slurm_launcher.Slurm([]).start(run, folder)  # and no more of this launcher
+    (outcome,) = swept(root, run)
+    assert outcome.complete
+    assert [path.name for path in slurm.glob("*.script")] == ["1.script"]
+
+
+@pytest.mark.parametrize(
+    ("state", "jobs", "message"),
+    [("NODE_FAIL", 4, "SLURM job 4 is NODE_FAIL"), ("CANCELLED", 1, "SLURM job 1 is CANCELLED")],
+)
+def test_a_lost_job_is_started_again_and_a_cancelled_one_is_not(
+    slurm: Path, root: Path, monkeypatch: pytest.MonkeyPatch, state: str, jobs: int, message: str
+) -> None:
+    monkeypatch.setattr(slurm_launcher, "JOB", "import time; time.sleep(60)")
+    lost: list[int] = []
+
+    def listed() -> dict[str, tuple[str, str]]:
+        for job in range(len(lost) + 1, len(list(slurm.glob("*.group"))) + 1):
+            stand_in_slurm.lose(slurm, job, state)
+            lost.append(job)
+        return listed_before()
+
+    listed_before = slurm_launcher.listed
+    monkeypatch.setattr(slurm_launcher, "listed", listed)
+    (outcome,) = swept(root, Run("a", "", ()))
+    assert len(lost) == jobs
+    assert (outcome.code, outcome.complete) == (137 if state == "NODE_FAIL" else 143, False)
+    assert message in outcome.error
+
+
+def test_a_preempted_run_goes_on_in_another_job_and_one_that_failed_does_not(slurm: Path, root: Path) -> None:
+    saved, wrong = Run("saved", "", ("interrupted", "143")), Run("wrong", "", ("failed", "2"))
+    outcomes = swept(root, saved, wrong)
+    assert {outcome.run.name: outcome.code for outcome in outcomes} == {"saved": 143, "wrong": 2}
+    assert len(list(slurm.glob("*.script"))) == 4 + 1
+
+
+def test_the_stop_of_a_sweep_cancels_its_jobs(slurm: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); time.sleep(60)"
+    monkeypatch.setattr(slurm_launcher, "JOB", wait)
+    listed = slurm_launcher.listed
+
+    def interrupting() -> dict[str, tuple[str, str]]:
+        if len(list(slurm.glob("*.group"))) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return listed()
+
+    monkeypatch.setattr(slurm_launcher, "listed", interrupting)
+    folder, runs = Folder(root), [Run(name, "", ()) for name in "ab"]
+    outcomes, stopped_by = work(slurm_launcher.Slurm([]), Listed(folder, runs), folder, Display(folder, 2, 0))
+    assert stopped_by == signal.SIGINT
+    assert [outcome.code for outcome in outcomes] == [143, 143]
+    assert {path.read_text() for path in slurm.glob("*.state")} == {"CANCELLED"}
+
+
+def test_a_job_requests_the_gpus_of_its_run_or_the_typed_ones(slurm: Path, root: Path) -> None:
+    a, b = (Run(name, "", ("finished", "0"), cpus=6, gpus=2) for name in "ab")
+    swept(root, a)
+    swept(root, b, words=("gpus-per-task=1", "cpus-per-task=3"))
+    first, second = ((slurm / f"{job}.script").read_text() for job in (1, 2))
+    assert [line for line in ("gpus-per-node=2", "cpus-per-task=6") if f"--{line}\n" not in first] == []
+    assert [line for line in ("gpus-per-task=1", "cpus-per-task=3") if f"--{line}\n" not in second] == []
+    assert "gpus-per-node" not in second
+
+
+@pytest.mark.parametrize("word", ["array=1-3", "--ntasks=2", "partition=", "-p", "Time=3"])
+def test_options_that_a_sweep_cannot_have_are_refused(
+    slurm: Path, capfd: pytest.CaptureFixture[str], word: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"--slurm {word.partition('=')[0]}"):
+        slurm_launcher.Slurm([word])
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_one_sentence(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(root))
+    assert main(["sweep", *TINY, "--model", "LitLinear", "--slurm"]) == 2
+    assert "error: --slurm: SLURM does not answer (" in capfd.readouterr().err
+    (root / "squeue").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
+    (root / "squeue").chmod(0o755)
+    assert main(["sweep", *TINY, "--model", "LitLinear", "--slurm"]) == 2
+    assert "error: --slurm: SLURM does not answer (no controller)" in capfd.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(bool(missing()), reason="needs Debian's packages slurm-wlm and munge; make test-slurm")
+def test_killed_sweeps_and_lost_jobs_change_no_row(machines: Cluster) -> None:
+    sweep = Sweep(machines, "jobs", "--slurm", "time=20")
+    sweep.until(lambda: len(sweep.checkpoints()) == 3)
+    sweep.process.send_signal(signal.SIGINT)
+    assert sweep.process.wait(120) == 130, sweep.printed()
+    assert sweep.statuses() == ["interrupted"] * 3
+    assert not machines.ask("squeue", "--noheader")
+
+    sweep.start("begin=now+20")
+    sweep.until(lambda: len(sweep.jobs()) == 3)
+    sweep.process.kill()
+    sweep.process.wait()
+    assert set(sweep.jobs().values()) == {"PENDING"}
+    first, second, third = sweep.jobs()
+    sweep.start()
+    sweep.until(lambda: sweep.statuses() == ["running"] * 3)
+    os.kill(machines.process(first, 0), signal.SIGKILL)
+    machines.ask("scontrol", "requeue", second)
+    assert sweep.process.wait(400) == 0, sweep.printed()
+    submitted = {int(path.name.partition("_")[0]) for path in sweep.folder.glob(".sweep/slurm/*_submitted.pkl")}
+    assert len(submitted) == 3 + 3 + 1
+    assert {int(first), int(second), int(third)} < submitted
+
+    local = Sweep(machines, "processes")
+    assert local.process.wait(400) == 0, local.printed()
+    made, expected = sweep.records(), local.records()
+    assert [record["status"] for record in made.values()] == ["finished"] * 3
+    assert {name: record["metrics"] for name, record in made.items()} == {
+        name: record["metrics"] for name, record in expected.items()
+    }
+    assert sweep.looks() == local.looks()
+    assert sweep.table() == local.table() != []
+
+
+class Sweep:
+    """A sweep in a process of its own that runs beside the test."""
+
+    def __init__(self, machines: Cluster, experiment: str, *words: str) -> None:
+        self.machines, self.folder = machines, machines.folder / "runs" / experiment
+        self.words = ["sweep", *TINY, "--model", "LitMLP", "--seeds", "0..2", "--experiment", experiment]
+        self.words += ["--trainer.max_epochs", "100", "--trainer.callbacks", "null", *words]
+        self.output = machines.folder / f"{experiment}.txt"
+        self.start()
+
+    def start(self, *more: str) -> None:
+        environment = {**self.machines.environment(), "PYTHONPATH": PYTHONPATH}
+        with self.output.open("ab") as output:
+            line = [sys.executable, "-m", "evenhand", *self.words, *more]
+            self.process = subprocess.Popen(
+                line, cwd=self.machines.folder, stdout=output, stderr=output, env=environment
+            )
+
+    def until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + 300
+        while not condition():
+            assert self.process.poll() is None, self.printed()
+            assert time.monotonic() < end, self.printed()
+            time.sleep(0.05)
+
+    def printed(self) -> str:
+        return self.output.read_text()
+
+    def checkpoints(self) -> list[Path]:
+        return list(self.folder.glob("*/checkpoints/last.ckpt"))
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        return records(self.machines.folder, self.folder.name)
+
+    def statuses(self) -> list[str]:
+        return [record["status"] for record in self.records().values()]
+
+    def jobs(self) -> dict[str, str]:
+        """States of the jobs that are not over, by their ids."""
+        lines = self.machines.ask("squeue", "--noheader", "--sort=i", "--format=%i %T").splitlines()
+        return dict(line.split() for line in lines)
+
+    def looks(self) -> list[dict[str, Any]]:
+        lines = [json.loads(path.read_text()) for path in sorted(self.folder.glob("*/test_looks.jsonl"))]
+        return [{name: value for name, value in look.items() if name not in ("time", "experiment")} for look in lines]
+
+    def table(self) -> list[list[str]]:
+        """Rows of the last table that the sweep has printed, without its last column, the seconds."""
+        lines = self.printed().rpartition("──")[2].partition("\n\n")[0].splitlines()
+        return [line.split()[:-1] for line in lines]
