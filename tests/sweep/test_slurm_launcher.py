@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from platform import node
 from typing import Any
 
 import pytest
@@ -18,9 +19,10 @@ from paths import PYTHONPATH
 from slurm_cluster import Cluster, cluster, missing
 
 from experiments.__main__ import main
+from experiments.run.record.run_lock import acquire, release
 from experiments.sweep.grid import Run
 from experiments.sweep.progress_display import Display
-from experiments.sweep.run_result import Outcome
+from experiments.sweep.run_result import Outcome, last_line
 from experiments.sweep.scheduler import Listed, work
 from experiments.sweep.sweep_directory import Folder
 from lit_models import ConfigError
@@ -74,6 +76,28 @@ def test_a_run_in_a_job_is_that_of_a_process(
     for line in ("partition='a b'", "exclusive", "time=5", "cpus-per-task=1", "signal=TERM@120"):
         assert f"#SBATCH --{line}\n" in script
     assert "gpus" not in script
+
+
+def test_a_job_waits_for_the_process_that_is_at_its_run(root: Path) -> None:
+    folder, path = Folder(root / "e"), root / "e/a"
+    path.mkdir(parents=True)
+    assert acquire(path) == ""
+    job = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(path), "fit", "--run", "a"], env={**os.environ, "PYTHONPATH": PYTHONPATH}
+    )
+    end = time.monotonic() + 100
+    while "waiting for it" not in last_line(folder, "a"):
+        assert time.monotonic() < end
+        assert job.poll() is None
+        time.sleep(0.05)
+    (path / "record.json").write_text('{"status": "finished"}')
+    release()
+    assert job.wait(60) == 0
+    lines = folder.log("a").read_text().splitlines()
+    assert lines == [
+        "$ evenhand fit --run a",
+        f"the run is in progress in process {os.getpid()} on {node()}; waiting for it",
+    ]
 
 
 def test_a_job_of_a_killed_sweep_is_taken_over(slurm: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,11 +180,13 @@ def test_a_cluster_that_does_not_answer_is_told_in_one_sentence(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(root))
-    assert main(["sweep", *TINY, "--model", "LitLinear", "--slurm"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["sweep", *TINY, "--model", "LitLinear", "--slurm"])
     assert "error: --slurm: SLURM does not answer (" in capfd.readouterr().err
     (root / "squeue").write_text("#!/bin/sh\necho no controller >&2\nexit 1\n")
     (root / "squeue").chmod(0o755)
-    assert main(["sweep", *TINY, "--model", "LitLinear", "--slurm"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["sweep", *TINY, "--model", "LitLinear", "--slurm"])
     assert "error: --slurm: SLURM does not answer (no controller)" in capfd.readouterr().err
 
 
