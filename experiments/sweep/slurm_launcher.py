@@ -164,10 +164,13 @@ class Slurm(Launcher):
         executor.update_parameters(additional_parameters=options | self.options)
         words = [sys.executable, "-c", JOB, str(folder.path.absolute() / run.name), *run.words]
         try:
-            return executor.submit(subprocess.call, words)  # type: ignore[return-value]  # a Job of the executor's kind
+            job = executor.submit(subprocess.call, words)
         except (OSError, FailedJobError) as error:
             reason = " ".join(str(error).split())[-300:]
             raise ConfigError(f"--slurm: sbatch does not take {run.name}: {reason}") from error
+        # A result that is there already came with the folder: it is a pickle, and reading it would run its code.
+        job.paths.result_pickle.unlink(missing_ok=True)
+        return job  # type: ignore[return-value]  # a Job of the executor's kind
 
 
 def parse_options(words: Sequence[str]) -> dict[str, object]:

@@ -16,7 +16,7 @@ ELSEWHERE = {
     "make test": "it is this suite",
     "make demo": "tests/verbs/test_demo.py runs the same, with fewer epochs",
     "evenhand demo": "tests/verbs/test_demo.py runs it, with fewer epochs",
-    "evenhand demo --full --seeds 0 1 2": "21 trainings, an hour and a half; tests/cli/test_lightning_cli.py tries each recipe",
+    "evenhand demo --full --seeds 0 1 2": "21 trainings; tests/cli/test_lightning_cli.py tries each recipe",
     "make bench": "a quarter of an hour of timing on a quiet machine",
     'make bench BENCH="--only cnn transformer --peers"': "minutes of timing, of packages that the suite lacks",
     "make bench-growth": "minutes of timing",

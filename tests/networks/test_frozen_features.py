@@ -41,7 +41,7 @@ def test_each_row_goes_through_a_frozen_network_once(
     assert "%" not in printed.err  # no bar without a terminal
     record = read_record(Path("runs/digits/kept"))
     rows = record["rows"]
-    # Two rows are the network's trial, and one counts its FLOPs; the chosen checkpoint predicts the validation rows again.
+    # Two rows are the network's trial, one counts its FLOPs; the chosen checkpoint predicts the validation rows again.
     assert sum(calls) == 2 + 1 + sum(rows.values()) + rows["val"]
     calls.clear()
     monkeypatch.setattr(frozen_features, "MAX_BYTES", 0)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -98,6 +99,27 @@ def test_a_job_waits_for_the_process_that_is_at_its_run(root: Path) -> None:
         "$ evenhand fit --run a",
         f"the run is in progress in process {os.getpid()} on {node()}; waiting for it",
     ]
+
+
+def test_a_result_that_came_with_the_folder_is_not_unpickled(
+    slurm: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+            return os.system, (f"touch {root}/ran",)
+
+    place = root / ".sweep/slurm/1_0_result.pkl"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(pickle.dumps(Hostile()))
+    folder, run = Folder(root), Run("a", "", ("finished", "0"))
+    monkeypatch.setattr(slurm_launcher, "JOB", "import time; time.sleep(60)")
+    slurm_launcher.Slurm([]).start(run, folder)
+    monkeypatch.setattr(slurm_launcher, "JOB", RECORDS)
+    launcher = slurm_launcher.Slurm([])  # takes the first job over
+    stand_in_slurm.lose(slurm, 1, "NODE_FAIL")
+    (outcome,), _ = work(launcher, Listed(folder, [run]), folder, Display(folder, 1, 0))
+    assert outcome.complete  # by the second job
+    assert not (root / "ran").exists()
 
 
 def test_a_job_of_a_killed_sweep_is_taken_over(slurm: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
