@@ -20,7 +20,7 @@ test: .venv/installed
 # Runs and sweeps on a SLURM cluster that the tests start on this machine, with Debian's packages, which it installs.
 test-slurm: .venv/installed
 	apt-get install --quiet --yes --no-install-recommends slurm-wlm munge
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/run/distributed/test_slurm.py tests/sweep/test_slurm_launcher.py
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/run/distributed/test_slurm.py tests/sweep/test_slurm_cluster.py
 
 # An epoch of ours beside loops written by hand, in a quarter of an hour; BENCH="--only cnn --peers" says more.
 bench: .venv/installed

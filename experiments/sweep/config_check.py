@@ -63,17 +63,28 @@ def main() -> None:
     lines = [[word for word in take(line, "--trust")[0] if word != "--debug"] for line in request["combinations"]]
 
     def parse(words: Words, command: list[str], allowed: list[str]) -> None:
-        result: dict[str, object] = {"texts": parse_lines(lines)}
+        texts = parse_lines(lines)
+        result: dict[str, object] = {"texts": texts}
         if request["facts"]:
             _, data = load_data(words)
             if not data.has_val:
                 raise ConfigError("a search chooses on validation rows; give val a share in --data.ratios")
             task = TASKS[data.task](data.num_outputs)
-            higher = task.metrics()[task.rank_by].higher_is_better
-            result |= {"metric": f"val/{task.rank_by}", "direction": "maximize" if higher else "minimize"}
+            metric, higher = task.rank_by, task.metrics()[task.rank_by].higher_is_better
+            if _loss_ranks_epochs(safe_yaml.load(texts[0])):
+                metric, higher = "loss", False
+            result |= {"metric": f"val/{metric}", "direction": "maximize" if higher else "minimize"}
         (folder / "result.json").write_text(json.dumps(result))
 
     answer(request["combinations"][0], parse)
+
+
+def _loss_ranks_epochs(config: dict[str, Any]) -> bool:
+    """Returns True for a loss that ranks epochs itself, as ``best_checkpoint`` has it."""
+    from experiments.internals.jsonargparse_private import import_object
+
+    loss = config["model"].get("init_args", {}).get("loss")
+    return isinstance(loss, dict) and bool(getattr(import_object(loss["class_path"]), "ranks_epochs", False))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,23 @@ def test_the_loss_chooses_the_epoch_without_callbacks_too(tmp_path: Path) -> Non
     assert json.loads((run / "record.json").read_text())["chosen"]["monitor"] == "val/loss"
 
 
+def test_a_search_is_ranked_by_the_loss_too(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna", reason="--search needs optuna")
+    widening(200, 0).write_csv(tmp_path / "rows.csv")
+    (tmp_path / "space.yaml").write_text("model.optimizer.lr: {log: [1e-3, 1e-1]}\n")
+    fixed = WORDS.replace("--model.optimizer.lr 0.1", "")
+    words = f"sweep {fixed} --model.loss QuantileLoss --model.loss.quantile 0.9 --trainer.max_epochs 1 --figures false"
+    search = f"--search random --trials 2 --space {tmp_path}/space.yaml --seeds 0 --experiment e"
+    place = ["--data.path", f"{tmp_path}/rows.csv", "--trainer.default_root_dir", str(tmp_path)]
+    assert main([*words.split(), *search.split(), *place]) == 0
+    study = optuna.load_study(study_name="search", storage=f"sqlite:///{tmp_path}/runs/e-search/study.db")
+    losses = [
+        json.loads(path.read_text())["validation"]["loss"] for path in tmp_path.glob("runs/e-search/*/record.json")
+    ]
+    assert (study.user_attrs["metric"], study.direction.name) == ("val/loss", "MINIMIZE")
+    assert sorted(trial.value for trial in study.trials) == pytest.approx(sorted(losses))
+
+
 @pytest.mark.slow
 def test_bands_of_new_trainings_cover_new_rows(tmp_path: Path) -> None:
     covered, fresh = [], 20
