@@ -60,6 +60,9 @@ STEPS = 3000
 POSITIONS = 15_000_000
 """Pixels of all images, or steps of all series, that a run trains on, within 20 to 300 epochs."""
 
+BUCKETS_PER_PAIR = 4
+"""At most so many embeddings for each pair of neighbouring tokens of the train rows: more only make files larger."""
+
 FEW = 500
 """With fewer validation rows, metrics such as accuracy tie too often to choose an epoch."""
 
@@ -100,7 +103,7 @@ def choose(data: DataModule, config: Namespace, words: Words, model_typed: bool)
     settings = {} if has_own else _inherited(config.data.class_path, settings)
     below = {
         "trainer": {"max_epochs": epochs, "callbacks": callbacks or None},
-        "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", data.modality, names),
+        "model": _model(config.model.class_path if model_typed else f"lit_models.{chosen}", data, names),
         # Without the class, the typed one would replace it and drop its arguments.
         "data": {"class_path": config.data.class_path, "init_args": settings},
     }
@@ -156,10 +159,13 @@ def _file(class_path: str, modality: str) -> Path:
     return of_modality if of_modality.exists() else CONFIGS / f"{name}.yaml"
 
 
-def _model(class_path: str, modality: str, names: set[str]) -> dict[str, Any]:
+def _model(class_path: str, data: DataModule, names: set[str]) -> dict[str, Any]:
     """Returns the settings of an architecture: those of its file, or the optimizer and the schedule of one's own."""
-    config: dict[str, Any] = yaml.safe_load(_file(class_path, modality).read_text())["model"]
+    config: dict[str, Any] = yaml.safe_load(_file(class_path, data.modality).read_text())["model"]
     settings = _inherited(class_path, config["init_args"])
+    if "pair_buckets" in settings:
+        pairs = data.part_rows()["train"] * prod(data.input_shape)
+        settings["pair_buckets"] = min(settings["pair_buckets"], 2 ** (BUCKETS_PER_PAIR * pairs - 1).bit_length())
     if names & {"model.schedule", "model.schedule.scheduler", RATE}:
         settings.pop("schedule", None)
     return {"class_path": class_path, "init_args": settings}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import polars
 import pytest
 import torch
 import yaml
@@ -207,12 +208,22 @@ def test_a_file_of_a_modality_is_one_of_its_architecture() -> None:
             assert modality in STEMS
 
 
-def test_images_and_texts_have_their_own_settings(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_have_their_own_settings(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_all(tmp_path)
     monkeypatch.chdir(tmp_path)
-    for data, setting, value in (("ImageData", "kernel_size", 3), ("TextData", "pair_buckets", 65536)):
-        record = fit("--data", data, *OWN[data][1], "--trainer.max_epochs", "1")
-        assert config_of(record["path"])["model"]["init_args"][setting] == value
+    record = fit("--data", "ImageData", *OWN["ImageData"][1], "--trainer.max_epochs", "1")
+    assert config_of(record["path"])["model"]["init_args"]["kernel_size"] == 3
+
+
+@pytest.mark.parametrize(("rows", "words", "buckets"), [(60, 5, 1024), (60, 6, 1024), (60, 7, 2048), (900, 80, 65536)])
+def test_few_texts_have_few_embeddings_of_pairs(fit: Fit, tmp_path: Path, rows: int, words: int, buckets: int) -> None:
+    """Of 60 rows, 42 are train rows, and four times their pairs at most are 1,008 with six words."""
+    draw = numpy.random.default_rng(0)
+    texts = [" ".join(draw.choice(["red", "green", "blue"], words)) for _ in range(rows)]
+    polars.DataFrame({"text": texts, "y": ["ab"[row % 2] for row in range(rows)]}).write_csv(tmp_path / "texts.csv")
+    of_texts = ("--data", "TextData", "--data.path", str(tmp_path / "texts.csv"), "--data.text", "text")
+    record = fit(*of_texts, "--data.target", "y", "--model", "LitLinear", "--trainer.max_epochs", "1")
+    assert config_of(record["path"])["model"]["init_args"]["pair_buckets"] == buckets
 
 
 @pytest.mark.parametrize("model", sorted({*FILES} - {"LitLightningModule", "LitModule"}))  # these have no network
