@@ -11,6 +11,7 @@ from datamodules.base import DataModule
 from datamodules.inspection.entity_groups import identities
 from datamodules.inspection.leakage import leaks, single_columns
 from datamodules.inspection.near_copies import near_copies
+from datamodules.inspection.odd_values import odd_values
 from datamodules.inspection.series_scales import describe_spread
 from datamodules.inspection.summary_columns import InspectionSample
 from datamodules.splitting.splits import PARTS
@@ -48,7 +49,7 @@ class Inspection:
     targets: dict[str, dict[str, Numbers]]  # of each target of regression, by split
     columns: list[Column]  # of a table, or summary columns of other rows
     notes: list[str]
-    suspicions: list[str]  # sentences on possible leaks
+    suspicions: list[str]  # sentences on possible leaks, and on values that are probably not what they are read as
     strongest: dict[str, float]  # fraction of the target's variation on validation rows that one column explains
     dates: dict[str, dict[str, tuple[str, str] | None]]  # first and last date of columns, inputs or not, by split
     gaps: list[str]  # sentences on missing values inside series
@@ -69,7 +70,8 @@ def inspect(data: DataModule) -> Inspection:
     copies = near_copies(sample, data.task == "regression")
     sentence = copies.sentence(data.modality)
     suspicions = [*leaks(scores), *identities(sample, [*data.split_settings.columns, *data.target_names])]
-    suspicions += [*sample.step_gaps, *([sentence] if copies.suspicious else [])]
+    suspicions += [*odd_values(sample, data.class_names or (), data.task == "regression"), *sample.step_gaps]
+    suspicions += [sentence] if copies.suspicious else []
     return Inspection(
         data=data.data_name,
         task=data.task,
@@ -122,9 +124,10 @@ def _dates(sample: InspectionSample) -> dict[str, dict[str, tuple[str, str] | No
 
 
 def _period(dates: polars.Series) -> tuple[str, str] | None:
-    """Returns the first and the last date or time; None where all are missing."""
+    """Returns the first and the last date or time, without a fraction that is 0; None where all are missing."""
     values = dates.drop_nulls()
     ends = polars.Series([values.min(), values.max()], dtype=dates.dtype).cast(polars.String)
+    ends = ends.str.replace(r"\.0+(\D|$)", "$1")
     return (ends[0], ends[1]) if len(values) else None
 
 

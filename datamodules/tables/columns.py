@@ -26,10 +26,20 @@ Kinds = dict[str, tuple[ColumnType, str]]
 FEW = 20  # a column of no more different texts is never taken for an id
 MOSTLY = 0.8  # fraction of a column's texts from which on it is named as one of numbers or dates
 
-NUMBER = r"^[-+]?[$€£]? ?(\d{1,3}([,.' ]\d{3})+|\d+)([.,]\d+)? ?[%$€£]?$"
-"""A number with a decimal comma, separated thousands, a percent sign or a currency."""
+NUMBER = (
+    r"^\(?[-+\u2212]?(?:[$\u20ac\u00a3\u00a5]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|US\$|Rs\.?) ?)? ?"
+    r"(?:(?:\d{1,3}(?:[,.' _\u00a0\u202f\u2019]\d{3})+|\d+)(?:[.,]\d*)?|[.,]\d+)(?:[eEdD][-+]?\d+)?\)?"
+    r"[ \u00a0]?([^\d\s()]{0,6})$"
+)
+"""A number with a decimal comma, separated thousands, a currency, an accountant's parentheses or a unit, its group."""
 
-DATE = r"^(\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})\b"
+ORDINALS = ("st", "nd", "rd", "th")
+"""No units: a 12th is no number that is written with one."""
+
+DATE = (
+    r"^(\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|"
+    r"(?i:(\d{1,2}[ .-]*)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ .,-]+(\d{1,2}[ ,]+)?\d{2,4}))\b"
+)
 """A date in any format, perhaps with a time."""
 
 
@@ -140,10 +150,10 @@ def number_note(column: polars.Series) -> str:
     odd = texts.filter(texts.cast(polars.Float64, strict=False).is_null())
     beginning = f"column {column.name} is categorical, though nearly all its values are"
     otherwise = f"or say --data.types.{column.name} categorical"
-    if len(odd) and texts.str.contains(NUMBER).sum() >= MOSTLY * len(texts):
+    if len(odd) and _look_like_numbers(texts):
         return (
-            f"{beginning} numbers: {odd[0][:40]!r} is none; "
-            f"write it with a decimal point, name it in --data.missing, {otherwise}"
+            f"{beginning} numbers: {odd[0][:40]!r} is none; write it with digits and a decimal point alone, name it in "
+            f"--data.missing, {otherwise}"
         )
     if len(odd) and texts.str.contains(DATE).sum() >= MOSTLY * len(texts):
         days = as_days(texts)
@@ -155,6 +165,13 @@ def number_note(column: polars.Series) -> str:
             f"write all as 2020-12-31, month first and time zones too, {otherwise}"
         )
     return ""
+
+
+def _look_like_numbers(texts: polars.Series) -> bool:
+    """Returns True if most texts are numbers, all of the same unit, or of none."""
+    units = texts.str.extract(NUMBER)  # empty without a unit, and null where a text is no number
+    different = set(units.drop_nulls().unique()) - {""}
+    return units.count() >= MOSTLY * len(texts) and len(different) <= 1 and not different & {*ORDINALS}
 
 
 def type_of(name: str, dtype: polars.DataType) -> ColumnType:

@@ -16,6 +16,7 @@ from tiny_data import QUICK, writer
 
 from datamodules import DataError, TableData
 from datamodules.preprocessing.json_rows import as_source
+from datamodules.tables.columns import number_note
 from experiments.__main__ import main
 from experiments.inference import load
 
@@ -293,3 +294,27 @@ def test_a_number_beyond_float32_is_a_bad_row_in_prediction(fit: Fit, table, tmp
         assert "once it is normalized" in bad["reason"][1]
     source = predictor.inputs.row_readers()["objects"](polars.DataFrame(rows).to_dicts())
     assert [len(chunk.bad) for chunk in predictor.inputs.chunks(as_source(source.value))] == [3]
+
+
+DIGITS = ["{}", "{}.5", "{},25", ".{}", "{},000", "{}.000.000", "{} 500", "{}\u00a0500", "{}_500", "{}D+02"]
+AROUND = ["{}", "({})", "-{}", "−{}", "$ {}", "€{}", "USD {}", "{} €", "{}%", "{} kg", "{}k", "{} km/h", "{}°C"]
+NO_NUMBERS = ["{}st", "{} th", "item {}", "C-{}", "{}-9", "{}/12", "1.{}.0", "v{}", "{}:30 x", "SKU{}", "{} of 9"]
+
+
+@given(
+    st.sampled_from(DIGITS),
+    st.sampled_from(AROUND),
+    st.sampled_from(NO_NUMBERS),
+    st.sets(st.integers(1, 99), min_size=3),
+)
+def test_numbers_are_recognized_however_they_are_written(
+    digits: str, around: str, other: str, numbers: set[int]
+) -> None:
+    """They are named, all of one unit, and other texts with a number inside are not."""
+    texts = polars.Series("h", [around.format(digits.format(number)) for number in numbers])
+    readable = texts.cast(polars.Float64, strict=False).null_count() == 0
+    note = number_note(texts)
+    assert note == "" if readable else note.startswith("column h is categorical, though nearly all its values are num")
+    assert number_note(polars.Series("h", [other.format(number) for number in numbers])) == ""
+    of_units = [f"{number} {'kg' if number % 2 else 'lb'}" for number in range(40)]
+    assert number_note(polars.Series("h", of_units)) == ""

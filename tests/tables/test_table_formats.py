@@ -311,6 +311,9 @@ def test_missing_texts_behind_spaces_are_missing(tmp_path: Path) -> None:
         (["1,000", "2,500.5"], "1,000"),
         (["5 %", "7%"], "5 %"),
         (["$5", "€7.50"], "$5"),
+        (["−3", "-4"], "−3"),
+        (["2 March 2021", "13 Apr. 2021"], "2 March 2021"),
+        (["Mar 2, 2021", "April 13, 2021"], "Mar 2, 2021"),
     ],
 )
 def test_numbers_that_are_categories_are_noted(tmp_path: Path, texts: list[str], odd: str) -> None:
