@@ -70,6 +70,15 @@ def highest_of_sixteen_bits(path: Path | bytes) -> int:
         return 0
 
 
+def frames_of(path: Path) -> int:
+    """Returns the number of frames or pages of a file; 1 for one that cannot be decoded."""
+    try:
+        with _open(path) as image:
+            return int(getattr(image, "n_frames", 1))
+    except Exception:  # the reader of the pixels raises it
+        return 1
+
+
 def finish(image: Image.Image, channels: Channels, size: tuple[int, int] | None) -> Pixels:
     """Returns the pixels (channels, H, W) of a pillow image, converted first and then resized."""
     plain = _opaque(_eight_bits(image)).convert("L" if channels == 1 else "RGB")

@@ -12,7 +12,7 @@ from datamodules.imaging.decoding import Channels
 from datamodules.imaging.image_arrays import read_arrays
 from datamodules.imaging.inputs import TABLES
 from datamodules.imaging.pixel_data import PixelData
-from datamodules.imaging.read_images import Images, range_note, read_images
+from datamodules.imaging.read_images import Images, frames_note, range_note, read_images
 from datamodules.remote_files import local_files
 from datamodules.splitting.split_files import read_files
 from datamodules.tables.read_table import read_frame
@@ -80,7 +80,8 @@ class ImageData(PixelData):
         dark = range_note(sources[0].images, images.numpy())
         if dark and not images.any():
             raise DataError(f"all images of {path} become black: {dark}")
-        self.notes = tuple(note for note in (*(source.note for source in sources), dark) if note)
+        notes = (*(source.note for source in sources), dark, *(frames_note(source.images) for source in sources))
+        self.notes = tuple(note for note in notes if note)
         self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
         self.take(images, encoded, files.val, files.test, files.frame.drop(sources[0].target))
         self.folders = self.class_names if Path(path).is_dir() else ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
@@ -13,12 +14,24 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.errors import DataError
-from datamodules.imaging.decoding import Channels, Pixels, called, channels_of, decode, finish, highest_of_sixteen_bits
+from datamodules.imaging.decoding import (
+    Channels,
+    Pixels,
+    called,
+    channels_of,
+    decode,
+    finish,
+    frames_of,
+    highest_of_sixteen_bits,
+)
 from datamodules.preprocessing.inputs import Reasons
 from datamodules.progress import progress
 
-FIRST = 100
-"""Number of images that decide whether all are grey."""
+SOME = 100
+"""So many images at most, at equal distances, decide whether all are grey, and are looked at for a note."""
+
+ANIMATED = (".gif", ".tif", ".tiff", ".webp", ".apng")
+"""Endings of files that may have several frames or pages."""
 
 DARK = 64
 """Pixels below it use less than a quarter of the range."""
@@ -35,7 +48,7 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
 
     Args:
         parts: Images of each source, at least one in all.
-        channels: Grey or colour; by default grey if the first 100 images are.
+        channels: Grey or colour; by default grey if all of some images of the first source are, see ``SOME``.
         size: Height and width to resize to; by default all images must have the size of the first.
 
     Raises:
@@ -44,7 +57,7 @@ def read_images(parts: Sequence[Images], channels: Channels | None, size: tuple[
     with _pillow_ready():
         first = parts[0]
         if isinstance(first, list):
-            channels = channels or max(channels_of(path) for path in first[:FIRST])
+            channels = channels or max(map(channels_of, _some(first)))
             height, width = size or decode(first[0], channels, None).shape[1:]
         else:
             channels, (height, width) = channels or first.shape[1], size or first.shape[2:]
@@ -70,11 +83,27 @@ def range_note(images: Images, pixels: Pixels) -> str:
     """Returns a note if files with 16 bits use less than a quarter of the range, as 12-bit scans do; else ""."""
     if not isinstance(images, list) or pixels.max(initial=0) >= DARK:
         return ""
-    high = max(map(highest_of_sixteen_bits, images[:: len(images) // FIRST + 1]), default=0)
+    high = max(map(highest_of_sixteen_bits, _some(images)), default=0)
     return (
         f"16-bit pixels go up to {high:,} of 65,535, and only the upper 8 bits are read, up to {high >> 8} of 255; "
         "multiply them to the full range, or save 8 bits"
     ) * bool(high)
+
+
+def frames_note(images: Images) -> str:
+    """Returns a note if files have several frames or pages, of which the first is read; else ""."""
+    if not isinstance(images, list):
+        return ""
+    files = [image for image in images if isinstance(image, Path) and image.suffix.lower() in ANIMATED]
+    several = [(file, count) for file in _some(files, 1000) if (count := frames_of(file)) > 1]
+    return "".join(
+        f"{called(file)} has {count} frames or pages, and the first alone is read; save each as a file if they matter"
+        for file, count in several[:1]
+    )
+
+
+def _some(images: list[Any], most: int = SOME) -> list[Any]:
+    return images[:: len(images) // most + 1]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from conftest import Fit
 from digit_images import CLASSES, digits, made, write_folder, write_idx, write_index, write_npz
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from tiny_data import QUICK, model_for, quiet_trainer
 
 from datamodules import Augment, DataError, ImageData, PixelData
@@ -68,6 +69,27 @@ def test_hidden_files_are_not_read_and_said_so(tmp_path: Path) -> None:
     data = made(path)
     assert len(data.rows.y) == len(Y)
     assert data.notes[0].startswith(f"not read in {tmp_path}: 5 ")
+
+
+def test_colours_of_a_later_class_are_kept(tmp_path: Path) -> None:
+    """Of 150 grey images in one class before those of another in colour."""
+    draw = numpy.random.default_rng(0)
+    for name, rows, shape in (("a", 150, (8, 8)), ("b", 10, (8, 8, 3))):
+        (tmp_path / name).mkdir()
+        for row in range(rows):
+            Image.fromarray(draw.integers(0, 256, shape).astype(numpy.uint8)).save(tmp_path / name / f"{row}.png")
+    assert made(str(tmp_path)).input_shape == (3, 8, 8)
+
+
+@pytest.mark.parametrize("ending", ["gif", "TIFF", "webp"])
+def test_files_of_several_frames_are_noted(tmp_path: Path, ending: str) -> None:
+    folder = Path(write_folder(tmp_path, X, Y))
+    assert not any("frames" in note for note in made(str(folder)).notes)
+    frames = [Image.fromarray(X[0] + value) for value in (0, 7, 20)]
+    name = folder / "0" / f"moving.{ending}"
+    frames[0].save(name, save_all=True, append_images=frames[1:])
+    (note,) = [note for note in made(str(folder)).notes if "frames" in note]
+    assert note == (f"{name} has 3 frames or pages, and the first alone is read; save each as a file if they matter")
 
 
 @pytest.mark.parametrize(("images", "labels"), [("IMAGES.NPY", "LABELS.NPY"), ("X_all.NPY", "Y_all.NPY")])
