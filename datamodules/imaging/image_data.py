@@ -1,5 +1,6 @@
 """A person's own images: a folder per class, an index file, or arrays."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from datamodules.imaging.pixel_data import PixelData
 from datamodules.imaging.read_images import Images, frames_note, range_note, read_images
 from datamodules.remote_files import local_files
 from datamodules.splitting.split_files import read_files
-from datamodules.tables.read_table import read_frame
+from datamodules.tables.read_table import parse_noted
 from datamodules.tables.targets import class_task, read_target
 from datamodules.types import TaskName
 
@@ -68,7 +69,7 @@ class ImageData(PixelData):
 
         def read(path: str) -> polars.DataFrame:
             columns = [target] if isinstance(target, str) else target or []
-            sources.append(_read(path, columns, image_column))
+            sources.append(_read(path, columns, image_column, self.split_settings.columns))
             return sources[-1].frame
 
         files = read_files(read, path, val_path, test_path)
@@ -80,7 +81,11 @@ class ImageData(PixelData):
         dark = range_note(sources[0].images, images.numpy())
         if dark and not images.any():
             raise DataError(f"all images of {path} become black: {dark}")
-        notes = (*(source.note for source in sources), dark, *(frames_note(source.images) for source in sources))
+        notes = (
+            *(note for source in sources for note in source.notes),
+            dark,
+            *(frames_note(source.images) for source in sources),
+        )
         self.notes = tuple(note for note in notes if note)
         self.resize, self.image_column, self.target_names = size is not None, image_column, tuple(sources[0].target)
         self.take(images, encoded, files.val, files.test, files.frame.drop(sources[0].target))
@@ -94,28 +99,28 @@ class Source(NamedTuple):
     images: Images
     target: list[str]
     classes: bool = False  # whether the targets are classes even if they are many whole numbers
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def _read(path: str, target: list[str], image_column: str) -> Source:
+def _read(path: str, target: list[str], image_column: str, used: Collection[str]) -> Source:
     source = Path(path)
     if source.is_file() and source.suffix.lower() in TABLES:
-        return _index(source, target, image_column)
+        return _index(source, target, image_column, used)
     if not source.exists():
         raise DataError(f"there is no {path}; --data.path names a folder, an index file or a file of arrays")
     if target:
         raise DataError(f"--data.target names columns of an index file, and {path} is none; leave it out")
     if source.is_dir():
         files, frame, note = read_class_folders(source)
-        return Source(frame, files, [LABEL], note=note)
+        return Source(frame, files, [LABEL], notes=(note,))
     images, labels = read_arrays(source)
     columns = {LABEL: labels} if labels.ndim == 1 else {f"{LABEL}_{index}": y for index, y in enumerate(labels.T)}
     frame = polars.DataFrame(columns).with_columns(selectors.float().fill_nan(None))
     return Source(frame, images, list(columns), classes=labels.ndim == 1 and labels.dtype.kind in "iu")
 
 
-def _index(path: Path, target: list[str], image_column: str) -> Source:
-    frame = read_frame(str(path))
+def _index(path: Path, target: list[str], image_column: str, used: Collection[str]) -> Source:
+    frame, notes = parse_noted(str(path), str(path), used)
     if not target:
         raise DataError(f"--data.target is missing: which column of {path} is to be predicted?")
     check_names("image_column", [image_column], frame.columns)
@@ -128,4 +133,4 @@ def _index(path: Path, target: list[str], image_column: str) -> Source:
             f"column {image_column} of {path} is to have the path of an image in each row, and has "
             f"{column.null_count():,} missing values and type {column.dtype}; choose another --data.image_column"
         )
-    return Source(frame, [path.parent / name for name in column], target)
+    return Source(frame, [path.parent / name for name in column], target, notes=tuple(notes))

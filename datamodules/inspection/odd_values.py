@@ -28,11 +28,13 @@ def odd_values(sample: InspectionSample, class_names: Iterable[str], is_regressi
     sentences = [*_spellings("classes", class_names)]
     targets = sample.targets[sample.split.train].double()
     for column in targets.view(len(targets), -1).T if is_regression else ():
-        sentences += _as_missing(polars.Series("a target", column.numpy()))
+        sentences += _as_missing(polars.Series("a target", column.numpy()), "train rows")
+    for channel in sample.steps:
+        sentences += _as_missing(channel.drop_nans(), "steps")
     for column in sample.features.iter_columns():
         train = column.gather(sample.split.train.numpy()).drop_nulls()
         if column.dtype.is_numeric():
-            sentences += _as_missing(train)
+            sentences += _as_missing(train, "train rows")
         if column.dtype.is_integer():
             sentences += _as_date(train)
         if column.dtype == polars.String:
@@ -40,16 +42,18 @@ def odd_values(sample: InspectionSample, class_names: Iterable[str], is_regressi
     return sentences
 
 
-def _as_missing(numbers: polars.Series) -> Iterator[str]:
+def _as_missing(numbers: polars.Series, noun: str) -> Iterator[str]:
     """Yields a sentence for a smallest or largest number of nines alone that is repeated, and far from all others."""
     values = numbers.cast(polars.Float64).to_numpy()
-    different = numpy.unique(values)
-    for end, others in ((different[0], different[1:]), (different[-1], different[:-1])) if len(different) > 2 else ():
-        repeats, low, high = int((values == end).sum()), others[0], others[-1]
-        is_far = max(end - high, low - end) > FAR * (high - low)
-        if is_far and repeats > 1 and re.match(NINES, f"{end:.17g}"):
+    for end in {float(values.min()), float(values.max())} if len(values) else ():
+        is_end = values == end
+        repeats = int(is_end.sum())
+        if repeats < 2 or repeats == len(values) or not re.match(NINES, f"{end:.17g}"):
+            continue
+        low, high = (float(bound(values[~is_end])) for bound in (numpy.min, numpy.max))
+        if low < high and max(end - high, low - end) > FAR * (high - low):
             yield (
-                f"{numbers.name} is {end:,.0f} in {repeats:,} of {len(values):,} train rows, far from its other values "
+                f"{numbers.name} is {end:,.0f} in {repeats:,} of {len(values):,} {noun}, far from its other values "
                 f"({low:,.4g} to {high:,.4g}); if it stands for a missing value, leave those cells empty"
             )
 

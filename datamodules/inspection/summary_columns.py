@@ -23,6 +23,7 @@ class InspectionSample:
     row_ids: Tensor | None = None  # where the rows are a sample
     gaps: tuple[str, ...] = ()  # sentences on missing values inside series
     step_gaps: tuple[str, ...] = ()  # sentences on missing steps inside series
+    steps: tuple[polars.Series, ...] = ()  # of series, the values of each channel in all steps of all rows
 
 
 def array_features(x: Tensor, lengths: Tensor | None = None) -> polars.DataFrame:

@@ -37,7 +37,7 @@ def from_long(
         split_columns: Columns that the split depends on, constant within a series.
 
     Returns:
-        The series, and the unused columns, which are neither channels nor constant within a series.
+        The series, and the columns that hold no numbers and that no argument names, which are not used.
 
     Raises:
         DataError: For columns that are missing or have other values.
@@ -62,7 +62,7 @@ def from_long(
             )
     x, lengths = placed({channel: to_numbers(frame[channel]) for channel in channels}, series, row_of)
     about = frame.drop(*channels, *target, *changing)[first]
-    unused = [column for column in changing if column not in {step, *drop}]
+    unused = [column for column in rest if column not in channels]
     gaps = tuple(filter(None, [step_gaps(frame[step][row_of.numpy()], series[row_of])]))
     return Series(x, lengths, frame.select(target)[first], about, tuple(channels), step_gaps=gaps), unused
 

@@ -101,8 +101,12 @@ class SequenceData(InMemoryData):
         return self.split
 
     def inspection_sample(self) -> InspectionSample:
-        """Returns all rows, and the gaps inside series."""
-        return replace(super().inspection_sample(), gaps=self._gaps, step_gaps=self._series.step_gaps)
+        """Returns all rows, the gaps inside series, and the values of their channels."""
+        series = self._series
+        inside = valid(series.lengths, series.x.shape[2])
+        channels = zip(series.channels, series.x.unbind(dim=1), strict=True)
+        steps = tuple(polars.Series(f"channel {name}", values[inside].numpy()) for name, values in channels)
+        return replace(super().inspection_sample(), gaps=self._gaps, step_gaps=series.step_gaps, steps=steps)
 
     def features(self) -> polars.DataFrame:
         """Returns the mean of each channel and the number of steps, by row."""

@@ -15,6 +15,7 @@ from datamodules.sequences.padded_series import Series, join
 from datamodules.sequences.sequence_data import SequenceData
 from datamodules.splitting.split_files import read_files
 from datamodules.tables import read_table
+from datamodules.tables.columns import number_note
 from datamodules.tables.targets import class_task
 from datamodules.types import TaskName
 
@@ -87,10 +88,13 @@ class SeriesData(SequenceData):
         if not self.target or self.id is None or self.step is None:
             lacking = next(option for option in ("target", "id", "step") if not getattr(self, option))
             raise DataError(f"--data.{lacking} is missing: it names a column of {path}, which is in long form")
-        frame, split_columns = read_table.parse(content, path), self.split_settings.columns
+        split_columns = self.split_settings.columns
+        frame, notes = read_table.parse_noted(content, path, {self.step, *split_columns})
         series, unused = from_long(frame, path, self.id, self.step, self.target, self.drop, split_columns)
         if unused:
-            self.notes = (*self.notes, f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
+            notes.append(f"no numbers, and therefore no channels: {', '.join(unused)} of {path}")
+        looks = [number_note(frame[column]) for column in unused if frame[column].dtype == polars.String]
+        self.notes = (*self.notes, *notes, *filter(None, looks))
         return series
 
 

@@ -1,5 +1,8 @@
 """Types of cells: inferred from texts, and casts of new cells to the types that were seen in training."""
 
+import re
+from collections.abc import Sequence
+
 import polars
 from polars.datatypes import DataType, DataTypeClass
 from polars.exceptions import PolarsError
@@ -12,6 +15,8 @@ NUMBERS = {
         polars.Float32, polars.Float64,
     )
 }  # fmt: skip
+
+DECIMAL = r"[-+]?\d*\.\d+([eE][-+]?\d+)?"
 
 DAY_OR_MONTH = r"^(\d{1,2})[/-](\d{1,2})[/-]\d{4}\b"  # a date that begins with its day or its month
 
@@ -78,6 +83,15 @@ def day_first_note(text: polars.Series, dates: polars.Series) -> str:
         f"column {text.name} is read day first, {texts[0]} as {dates.drop_nulls()[0]:%-d %B %Y}, and all "
         "its dates can be read month first as well; write them as 2020-12-31 if they are"
     )
+
+
+def header_note(names: Sequence[str], file: str) -> list[str]:
+    """Returns a sentence if half of the names of columns are numbers, some of them decimal, as without a header."""
+    decimals = [name for name in names if re.fullmatch(DECIMAL, name)]
+    if not decimals or sum(name.isdigit() for name in names) + len(decimals) < len(names) / 2:
+        return []
+    reason = f"columns are named by numbers, such as {decimals[0]}"
+    return [f"{reason}; if the first line of {file} is a row, write names above"]
 
 
 def as_text(column: polars.Series, kind: str) -> polars.Series:

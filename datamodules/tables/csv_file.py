@@ -25,6 +25,7 @@ SEPARATORS = ",;\t|"
 SURROGATE = re.compile("[\0\ud800-\udfff]")  # a byte that is no UTF-8, as Python decodes it, or no text
 LINE_END = re.compile(rb"\r\n?|\n")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+JSON = (b"[", b'{"', b'[{"', b"[{'")
 PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip, as a workbook is", b"BZh91AY&SY": "bzip2", b"\xfd7zXZ": "xz"}
 
 
@@ -84,6 +85,10 @@ class CsvFile:
                 header = header[len(excel[0]) :] or file.readline(LONGEST)
             while header.count(b'"') % 2 and (more := file.readline(LONGEST)):
                 header += more
+        if header.strip() in JSON or header.lstrip().startswith(JSON[1:]):
+            raise DataError(
+                f"{self.name} is JSON; save it as CSV or Parquet, as polars.read_json and read_ndjson help to"
+            )
         text = header.decode(errors="surrogateescape")
         if SURROGATE.search(text):
             raise DataError(f"{self.name} is neither Parquet nor UTF-8 text; save it as one of them")

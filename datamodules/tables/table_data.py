@@ -60,4 +60,5 @@ class TableData(FrameData):
         files = read_files(read, path, val_path, test_path)
         self.notes = tuple(note for table in tables for note in table.notes)
         self.take(files.frame, targets, task, files.val, files.test, tables[0].location, frames[0], tables[0].is_text)
-        self.notes += tuple(note for name, note in tables[0].day_first.items() if name in self.columns.number_names)
+        used = {*self.columns.number_names, *self.split_settings.columns}
+        self.notes += tuple(note for name, note in tables[0].day_first.items() if name in used)

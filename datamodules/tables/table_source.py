@@ -10,7 +10,7 @@ from datamodules.preprocessing.inputs import Piece
 from datamodules.regular_file import check_regular
 from datamodules.streaming.parquet_files import ParquetFiles
 from datamodules.tables.casting import checked, normalize_cells
-from datamodules.tables.cell_types import conformed, day_first_note, inferred_types, stored
+from datamodules.tables.cell_types import conformed, day_first_note, header_note, inferred_types, stored
 from datamodules.tables.columns import ColumnType, read_numbers, type_of
 from datamodules.tables.csv_file import CsvFile
 from datamodules.tables.parquet_file import MAGIC, ParquetFile, reading
@@ -52,6 +52,8 @@ class Table:
                 self._file = (ParquetFile if _first_bytes(content) == MAGIC else CsvFile)(content, self.name, missing)
         self.is_text = isinstance(self._file, CsvFile)  # whose cells have no types
         self.columns = self._file.columns
+        if self.is_text:
+            self.notes += header_note(self.columns, self.name)
 
     def cells(self) -> polars.DataFrame:
         """Returns all rows: values of a Parquet file, texts of CSV; raises ``DataError`` for a table without any."""
@@ -69,6 +71,10 @@ class Table:
         frame = inferred_types(cells)
         self.day_first = {name: note for name in cells.columns if (note := day_first_note(cells[name], frame[name]))}
         return frame
+
+    def notes_on(self, columns: Collection[str]) -> list[str]:
+        """Returns the notes on the file, and those on some columns of a frame that was read."""
+        return [*self.notes, *(note for name, note in self.day_first.items() if name in columns)]
 
     def frame_like(
         self,

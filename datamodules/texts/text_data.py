@@ -9,7 +9,7 @@ from datamodules.class_folders import LABEL
 from datamodules.errors import DataError
 from datamodules.remote_files import local_files
 from datamodules.splitting.split_files import read_files
-from datamodules.tables.read_table import MISSING, read_frame
+from datamodules.tables.read_table import MISSING, parse_noted
 from datamodules.texts.labelled_texts import LabelledTexts
 from datamodules.texts.read_texts import ENDING, TEXT, as_written, read_text_folder
 from datamodules.types import TaskName
@@ -55,7 +55,9 @@ class TextData(LabelledTexts):
         def read(path: str) -> polars.DataFrame:
             if not folders:
                 names = [text] if isinstance(text, str) else text or []
-                return as_written(read_frame(path, missing), path, names, missing)
+                frame, notes = parse_noted(path, path, self.split_settings.columns, missing)
+                self.notes = (*self.notes, *notes)
+                return as_written(frame, path, names, missing)
             frame, note = read_text_folder(path)
             self.notes = (*self.notes, note) if note else self.notes
             return frame

@@ -12,7 +12,7 @@ from conftest import Fit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules import TableData
+from datamodules import SeriesData, TableData
 from datamodules.inspection.inspection import inspect
 from datamodules.inspection.odd_values import _as_missing
 
@@ -81,7 +81,20 @@ def test_a_number_of_nines_is_named_if_and_only_if_it_is_far_from_all_others(
     low, high = float(rest.min()), float(rest.max())  # type: ignore[arg-type]
     distance = low - value if value < low else value - high
     expected = times >= 2 and rest.n_unique() >= 2 and distance > 0.5 * (high - low)
-    assert any(f"odd is {value:,.0f} " in sentence for sentence in _as_missing(column)) == expected
+    assert any(f"odd is {value:,.0f} " in sentence for sentence in _as_missing(column, "train rows")) == expected
+
+
+def test_values_inside_of_series_for_missing_ones(tmp_path: Path) -> None:
+    draw = numpy.random.default_rng(2)
+    x = draw.normal(size=(40, 2, 12))
+    x[:, 1][draw.random((40, 12)) < 0.1] = -999
+    x[3, :, 4:] = numpy.nan
+    numpy.savez(tmp_path / "series.npz", x=x, y=numpy.arange(40) % 2)
+    found = [each for each in inspect(SeriesData(path=str(tmp_path / "series.npz"))).suspicions if "missing" in each]
+    assert len(found) == 1
+    assert (
+        f"channel 1 is -999 in {(x[:, 1] == -999).sum()} of {40 * 12 - 8} steps, far from its other values" in found[0]
+    )
 
 
 def test_dates_that_are_read_as_numbers(looks: Looks) -> None:

@@ -89,6 +89,22 @@ def test_dates_order_steps_and_truth_values_are_channels(save: Save) -> None:
     assert any(note.startswith("no numbers, and therefore no channels: note of ") for note in data.notes)
 
 
+def test_columns_of_texts_are_no_channels_and_named(save: Save) -> None:
+    """Also those that are constant within a series, and with the reason why they are no numbers."""
+    rows = [
+        {"who": who, "at": f"0{1 + step}/01/2024", "x": float(who * step), "sex": "mf"[who % 2], "kg": f"{step},5",
+         "y": who % 3 % 2}
+        for who in range(30) for step in range(4)
+    ]  # fmt: skip
+    data = made(save(polars.DataFrame(rows), "my.csv"), **LONG, duplicates="ignore")
+    (unused,) = [note for note in data.notes if note.startswith("no numbers")]
+    assert unused.startswith("no numbers, and therefore no channels: sex, kg of ")
+    assert any(
+        note.startswith("column kg is categorical, though nearly all its values are numbers") for note in data.notes
+    )
+    assert any(note.startswith("column at is read day first, 01/01/2024 as 1 January 2024") for note in data.notes)
+
+
 @pytest.mark.parametrize("form", ["npz", "ts", "long"])
 def test_parts_in_files_of_their_own(save: Save, form: str) -> None:
     paths, sizes = {}, {"path": 30, "val_path": 12, "test_path": 18}

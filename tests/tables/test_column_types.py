@@ -143,6 +143,21 @@ def test_dates_of_another_format_are_named(table, capfd, dates: list[str], expec
     assert expected not in inspected(capfd, path, "--data.drop", "when")
 
 
+def test_dates_that_a_split_by_time_depends_on_are_named(table, capfd) -> None:
+    dates = [f"0{1 + row % 9}/0{1 + row % 7}/2020" for row in range(ROWS)]
+    path = table(lines("a,when,label", NUMBERS, dates))
+    assert "column when is read day first, 01/01/2020 as" in inspected(capfd, path, "--data.time", "when")
+
+
+def test_a_header_of_decimal_numbers_is_named(table, capfd) -> None:
+    """As of a file without a header, whose first row would be lost."""
+    path = table(lines("3.25,17,label", NUMBERS, list(range(ROWS))))
+    assert f"such as 3.25; if the first line of {path} is a row, write names above" in inspected(capfd, path)
+    for names in ("a,b", "0,1", "3.25,b"):
+        path = table(lines(f"{names},label", NUMBERS, list(range(ROWS))))
+        assert "are named by numbers" not in inspected(capfd, path)
+
+
 def test_the_range_of_dates_is_inspected(table, capfd) -> None:
     dates = [datetime.date(2020, 1, 1) + datetime.timedelta(row) for row in range(ROWS)]
     printed = inspected(capfd, table(lines("a,when,label", NUMBERS, dates)))

@@ -13,7 +13,8 @@ from tiny_data import QUICK
 
 from datamodules import DataError, TableData
 from datamodules.tables.csv_file import CsvFile
-from datamodules.tables.read_table import MISSING, read_frame
+from datamodules.tables.read_table import MISSING
+from datamodules.tables.table_source import Table
 from experiments.__main__ import main
 
 CELLS = st.text(st.sampled_from("ab ,;\t|\"\n\r'é"), max_size=6)
@@ -38,7 +39,7 @@ def test_any_quoted_cells_in_any_dialect_are_the_rows(
     rows = [separator.join(["1", quoted(first, indented), quoted(second, False)]) for first, second, indented in cells]
     header = [f"sep={separator}"] * excel + [separator.join(["n", "first", "second"])]
     path.write_bytes((end.join([*header, *[""] * blank, *rows]) + end).encode())
-    frame = read_frame(str(path))
+    frame = Table(path, MISSING).frame()
     expected = [[text.strip() for text in row[:2]] for row in cells]
     assert frame.height == len(cells)
     texts = CsvFile(path, "my.csv", MISSING).frame()
@@ -70,7 +71,7 @@ def test_a_reader_that_loses_a_row_is_noticed(monkeypatch, tmp_path: Path, capfd
     csv_reader = csv.reader
     path = tmp_path / "my.csv"
     path.write_text("\n".join(lines))
-    assert len(read_frame(str(path))) == 4
+    assert len(Table(path, MISSING).frame()) == 4
     monkeypatch.setattr(csv, "reader", Losing)
     with pytest.raises(SystemExit) as stopped:
         main(["inspect", "--data", "TableData", "--data.path", str(path), "--data.target", "label"])
@@ -96,4 +97,4 @@ def test_a_packed_file_is_named(tmp_path: Path, head: bytes, packer: str) -> Non
     path = tmp_path / "my.csv"
     path.write_bytes(head + b"\0\1\2\n" * 9)
     with pytest.raises(DataError, match=f"is packed by {packer}"):
-        read_frame(str(path))
+        Table(path, MISSING).frame()
