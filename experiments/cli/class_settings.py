@@ -27,8 +27,24 @@ OWNERS: dict[str, tuple[type, str]] = {
 }
 """Base class and default of the settings that are classes with settings of their own."""
 
-OTHER_NAMES = {"learning_rate": "lr"}
-"""Usual names of settings that are spelled too differently to be found."""
+OTHER_NAMES = {
+    "learning_rate": "lr",
+    "epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "steps": "max_steps",
+    "seed": "seed_everything",
+    "random_state": "seed_everything",
+    "gpus": "devices",
+    "device": "accelerator",
+    "amp": "precision",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "resume": "ckpt_path",
+    "checkpoint": "ckpt_path",
+    "output_dir": "default_root_dir",
+    "save_dir": "default_root_dir",
+}
+"""Settings by names that other tools have for them."""
 
 READERS = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".parquet"), "TableData"),
@@ -58,9 +74,17 @@ def check_classes(words: Words) -> None:
         elif setting == "model":
             advice = "write one such as --model LitMLP"
         else:
-            advice = f"write --data {READERS.get(ending, 'ImageData')} --data.path {value}"
-            advice += "" if ending in READERS else ", or SeriesData, TextData or TableData"
+            advice = as_option(value, "")
         raise ConfigError(f"--{setting} {value} is a path, and --{setting} takes a class; {advice}")
+
+
+def as_option(value: str, otherwise: str) -> str:
+    """Returns advice on how to name a file or folder of data; ``otherwise`` for what is neither."""
+    ending = Path(value).suffix.lower()
+    if ending not in READERS and "/" not in value and not Path(value).is_dir():
+        return otherwise
+    others = "" if ending in READERS else ", or SeriesData, TextData or TableData"
+    return f"write --data {READERS.get(ending, 'ImageData')} --data.path {value}{others}"
 
 
 def settings_of(class_path: str) -> list[str]:
@@ -85,7 +109,7 @@ def likely_names(name: str, words: Words, valid: Iterable[str]) -> list[str]:
         for path in paths:
             with suppress(ImportError, AttributeError, ImportDenied):  # classes of a package that is not trusted
                 names += [f"{owner}.{setting}" for setting in settings_of(path)]
-    names, name = list(dict.fromkeys(names)), OTHER_NAMES.get(name, name)
+    names, name = list(dict.fromkeys(names)), OTHER_NAMES.get(name.replace("-", "_"), name)
     if same := [option for option in names if option.rpartition(".")[2] == name]:
         return same[:4]
     by_word = {word: option for option in reversed(names) for word in (option, option.rpartition(".")[2])}

@@ -9,7 +9,7 @@ from lightning.fabric.plugins.environments.lsf import LSFEnvironment
 from lightning.fabric.plugins.environments.mpi import MPIEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.accelerators import MPSAccelerator
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 
 from datamodules.loading.global_batch import check_batch
 from experiments.run.precision import AnyPrecisionTrainer
@@ -33,6 +33,10 @@ def check_devices(config: Namespace, training: bool) -> None:
     flags = {name: config.trainer.get(name) for name in FLAGS}
     plain = {name: value for name, value in flags.items() if isinstance(value, str | int)}
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    if plain.get("accelerator") == "gpu" and not (CUDAAccelerator.is_available() or MPSAccelerator.is_available()):
+        raise ConfigError(
+            "--trainer.accelerator gpu: torch sees none here; leave it out to take a GPU where there is one"
+        )
     trainer = AnyPrecisionTrainer(**plain, **silent)  # type: ignore[arg-type]
     if isinstance(trainer.accelerator, MPSAccelerator):
         raise ConfigError("Apple's GPU has no float64, which targets are measured in; set --trainer.accelerator cpu")

@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from datamodules import DataModule
 from experiments.cli.arguments import Words
-from experiments.cli.class_settings import check_classes, likely_names, settings_of
+from experiments.cli.class_settings import as_option, check_classes, likely_names, settings_of
+from experiments.cli.typed_settings import typed
 from experiments.exit_codes import Refused
 from experiments.internals.jsonargparse_private import option_names, subclass_paths
 from experiments.network_option import check_networks, network_sentence
@@ -35,6 +36,16 @@ CHOICES: dict[str, tuple[type, str]] = {
 }
 """Base class of the classes that a setting takes, and an example, under the last part of its key."""
 
+
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "dict": "names with values, as in {{name: value}}",
+    **dict.fromkeys(("list", "tuple", "sequence"), "a list, as in [{value}]"),
+}
+"""Words for the types of values, by the names of their classes in small letters."""
 
 HELP = "evenhand fit --help-all"
 
@@ -84,8 +95,13 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         name = found[1] or found[2]
         likely = " or ".join(f"--{option}" for option in likely_names(name, words, valid))
         return [f"error: there is no setting {name}; " + (f"did you mean {likely}?" if likely else f"{HELP} lists all")]
+    if found := re.search(r"unrecognized arguments: (\S+)", message):
+        return [f"error: {found[1]} is no option; {as_option(found[1], HELP + ' lists all')}"]
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         owner, here = _owner(message, found.start(), found.end()), f"{key}.{found[1]}"
+        if key in ("data", "model") and not typed(words, key):
+            example = as_option(_value(message), f"as in --{key} {CHOICES[key][1]}")
+            return [f"error: --{key} is missing, whose class has the setting {here}; {example}"]
         problem = f"{owner.rpartition('.')[2]} has no setting {found[1]!r}"
         names = [f"{key}.{name}" for name in settings_of(owner)]
         return [f"error: --{f'{here} {_value(message)}'.rstrip()}: {problem}", *_nearest(here, names)]
@@ -105,8 +121,8 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
             f"if {package} is a package of your own, add --trust {package}"
         ]
     if found := re.search(r"subclass of (?:<class ')?(\w+)", message):
-        typed = re.search(r"Given value: {'class_path': '([\w.]+)", message)
-        path = typed[1] if typed else _value(message)
+        given = re.search(r"Given value: {'class_path': '([\w.]+)", message)
+        path = given[1] if given else _value(message)
         if key == "model" and (sentence := network_sentence(path)):
             return [f"error: {sentence}"]
         example = CHOICES[key.rpartition(".")[2]][1] if key.rpartition(".")[2] in CHOICES else ""
@@ -117,26 +133,48 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         ]
     if names := [name for found in re.findall(r"Literal\[([^\]]+)\]", message) for name in found.split(", ")]:
         return [f"error: --{key} {_value(message)}: not one of {', '.join(dict.fromkeys(names))}"]
-    if types := [name for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name != "NoneType"]:
-        return [f"error: --{key} {_value(message)}: expected {' or '.join(dict.fromkeys(types))}"]
+    required = re.search(r"the following arguments are required: (.+)", message)
+    if kinds := [] if required else _expected(message):
+        last, wrong = key.rpartition(".")[2], f"error: --{key} {_value(message)}"
+        if last in ("logger", "callbacks"):
+            return [f"{wrong}: expected a class; --{key}+={CHOICES[last][1]} adds one"]
+        return [f"{wrong}: expected {' or '.join(dict.fromkeys(kinds))}"]
     if found := re.search(r"Expected a dot import path string: (\S+)", message):
         base, _ = CHOICES.get(key.rpartition(".")[2], (None, ""))
         names = [path.rpartition(".")[2] for path in subclass_paths(base)] if base else []
+        if key == "model.schedule" and found[1] in (path.rpartition(".")[2] for path in subclass_paths(LRScheduler)):
+            return [f"error: --{key} {found[1]}: did you mean --{key}.scheduler {found[1]}?"]
         return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
-    if found := re.search(r"the following arguments are required: (.+)", message):
+    if found := required:
         names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
         missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)
         model = "LitModule --model.network torch.nn.Linear" if missing == "--model.network" else "LitCNN"
+        if key.startswith("trainer."):
+            return [f"error: {missing} is missing"]
+        if words[0] in ("test", "validate", "predict"):
+            return [f"error: {missing} is missing; for example: evenhand {words[0]} --ckpt_path FOLDER_OF_A_RUN"]
         return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model {model}"]
     if found := re.search(r"File does not exist: '([^']+)'", message):
         return [f"error: there is no file {found[1]}"]
+    if key and "Union subtypes" in message:
+        return [f"error: --{key} {_value(message)}: it takes other values, which {HELP} shows"]
     lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
     return [f"error: {lines[0]}", *lines[1:4]]
 
 
+def _expected(message: str) -> list[str]:
+    """Returns words for the types that a value could have had; empty where the message names none."""
+    names = re.findall(r"Expected an? <class '(?:\w+\.)*(\w+)'>", message)
+    value = _value(message).strip("[]() ")
+    kinds = [KINDS.get(name.lower(), name).format(value=value or "value") for name in names if name != "NoneType"]
+    counts = re.findall(r"Expected a tuple with (\d+) elements", message)
+    return [*kinds, *(f"a list of {count} values" for count in counts)]
+
+
 def _nearest(name: str, valid: Iterable[str]) -> list[str]:
     names = list(dict.fromkeys(valid))
-    if near := difflib.get_close_matches(name, names, n=4, cutoff=0.5):
+    parts = [option for option in names if name and name.lower() in option.lower()]
+    if near := list(dict.fromkeys([*parts, *difflib.get_close_matches(name, names, n=4, cutoff=0.5)]))[:4]:
         return [f"nearest: {', '.join(near)}"]
     return [f"known: {', '.join(sorted(names)[:30])}"] if names else []
 
