@@ -1,12 +1,13 @@
 """Conversion of rows in memory, of pandas and of Python, to polars frames."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy
 import polars
 from polars.exceptions import PolarsError
+from torch import Tensor
 
 from datamodules.errors import DataError
 from datamodules.preprocessing.json_rows import cell_column, read_objects, reason_of
@@ -43,6 +44,28 @@ def as_frame(source: Any, wanted: Collection[str] = ()) -> Any:
         if isinstance(error, DataError):
             raise
         raise DataError(f"the rows are no table: {reason_of(error)}") from error
+
+
+def named_array(source: Any, names: Sequence[str]) -> Any:
+    """Returns an array (N, F) as a frame if columns have the names that ``array_names`` gives them; others unchanged.
+
+    Raises ``DataError`` for an array where columns have other names, or another number of them.
+    """
+    if not isinstance(source, numpy.ndarray | Tensor):
+        return source
+    array = numpy.asarray(source)
+    if array.ndim != 2 or [*names] != array_names(array.shape[1]):
+        columns = f"{', '.join([*names][:5])}{' ...' * (len(names) > 5)}"
+        raise DataError(
+            f"an array of the shape {array.shape} does not name its columns, and the model was trained on {columns}; "
+            "give a frame"
+        )
+    return polars.DataFrame(array, schema=[*names])
+
+
+def array_names(columns: int) -> list[str]:
+    """Returns the names of an array's columns, which has none itself."""
+    return [f"x{index}" for index in range(columns)]
 
 
 def check_table(rows: Any) -> polars.DataFrame | str | Path:

@@ -21,7 +21,7 @@ from datamodules.preprocessing.permuted_features import Feature, Tensors, column
 from datamodules.tables.cell_types import inferred
 from datamodules.tables.columns import Columns, Kinds, read_cells
 from datamodules.tables.encoding import Encoding
-from datamodules.tables.frame_conversion import as_frame, check_table
+from datamodules.tables.frame_conversion import as_frame, check_table, named_array
 from datamodules.tables.lazy_numbers import in_pieces
 from datamodules.tables.read_table import MISSING, parse
 from datamodules.tables.table_source import Table
@@ -136,7 +136,7 @@ class TableInputs(Inputs):
 
         A row is bad if a number or a date is none, or is infinite. Values that no train row has taught are counted.
         """
-        table = Table(check_table(as_frame(source)), self.missing)
+        table = Table(check_table(as_frame(named_array(source, [*self.kinds]))), self.missing)
         notes = table.check(list(self.kinds), self.id_column)
         numbers = [name for name, (kind, dtype) in self.kinds.items() if kind == "numeric" and dtype != "Boolean"]
         for piece in table.pieces(and_id([*self.kinds], self.id_column, table.columns), numbers):

@@ -17,7 +17,7 @@ from polars.exceptions import PolarsError
 
 import datamodules
 from datamodules import DataError
-from datamodules.tables.frame_conversion import as_frame
+from datamodules.tables.frame_conversion import array_names, as_frame
 from experiments.allowed_classes import is_below
 from experiments.cli.class_settings import READERS
 from experiments.import_allowlist import ALLOWED
@@ -31,7 +31,7 @@ SURE = ("TableData", "SeriesData")
 """Classes of ``READERS`` whose files no other class is likely to be meant for."""
 
 ARRAYS = {3: "SeriesData", 4: "ImageData"}
-"""Class that reads arrays, by their number of axes; with two they are a table."""
+"""Class that reads arrays, by their number of axes; with two they are a table, and with three of bytes grey images."""
 
 
 @dataclass
@@ -130,7 +130,7 @@ def write_inputs(
         x = _array(x, "X")
         if x.ndim != 2:
             return _write_arrays(x, _array(y, "y"), folder)
-        x = polars.DataFrame(x, schema=[f"x{index}" for index in range(x.shape[1])])
+        x = polars.DataFrame(x, schema=array_names(x.shape[1]))
     names: str | list[str] | None = None
     if y is not None:
         frame, names = _targets(y, target)
@@ -168,13 +168,15 @@ def _targets(y: Any, target: str | Sequence[str] | None) -> tuple[polars.DataFra
 def _write_arrays(x: Any, y: Any, folder: Path) -> tuple[Path, str, None]:
     if x.ndim not in ARRAYS:
         raise DataError(
-            f"X has the shape {x.shape}; it is (N, F) of a table, (N, C, T) of series, or (N, H, W, C) of images"
+            f"X has the shape {x.shape}; it is (N, F) of a table, (N, C, T) of series, or (N, H, W, C) of images, "
+            "which may be (N, H, W) in bytes"
         )
     if "O" in (x.dtype.kind, y.dtype.kind):
         raise DataError("X or y has values of several kinds; give arrays of numbers, and y may have texts")
     content = io.BytesIO()
     numpy.savez(content, x=x, y=y)
-    return _write(content.getvalue(), folder, ".npz"), ARRAYS[x.ndim], None
+    reader = "ImageData" if x.dtype == numpy.uint8 else ARRAYS[x.ndim]
+    return _write(content.getvalue(), folder, ".npz"), reader, None
 
 
 def _write(content: bytes, folder: Path, ending: str) -> Path:

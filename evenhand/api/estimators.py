@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy
 import polars
 
-from datamodules.tables.frame_conversion import as_frame
+from datamodules.tables.frame_conversion import array_names, as_frame
 from evenhand.api import training
 from evenhand.api.command_words import write_inputs
 from experiments.inference.predictor import Predictor, load
@@ -111,12 +111,12 @@ class RunEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
             frame: polars.DataFrame = as_frame(X)
             return frame
         x = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
-        return polars.DataFrame(x, schema=[f"x{index}" for index in range(x.shape[1])])
+        return polars.DataFrame(x, schema=array_names(x.shape[1]))
 
     def _inputs_and_targets(self, X: Any, y: Any, **options: Any) -> tuple[polars.DataFrame, Array]:  # noqa: N803
         if not _is_frame(X):
             x, y = validate_data(self, X, y, ensure_all_finite="allow-nan", **options)
-            return polars.DataFrame(x, schema=[f"x{index}" for index in range(x.shape[1])]), y
+            return polars.DataFrame(x, schema=array_names(x.shape[1])), y
         x = self._inputs(X, reset=True)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")

@@ -52,8 +52,9 @@ def fit(
 
     Args:
         data: Name or class of a data set; path of a file or folder; frame of polars or pandas, or dictionary of
-            columns; or a pair (X, y): a frame or an array (N, F), (N, C, T) of series or (N, H, W, C) of images, and
-            targets. Frames and arrays are kept in ``runs/data``, where later commands find them.
+            columns; or a pair (X, y): a frame or an array (N, F), (N, C, T) of series, (N, H, W, C) of images, or
+            (N, H, W) of grey ones in bytes, and targets. Frames and arrays are kept in ``runs/data``, where later
+            commands find them.
         model: Name or class of an architecture; chosen by the data if left out.
         target: Target columns of a path or frame, or names of those of ``y``.
         seeds: Training seeds, or their number n for 0 to n - 1; by default one seed is drawn.

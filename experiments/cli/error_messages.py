@@ -151,6 +151,9 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         model = "LitModule --model.network torch.nn.Linear" if missing == "--model.network" else "LitCNN"
         if key.startswith("trainer."):
             return [f"error: {missing} is missing"]
+        if key == "data":
+            example = "--data TableData --data.path my.csv --data.target COLUMN"
+            return [f"error: {missing} is missing; for example: evenhand fit {example}"]
         if words[0] in ("test", "validate", "predict"):
             return [f"error: {missing} is missing; for example: evenhand {words[0]} --ckpt_path FOLDER_OF_A_RUN"]
         return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model {model}"]

@@ -116,6 +116,7 @@ ARRAYS: dict[str, tuple[Any, Any, Any, str]] = {
     "several targets": (torch.tensor(NUMBERS), torch.linspace(0, 1, 120).view(60, 2), None, "TableData regression"),
     "frame and column": (table()[:60], polars.Series(range(60)), "size", "TableData regression"),
     "frame and column of pandas": (table()[:60], Series(), None, "TableData multiclass"),
+    "grey images": (NUMBERS[:, :1, None].astype(numpy.uint8), numpy.arange(60) % 3, None, "ImageData multiclass"),
     "images": (numpy.linspace(0, 1, 60 * 108).reshape(60, 6, 6, 3), numpy.arange(60) % 3, None, "ImageData multiclass"),
     "series": (waves()["x"], numpy.arange(60) % 3, None, "SeriesData multiclass"),
 }

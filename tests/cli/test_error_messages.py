@@ -47,6 +47,10 @@ def test_a_setting(refused: Refused, words: str, expected: str) -> None:
         ("--model mlp --data Tiny", "there is no class 'mlp'\nnearest: LitMLP, LitResMLP"),
         ("--data.path my.csv", "--data is missing, whose class has the setting data.path; write --data TableData"),
         ("--data.path my", "--data is missing, whose class has the setting data.path; as in --data TableData"),
+        (
+            "--data TableData --data.path my.csv",
+            "--data.target is missing; for example: evenhand fit --data TableData --data.path my.csv --data.target COL",
+        ),
         ("my.csv", "error: my.csv is no option; write --data TableData --data.path my.csv"),
         ("photos/", "error: photos/ is no option; write --data ImageData --data.path photos/, or SeriesData, TextData"),
     ],

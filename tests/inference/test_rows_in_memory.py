@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 import polars
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opinion_texts import opinions
@@ -122,7 +123,11 @@ def test_texts_in_a_series_and_in_dictionaries(texts: Predictor) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (numpy.zeros((2, 5)), "ndarray is no table; give a file, a frame, a dictionary of columns or dictionaries of"),
+        (
+            numpy.zeros((2, 5)),
+            "an array of the shape .2, 5. does not name its columns, and the model was trained on age",
+        ),
+        (torch.zeros(5), "an array of the shape .5,. does not name its columns"),
         ([1, 2], "list is no table"),
         ([], "list is no table"),
         ({"age": 3}, "the frame lacks the columns city, member, joined, income, which the model was trained with"),
@@ -136,3 +141,18 @@ def test_what_is_no_table_is_refused_in_a_sentence(table: Predictor, source: Any
     with pytest.raises(DataError, match=message) as refused:
         table.predict(source)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_arrays_are_rows_of_a_run_that_was_trained_on_one(tmp_path: Path) -> None:
+    x = numpy.random.default_rng(0).normal(size=(60, 3))
+    frame = polars.DataFrame(x, schema=["x0", "x1", "x2"])
+    frame.with_columns(y=polars.Series(["no", "yes"] * 30)).write_csv(tmp_path / "my.csv")
+    predictor = trained(tmp_path, f"--data TableData --data.path {tmp_path}/my.csv --data.target y")
+    x[1, 2] = numpy.nan
+    expected = predictor.predict(frame[:4].with_columns(x2=polars.Series([x[0, 2], None, *x[2:4, 2]])))
+    for source in (x[:4], torch.tensor(x[:4])):
+        assert predictor.predict(source).equals(expected)
+    with pytest.raises(
+        DataError, match=r"the shape .4, 2. does not name its columns, and the model was trained on x0, x1"
+    ):
+        predictor.predict(x[:4, :2])

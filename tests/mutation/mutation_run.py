@@ -24,7 +24,7 @@ from covering_tests import COVERAGE, ROOT, CoveringTests, run_suite
 from mutants import Mutant, is_python, mutants
 from mutation_targets import TARGETS
 
-FOLDERS = ("datamodules", "experiments", "lit_models", "tests", "docs")
+FOLDERS = ("datamodules", "evenhand", "experiments", "lit_models", "tests", "docs")
 FILES = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "mkdocs.yml")
 Tests = dict[tuple[str, int], list[tuple[str, float]]]
 """Node ids of tests and their seconds, by file and line."""
