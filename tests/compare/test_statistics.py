@@ -287,7 +287,10 @@ def test_identical_groups_have_p_1(size: int) -> None:
 )
 def test_above_20_000_permutations_are_drawn(sizes: list[tuple[int, int]], smallest: float) -> None:
     first, second = ([numpy.arange(pair[group]) * 1.0 for pair in sizes] for group in range(2))
-    assert permutation(first, second).smallest == smallest
+    found = permutation(first, second)
+    assert found.smallest == smallest
+    assert 0 < found.p < 1
+    assert found.p / smallest == pytest.approx(round(found.p / smallest), abs=1e-6)  # a count of as many exchanges
 
 
 def test_with_one_run_a_split_the_permutation_flips_signs() -> None:

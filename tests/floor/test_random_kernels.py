@@ -10,13 +10,14 @@ import numpy
 import polars
 import pytest
 import torch
+from scipy import special
 
 from datamodules import SeriesData
 from datamodules.types import TaskName
 from experiments.__main__ import main
 from experiments.floor.baselines import baselines
 from experiments.floor.features import features
-from experiments.floor.random_kernels import PaddedSeries, RandomKernels, dilations
+from experiments.floor.random_kernels import PaddedSeries, RandomKernels, RidgeProbabilities, dilations
 
 ROWS = 120
 Floor = dict[str, tuple[dict[str, Any], polars.DataFrame]]
@@ -131,6 +132,23 @@ def test_random_kernels_find_a_shape_at_any_step(floor: Floor) -> None:
     assert ((linear["prediction"] > 0.5) == (linear["target"] == 1)).mean() < 0.75
     answers.append(unchanged["prediction"].to_list())
     assert answers[0] == answers[-1], "bit for bit"
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_probabilities_are_those_of_twice_the_scores(kind: str) -> None:
+    draw = numpy.random.default_rng(0)
+    x = draw.normal(size=(90, 4))
+    labels = (x[:, :3] + draw.normal(0, 0.5, (90, 3)) > 0).astype(int)
+    y = {"binary": labels[:, 0], "multiclass": labels[:, 0] + labels[:, 1], "multilabel": labels}[kind]
+    model = RidgeProbabilities().fit(x, y)
+    logits, found = 2 * model.ridge_.decision_function(x), model.predict_proba(x)
+    if kind == "multiclass":
+        assert found == pytest.approx(special.softmax(logits, axis=1))
+    elif kind == "binary":
+        assert found == pytest.approx(numpy.stack([special.expit(-logits), special.expit(logits)], axis=1))
+    else:
+        assert [label[:, 1] for label in found] == [pytest.approx(special.expit(score)) for score in logits.T]
+        assert all(label.sum(axis=1) == pytest.approx(1) for label in found)
 
 
 @pytest.mark.parametrize("task", ["regression", "multilabel"])

@@ -204,6 +204,20 @@ def test_a_note_says_by_how_much_folds_of_groups_miss_the_ratios() -> None:
     assert notes == []
 
 
+def test_a_note_says_by_how_much_validation_folds_of_groups_miss_the_ratios() -> None:
+    """Of 100 rows 20 are for the test; a fifth of the other 80 is the fold, in which the group of 50 is."""
+    rows, options = column("person", [50] + [1] * 50), {"group": "person", "ratios": (0.6, 0.2, 0.2)}
+    found = [split_of(rows, val_fold=(fold, 5), **options) for fold in range(5)]
+    sizes = [[len(part) for part in split] for split, _ in found]
+    for (train, val, test), (_, notes) in zip(sizes, found, strict=True):
+        note = f"parts far from their ratios: {train} train, {val} val, {test} test rows instead of 64, 16, 20"
+        far = max(abs(train - 64), abs(val - 16), abs(test - 20)) > 5
+        assert notes == [f"{note}, as groups of person are not divided"] * far
+    assert [val >= 50 for _, val, _ in sizes].count(True) == 1
+    _, notes = split_of(column("person", [1] * 100), val_fold=(0, 5), **options)
+    assert notes == []
+
+
 def test_a_split_that_no_option_decides_has_no_note_on_its_ratios() -> None:
     rows = Splittable(torch.arange(20), test=torch.tensor([3]))
     assert split_of(rows)[1] == []
