@@ -46,6 +46,17 @@ OTHER_NAMES = {
 }
 """Settings by names that other tools have for them."""
 
+OTHER_CLASSES = {
+    "lstm": "--model LitRNN --model.cell lstm",
+    "gru": "--model LitRNN --model.cell gru",
+    "resnet": "--model LitResCNN",
+    "conv": "--model LitCNN",
+    "attention": "--model LitTransformer",
+    "logistic": "--model LitLinear",
+    "feedforward": "--model LitMLP",
+}
+"""Architectures by other names that they have, without Lit ahead."""
+
 READERS = {
     **dict.fromkeys((".csv", ".tsv", ".txt", ".parquet"), "TableData"),
     **dict.fromkeys((".npy", ".npz", ".zip", ".gz", ".jpg", ".png"), "ImageData"),

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from datamodules import DataModule
 from experiments.cli.arguments import Words
-from experiments.cli.class_settings import as_option, check_classes, likely_names, settings_of
+from experiments.cli.class_settings import OTHER_CLASSES, as_option, check_classes, likely_names, settings_of
 from experiments.cli.typed_settings import typed
 from experiments.exit_codes import Refused
 from experiments.internals.jsonargparse_private import option_names, subclass_paths
@@ -144,7 +144,9 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         names = [path.rpartition(".")[2] for path in subclass_paths(base)] if base else []
         if key == "model.schedule" and found[1] in (path.rpartition(".")[2] for path in subclass_paths(LRScheduler)):
             return [f"error: --{key} {found[1]}: did you mean --{key}.scheduler {found[1]}?"]
-        return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *_nearest(found[1], names)]
+        other = OTHER_CLASSES.get(found[1].lower().removeprefix("lit")) if key == "model" else None
+        nearest = [f"did you mean {other}?"] if other else _nearest(found[1], names)
+        return [f"error: --{key} {found[1]}: there is no class {found[1]!r}", *nearest]
     if found := required:
         names = [re.sub(r"^(fit|validate|test|predict)\.", "", name) for name in found[1].split(", ")]
         missing = ", ".join(f"--{key}.{name}" if key else f"--{name}" for name in names)

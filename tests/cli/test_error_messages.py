@@ -45,6 +45,8 @@ def test_a_setting(refused: Refused, words: str, expected: str) -> None:
     ("words", "expected"),
     [
         ("--model mlp --data Tiny", "there is no class 'mlp'\nnearest: LitMLP, LitResMLP"),
+        ("--model LitLSTM --data Tiny", "there is no class 'LitLSTM'\ndid you mean --model LitRNN --model.cell lstm?"),
+        ("--model resnet --data Tiny", "there is no class 'resnet'\ndid you mean --model LitResCNN?"),
         ("--data.path my.csv", "--data is missing, whose class has the setting data.path; write --data TableData"),
         ("--data.path my", "--data is missing, whose class has the setting data.path; as in --data TableData"),
         (

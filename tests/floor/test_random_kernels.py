@@ -15,6 +15,7 @@ from scipy import special
 from datamodules import SeriesData
 from datamodules.types import TaskName
 from experiments.__main__ import main
+from experiments.floor import random_kernels
 from experiments.floor.baselines import baselines
 from experiments.floor.features import features
 from experiments.floor.random_kernels import PaddedSeries, RandomKernels, RidgeProbabilities, dilations
@@ -88,6 +89,15 @@ def test_features_are_those_of_plain_loops() -> None:
                 for bias, feature in zip(group.biases[kernel], features[row, column : column + count], strict=True):
                     assert feature == numpy.float32(sum(value > bias for value in counted) / len(counted))
             seen, column = seen + count, column + count
+
+
+@pytest.mark.parametrize(("rows", "each"), [(1, 119), (5, 23), (10, 11), (60, 1), (500, 1)])
+def test_many_rows_have_fewer_features(monkeypatch: pytest.MonkeyPatch, rows: int, each: int) -> None:
+    """So many for each of the 84 kernels that all rows have 10,000 numbers at most, and one at least."""
+    monkeypatch.setattr(random_kernels, "MOST_NUMBERS", 10_000)
+    x = torch.randn(rows, 1, 12, generator=torch.Generator().manual_seed(0))
+    series = PaddedSeries(x, torch.full((rows,), 12))
+    assert RandomKernels(0).fit(series).transform(series).shape == (rows, 84 * each)
 
 
 def series_file(path: Path, task: str, other: int = 0) -> Path:
