@@ -27,6 +27,12 @@ def test_errors_are_better_when_lower(task: str, name: str) -> None:
     assert MEASURES[task][name].lower_is_better == (name in LOWER_IS_BETTER)
 
 
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task, measures in MEASURES.items() for name in measures])
+def test_a_threshold_changes_metrics_of_classes_alone(task: str, name: str) -> None:
+    of_probabilities = {"auroc", "auroc_macro", "log_loss", "brier", "ece"}
+    assert MEASURES[task][name].of_classes == (task != "regression" and name not in of_probabilities)
+
+
 def check(task: str, target: Any, prediction: Any, name: str, expected: Any) -> None:
     """Compares a metric with a function of the weights, for no weights, weights of 1, and weights below 1."""
     measure = MEASURES[task][name]
