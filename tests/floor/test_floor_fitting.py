@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from experiments.__main__ import main
+from experiments.floor.boosting import draws_rows
 
 ROWS = 240
 NAMES = numpy.array(["amber", "blue", "cyan", "dun", "ecru"])
@@ -94,3 +95,10 @@ def test_trees_learn_nothing_of_the_validation_rows(
     _, frame, predictions = floor
     y = rows_of(frame, "test")["y"].to_numpy().astype(float)
     assert numpy.corrcoef(predictions[name], y)[0, 1] > 0.6
+
+
+def test_boosting_draws_rows_to_stop_by_or_to_bin() -> None:
+    """scikit-learn stops by a random tenth of more than 10,000 rows, and bins by 200,000 random ones."""
+    val: Any = object()
+    assert [draws_rows(rows, None) for rows in (10_000, 10_001)] == [False, True]
+    assert [draws_rows(rows, val) for rows in (10_001, 200_000, 200_001)] == [False, False, True]
