@@ -76,7 +76,7 @@ class Moments:
         """Merges a chunk that has NaN or is far from the mean, from its own mean."""
         missing = x.isnan()
         count = (~missing).sum(dim=0).double()
-        near = x.nanmean(dim=0).nan_to_num(nan=0.0)
+        near = x.nanmean(dim=0)  # NaN where all are missing, which ``merge`` ignores
         low, high = (x.masked_fill(missing, edge) for edge in (torch.inf, -torch.inf))
         shift, squares = torch.empty_like(near), torch.empty_like(near)
         _sums(torch.where(missing, near, x), near, self._room_for(x), shift, squares)

@@ -43,6 +43,8 @@ def test_student_is_scipys(df: float) -> None:
     t = numpy.array([0.0, 0.1, 1.0, 2.5, 6.0, 40.0])
     assert student_t.two_sided(t, df) == pytest.approx(2 * stats.t.sf(t, df), abs=1e-9)
     assert float(student_t.quantile(df)) == pytest.approx(stats.t.ppf(0.975, df), rel=1e-8)
+    levels = numpy.array([1e-4, 0.05, 0.3, 0.9])
+    assert student_t.two_sided(student_t.quantile(df, levels), df) == pytest.approx(levels, rel=1e-12)
 
 
 def test_no_probability_is_above_1() -> None:

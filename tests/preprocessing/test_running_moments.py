@@ -53,6 +53,25 @@ def test_a_drift_and_a_jump_cost_no_digits(chunk_bytes: int, monkeypatch: pytest
     check(x, in_pieces(x, 7, 9_000))
 
 
+def test_rows_near_the_mean_are_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far the mean is from 0, and in each piece of rows."""
+    again: list[int] = []
+    monkeypatch.setattr(Moments, "_add_odd", lambda self, x: again.append(len(x)))
+    x = (1e5 + numpy.random.default_rng(0).normal(size=(6_000, 2))).astype(numpy.float32)
+    in_pieces(x, 100, 3_000)
+    assert again == []
+
+
+def test_a_feature_without_a_value_so_far_has_no_moments() -> None:
+    x = numpy.array([[1.0, numpy.nan], [3.0, numpy.nan]])
+    found = in_pieces(x)
+    assert found.count.tolist() == [2, 0]
+    assert found.mean.tolist() == [2, 0]
+    found.update(torch.tensor([[5.0, 7.0]]))
+    assert found.mean.tolist() == [3, 7]
+    assert (found.low.tolist(), found.high.tolist()) == ([1, 7], [5, 7])
+
+
 def test_what_a_plain_float32_mean_loses() -> None:
     x = numpy.full((1_000_000, 1), 1000.1, numpy.float32) + numpy.arange(1_000_000)[:, None] % 2
     x = x.astype(numpy.float32)
