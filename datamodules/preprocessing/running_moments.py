@@ -50,7 +50,7 @@ class Moments:
     def merge(self, count: Tensor, mean: Tensor, squares: Tensor, low: Tensor, high: Tensor) -> None:
         """Merges the moments of other values, (F,) each; those with a count of 0 are ignored."""
         total = (self.count + count).clamp(min=1)
-        apart = torch.where(count > 0, mean - self.mean, 0.0)
+        apart = torch.where(count > 0, mean, self.mean) - self.mean
         self.squares += torch.where(count > 0, squares, 0.0) + apart.square() * (self.count * count / total)
         self.mean += apart * (count / total)
         self.count += count

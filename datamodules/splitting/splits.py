@@ -81,8 +81,8 @@ def _counts(size: int, seen: int, dealt: list[int], ratios: Sequence[float], at_
     small classes does not add up.
     """
     counts = [max(at_least, math.floor(size * fraction)) for fraction in ratios]
-    while sum(counts) > size:
-        counts[counts.index(max(counts))] -= 1
+    if (too_many := sum(counts) - size) > 0:
+        counts[counts.index(max(counts))] -= too_many
     deficit = [seen * fraction - before - count for fraction, before, count in zip(ratios, dealt, counts, strict=True)]
     neediest = sorted(range(len(deficit)), key=deficit.__getitem__, reverse=True)
     for part in neediest[: size - sum(counts)]:  # one row each: no count differs by more than one from its fraction

@@ -16,6 +16,7 @@ from tiny_data import small_data
 
 from experiments.floor import fit_floor
 from experiments.floor.baselines import Baseline, baselines, probabilities
+from experiments.floor.boosting import Boosting
 from experiments.floor.features import Features, features
 
 
@@ -79,6 +80,18 @@ def test_columns_of_at_most_255_categories_are_split_by_category(task: str) -> N
     train = Features(columns, 2, torch.arange(256) % 2, torch.arange(256))
     options = by_name(train, task, seed=5)["gradient boosting"].options
     assert options == {"categorical_features": [1], "random_state": 5}
+
+
+def test_only_a_label_that_varies_is_stopped_by_validation_rows() -> None:
+    """scikit-learn takes no validation row of a class that no train row has."""
+    draw = numpy.random.default_rng(0)
+    x, y = draw.normal(size=(60, 3)), torch.stack([torch.arange(60) % 2, torch.ones(60, dtype=torch.int64)], dim=1)
+    val = Features(x[:20], 0, torch.arange(40).view(20, 2) % 3 % 2, torch.arange(20))
+    assert val.target[:, 1].unique().tolist() == [0, 1]
+    boosting = Boosting(Features(x, 0, y, torch.arange(60)), val, regression=False, seed=0).fit(x, y.numpy())
+    varies, constant = boosting.fitted
+    assert varies.early_stopping is True
+    assert constant.early_stopping == "auto"
 
 
 @pytest.mark.parametrize(("task", "targets"), [("multilabel", 2), ("regression", 2), ("regression", 1)])

@@ -100,6 +100,18 @@ def test_many_rows_have_fewer_features(monkeypatch: pytest.MonkeyPatch, rows: in
     assert RandomKernels(0).fit(series).transform(series).shape == (rows, 84 * each)
 
 
+def test_a_kernel_sees_one_to_nine_different_channels() -> None:
+    x = torch.randn(4, 12, 40, generator=torch.Generator().manual_seed(0))
+    groups = RandomKernels(0).fit(PaddedSeries(x, torch.full((4,), 40))).groups_
+    seen = torch.cat([group.weights.ne(0).any(dim=2).sum(dim=1) for group in groups])
+    counts = torch.bincount(seen, minlength=10)
+    assert counts[0] == 0
+    assert (counts[1:] > 0).all()
+    assert len(counts) == 10
+    # Their logarithms are uniform: half of the kernels see as many as the square root of ten.
+    assert counts[1:4].sum() / counts.sum() == pytest.approx(log2(4) / log2(10), abs=0.06)
+
+
 def series_file(path: Path, task: str, other: int = 0) -> Path:
     """Writes series of two channels and unequal lengths that rise and fall, or fall and rise, at a random step.
 

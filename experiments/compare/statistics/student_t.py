@@ -39,7 +39,7 @@ def quantile(df: ArrayLike, level: ArrayLike = 0.05) -> Array:
     for _ in range(100):
         density = numpy.maximum(scale * (1 + t**2 / df) ** (-(df + 1) / 2), 1e-300)
         step = (two_sided(t, df) - level) / (2 * density)
-        t = numpy.minimum(numpy.where(step > 0, t + step, t), 1e6)
+        t = numpy.minimum(t + numpy.maximum(step, 0.0), 1e6)
         if not (step > 1e-9 * t).any():  # the error of a step is its square
             break
     return t
