@@ -44,6 +44,17 @@ def test_no_row_comes_again_before_each_of_its_class_came(labels: torch.Tensor, 
         assert max(of_class) - min(of_class) <= 1
 
 
+def test_the_first_epoch_begins_each_class_at_its_first_round() -> None:
+    """Seven rows of three classes: one of the classes has a row more than the others."""
+    labels = torch.tensor([0, 0, 1, 1, 2, 2, 2])
+    for seed in range(20):
+        order = balanced_order(labels, seed, 0)
+        for label in (0, 1, 2):
+            drawn = order[labels[order] == label].tolist()
+            rows = (labels == label).nonzero().flatten().tolist()
+            assert len(set(drawn)) == min(len(drawn), len(rows)), "none again before each came"
+
+
 def test_epochs_and_seeds_differ_and_repeat() -> None:
     labels = torch.arange(90) % 9
     orders = {(seed, epoch): balanced_order(labels, seed, epoch).tolist() for seed in (0, 1) for epoch in (0, 1)}
