@@ -1,6 +1,7 @@
 """Order of an epoch's rows, a function of a seed and the epoch."""
 
 from functools import reduce
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ def balanced_order(labels: Tensor, seed: int, epoch: int) -> Tensor:
             quota * past + (past * rest - index + len(classes) - 1) // len(classes) for past in (epoch, epoch + 1)
         )
         rows = (labels == label).nonzero().flatten()
-        rounds = range(start // len(rows), (end - 1) // len(rows) + 1)
+        rounds = range(start // len(rows), ceil(end / len(rows)))
         shuffled = [rows[torch.randperm(len(rows), generator=generator(seed, label, number))] for number in rounds]
         first = rounds.start * len(rows)
         drawn.append(torch.cat(shuffled)[start - first : end - first])
