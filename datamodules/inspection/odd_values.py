@@ -60,8 +60,10 @@ def _as_missing(numbers: polars.Series, noun: str) -> Iterator[str]:
 
 def _as_date(numbers: polars.Series) -> Iterator[str]:
     """Yields a sentence if all whole numbers are dates such as 20201231."""
+    if not numbers.is_between(19000000, 21000000).all():
+        return
     different = numbers.unique().sort()
-    if len(different) >= DATES and different[0] > 19000000 and different[-1] < 21000000:
+    if len(different) >= DATES:
         try:
             dates = [datetime.strptime(str(number), "%Y%m%d") for number in different]
         except ValueError:
