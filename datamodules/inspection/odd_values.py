@@ -30,7 +30,7 @@ def odd_values(sample: InspectionSample, class_names: Iterable[str], is_regressi
     for column in targets.view(len(targets), -1).T if is_regression else ():
         sentences += _as_missing(polars.Series("a target", column.numpy()), "train rows")
     for channel in sample.steps:
-        sentences += _as_missing(channel.drop_nans(), "steps")
+        sentences += _as_missing(channel, "steps")
     for column in sample.features.iter_columns():
         train = column.gather(sample.split.train.numpy()).drop_nulls()
         if column.dtype.is_numeric():
@@ -44,8 +44,8 @@ def odd_values(sample: InspectionSample, class_names: Iterable[str], is_regressi
 
 def _as_missing(numbers: polars.Series, noun: str) -> Iterator[str]:
     """Yields a sentence for a smallest or largest number of nines alone that is repeated, and far from all others."""
-    values = numbers.cast(polars.Float64).to_numpy()
-    for end in {float(values.min()), float(values.max())} if len(values) else ():
+    values = numbers.cast(polars.Float64).drop_nans().to_numpy()
+    for end in sorted({float(values.min()), float(values.max())}) if len(values) else ():
         is_end = values == end
         repeats = int(is_end.sum())
         if repeats < 2 or repeats == len(values) or not re.match(NINES, f"{end:.17g}"):
