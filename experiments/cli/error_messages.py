@@ -156,8 +156,8 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         if key == "data":
             example = "--data TableData --data.path my.csv --data.target COLUMN"
             return [f"error: {missing} is missing; for example: evenhand fit {example}"]
-        if words[0] in ("test", "validate", "predict"):
-            return [f"error: {missing} is missing; for example: evenhand {words[0]} --ckpt_path FOLDER_OF_A_RUN"]
+        if (verb := next(iter(words), "")) in ("test", "validate", "predict"):
+            return [f"error: {missing} is missing; for example: evenhand {verb} --ckpt_path FOLDER_OF_A_RUN"]
         return [f"error: {missing} is missing; for example: evenhand fit --data Shapes1D --model {model}"]
     if found := re.search(r"File does not exist: '([^']+)'", message):
         return [f"error: there is no file {found[1]}"]

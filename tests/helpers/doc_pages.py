@@ -17,6 +17,11 @@ ELSEWHERE = {
     "make demo": "tests/verbs/test_demo.py runs the same, with fewer epochs",
     "evenhand demo": "tests/verbs/test_demo.py runs it, with fewer epochs",
     "evenhand demo --full --seeds 0 1 2": "21 trainings; tests/cli/test_lightning_cli.py tries each recipe",
+    "evenhand sweep --data JapaneseVowels --search random --budget 3m --each "
+    "model=LitMLP,LitCNN,LitResCNN,LitRNN,LitTransformer --seeds 0..4 --jobs 2 --experiment vowels --figures false": ""
+    "half an hour; tests/sweep/test_equal_budgets.py tries each part",
+    "evenhand compare runs/vowels --html japanese-vowels.html": "runs of half an hour; tests/compare/report/"
+    "test_html_report.py",
     "make bench": "a quarter of an hour of timing on a quiet machine",
     'make bench BENCH="--only cnn transformer --peers"': "minutes of timing, of packages that the suite lacks",
     "make bench-growth": "minutes of timing",
