@@ -95,11 +95,11 @@ def frames_note(images: Images) -> str:
     if not isinstance(images, list):
         return ""
     files = [image for image in images if isinstance(image, Path) and image.suffix.lower() in ANIMATED]
-    several = [(file, count) for file in _some(files, 1000) if (count := frames_of(file)) > 1]
-    return "".join(
-        f"{called(file)} has {count} frames or pages, and the first alone is read; save each as a file if they matter"
-        for file, count in several[:1]
-    )
+    for file in _some(files, 1000):
+        if (count := frames_of(file)) > 1:
+            reason = f"{called(file)} has {count} frames or pages, and the first alone is read"
+            return f"{reason}; save each as a file if they matter"
+    return ""
 
 
 def _some(images: list[Any], most: int = SOME) -> list[Any]:

@@ -1,6 +1,6 @@
 """Rows that an inspection is based on, and summary columns of rows that are arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import polars
@@ -23,7 +23,7 @@ class InspectionSample:
     row_ids: Tensor | None = None  # where the rows are a sample
     gaps: tuple[str, ...] = ()  # sentences on missing values inside series
     step_gaps: tuple[str, ...] = ()  # sentences on missing steps inside series
-    steps: tuple[polars.Series, ...] = ()  # of series, the values of each channel in all steps of all rows
+    steps: Iterable[polars.Series] = ()  # of series, each channel's values in all steps, made as they are read, once
 
 
 def array_features(x: Tensor, lengths: Tensor | None = None) -> polars.DataFrame:

@@ -105,7 +105,7 @@ class SequenceData(InMemoryData):
         series = self._series
         inside = valid(series.lengths, series.x.shape[2])
         channels = zip(series.channels, series.x.unbind(dim=1), strict=True)
-        steps = tuple(polars.Series(f"channel {name}", values[inside].numpy()) for name, values in channels)
+        steps = (polars.Series(f"channel {name}", values[inside].numpy()) for name, values in channels)  # one in memory
         return replace(super().inspection_sample(), gaps=self._gaps, step_gaps=series.step_gaps, steps=steps)
 
     def features(self) -> polars.DataFrame:

@@ -33,7 +33,7 @@ NUMBER = (
 )
 """A number with a decimal comma, separated thousands, a currency, an accountant's parentheses or a unit, its group."""
 
-ORDINALS = ("st", "nd", "rd", "th")
+ORDINALS = {"st", "nd", "rd", "th"}
 """No units: a 12th is no number that is written with one."""
 
 DATE = (
@@ -171,7 +171,7 @@ def _look_like_numbers(texts: polars.Series) -> bool:
     """Returns True if most texts are numbers, all of the same unit, or of none."""
     units = texts.str.extract(NUMBER)  # empty without a unit, and null where a text is no number
     different = set(units.drop_nulls().unique()) - {""}
-    return units.count() >= MOSTLY * len(texts) and len(different) <= 1 and not different & {*ORDINALS}
+    return units.count() >= MOSTLY * len(texts) and len(different) <= 1 and not different & ORDINALS
 
 
 def type_of(name: str, dtype: polars.DataType) -> ColumnType:

@@ -85,11 +85,11 @@ def check_classes(words: Words) -> None:
         elif setting == "model":
             advice = "write one such as --model LitMLP"
         else:
-            advice = as_option(value, "")
+            advice = advice_on_data(value, "")
         raise ConfigError(f"--{setting} {value} is a path, and --{setting} takes a class; {advice}")
 
 
-def as_option(value: str, otherwise: str) -> str:
+def advice_on_data(value: str, otherwise: str) -> str:
     """Returns advice on how to name a file or folder of data; ``otherwise`` for what is neither."""
     ending = Path(value).suffix.lower()
     if ending not in READERS and "/" not in value and not Path(value).is_dir():

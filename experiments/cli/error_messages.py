@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from datamodules import DataModule
 from experiments.cli.arguments import Words
-from experiments.cli.class_settings import OTHER_CLASSES, as_option, check_classes, likely_names, settings_of
+from experiments.cli.class_settings import OTHER_CLASSES, advice_on_data, check_classes, likely_names, settings_of
 from experiments.cli.typed_settings import typed
 from experiments.exit_codes import Refused
 from experiments.internals.jsonargparse_private import option_names, subclass_paths
@@ -96,11 +96,11 @@ def explain(message: str, valid: list[str], words: Words) -> list[str]:
         likely = " or ".join(f"--{option}" for option in likely_names(name, words, valid))
         return [f"error: there is no setting {name}; " + (f"did you mean {likely}?" if likely else f"{HELP} lists all")]
     if found := re.search(r"unrecognized arguments: (\S+)", message):
-        return [f"error: {found[1]} is no option; {as_option(found[1], HELP + ' lists all')}"]
+        return [f"error: {found[1]} is no option; {advice_on_data(found[1], HELP + ' lists all')}"]
     if found := re.search(r"Option '([^']+)' is not accepted", message):
         owner, here = _owner(message, found.start(), found.end()), f"{key}.{found[1]}"
         if key in ("data", "model") and not typed(words, key):
-            example = as_option(_value(message), f"as in --{key} {CHOICES[key][1]}")
+            example = advice_on_data(_value(message), f"as in --{key} {CHOICES[key][1]}")
             return [f"error: --{key} is missing, whose class has the setting {here}; {example}"]
         problem = f"{owner.rpartition('.')[2]} has no setting {found[1]!r}"
         names = [f"{key}.{name}" for name in settings_of(owner)]
